@@ -1,0 +1,106 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set_va(struct error *err, int status, const char *format, va_list arguments)
+{
+	if (!err)
+		return status;
+	err->status = status;
+	err->os_error = 0;
+	vsnprintf(err->text, sizeof err->text, format, arguments);
+	return status;
+}
+
+int error_set(struct error *err, int status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	error_set_va(err, status, format, arguments);
+	va_end(arguments);
+	return status;
+}
+
+int error_os(struct error *err, int os_error, const char *format, ...)
+{
+	int status = error_status_of(os_error);
+	va_list arguments;
+	const char *cause = strerrordesc_np(os_error);
+	size_t used;
+
+	if (!err)
+		return status;
+	va_start(arguments, format);
+	error_set_va(err, status, format, arguments);
+	va_end(arguments);
+	err->os_error = os_error;
+	used = strlen(err->text);
+	snprintf(
+		err->text + used, sizeof err->text - used, ": %s", cause ? cause : "unknown error");
+	return status;
+}
+
+int error_prefix(struct error *err, const char *format, ...)
+{
+	char text[ERROR_TEXT_SIZE];
+	va_list arguments;
+	size_t used;
+
+	if (!err)
+		return STATUS_INTERNAL;
+	memcpy(text, err->text, sizeof text);
+	va_start(arguments, format);
+	vsnprintf(err->text, sizeof err->text, format, arguments);
+	va_end(arguments);
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof err->text - used, ": %s", text);
+	return err->status;
+}
+
+int error_status_of(int os_error)
+{
+	switch (os_error) {
+	case ENOENT:
+	case ENOTDIR:
+		return STATUS_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return STATUS_NOT_PERMITTED;
+	case EAGAIN:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ETIMEDOUT:
+		return STATUS_TRY_AGAIN;
+	case EIO:
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+	case EPIPE:
+		return STATUS_IO;
+	default:
+		return STATUS_INTERNAL;
+	}
+}
+
+int error_status_valid(unsigned status)
+{
+	switch (status) {
+	case STATUS_PARTLY:
+	case STATUS_USAGE:
+	case STATUS_BAD_DATA:
+	case STATUS_NOT_FOUND:
+	case STATUS_UNAVAILABLE:
+	case STATUS_INTERNAL:
+	case STATUS_IO:
+	case STATUS_TRY_AGAIN:
+	case STATUS_NOT_PERMITTED:
+		return 1;
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,56 @@
+/*
+ * Errors: what went wrong, in one sentence, kept by the caller.
+ *
+ * A function that can fail returns STATUS_OK (0) or the status it also put into the caller's
+ * `struct error`. Statuses are the exit statuses of the commands and the status words of the
+ * exchange: one number from the decoder to the shell. STATUS_INTERNAL and STATUS_IO mean that
+ * something is broken; every other one is an outcome that callers must expect.
+ *
+ * Outputs named ret_... are written on success only. Library code never prints: commands do, once.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stddef.h>
+
+enum status {
+	STATUS_OK = 0,
+	STATUS_PARTLY = 1,         /* some of it failed, or a check found something */
+	STATUS_USAGE = 64,         /* the caller's words are wrong */
+	STATUS_BAD_DATA = 65,      /* not a decodable image, or a corrupt segment */
+	STATUS_NOT_FOUND = 66,     /* no such image or file */
+	STATUS_UNAVAILABLE = 69,   /* no server, or it died while we waited */
+	STATUS_INTERNAL = 70,      /* a bug, or a kernel without what we need */
+	STATUS_IO = 74,            /* could not write */
+	STATUS_TRY_AGAIN = 75,     /* timed out, busy or out of some resource */
+	STATUS_NOT_PERMITTED = 77, /* the system or the other side refuses */
+};
+
+#define ERROR_TEXT_SIZE 512
+
+struct error {
+	int status;                 /* enum status */
+	int os_error;               /* the errno behind it, or 0 */
+	char text[ERROR_TEXT_SIZE]; /* one sentence without a full stop, always terminated */
+};
+
+/* Fills *err (which may be NULL) and returns `status`. The text is cut to fit. */
+int error_set(struct error *err, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int error_set_va(struct error *err, int status, const char *format, va_list arguments)
+	__attribute__((format(printf, 3, 0)));
+
+/* The same for a failed system call: the status follows from `os_error` (see error_status_of), and
+ * ": <what errno says>" is added to the text. */
+int error_os(struct error *err, int os_error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Puts "<context>: " before the text that is there; returns the status that is there
+ * (STATUS_INTERNAL if err is NULL). */
+int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The status that an errno means when nothing more is known about the call. */
+int error_status_of(int os_error);
+
+/* Whether a number that came from outside is one of enum status (and not STATUS_OK). */
+int error_status_valid(unsigned status);

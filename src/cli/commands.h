@@ -1,0 +1,4 @@
+/* The commands, one file each. */
+#pragma once
+
+#include "cli/command.h"

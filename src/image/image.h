@@ -1,0 +1,114 @@
+/*
+ * PNG and JPEG, from bytes in memory to pixels in memory that the caller provides. Knows nothing of
+ *processes or segments.
+ *
+ * Ask for the size first, then decode into memory of that size:
+ *
+ *	image_reader_new(&reader, &err);
+ *	image_probe(reader, data, size, &options, &limits, &info, &err);
+ *	pixels = <info.bytes bytes from anywhere>
+ *	image_decode(reader, pixels, info.bytes, &warning, &err);
+ *
+ * Pixels are interleaved samples, rows top-down without padding, native byte order for 16-bit
+ *samples. A reader belongs to one thread. It keeps the codecs' own objects from one image to the
+ *next.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum image_format {
+	IMAGE_FORMAT_UNKNOWN,
+	IMAGE_FORMAT_PNG,
+	IMAGE_FORMAT_JPEG,
+};
+
+enum image_layout {
+	IMAGE_LAYOUT_RGB, /* R, G, B(, A) in memory order; also grey and grey + alpha */
+	IMAGE_LAYOUT_BGR, /* B, G, R(, A) */
+};
+
+enum image_flags {
+	IMAGE_NATIVE_DEPTH = 1 << 0,     /* 16-bit samples stay 16-bit */
+	IMAGE_KEEP_ORIENTATION = 1 << 1, /* do not apply the EXIF orientation */
+	IMAGE_PREMULTIPLY = 1 << 2,      /* colours multiplied by alpha */
+	IMAGE_STRICT = 1 << 3,           /* a damaged end is an error for JPEG, too */
+	IMAGE_LENIENT = 1 << 4,          /* a damaged end is a warning for PNG, too */
+};
+
+/* What the asker wants. All zero: the whole image, 8 bits a sample, channels as the file has them.
+ */
+struct image_options {
+	uint8_t scale;    /* 1, 2, 4 or 8: one pixel for that many squared; 0 means 1 */
+	uint8_t channels; /* 0 as the file has them, 1 grey, 3 RGB, 4 RGBA */
+	uint8_t layout;   /* enum image_layout */
+	uint8_t flags;    /* enum image_flags */
+	uint32_t fit_width, fit_height; /* not 0: the largest scale that leaves at least this size;
+					   `scale` is ignored */
+};
+
+/* What is refused, each with its own sentence. Zero means no limit. */
+struct image_limits {
+	uint64_t pixels;      /* width x height in the file */
+	uint64_t bytes;       /* of decoded pixels */
+	uint64_t memory;      /* bytes a codec may allocate for itself */
+	uint64_t chunk_bytes; /* of one ancillary PNG chunk, inflated */
+	uint32_t side;        /* width or height in the file */
+	uint32_t scans;       /* of a JPEG */
+	uint32_t chunks;      /* ancillary PNG chunks kept */
+};
+
+struct image_info {
+	uint64_t bytes;         /* of pixels: width x height x channels x bits / 8 */
+	uint32_t width, height; /* as delivered: after orientation and scale */
+	uint8_t channels;       /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA */
+	uint8_t bits;           /* a sample: 8 or 16 */
+	uint8_t format;         /* enum image_format */
+	uint8_t orientation;    /* as the file says: EXIF 1 to 8, 0 if it says nothing */
+	uint8_t scale;          /* applied: 1, 2, 4 or 8 */
+	uint8_t file_bits;      /* a sample in the file */
+	uint8_t file_channels;  /* in the file, a palette counting as what it expands to */
+	uint8_t reserved;
+	uint32_t file_width, file_height;
+	uint32_t icc_bytes; /* of the colour profile; 0 for none */
+	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */
+};
+
+struct image_reader;
+
+/* Makes a reader; free it with image_reader_free, which takes NULL and returns NULL. */
+int image_reader_new(struct image_reader **ret, struct error *err);
+struct image_reader *image_reader_free(struct image_reader *reader);
+
+/* The format by content, never by name. */
+enum image_format image_sniff(const void *data, size_t size);
+
+/*
+ * Reads the header of the image in data[0..size), which must stay until the decode is over, and
+ * says what a decode with these options gives. STATUS_BAD_DATA for what is no PNG or JPEG, is
+ * broken or over a limit; the sentence gives the cause and names no file. No pixel is decoded yet.
+ */
+int image_probe(struct image_reader *reader, const void *data, size_t size,
+	const struct image_options *options, const struct image_limits *limits,
+	struct image_info *ret, struct error *err);
+
+/* What the codec complained about without failing; text[0] is 0 if it did not. */
+struct image_warning {
+	char text[200];
+};
+
+/*
+ * Decodes what was last probed into `pixels`, which has room for `bytes` (at least info.bytes). The
+ * colour profile of that image, if it has one, is at image_profile() from then until the next
+ * probe.
+ */
+int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct image_warning *ret,
+	struct error *err);
+
+/* The ICC profile of the image last decoded: its bytes (owned by the reader) and their number; NULL
+ * if it has none. */
+const void *image_profile(const struct image_reader *reader, size_t *ret_size);

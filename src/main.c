@@ -1,0 +1,93 @@
+/* The command table, dispatch and exit status. */
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/version.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_usage(FILE *file)
+{
+	fputs("Usage: shmsem COMMAND [OPTION…] [ARGUMENT…]\n\n"
+	      "Hands decoded images from process to process through shared memory.\n\nCommands:\n",
+		file);
+	for (size_t i = 0; commands[i]; i++)
+		fprintf(file, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
+	fputs("\n'shmsem COMMAND --help' tells the options of a command; --version tells what this "
+	      "is.\n"
+	      "See shmsem(1), and shmsem(7) for the exchange itself.\n",
+		file);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static int run_command(const struct command *command, int argc, char **argv, struct error *err)
+{
+	void *options = calloc(1, command->options_size ? command->options_size : 1);
+	bool help;
+	int first, status;
+
+	if (!options)
+		return error_os(err, ENOMEM, "cannot start");
+	if (command->defaults)
+		memcpy(options, command->defaults, command->options_size);
+	status = options_parse(command, argc, argv, options, &first, &help, err);
+	if (status == STATUS_OK && help)
+		command_print_help(command);
+	else if (status == STATUS_OK)
+		status = command->run(options, argc - first, argv + first, err);
+	free(options);
+	return status;
+}
+
+/* What was written to stdout counts as done only when it has really gone out. */
+static int finish_output(int status, struct error *err)
+{
+	int failed = ferror(stdout);
+
+	if (fflush(stdout) == 0 && !failed)
+		return status;
+	if (errno == EPIPE) /* the reader has what it wanted, as with head(1) */
+		return status;
+	return error_os(err, errno ? errno : EIO, "cannot write to standard output");
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = {0};
+	const struct command *command;
+	int status = STATUS_OK;
+	char name[64] = "shmsem";
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return STATUS_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		command = argc > 2 ? find_command(argv[2]) : NULL;
+		if (command)
+			command_print_help(command);
+		else
+			print_usage(stdout);
+	} else if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		version_print(stdout);
+	} else if ((command = find_command(argv[1]))) {
+		snprintf(name, sizeof name, "shmsem %s", command->name);
+		status = run_command(command, argc - 1, argv + 1, &err);
+	} else {
+		status = error_set(&err, STATUS_USAGE,
+			"there is no command '%s'; 'shmsem --help' lists them", argv[1]);
+	}
+	status = finish_output(status, &err);
+	if (err.text[0])
+		fprintf(stderr, "%s: %s\n", name, err.text);
+	return status;
+}

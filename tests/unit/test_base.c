@@ -1,0 +1,125 @@
+/* Errors, numbers, text. */
+#include "test.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/number.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void errors_carry_status_and_sentence(void **state)
+{
+	struct error err = {0};
+
+	(void)state;
+	assert_int_equal(error_set(&err, STATUS_BAD_DATA, "%s is bad", "it"), STATUS_BAD_DATA);
+	assert_string_equal(err.text, "it is bad");
+	assert_int_equal(error_prefix(&err, "apple"), STATUS_BAD_DATA);
+	assert_string_equal(err.text, "apple: it is bad");
+	assert_int_equal(error_os(&err, EACCES, "cannot open '%s'", "x"), STATUS_NOT_PERMITTED);
+	assert_string_equal(err.text, "cannot open 'x': Permission denied");
+	assert_int_equal(err.os_error, EACCES);
+	assert_int_equal(error_set(NULL, STATUS_IO, "nobody listens"), STATUS_IO);
+}
+
+static void long_errors_are_cut(void **state)
+{
+	struct error err;
+	char text[2 * ERROR_TEXT_SIZE];
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
+	error_os(&err, ENOENT, "%s", text);
+	assert_int_equal(strlen(err.text), ERROR_TEXT_SIZE - 1);
+	error_prefix(&err, "y");
+	assert_int_equal(strlen(err.text), ERROR_TEXT_SIZE - 1);
+	assert_memory_equal(err.text, "y: xx", 5);
+}
+
+static void sizes_do_not_wrap(void **state)
+{
+	uint64_t value = 7;
+
+	(void)state;
+	assert_false(size_multiply(UINT64_MAX, 2, &value));
+	assert_false(size_add(UINT64_MAX, 1, &value));
+	assert_false(size_align(UINT64_MAX - 1, 4096, &value));
+	assert_int_equal(value, 7);
+	assert_true(size_align(4097, 4096, &value));
+	assert_int_equal(value, 8192);
+}
+
+static void numbers_are_read_whole(void **state)
+{
+	static const char *const bad[] = {
+		"", "x", "-1", "+1", " 1", "1 ", "11", "99999999999999999999"};
+	uint64_t value;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(parse_number("10", "n", 1, 10, &value, &err), STATUS_OK);
+	assert_int_equal(value, 10);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(parse_number(bad[i], "n", 1, 10, &value, &err), STATUS_USAGE);
+
+	assert_int_equal(parse_size("64K", "s", &value, &err), STATUS_OK);
+	assert_int_equal(value, 65536);
+	assert_int_equal(parse_size("2GiB", "s", &value, &err), STATUS_OK);
+	assert_int_equal(value, 2ULL << 30);
+	assert_int_equal(parse_size("99999999T", "s", &value, &err), STATUS_USAGE);
+	assert_int_equal(parse_size("1Q", "s", &value, &err), STATUS_USAGE);
+	assert_int_equal(parse_size("K", "s", &value, &err), STATUS_USAGE);
+
+	assert_int_equal(parse_duration("0.5", "t", &value, &err), STATUS_OK);
+	assert_int_equal(value, 500 * NS_PER_MS);
+	assert_int_equal(parse_duration("250ms", "t", &value, &err), STATUS_OK);
+	assert_int_equal(value, 250 * NS_PER_MS);
+	assert_int_equal(parse_duration("1 s", "t", &value, &err), STATUS_USAGE);
+	assert_int_equal(parse_duration("nan", "t", &value, &err), STATUS_USAGE);
+	assert_int_equal(parse_duration("1e30", "t", &value, &err), STATUS_USAGE);
+}
+
+static void numbers_are_written_for_people(void **state)
+{
+	char text[SIZE_TEXT_SIZE];
+
+	(void)state;
+	assert_string_equal(format_size(927, text), "927B");
+	assert_string_equal(format_size(1536, text), "1.5K");
+	assert_string_equal(format_size(36 << 20, text), "36M");
+	assert_string_equal(format_size(UINT64_MAX, text), "16E");
+	assert_string_equal(format_duration(870, text), "870ns");
+	assert_string_equal(format_duration(3400000, text), "3.4ms");
+	assert_string_equal(format_duration(7200 * NS_PER_SECOND, text), "2.0h");
+}
+
+static void text_is_escaped(void **state)
+{
+	char text[64];
+
+	(void)state;
+	assert_string_equal(text_escape("a\nb\\c\xff", 6, text, sizeof text), "a\\x0ab\\x5cc\\xff");
+	assert_string_equal(text_escape("gr\xc3\xbcn", 5, text, sizeof text), "gr\xc3\xbcn");
+	assert_string_equal(text_escape("abcdefgh", 8, text, 6), "ab...");
+	assert_string_equal(text_escape("abcde", 5, text, 6), "abcde");
+	assert_true(text_is_plain("apple", 5));
+	assert_false(text_is_plain("ap\x1bple", 6));
+	assert_false(text_is_plain("\xc0\xaf", 2));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(errors_carry_status_and_sentence),
+		cmocka_unit_test(long_errors_are_cut),
+		cmocka_unit_test(sizes_do_not_wrap),
+		cmocka_unit_test(numbers_are_read_whole),
+		cmocka_unit_test(numbers_are_written_for_people),
+		cmocka_unit_test(text_is_escaped),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
