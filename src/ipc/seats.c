@@ -1,0 +1,168 @@
+#include "ipc/seats.h"
+
+#include "base/clock.h"
+#include "ipc/guard.h"
+#include "ipc/lock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SEAT_POLL_NS (20 * NS_PER_MS)
+
+static int head_check(struct head *head, const char *name, struct error *err)
+{
+	struct {
+		uint64_t magic;
+		uint32_t version, seats, segments;
+	} constant;
+	const struct segment *segment = &head->segment;
+
+	if (segment->size < wire_head_size(1) || !segment->base)
+		return error_set(err, STATUS_BAD_DATA,
+			"'%s' is too short for a header of this version", name);
+	wire_copy(&constant, &head_seat(head, 0)->magic, sizeof constant);
+	if (constant.magic != WIRE_MAGIC || constant.version != WIRE_VERSION)
+		return error_set(err, STATUS_BAD_DATA,
+			"'%s' is not a header of this version of the exchange", name);
+	if (!constant.seats || constant.seats > WIRE_SEATS_MAX || !constant.segments ||
+		constant.segments > WIRE_SEGMENTS_MAX ||
+		wire_head_size(constant.seats) > segment->size)
+		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: %u seats in %zu bytes",
+			name, constant.seats, segment->size);
+	head->seats = constant.seats;
+	head->segments = constant.segments;
+	wire_copy(&head->reserve, &head_server(head)->reserve, sizeof head->reserve);
+	if (head->reserve % WIRE_PAGE || head->reserve > SIZE_MAX / 2)
+		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: it reserves %llu bytes",
+			name, (unsigned long long)head->reserve);
+	return STATUS_OK;
+}
+
+int head_open(const char *name, bool guarded, struct head *ret, struct error *err)
+{
+	struct head head = HEAD_NONE;
+	int status = segment_open(name, true, 0, &head.segment, err);
+
+	if (status == STATUS_NOT_FOUND)
+		return error_set(err, STATUS_UNAVAILABLE, "no server");
+	if (status)
+		return status;
+	if (guarded && head.segment.base)
+		head.guard = guard_add(head.segment.base, head.segment.reserved);
+	if (!head_server_alive(&head))
+		status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
+	if (!status)
+		status = head_check(&head, name, err);
+	if (!status && !atomic_load(&head_server(&head)->ready))
+		status = error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
+	if (status)
+		head_release(&head);
+	else
+		*ret = head;
+	return status;
+}
+
+void head_release(struct head *head)
+{
+	guard_remove(head->guard);
+	segment_release(&head->segment);
+	*head = HEAD_NONE;
+}
+
+bool head_server_alive(const struct head *head)
+{
+	return lock_held(head->segment.fd, WIRE_SERVER_LOCK, 1) == 1;
+}
+
+bool head_current(const struct head *head, const char *name)
+{
+	char path[sizeof "/dev/shm" + NAME_MAX + 1];
+	struct stat status;
+
+	snprintf(path, sizeof path, "/dev/shm%s", name);
+	return lstat(path, &status) == 0 && status.st_dev == head->segment.device &&
+	       status.st_ino == head->segment.inode;
+}
+
+/* Makes the page ours: whoever had it may have left a request that is still being answered. */
+static void seat_reset(const struct head *head, unsigned seat)
+{
+	struct wire_seat *page = head_seat(head, seat);
+	uint64_t sequence = WIRE_SEQUENCE(atomic_load(&page->turn)) + 1;
+
+	atomic_store(&page->turn, WIRE_TURN(sequence, WIRE_IDLE));
+	for (size_t i = 0; i < WIRE_HOLDS; i++)
+		atomic_store(&page->holds[i], 0);
+}
+
+static bool seat_try(const struct head *head, unsigned *ret)
+{
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if (lock_take(head->segment.fd, wire_seat_lock(seat)) == 0) {
+			seat_reset(head, seat);
+			*ret = seat;
+			return true;
+		}
+	return false;
+}
+
+static void wait_for_vacancy(const struct head *head, uint32_t seen)
+{
+	struct timespec turn = clock_timespec(SEAT_POLL_NS);
+
+	syscall(SYS_futex, &head_server(head)->vacancies, FUTEX_WAIT, seen, &turn, NULL, 0);
+}
+
+int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *cancelled,
+	unsigned *ret_seat, struct error *err)
+{
+	int fd = head->segment.fd, status = STATUS_OK;
+	struct wire_server *server = head_server(head);
+	uint64_t ticket;
+
+	if (lock_held(fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 0 && seat_try(head, ret_seat))
+		return STATUS_OK;
+
+	/* Tickets wrap far below the end of the lock range; a hostile counter can only make the
+	 * queue unfair. */
+	ticket = atomic_fetch_add(&server->ticket, 1) & UINT32_MAX;
+	if (lock_take(fd, WIRE_QUEUE_LOCK + ticket) != 0)
+		return error_set(err, STATUS_TRY_AGAIN, "the queue for a seat is damaged");
+	for (;;) {
+		uint32_t seen = atomic_load(&server->vacancies);
+		int earlier = ticket ? lock_held(fd, WIRE_QUEUE_LOCK, ticket) : 0;
+
+		if (earlier <= 0 && seat_try(head, ret_seat))
+			break;
+		if (!head_server_alive(head))
+			status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
+		else if (cancelled && atomic_load(cancelled))
+			status = error_set(
+				err, STATUS_TRY_AGAIN, "cancelled while waiting for a seat");
+		else if (clock_now() >= deadline)
+			status = error_set(err, STATUS_TRY_AGAIN,
+				"all %u seats are taken; the server's --seats gives more",
+				head->seats);
+		if (status)
+			break;
+		wait_for_vacancy(head, seen);
+	}
+	lock_drop(fd, WIRE_QUEUE_LOCK + ticket);
+	/* The next in the queue may have been waiting for us, not for a seat. */
+	atomic_fetch_add(&server->vacancies, 1);
+	syscall(SYS_futex, &server->vacancies, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	return status;
+}
+
+void seat_release(const struct head *head, unsigned seat)
+{
+	seat_reset(head, seat);
+	lock_drop(head->segment.fd, wire_seat_lock(seat));
+	atomic_fetch_add(&head_server(head)->vacancies, 1);
+	syscall(SYS_futex, &head_server(head)->vacancies, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}

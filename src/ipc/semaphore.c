@@ -1,0 +1,97 @@
+#include "ipc/semaphore.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "ipc/names.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "/SEM_x" is the file "sem.SEM_x". */
+static const char *semaphore_file(const char *name, char file[OBJECT_FILE_SIZE])
+{
+	snprintf(file, OBJECT_FILE_SIZE, "%s%s", SEMAPHORE_FILE_PREFIX, name + 1);
+	return file;
+}
+
+int semaphore_create(const char *name, const struct access *access, dev_t *ret_device,
+	ino_t *ret_inode, struct error *err)
+{
+	AUTO_CLOSE int fd = shm_unnamed(access);
+	char file[OBJECT_FILE_SIZE];
+	struct stat status;
+	int failed = 0;
+	sem_t initial;
+
+	if (fd < 0 || fstat(fd, &status) != 0 || sem_init(&initial, 1, 0) != 0 ||
+		write_full(fd, &initial, sizeof initial) != 0)
+		failed = errno;
+	if (!failed)
+		failed = shm_link(fd, semaphore_file(name, file));
+	if (failed == ENOSPC)
+		return segment_full(sizeof initial, err);
+	if (failed) {
+		error_os(err, failed, "cannot create the semaphore '%s'", name);
+		if (failed == EEXIST && err)
+			err->status = STATUS_TRY_AGAIN;
+		return failed == EEXIST ? STATUS_TRY_AGAIN : error_status_of(failed);
+	}
+	*ret_device = status.st_dev;
+	*ret_inode = status.st_ino;
+	return STATUS_OK;
+}
+
+int semaphore_open(const char *name, sem_t **ret, struct error *err)
+{
+	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE], file[OBJECT_FILE_SIZE];
+	AUTO_CLOSE int fd = -1;
+	struct stat status;
+	sem_t *semaphore;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, semaphore_file(name, file));
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return object_open_failed(errno, name, err);
+	if (fstat(fd, &status) != 0)
+		return error_os(err, errno, "cannot examine '%s'", name);
+	if (!S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(sem_t))
+		return error_set(err, STATUS_BAD_DATA, "'%s' is not a semaphore", name);
+	semaphore = sem_open(name, 0);
+	if (semaphore == SEM_FAILED)
+		return object_open_failed(errno, name, err);
+	*ret = semaphore;
+	return STATUS_OK;
+}
+
+void semaphore_post(sem_t *semaphore)
+{
+	sem_post(semaphore);
+}
+
+bool semaphore_try(sem_t *semaphore)
+{
+	return sem_trywait(semaphore) == 0;
+}
+
+bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
+{
+	struct timespec until = clock_timespec(deadline);
+
+	while (sem_clockwait(semaphore, CLOCK_MONOTONIC, &until) != 0)
+		if (errno != EINTR)
+			return false;
+	return true;
+}
+
+unsigned semaphore_drain(sem_t *semaphore, unsigned most)
+{
+	unsigned taken = 0;
+
+	while (taken < most && semaphore_try(semaphore))
+		taken++;
+	return taken;
+}

@@ -1,0 +1,40 @@
+/*
+ * POSIX named semaphores, opened with care. They are hints here: every wait is bounded, and whoever
+ * wakes up looks at the state in shared memory.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "ipc/segment.h"
+
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Makes the semaphore `name` ("/SEM_...") with value 0, whole and at once (sem_open would leave a
+ * stray file when killed half-way). STATUS_TRY_AGAIN with os_error EEXIST if the name is taken.
+ * ret_device and ret_inode identify its file.
+ */
+int semaphore_create(const char *name, const struct access *access, dev_t *ret_device,
+	ino_t *ret_inode, struct error *err);
+
+/*
+ * Opens an existing semaphore. Its file is checked first: sem_open() and the calls after it die of
+ * SIGBUS on a file that is too short. STATUS_NOT_FOUND if there is none, STATUS_BAD_DATA if it is
+ * no semaphore. Close it with sem_close().
+ */
+int semaphore_open(const char *name, sem_t **ret, struct error *err);
+
+/* Posts; a semaphore at SEM_VALUE_MAX has woken everyone already. */
+void semaphore_post(sem_t *semaphore);
+
+/* Takes a token if there is one, without waiting. */
+bool semaphore_try(sem_t *semaphore);
+
+/* Waits for a token until `deadline` (clock.h); false if it came first. Signals do not end the
+ * wait. */
+bool semaphore_wait(sem_t *semaphore, uint64_t deadline);
+
+/* Takes at most `most` tokens that nobody has asked for; how many there were. */
+unsigned semaphore_drain(sem_t *semaphore, unsigned most);
