@@ -203,6 +203,14 @@ int segment_refresh(struct segment *segment, struct error *err)
 	return STATUS_OK;
 }
 
+int segment_remap(struct segment *segment, int protection, struct error *err)
+{
+	void *base = mmap(segment->base, segment->reserved, protection,
+		MAP_SHARED | MAP_NORESERVE | MAP_FIXED, segment->fd, 0);
+
+	return base == MAP_FAILED ? error_os(err, errno, "cannot map a segment anew") : STATUS_OK;
+}
+
 void segment_release(struct segment *segment)
 {
 	if (segment->base)

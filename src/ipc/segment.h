@@ -62,6 +62,9 @@ int segment_grow(struct segment *segment, size_t size, struct error *err);
 /* Asks the kernel for the size now and keeps it in segment->size. */
 int segment_refresh(struct segment *segment, struct error *err);
 
+/* Maps the file anew at the same address, over what the guard (guard.h) may have put there. */
+int segment_remap(struct segment *segment, int protection, struct error *err);
+
 /* Unmaps and closes; the name stays. Safe on SEGMENT_NONE. */
 void segment_release(struct segment *segment);
 

@@ -1,0 +1,223 @@
+/*
+ * libshmsem: images, decoded elsewhere, in shared memory.
+ *
+ *	struct shmsem *client;
+ *	struct shmsem_image image;
+ *	struct shmsem_error error;
+ *
+ *	if (shmsem_connect(&client, NULL, &error) ||
+ *		shmsem_fetch(client, &(struct shmsem_request){.name = "apple"}, &image, &error))
+ *		errx(error.status, "%s", error.message);
+ *	use(image.pixels, image.width, image.height, image.channels);
+ *	shmsem_release(&image);
+ *	shmsem_close(client);
+ *
+ * Needs a server, shmsem-serve(1), on the same host that shares /dev/shm. The exchange is told in
+ *shmsem(7).
+ *
+ * Every function that can fail returns SHMSEM_OK (0) or an enum shmsem_status, which it also puts
+ *into *error (NULL if the sentence is not wanted). Outputs are written on success only. Nothing is
+ *printed, and no signal handler or thread is made unless asked for. All waits are bounded.
+ *
+ * Threads: a struct shmsem may be used by one thread at a time; different handles are independent.
+ *shmsem_cancel and shmsem_release may be called from any thread at any time. After fork() the child
+ *must connect anew: the parent's handle refuses to work there.
+ */
+#ifndef SHMSEM_H
+#define SHMSEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SHMSEM_API __attribute__((visibility("default")))
+#else
+#define SHMSEM_API
+#endif
+
+/* The same numbers as the exit statuses of the commands. */
+enum shmsem_status {
+	SHMSEM_OK = 0,
+	SHMSEM_USAGE = 64,     /* an argument is wrong */
+	SHMSEM_BAD_DATA = 65,  /* not a decodable image, or a corrupt segment */
+	SHMSEM_NOT_FOUND = 66, /* the server has no such image */
+	SHMSEM_UNAVAILABLE =
+		69, /* no server, or it died while we waited; the next call looks for a new one */
+	SHMSEM_INTERNAL = 70,      /* a bug, or a kernel without what we need */
+	SHMSEM_IO = 74,            /* could not write */
+	SHMSEM_TRY_AGAIN = 75,     /* timed out, cancelled, busy, or out of shared memory */
+	SHMSEM_NOT_PERMITTED = 77, /* the system refuses */
+};
+
+#define SHMSEM_MESSAGE_SIZE 512
+
+struct shmsem_error {
+	int status;                        /* enum shmsem_status */
+	int os_error;                      /* the errno behind it, or 0 */
+	char message[SHMSEM_MESSAGE_SIZE]; /* one sentence, always terminated */
+};
+
+/* A client: a connection that is made when needed, and again after a server was restarted. */
+struct shmsem;
+
+enum shmsem_connect_flags {
+	/*
+	 * Handle SIGBUS for the mappings of this library: where somebody truncates a segment under
+	 * us, reads give zeros, and the call says SHMSEM_BAD_DATA instead of the process dying. The
+	 * handler is process-wide, installed once, never removed, and passes on every SIGBUS that
+	 * is not ours. Pixels read by the program itself between two calls give zeros in that case,
+	 * without a word until shmsem_check.
+	 */
+	SHMSEM_GUARD_SIGBUS = 1 << 0,
+};
+
+/* All zero is a good choice. */
+struct shmsem_connect_options {
+	const char *name_space; /* NULL: $SHMSEM_NAMESPACE, else "shmsem" */
+	uint64_t wait_ns;       /* wait so long for a server to appear; 0: not at all */
+	uint64_t timeout_ns;    /* for each call, waiting for a seat included; 0: 30 s */
+	unsigned flags;         /* enum shmsem_connect_flags */
+};
+
+/*
+ * Connects to the server of a namespace and takes a seat. SHMSEM_UNAVAILABLE if there is no server,
+ * SHMSEM_TRY_AGAIN if all seats are taken, SHMSEM_USAGE if the namespace is none. Free *ret with
+ * shmsem_close. `options` may be NULL.
+ */
+SHMSEM_API int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
+	struct shmsem_error *error);
+
+/*
+ * Ends the connection; NULL is ignored. Images that have not been released stay valid, and keep the
+ * seat, until they are.
+ */
+SHMSEM_API void shmsem_close(struct shmsem *client);
+
+/* Asks the server for nothing: the cost of a hand-off. */
+SHMSEM_API int shmsem_ping(struct shmsem *client, struct shmsem_error *error);
+
+enum shmsem_request_flags {
+	SHMSEM_NATIVE_DEPTH = 1 << 0,     /* 16-bit samples stay 16-bit, in native byte order */
+	SHMSEM_KEEP_ORIENTATION = 1 << 1, /* do not turn the image as its EXIF data say */
+	SHMSEM_PREMULTIPLY = 1 << 2,      /* colours multiplied by alpha */
+	SHMSEM_STRICT = 1 << 3,           /* a damaged end is an error for JPEG, too */
+	SHMSEM_LENIENT = 1 << 4,          /* a damaged end is a warning for PNG, too */
+};
+
+enum shmsem_layout {
+	SHMSEM_RGB, /* R, G, B(, A) in memory order */
+	SHMSEM_BGR, /* B, G, R(, A) */
+};
+
+/* What is asked for. All zero but the name: 8 bits a sample, channels as the file has them, turned
+ * upright. */
+struct shmsem_request {
+	const char *name; /* relative to the server's folder; without extension .jpg, .jpeg and .png
+			     are tried, too */
+	uint64_t timeout_ns; /* 0: that of the connection */
+	uint8_t scale;       /* 1, 2, 4 or 8: one pixel for that many squared; 0 means 1 */
+	uint8_t channels;    /* 0 as the file has them, 1 grey, 3 RGB, 4 RGBA */
+	uint8_t layout;      /* enum shmsem_layout */
+	uint8_t flags;       /* enum shmsem_request_flags */
+	uint32_t fit_width,
+		fit_height; /* not 0: the largest scale that leaves at least this size */
+};
+
+enum shmsem_format {
+	SHMSEM_FORMAT_UNKNOWN,
+	SHMSEM_PNG,
+	SHMSEM_JPEG,
+};
+
+/* What is known of an image. */
+struct shmsem_info {
+	uint64_t bytes;         /* of pixels: height x stride */
+	uint32_t width, height; /* as delivered, after scale and orientation */
+	uint32_t stride;     /* bytes from row to row: width x channels x bits / 8, never padded */
+	uint8_t channels;    /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA */
+	uint8_t bits;        /* a sample: 8 or 16 (native byte order) */
+	uint8_t format;      /* enum shmsem_format */
+	uint8_t orientation; /* as the file says: EXIF 1 to 8, 0 if it says nothing */
+	uint8_t scale;       /* applied: 1, 2, 4 or 8 */
+	uint8_t file_bits;   /* a sample in the file */
+	uint8_t file_channels; /* in the file */
+	uint8_t from_store;    /* 1: it had been decoded before this request */
+	uint32_t file_width, file_height;
+	uint32_t icc_bytes; /* of its colour profile; 0 for none */
+	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */
+	uint32_t holders;   /* seats that hold it now */
+	uint32_t segment;   /* where it lies: data segment */
+	uint64_t offset;    /* and byte in it */
+	uint64_t age_ns;    /* since it was decoded; 0 if it is not in the store */
+	uint64_t file_bytes;
+	char warning[200]; /* what the codec complained about; empty if it did not */
+};
+
+/*
+ * An image that is held: its pixels stay where they are, unchanged, until shmsem_release, whatever
+ * becomes of the client, the server or other images meanwhile. At most SHMSEM_HELD_MOST at a time
+ * for each connection.
+ */
+struct shmsem_image {
+	const void *pixels; /* interleaved samples, rows top-down; read-only: writing ends the
+			       process */
+	const void *icc;    /* info.icc_bytes bytes of colour profile, or NULL */
+	struct shmsem_info info;
+	void *connection; /* private */
+	uint32_t hold;    /* private */
+};
+
+#define SHMSEM_HELD_MOST 64
+
+/*
+ * Gets an image, decoded now or stored before, without a copy. SHMSEM_NOT_FOUND, SHMSEM_BAD_DATA
+ * (not decodable), SHMSEM_TRY_AGAIN (time is up, the store is full of images that are held, or this
+ * connection holds its 64) and SHMSEM_UNAVAILABLE (the server died; the next call connects to its
+ * successor). Pass *ret to shmsem_release.
+ */
+SHMSEM_API int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
+	struct shmsem_image *ret, struct shmsem_error *error);
+
+/* Gives an image back; its pointers are then dangling. Any thread; a released or zeroed image is
+ * ignored. */
+SHMSEM_API void shmsem_release(struct shmsem_image *image);
+
+/*
+ * SHMSEM_OK if the segment under a held image is still whole; SHMSEM_BAD_DATA if somebody cut it.
+ * For users of SHMSEM_GUARD_SIGBUS, after reading the pixels.
+ */
+SHMSEM_API int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error);
+
+/* What a fetch would give, without decoding. Errors as shmsem_fetch. */
+SHMSEM_API int shmsem_info(struct shmsem *client, const struct shmsem_request *request,
+	struct shmsem_info *ret, struct shmsem_error *error);
+
+/*
+ * Calls `each` with the name of every image file the server has, in byte order, as the name to ask
+ * for; a result other than 0 ends the listing, which then still is SHMSEM_OK. The client must not
+ * be used inside `each`.
+ */
+SHMSEM_API int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name),
+	void *data, struct shmsem_error *error);
+
+/*
+ * Ends the wait of a call that another thread is in; it returns SHMSEM_TRY_AGAIN.
+ * Async-signal-safe. A cancel while no call is under way ends the next one.
+ */
+SHMSEM_API void shmsem_cancel(struct shmsem *client);
+
+/* The namespace that the client uses; lives as long as the client. */
+SHMSEM_API const char *shmsem_namespace(const struct shmsem *client);
+
+/* "0.1.0" */
+SHMSEM_API const char *shmsem_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

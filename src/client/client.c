@@ -1,0 +1,397 @@
+/* libshmsem: the public calls of shmsem.h on top of a connection. */
+#include "shmsem.h"
+
+#include "base/clock.h"
+#include "client/connection.h"
+#include "config.h"
+#include "ipc/guard.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_TIMEOUT_NS (30 * NS_PER_SECOND)
+#define WAIT_POLL_NS       (20 * NS_PER_MS)
+
+struct shmsem {
+	struct name_space space;
+	uint64_t wait_ns, timeout_ns;
+	unsigned flags;
+	pid_t owner;
+	atomic_bool cancelled;
+	struct connection *connection; /* NULL: to be made by the next call */
+};
+
+_Static_assert(SHMSEM_MESSAGE_SIZE == ERROR_TEXT_SIZE, "errors are copied whole");
+_Static_assert(SHMSEM_HELD_MOST == WIRE_HOLDS, "the public limit is the layout's");
+_Static_assert((int)SHMSEM_NOT_PERMITTED == (int)STATUS_NOT_PERMITTED &&
+		       (int)SHMSEM_TRY_AGAIN == (int)STATUS_TRY_AGAIN,
+	"one set of statuses");
+
+/* Hands an internal error out; returns its status. */
+static int give(struct shmsem_error *ret, const struct error *err, int status)
+{
+	if (ret && status) {
+		ret->status = status;
+		ret->os_error = err->os_error;
+		memcpy(ret->message, err->text, sizeof ret->message);
+	}
+	return status;
+}
+
+static int no_server(const struct shmsem *client, const struct error *cause, struct error *err)
+{
+	return error_set(err, STATUS_UNAVAILABLE,
+		"%s for namespace '%s'; start one with 'shmsem serve -N %s DIR'", cause->text,
+		client->space.text, client->space.text);
+}
+
+/* Connects if we are not, waiting for a server to appear until `appear`. */
+static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, struct error *err)
+{
+	struct error cause;
+
+	if (client->owner != getpid())
+		return error_set(err, STATUS_USAGE,
+			"this client was made before fork(); connect anew in the child");
+	if (client->connection)
+		return STATUS_OK;
+	for (;;) {
+		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
+			deadline, &client->cancelled, &client->connection, &cause);
+		struct timespec turn = clock_timespec(WAIT_POLL_NS);
+
+		if (status != STATUS_UNAVAILABLE) {
+			if (status && err)
+				*err = cause;
+			return status;
+		}
+		if (clock_now() >= appear)
+			return no_server(client, &cause, err);
+		if (atomic_exchange(&client->cancelled, false))
+			return error_set(
+				err, STATUS_TRY_AGAIN, "cancelled while waiting for a server");
+		nanosleep(&turn, NULL);
+	}
+}
+
+static void detach(struct shmsem *client)
+{
+	connection_unref(client->connection);
+	client->connection = NULL;
+}
+
+int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
+	struct shmsem_error *error)
+{
+	static const struct shmsem_connect_options plain;
+	struct shmsem *client = calloc(1, sizeof *client);
+	struct error err = {0};
+	int status;
+
+	if (!client)
+		return give(error, &err, error_os(&err, ENOMEM, "cannot connect"));
+	if (!options)
+		options = &plain;
+	client->wait_ns = options->wait_ns;
+	client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
+	client->flags = options->flags;
+	client->owner = getpid();
+	status = namespace_parse(options->name_space, &client->space, &err);
+	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
+		status = guard_install(&err);
+	if (!status) {
+		uint64_t appear = client->wait_ns ? deadline_after(client->wait_ns) : 0;
+		uint64_t deadline = deadline_after(client->timeout_ns);
+
+		status = attach(client, appear, appear > deadline ? appear : deadline, &err);
+	}
+	if (status) {
+		free(client);
+		return give(error, &err, status);
+	}
+	*ret = client;
+	return SHMSEM_OK;
+}
+
+void shmsem_close(struct shmsem *client)
+{
+	if (!client)
+		return;
+	detach(client);
+	free(client);
+}
+
+/*
+ * One request and its answer. After a server's death or damage to HEAD the connection is dropped,
+ * so that the next call makes a new one.
+ */
+static int call(struct shmsem *client, const struct wire_request *request, const char *name,
+	uint64_t deadline, struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text,
+	struct error *err)
+{
+	int status = connection_call(client->connection, request, name, deadline,
+		&client->cancelled, ret_answer, ret_words, ret_text, err);
+
+	if (status == STATUS_OK ||
+		(status != STATUS_UNAVAILABLE && !guard_hit(client->connection->head.guard)))
+		return status;
+	detach(client);
+	return status;
+}
+
+static uint64_t call_deadline(const struct shmsem *client, uint64_t timeout_ns)
+{
+	return deadline_after(timeout_ns ? timeout_ns : client->timeout_ns);
+}
+
+int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
+{
+	const struct wire_request request = {.operation = WIRE_PING};
+	uint64_t deadline = call_deadline(client, 0), words[4];
+	char text[WIRE_TEXT_SIZE + 1];
+	struct wire_answer answer;
+	struct error err = {0};
+	int status = attach(client, 0, deadline, &err);
+
+	if (!status)
+		status = call(client, &request, "", deadline, &answer, words, text, &err);
+	return give(error, &err, status);
+}
+
+static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
+	uint32_t hold, struct wire_request *ret, struct error *err)
+{
+	if (!asked->name || !asked->name[0])
+		return error_set(err, STATUS_USAGE, "the name is empty");
+	if (asked->scale > 8 || (asked->scale & (asked->scale - 1)))
+		return error_set(err, STATUS_USAGE, "the scale is %u; 1, 2, 4 and 8 are possible",
+			asked->scale);
+	if (asked->channels == 2 || asked->channels > 4)
+		return error_set(err, STATUS_USAGE,
+			"%u channels were asked for; 0, 1, 3 and 4 are possible", asked->channels);
+	*ret = (struct wire_request){
+		.operation = operation,
+		.hold = hold,
+		.options = {.scale = asked->scale,
+			.channels = asked->channels,
+			.layout = asked->layout,
+			.flags = asked->flags,
+			.fit_width = asked->fit_width,
+			.fit_height = asked->fit_height},
+	};
+	return STATUS_OK;
+}
+
+/* Believes an answer only as far as it fits: bytes = height x width x channels x bits / 8. */
+static int check_info(const struct wire_answer *answer, const uint64_t words[4], const char *text,
+	struct shmsem_info *ret, struct error *err)
+{
+	uint64_t stride, bytes;
+
+	if (!words[1] || words[1] > INT32_MAX || !words[2] || words[2] > INT32_MAX || !words[3] ||
+		words[3] > 4 || (answer->bits != 8 && answer->bits != 16) ||
+		(stride = words[1] * words[3] * (answer->bits / 8)) > UINT32_MAX ||
+		__builtin_mul_overflow(stride, words[2], &bytes) || bytes != words[0] ||
+		answer->stride != stride)
+		return error_set(err, STATUS_BAD_DATA,
+			"the server's answer does not fit together: %llu bytes for %llu×%llu×%llu",
+			(unsigned long long)words[0], (unsigned long long)words[1],
+			(unsigned long long)words[2], (unsigned long long)words[3]);
+	*ret = (struct shmsem_info){
+		.bytes = bytes,
+		.width = (uint32_t)words[1],
+		.height = (uint32_t)words[2],
+		.stride = (uint32_t)stride,
+		.channels = (uint8_t)words[3],
+		.bits = answer->bits,
+		.format = answer->format,
+		.orientation = answer->orientation,
+		.scale = answer->scale,
+		.file_bits = answer->file_bits,
+		.file_channels = answer->file_channels,
+		.from_store = !!(answer->flags & WIRE_FROM_STORE),
+		.file_width = answer->file_width,
+		.file_height = answer->file_height,
+		.icc_bytes = answer->icc_bytes,
+		.gamma = (uint32_t)answer->gamma,
+		.holders = answer->holders,
+		.segment = answer->segment,
+		.offset = answer->offset,
+		.age_ns = answer->age,
+		.file_bytes = answer->file_bytes,
+	};
+	if (answer->flags & WIRE_WARNING) {
+		strncpy(ret->warning, text, sizeof ret->warning - 1);
+		ret->warning[sizeof ret->warning - 1] = '\0';
+	}
+	return STATUS_OK;
+}
+
+static int map_image(struct connection *connection, const struct wire_answer *answer,
+	struct shmsem_image *image, struct error *err)
+{
+	const uint8_t *pixels, *icc = NULL;
+	int status = connection_data(
+		connection, answer->segment, answer->offset, image->info.bytes, &pixels, err);
+
+	if (!status && answer->icc_bytes)
+		status = connection_data(connection, answer->segment, answer->icc_offset,
+			answer->icc_bytes, &icc, err);
+	if (status)
+		return status;
+	image->pixels = pixels;
+	image->icc = icc;
+	return STATUS_OK;
+}
+
+static int fetch(struct shmsem *client, const struct shmsem_request *asked,
+	struct shmsem_image *ret, struct error *err)
+{
+	uint64_t deadline = call_deadline(client, asked->timeout_ns), words[4];
+	struct shmsem_image image = {0};
+	char text[WIRE_TEXT_SIZE + 1];
+	struct connection *connection;
+	struct wire_request request;
+	struct wire_answer answer;
+	int status, hold;
+
+	status = attach(client, 0, deadline, err);
+	if (status)
+		return status;
+	connection = connection_ref(client->connection);
+	hold = connection_hold(connection);
+	if (hold < 0) {
+		connection_unref(connection);
+		return error_set(err, STATUS_TRY_AGAIN,
+			"%d images are held already; release one first", WIRE_HOLDS);
+	}
+	status = make_request(asked, WIRE_GET, (uint32_t)hold, &request, err);
+	if (!status)
+		status = call(client, &request, asked->name, deadline, &answer, words, text, err);
+	if (!status)
+		status = check_info(&answer, words, text, &image.info, err);
+	if (!status)
+		status = map_image(connection, &answer, &image, err);
+	if (status) {
+		connection_unhold(connection, (unsigned)hold);
+		connection_unref(connection);
+		return status;
+	}
+	image.connection = connection;
+	image.hold = (uint32_t)hold;
+	*ret = image;
+	return STATUS_OK;
+}
+
+int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
+	struct shmsem_image *ret, struct shmsem_error *error)
+{
+	struct error err = {0};
+
+	return give(error, &err, fetch(client, request, ret, &err));
+}
+
+void shmsem_release(struct shmsem_image *image)
+{
+	struct connection *connection = image->connection;
+
+	if (!connection)
+		return;
+	connection_unhold(connection, image->hold);
+	connection_unref(connection);
+	*image = (struct shmsem_image){0};
+}
+
+int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
+{
+	struct connection *connection = image->connection;
+	struct error err = {0};
+	int status = STATUS_OK;
+
+	if (connection && (guard_hit(connection->data[image->info.segment].guard) ||
+				  guard_hit(connection->head.guard)))
+		status = error_set(
+			&err, STATUS_BAD_DATA, "the segment under the image was cut off");
+	return give(error, &err, status);
+}
+
+int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struct shmsem_info *ret,
+	struct shmsem_error *error)
+{
+	uint64_t deadline = call_deadline(client, asked->timeout_ns), words[4];
+	char text[WIRE_TEXT_SIZE + 1];
+	struct wire_request request;
+	struct wire_answer answer;
+	struct error err = {0};
+	int status = attach(client, 0, deadline, &err);
+
+	if (!status)
+		status = make_request(asked, WIRE_INFO, 0, &request, &err);
+	if (!status)
+		status = call(client, &request, asked->name, deadline, &answer, words, text, &err);
+	if (!status)
+		status = check_info(&answer, words, text, ret, &err);
+	return give(error, &err, status);
+}
+
+/* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
+static int names_page(const char *text, size_t length, char *last,
+	int (*each)(void *data, const char *name), void *data, bool *ret_stop, struct error *err)
+{
+	for (const char *at = text, *end; at < text + length; at = end + 1) {
+		end = memchr(at, '\0', (size_t)(text + length - at));
+		if (!end || end == at || end - at > WIRE_NAME_MAX || strcmp(at, last) <= 0)
+			return error_set(
+				err, STATUS_BAD_DATA, "the server's list of names is damaged");
+		strcpy(last, at);
+		if (each(data, at)) {
+			*ret_stop = true;
+			break;
+		}
+	}
+	return STATUS_OK;
+}
+
+int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name), void *data,
+	struct shmsem_error *error)
+{
+	const struct wire_request request = {.operation = WIRE_NAMES};
+	char text[WIRE_TEXT_SIZE + 1], last[WIRE_NAME_MAX + 1] = "";
+	struct wire_answer answer = {.text_length = 1};
+	struct error err = {0};
+	bool stop = false;
+	int status = STATUS_OK;
+
+	while (!status && !stop && answer.text_length) {
+		uint64_t deadline = call_deadline(client, 0), words[4];
+
+		status = attach(client, 0, deadline, &err);
+		if (!status)
+			status = call(client, &request, last, deadline, &answer, words, text, &err);
+		if (!status && answer.text_length > WIRE_TEXT_SIZE)
+			status = error_set(
+				&err, STATUS_BAD_DATA, "the server's list of names is damaged");
+		if (!status)
+			status = names_page(
+				text, answer.text_length, last, each, data, &stop, &err);
+	}
+	return give(error, &err, status);
+}
+
+void shmsem_cancel(struct shmsem *client)
+{
+	atomic_store(&client->cancelled, true);
+}
+
+const char *shmsem_namespace(const struct shmsem *client)
+{
+	return client->space.text;
+}
+
+const char *shmsem_version(void)
+{
+	return SHMSEM_VERSION;
+}

@@ -1,0 +1,313 @@
+#include "client/connection.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "ipc/guard.h"
+#include "ipc/semaphore.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define WAIT_TURN_NS   (100 * NS_PER_MS)
+#define SPIN_BUDGET_NS (50 * NS_PER_US)
+#define DRAIN_EVERY    1024
+#define DRAIN_MOST     4096
+
+static int open_objects(struct connection *connection, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+	int status;
+
+	status = semaphore_open(object_name(&connection->space, OBJECT_REQUEST, 0, name),
+		&connection->request, err);
+	if (!status)
+		status = semaphore_open(
+			object_name(&connection->space, OBJECT_RESPONSE, connection->seat, name),
+			&connection->response, err);
+	/* A HEAD that still has its name had these semaphores beside it when we opened them. */
+	object_name(&connection->space, OBJECT_HEAD, 0, name);
+	if ((status == STATUS_OK || status == STATUS_NOT_FOUND) &&
+		!head_current(&connection->head, name))
+		status = error_set(err, STATUS_UNAVAILABLE, "the server has ended");
+	return status;
+}
+
+int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
+	const atomic_bool *cancelled, struct connection **ret, struct error *err)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	char name[OBJECT_NAME_SIZE];
+	int status;
+
+	if (!connection)
+		return error_os(err, ENOMEM, "cannot connect");
+	connection->references = 1;
+	connection->space = *space;
+	connection->owner = getpid();
+	connection->guarded = guarded;
+	connection->head = HEAD_NONE;
+	spin_init(&connection->spin, SPIN_BUDGET_NS);
+	status = head_open(
+		object_name(space, OBJECT_HEAD, 0, name), guarded, &connection->head, err);
+	if (status)
+		goto fail;
+	connection->data = calloc(connection->head.segments, sizeof *connection->data);
+	if (!connection->data) {
+		status = error_os(err, ENOMEM, "cannot connect");
+		goto fail;
+	}
+	for (unsigned i = 0; i < connection->head.segments; i++)
+		connection->data[i] = (struct data){.segment = SEGMENT_NONE, .guard = -1};
+	status = seat_claim(&connection->head, deadline, cancelled, &connection->seat, err);
+	if (status)
+		goto fail;
+	connection->sequence = WIRE_SEQUENCE(
+		atomic_load(&head_seat(&connection->head, connection->seat)->turn));
+	status = open_objects(connection, err);
+	if (status) {
+		seat_release(&connection->head, connection->seat);
+		goto fail;
+	}
+	*ret = connection;
+	return STATUS_OK;
+fail:
+	connection->owner = 0; /* no seat to give back */
+	connection_unref(connection);
+	return status;
+}
+
+struct connection *connection_ref(struct connection *connection)
+{
+	atomic_fetch_add(&connection->references, 1);
+	return connection;
+}
+
+void connection_unref(struct connection *connection)
+{
+	if (!connection || atomic_fetch_sub(&connection->references, 1) != 1)
+		return;
+	/* A child of fork() shares the open file: giving the seat back is the parent's business. */
+	if (connection->owner == getpid())
+		seat_release(&connection->head, connection->seat);
+	if (connection->request)
+		sem_close(connection->request);
+	if (connection->response)
+		sem_close(connection->response);
+	for (unsigned i = 0; connection->data && i < connection->head.segments; i++) {
+		guard_remove(connection->data[i].guard);
+		segment_release(&connection->data[i].segment);
+	}
+	free(connection->data);
+	head_release(&connection->head);
+	free(connection);
+}
+
+static bool answered(struct wire_seat *page, uint64_t turn)
+{
+	return atomic_load_explicit(&page->turn, memory_order_acquire) == turn;
+}
+
+static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uint64_t turn)
+{
+	uint64_t until = spin_until(spin);
+
+	while (until) {
+		for (int i = 0; i < 64; i++) {
+			if (answered(page, turn))
+				return true;
+			spin_pause();
+		}
+		if (clock_now() >= until)
+			break;
+	}
+	return answered(page, turn);
+}
+
+/* Waits until the seat's turn word says ANSWERED for this request. */
+static int await_answer(struct connection *connection, struct wire_seat *page, uint64_t deadline,
+	atomic_bool *cancelled, struct error *err)
+{
+	uint64_t turn = WIRE_TURN(connection->sequence, WIRE_ANSWERED), begin;
+	bool fresh = false;
+
+	if (spin_for_answer(&connection->spin, page, turn)) {
+		spin_learn(&connection->spin, 0);
+		return STATUS_OK;
+	}
+	begin = clock_now();
+	while (!answered(page, turn)) {
+		uint64_t now = clock_now();
+
+		if (guard_hit(connection->head.guard))
+			return error_set(err, STATUS_BAD_DATA,
+				"the header segment was cut off while we waited");
+		if (now != begin && !head_server_alive(&connection->head))
+			return error_set(
+				err, STATUS_UNAVAILABLE, "the server died while we waited");
+		if (atomic_exchange(cancelled, false))
+			return error_set(err, STATUS_TRY_AGAIN, "cancelled");
+		if (now >= deadline)
+			return error_set(err, STATUS_TRY_AGAIN, "timed out waiting for the server");
+		if (!fresh) {
+			/* Tokens of answers that we saw by spinning; look once more before
+			 * sleeping. */
+			semaphore_drain(connection->response, DRAIN_MOST);
+			fresh = true;
+			continue;
+		}
+		semaphore_wait(connection->response,
+			now + WAIT_TURN_NS < deadline ? now + WAIT_TURN_NS : deadline);
+	}
+	spin_learn(&connection->spin, clock_now() - begin);
+	return STATUS_OK;
+}
+
+static void write_request(struct connection *connection, struct wire_seat *page,
+	const struct wire_request *request, const char *name, size_t length)
+{
+	connection->sequence++;
+	atomic_store_explicit(&page->words[0], length, memory_order_relaxed);
+	memcpy(&page->request, request, sizeof *request);
+	memcpy(page->name, name, length);
+	atomic_store_explicit(
+		&page->turn, WIRE_TURN(connection->sequence, WIRE_REQUESTED), memory_order_release);
+	semaphore_post(connection->request);
+}
+
+/* The answer's text, which is the other side's word: terminated, and never longer than it can be.
+ */
+static void copy_text(struct wire_seat *page, uint32_t length, char *ret_text)
+{
+	if (length > WIRE_TEXT_SIZE)
+		length = WIRE_TEXT_SIZE;
+	wire_copy(ret_text, page->text, length);
+	ret_text[length] = '\0';
+}
+
+int connection_call(struct connection *connection, const struct wire_request *request,
+	const char *name, uint64_t deadline, atomic_bool *cancelled, struct wire_answer *ret_answer,
+	uint64_t ret_words[4], char *ret_text, struct error *err)
+{
+	struct wire_seat *page = head_seat(&connection->head, connection->seat);
+	size_t length = strlen(name);
+	char shown[ERROR_TEXT_SIZE];
+	int status;
+
+	if (length > WIRE_NAME_MAX)
+		return error_set(err, STATUS_USAGE, "a name of %zu bytes is over the limit of %d",
+			length, WIRE_NAME_MAX);
+	write_request(connection, page, request, name, length);
+	if (connection->sequence % DRAIN_EVERY == 0)
+		semaphore_drain(connection->response, DRAIN_MOST);
+	status = await_answer(connection, page, deadline, cancelled, err);
+	if (status) {
+		/* Withdrawn: an answer to it finds another turn and is dropped. */
+		connection->sequence++;
+		atomic_store(&page->turn, WIRE_TURN(connection->sequence, WIRE_IDLE));
+		return status;
+	}
+	wire_copy(ret_answer, &page->answer, sizeof *ret_answer);
+	for (int i = 0; i < 4; i++)
+		ret_words[i] = atomic_load_explicit(&page->words[i], memory_order_relaxed);
+	ret_text[0] = '\0';
+	if (ret_answer->text_length)
+		copy_text(page, ret_answer->text_length, ret_text);
+	if (guard_hit(connection->head.guard))
+		return error_set(err, STATUS_BAD_DATA,
+			"the header segment was cut off while we read the answer");
+	if (ret_answer->status == STATUS_OK)
+		return STATUS_OK;
+	if (!error_status_valid(ret_answer->status))
+		return error_set(err, STATUS_BAD_DATA,
+			"the server's answer has an unknown status, %u", ret_answer->status);
+	return error_set(err, (int)ret_answer->status, "%s",
+		text_is_plain(ret_text, strlen(ret_text))
+			? ret_text
+			: text_escape(ret_text, strlen(ret_text), shown, sizeof shown));
+}
+
+static int open_data(struct connection *connection, uint32_t index, struct error *err)
+{
+	struct data *data = &connection->data[index];
+	char name[OBJECT_NAME_SIZE];
+	int status;
+
+	object_name(&connection->space, OBJECT_DATA, index, name);
+	status = segment_open(name, false, connection->head.reserve, &data->segment, err);
+	if (status)
+		return status;
+	if (connection->guarded && data->segment.base)
+		data->guard = guard_add(data->segment.base, data->segment.reserved);
+	object_name(&connection->space, OBJECT_HEAD, 0, name);
+	if (head_current(&connection->head, name))
+		return STATUS_OK;
+	guard_remove(data->guard);
+	segment_release(&data->segment);
+	*data = (struct data){.segment = SEGMENT_NONE, .guard = -1};
+	return error_set(err, STATUS_UNAVAILABLE, "the server has ended");
+}
+
+int connection_data(struct connection *connection, uint32_t segment, uint64_t offset,
+	uint64_t length, const uint8_t **ret, struct error *err)
+{
+	struct data *data;
+	int status;
+
+	if (segment >= connection->head.segments)
+		return error_set(err, STATUS_BAD_DATA,
+			"the server's answer names data segment %u of %u", segment,
+			connection->head.segments);
+	data = &connection->data[segment];
+	if (!data->segment.base) {
+		status = open_data(connection, segment, err);
+		if (status)
+			return status;
+	}
+	if (guard_hit(data->guard)) {
+		/* What was cut off may be whole again. */
+		status = segment_remap(&data->segment, PROT_READ, err);
+		if (status)
+			return status;
+		guard_clear(data->guard);
+		data->segment.size = 0;
+	}
+	if (offset > data->segment.reserved || length > data->segment.reserved - offset)
+		return error_set(
+			err, STATUS_BAD_DATA, "the server's answer lies outside its data segment");
+	if (offset + length > data->segment.size) {
+		status = segment_refresh(&data->segment, err);
+		if (status)
+			return status;
+	}
+	if (offset + length > data->segment.size)
+		return error_set(err, STATUS_BAD_DATA, "the data segment was cut off at %zu bytes",
+			data->segment.size);
+	*ret = data->segment.base + offset;
+	return STATUS_OK;
+}
+
+int connection_hold(struct connection *connection)
+{
+	uint64_t holds = atomic_load(&connection->holds);
+	int hold;
+
+	do {
+		if (holds == UINT64_MAX)
+			return -1;
+		hold = __builtin_ctzll(~holds);
+	} while (!atomic_compare_exchange_weak(
+		&connection->holds, &holds, holds | UINT64_C(1) << hold));
+	return hold;
+}
+
+void connection_unhold(struct connection *connection, unsigned hold)
+{
+	struct wire_seat *page = head_seat(&connection->head, connection->seat);
+
+	if (connection->owner == getpid())
+		atomic_store(&page->holds[hold], 0);
+	atomic_fetch_and(&connection->holds, ~(UINT64_C(1) << hold));
+}

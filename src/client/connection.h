@@ -1,0 +1,60 @@
+/*
+ * A connection: one seat at one server, and the mappings that images fetched over it point into. It
+ * lives as long as its client uses it or one of its images is held.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "ipc/names.h"
+#include "ipc/seats.h"
+#include "ipc/spin.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A data segment as the requester sees it: read-only, opened when an answer first names it. */
+struct data {
+	struct segment segment;
+	int guard;
+};
+
+struct connection {
+	_Atomic unsigned references;
+	struct name_space space;
+	struct head head;
+	unsigned seat;
+	sem_t *request, *response;
+	uint64_t sequence;
+	_Atomic uint64_t holds; /* a bit for each hold word in use */
+	struct spin spin;
+	bool guarded;
+	pid_t owner;       /* the process that made it */
+	struct data *data; /* head.segments of them */
+};
+
+/* Connects to a running server and takes a seat until `deadline`. One reference, dropped by
+ * connection_unref. */
+int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
+	const atomic_bool *cancelled, struct connection **ret, struct error *err);
+struct connection *connection_ref(struct connection *connection);
+void connection_unref(struct connection *connection);
+
+/*
+ * Sends a request and waits for its answer, copied to *ret_answer with its text (terminated) in
+ * text[WIRE_TEXT_SIZE + 1]. An answer of failure is returned as such. STATUS_UNAVAILABLE when the
+ * server died.
+ */
+int connection_call(struct connection *connection, const struct wire_request *request,
+	const char *name, uint64_t deadline, atomic_bool *cancelled, struct wire_answer *ret_answer,
+	uint64_t ret_words[4], char *ret_text, struct error *err);
+
+/* The bytes offset[0..length) of a data segment, opened and checked; STATUS_BAD_DATA if they are
+ * not all there. */
+int connection_data(struct connection *connection, uint32_t segment, uint64_t offset,
+	uint64_t length, const uint8_t **ret, struct error *err);
+
+/* A free hold word, reserved for the caller; -1 if all are in use. */
+int connection_hold(struct connection *connection);
+void connection_unhold(struct connection *connection, unsigned hold);
