@@ -1,0 +1,49 @@
+/*
+ * HEAD as somebody sees it who is no party to the exchange: read with pread, never mapped, and
+ * whatever it says is for display. And the opening of any object of /dev/shm for a look.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "ipc/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/*
+ * Opens a file below SHM_DIRECTORY that is known to be a regular file, with `flags` (O_RDONLY or
+ * O_RDWR). Symbolic links, FIFOs and what else may stand there are never opened. The descriptor, or
+ * -1 with errno: EINVAL for what is no regular file.
+ */
+int object_open(const char *file, int flags, struct stat *ret_status);
+
+/* What stands at that name if not a regular file: "a symbolic link", "a directory", ... */
+const char *file_kind_text(mode_t mode);
+
+/* 1 if a server that lives holds this object, 0 if not, -1 with errno if that cannot be known. */
+int object_served(const char *file);
+
+struct header {
+	bool native; /* made by a shmsem server, whatever its version; the rest is then filled in */
+	uint32_t version;
+	unsigned seats, segments;
+	bool ready;
+	uint32_t pid;
+	uint64_t started; /* CLOCK_REALTIME, ns */
+	uint64_t flags;
+	uint64_t counters[WIRE_COUNTERS];
+};
+
+/* 0, or -1 with errno. A file that is too short or has no magic number is read as not native. */
+int header_read(int fd, struct header *ret);
+
+struct header_seat {
+	bool taken; /* a requester is connected */
+	unsigned held;
+	uint64_t words[4];
+	uint64_t requests, hits, failures, bytes;
+};
+
+/* The same for one seat of a native HEAD; `seat` is below header.seats. */
+int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret);

@@ -1,0 +1,364 @@
+#include "ipc/reclaim.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "ipc/header.h"
+#include "ipc/lock.h"
+#include "ipc/segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long to wait for another cleaner or a dying server, and between two looks. */
+#define PATIENCE (2 * NS_PER_SECOND)
+#define PAUSE    NS_PER_MS
+
+/* The scene changes while we look at it: look again. *err may say what was in the way. */
+#define LOOK_AGAIN (-1)
+
+struct leftover {
+	char file[OBJECT_FILE_SIZE];
+	enum object_kind kind;
+	unsigned index;
+	struct stat status;
+};
+
+struct leftovers {
+	struct leftover *items;
+	size_t count;
+};
+
+static void leftovers_release(struct leftovers *leftovers)
+{
+	free(leftovers->items);
+	*leftovers = (struct leftovers){0};
+}
+
+#define AUTO_LEFTOVERS __attribute__((cleanup(leftovers_release)))
+
+static bool same_namespace(const struct name_space *a, const struct name_space *b)
+{
+	return !strcmp(a->text, b->text);
+}
+
+static int leftovers_find(const struct name_space *space, struct leftovers *ret, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *directory = opendir(SHM_DIRECTORY);
+	AUTO_LEFTOVERS struct leftovers found = {0};
+	size_t room = 0;
+
+	if (!directory)
+		return error_os(err, errno, "cannot read %s", SHM_DIRECTORY);
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		struct leftover one = {0};
+		struct name_space its;
+
+		if (!object_file_parse(entry->d_name, &its, &one.kind, &one.index) ||
+			!same_namespace(&its, space) ||
+			fstatat(dirfd(directory), entry->d_name, &one.status,
+				AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		if (found.count == room) {
+			struct leftover *more;
+
+			room = room ? 2 * room : 16;
+			more = reallocarray(found.items, room, sizeof *more);
+			if (!more)
+				return error_os(err, ENOMEM, "cannot list %s", SHM_DIRECTORY);
+			found.items = more;
+		}
+		object_file(space, one.kind, one.index, one.file);
+		found.items[found.count++] = one;
+	}
+	*ret = found;
+	found = (struct leftovers){0};
+	return STATUS_OK;
+}
+
+static int server_lives(const struct name_space *space, uint32_t pid, struct error *err)
+{
+	if (pid)
+		error_set(err, STATUS_TRY_AGAIN,
+			"the namespace '%s' is in use by a running server, pid %u", space->text,
+			pid);
+	else
+		error_set(err, STATUS_TRY_AGAIN, "the namespace '%s' is in use by a running server",
+			space->text);
+	if (err)
+		err->os_error = EAGAIN;
+	return STATUS_TRY_AGAIN;
+}
+
+static int others_made(const struct name_space *space, const char *file, struct error *err)
+{
+	error_set(err, STATUS_TRY_AGAIN,
+		"'%s' was not made by a shmsem server, so nobody can tell whether it is in use; if "
+		"it is not, 'shmsem cleanup --foreign %s' removes it",
+		file, space->text);
+	if (err)
+		err->os_error = EEXIST;
+	return STATUS_TRY_AGAIN;
+}
+
+/*
+ * Somebody holds a server's lock without a HEAD that says so: a killed server whose descriptors the
+ * kernel is still closing, or one that lives and whose HEAD somebody has removed.
+ */
+static int server_lingers(const struct name_space *space, struct error *err)
+{
+	server_lives(space, 0, err);
+	return LOOK_AGAIN;
+}
+
+/* Removes everything of the namespace but HEAD. The caller holds the anchor. */
+static int remove_rest(const struct name_space *space, const struct leftovers *leftovers,
+	uid_t owner, const struct reclaim *reclaim, struct error *err)
+{
+	int status = STATUS_OK;
+
+	for (size_t i = 0; i < leftovers->count; i++)
+		if (leftovers->items[i].kind != OBJECT_HEAD &&
+			object_served(leftovers->items[i].file) == 1)
+			return server_lingers(space, err);
+	for (size_t i = 0; i < leftovers->count; i++) {
+		const struct leftover *one = &leftovers->items[i];
+		int failed = 0;
+
+		if (one->kind == OBJECT_HEAD)
+			continue;
+		if (one->status.st_uid != owner || !S_ISREG(one->status.st_mode))
+			failed = EPERM;
+		else
+			failed = shm_unlink_same(one->file, one->status.st_dev, one->status.st_ino);
+		if (failed == ENOENT)
+			continue;
+		if (failed && !status)
+			status = error_set(err, STATUS_NOT_PERMITTED, "cannot remove '%s': %s",
+				one->file,
+				one->status.st_uid != owner ? "it belongs to another user"
+				: !S_ISREG(one->status.st_mode)
+					? file_kind_text(one->status.st_mode)
+					: strerrordesc_np(failed));
+		if (reclaim->tell)
+			reclaim->tell(reclaim->context, one->file,
+				(uint64_t)one->status.st_blocks * 512, failed);
+	}
+	return status;
+}
+
+static int remove_head(
+	const char *file, const struct stat *is, const struct reclaim *reclaim, struct error *err)
+{
+	int failed = shm_unlink_same(file, is->st_dev, is->st_ino);
+
+	if (failed == ENOENT)
+		return STATUS_OK;
+	if (reclaim->tell)
+		reclaim->tell(reclaim->context, file, (uint64_t)is->st_blocks * 512, failed);
+	if (!failed)
+		return STATUS_OK;
+	error_os(err, failed, "cannot remove '%s'", file);
+	if (err)
+		err->status = STATUS_NOT_PERMITTED;
+	return STATUS_NOT_PERMITTED;
+}
+
+/* Becomes the one cleaner of a HEAD whose server is dead. */
+static int anchor_lock(
+	const struct name_space *space, int fd, const struct header *header, struct error *err)
+{
+	int failed = lock_take(fd, WIRE_CLEANER_LOCK);
+
+	if (failed == EAGAIN)
+		return LOOK_AGAIN;
+	if (!failed)
+		failed = lock_take(fd, WIRE_SERVER_LOCK);
+	if (failed == EAGAIN)
+		return server_lives(space, header->pid, err);
+	if (failed)
+		return error_os(err, failed, "cannot lock the header of '%s'", space->text);
+	return STATUS_OK;
+}
+
+/* Nothing but a regular file of our own (or, if asked for, of anybody) is ever opened for writing.
+ */
+static int check_ours(
+	const char *file, const struct stat *is, const struct reclaim *reclaim, struct error *err)
+{
+	const char *remedy = "it is left alone, so use another namespace or have it removed";
+
+	if (!S_ISREG(is->st_mode))
+		return error_set(err, STATUS_NOT_PERMITTED, "'%s/%s' is %s, not an object; %s",
+			SHM_DIRECTORY, file, file_kind_text(is->st_mode), remedy);
+	if (is->st_uid != geteuid() && !reclaim->any_owner)
+		return error_set(err, STATUS_NOT_PERMITTED,
+			"'%s/%s' belongs to another user, uid %u; %s", SHM_DIRECTORY, file,
+			(unsigned)is->st_uid, remedy);
+	return STATUS_OK;
+}
+
+/* Whether HEAD is this file; if not, somebody was faster, and a new server may be there. */
+static bool is_head(const struct leftovers *leftovers, const struct stat *file)
+{
+	for (size_t i = 0; i < leftovers->count; i++)
+		if (leftovers->items[i].kind == OBJECT_HEAD)
+			return leftovers->items[i].status.st_dev == file->st_dev &&
+			       leftovers->items[i].status.st_ino == file->st_ino;
+	return false;
+}
+
+static int reclaim_headed(const struct name_space *space, const char *file,
+	const struct reclaim *reclaim, struct error *err)
+{
+	AUTO_LEFTOVERS struct leftovers leftovers = {0};
+	struct stat status;
+	struct header header;
+	AUTO_CLOSE int fd = object_open(file, O_RDWR, &status);
+	int result;
+
+	if (fd < 0 && (errno == ENOENT || errno == ESTALE || errno == EINVAL))
+		return LOOK_AGAIN;
+	if (fd < 0)
+		return error_os(err, errno, "cannot open '%s'", file);
+	result = check_ours(file, &status, reclaim, err);
+	if (result)
+		return result;
+	if (header_read(fd, &header) != 0)
+		return error_os(err, errno, "cannot read '%s'", file);
+	if (!header.native)
+		return others_made(space, file, err);
+	result = anchor_lock(space, fd, &header, err);
+	if (!result)
+		result = leftovers_find(space, &leftovers, err);
+	if (result)
+		return result;
+	if (!is_head(&leftovers, &status))
+		return LOOK_AGAIN;
+	result = remove_rest(space, &leftovers, status.st_uid, reclaim, err);
+	return result ? result : remove_head(file, &status, reclaim, err);
+}
+
+/* Makes a HEAD of our own, locked before it can be seen, so that no server starts meanwhile. */
+static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, struct error *err)
+{
+	const struct access private = {.mode = 0600, .group = (gid_t)-1};
+	const struct wire_seat mark = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = 1};
+	AUTO_CLOSE int fd = shm_unnamed(&private);
+	int failed = fd < 0 ? errno : 0;
+
+	if (!failed && pwrite_full(fd, &mark, sizeof mark, 0) != 0)
+		failed = errno;
+	if (!failed)
+		failed = lock_take(fd, WIRE_CLEANER_LOCK);
+	if (!failed)
+		failed = lock_take(fd, WIRE_SERVER_LOCK);
+	if (!failed && fstat(fd, ret_status) != 0)
+		failed = errno;
+	if (!failed)
+		failed = shm_link(fd, file);
+	if (failed == EEXIST)
+		return LOOK_AGAIN;
+	if (failed == ENOSPC)
+		return segment_full(sizeof mark, err);
+	if (failed)
+		return error_os(err, failed, "cannot create '%s'", file);
+	*ret_fd = steal_fd(&fd);
+	return STATUS_OK;
+}
+
+/* Objects without a HEAD, which somebody has removed. Only servers of ours number objects. */
+static int check_headless(const struct name_space *space, const struct leftovers *leftovers,
+	const struct reclaim *reclaim, struct error *err)
+{
+	bool numbered = false;
+	int status;
+
+	for (size_t i = 0; i < leftovers->count; i++) {
+		const struct leftover *one = &leftovers->items[i];
+
+		status = check_ours(one->file, &one->status, reclaim, err);
+		if (status)
+			return status;
+		if (object_served(one->file) == 1)
+			return server_lingers(space, err);
+		numbered = numbered || one->index;
+	}
+	return numbered ? STATUS_OK : others_made(space, leftovers->items[0].file, err);
+}
+
+static int reclaim_headless(const struct name_space *space, const char *head,
+	const struct reclaim *reclaim, struct error *err)
+{
+	AUTO_LEFTOVERS struct leftovers before = {0}, leftovers = {0};
+	AUTO_CLOSE int fd = -1;
+	struct reclaim silent = {0};
+	struct stat status;
+	int result, last;
+
+	result = leftovers_find(space, &before, err);
+	if (result || !before.count)
+		return result;
+	result = check_headless(space, &before, reclaim, err);
+	if (!result)
+		result = anchor_new(head, &fd, &status, err);
+	if (result)
+		return result;
+	result = leftovers_find(space, &leftovers, err);
+	if (!result)
+		result = remove_rest(
+			space, &leftovers, before.items[0].status.st_uid, reclaim, err);
+	last = remove_head(head, &status, &silent, result ? NULL : err);
+	return result ? result : last;
+}
+
+static int reclaim_once(
+	const struct name_space *space, const struct reclaim *reclaim, struct error *err)
+{
+	char head[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	struct stat status;
+	int result;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
+		object_file(space, OBJECT_HEAD, 0, head));
+	if (lstat(path, &status) != 0)
+		return errno == ENOENT ? reclaim_headless(space, head, reclaim, err)
+				       : error_os(err, errno, "cannot examine '%s'", path);
+	result = check_ours(head, &status, reclaim, err);
+	return result ? result : reclaim_headed(space, head, reclaim, err);
+}
+
+int reclaim_namespace(
+	const struct name_space *space, const struct reclaim *reclaim, struct error *err)
+{
+	static const struct reclaim by_default = {0};
+	const struct timespec pause = clock_timespec(PAUSE);
+	uint64_t deadline = deadline_after(PATIENCE);
+	struct error last;
+	int status;
+
+	do {
+		memset(&last, 0, sizeof last);
+		status = reclaim_once(space, reclaim ? reclaim : &by_default, &last);
+		if (status != LOOK_AGAIN) {
+			if (status && err)
+				*err = last;
+			return status;
+		}
+		nanosleep(&pause, NULL);
+	} while (clock_now() < deadline);
+	if (!last.status) {
+		error_set(&last, STATUS_TRY_AGAIN, "somebody else is cleaning the namespace '%s'",
+			space->text);
+		last.os_error = EBUSY;
+	}
+	if (err)
+		*err = last;
+	return STATUS_TRY_AGAIN;
+}
