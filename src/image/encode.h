@@ -39,8 +39,9 @@ int encode_format_of(const char *name);
 const char *encode_extension(enum encode_format format, unsigned channels);
 
 /*
- * Writes the image to `file`. Does not flush; a write error is STATUS_IO. What the format cannot
- * hold is STATUS_USAGE with the way out (16-bit or alpha into JPEG: alpha is refused, 16-bit too).
+ * Writes the image to `file`. The caller flushes and checks that, too; a write error is STATUS_IO.
+ * What the format cannot hold is STATUS_USAGE with the way out: alpha and 16 bits in JPEG. Of a
+ * colour profile, PNG leaves out what does not fit the channels. `options` may be NULL.
  */
 int encode_write(FILE *file, enum encode_format format, const struct encode_image *image,
 	const struct encode_options *options, struct error *err);

@@ -1,6 +1,6 @@
 /*
  * PNG and JPEG, from bytes in memory to pixels in memory that the caller provides. Knows nothing of
- *processes or segments.
+ * processes or segments.
  *
  * Ask for the size first, then decode into memory of that size:
  *
@@ -10,8 +10,8 @@
  *	image_decode(reader, pixels, info.bytes, &warning, &err);
  *
  * Pixels are interleaved samples, rows top-down without padding, native byte order for 16-bit
- *samples. A reader belongs to one thread. It keeps the codecs' own objects from one image to the
- *next.
+ * samples. A reader belongs to one thread. It keeps the codecs' own objects from one image to the
+ * next.
  */
 #pragma once
 
@@ -36,11 +36,21 @@ enum image_flags {
 	IMAGE_NATIVE_DEPTH = 1 << 0,     /* 16-bit samples stay 16-bit */
 	IMAGE_KEEP_ORIENTATION = 1 << 1, /* do not apply the EXIF orientation */
 	IMAGE_PREMULTIPLY = 1 << 2,      /* colours multiplied by alpha */
-	IMAGE_STRICT = 1 << 3,           /* a damaged end is an error for JPEG, too */
-	IMAGE_LENIENT = 1 << 4,          /* a damaged end is a warning for PNG, too */
+	IMAGE_STRICT = 1 << 3,           /* damaged pixels are an error for JPEG, too */
+	IMAGE_LENIENT = 1 << 4,          /* a damaged end is a warning for PNG, too; the pixels
+					    that are missing are zero */
 };
 
-/* What the asker wants. All zero: the whole image, 8 bits a sample, channels as the file has them.
+/*
+ * What the asker wants. All zero: the whole image, 8 bits a sample, channels as the file has them,
+ * turned as its EXIF orientation says (JPEG's APP1; PNG's eXIf, before the pixels as its
+ * specification wants it).
+ *
+ * Channels that are not asked for are dropped (alpha is not blended with anything), missing alpha
+ * is opaque. Grey is the codec's own luma: 0.299 R + 0.587 G + 0.114 B for JPEG, by cHRM and gAMA
+ * for PNG. A JPEG is scaled in its DCT, a PNG by the mean of squares, in which colours count as
+ * much as they are opaque. CMYK is taken as Adobe writes it (255 is no ink), as djpeg takes it:
+ * R = round(C x K / 255), and so on.
  */
 struct image_options {
 	uint8_t scale;    /* 1, 2, 4 or 8: one pixel for that many squared; 0 means 1 */
@@ -56,10 +66,10 @@ struct image_limits {
 	uint64_t pixels;      /* width x height in the file */
 	uint64_t bytes;       /* of decoded pixels */
 	uint64_t memory;      /* bytes a codec may allocate for itself */
-	uint64_t chunk_bytes; /* of one ancillary PNG chunk, inflated */
+	uint64_t chunk_bytes; /* of one ancillary PNG chunk, as it is and inflated */
 	uint32_t side;        /* width or height in the file */
-	uint32_t scans;       /* of a JPEG */
-	uint32_t chunks;      /* ancillary PNG chunks kept */
+	uint32_t scans;       /* of a progressive or otherwise multi-scan JPEG */
+	uint32_t chunks;      /* ancillary PNG chunks; APP1, APP2 and COM markers of a JPEG */
 };
 
 struct image_info {
@@ -72,10 +82,14 @@ struct image_info {
 	uint8_t scale;          /* applied: 1, 2, 4 or 8 */
 	uint8_t file_bits;      /* a sample in the file */
 	uint8_t file_channels;  /* in the file, a palette counting as what it expands to */
-	uint8_t reserved;
+	uint8_t progressive;    /* progressive JPEG or interlaced PNG */
+	uint8_t animated;       /* animated PNG: the default image is delivered */
 	uint32_t file_width, file_height;
 	uint32_t icc_bytes; /* of the colour profile; 0 for none */
 	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */
+	/* PNG cHRM x 100000: x and y of white, red, green and blue; zeros if it says nothing */
+	int32_t chromaticities[8];
+	uint32_t comments; /* text chunks of a PNG, COM markers of a JPEG */
 };
 
 struct image_reader;
@@ -90,7 +104,8 @@ enum image_format image_sniff(const void *data, size_t size);
 /*
  * Reads the header of the image in data[0..size), which must stay until the decode is over, and
  * says what a decode with these options gives. STATUS_BAD_DATA for what is no PNG or JPEG, is
- * broken or over a limit; the sentence gives the cause and names no file. No pixel is decoded yet.
+ * broken or over a limit; the sentence gives the cause and names no file. STATUS_USAGE for options
+ * that make no sense. No pixel is decoded yet. `options` and `limits` may be NULL: none.
  */
 int image_probe(struct image_reader *reader, const void *data, size_t size,
 	const struct image_options *options, const struct image_limits *limits,
@@ -102,13 +117,14 @@ struct image_warning {
 };
 
 /*
- * Decodes what was last probed into `pixels`, which has room for `bytes` (at least info.bytes). The
- * colour profile of that image, if it has one, is at image_profile() from then until the next
- * probe.
+ * Decodes what was last probed into `pixels`, which has room for `bytes` (at least info.bytes) and
+ * is aligned for its samples. Works once for each probe. After an error the pixels are undefined.
+ * `ret` may be NULL.
  */
 int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct image_warning *ret,
 	struct error *err);
 
-/* The ICC profile of the image last decoded: its bytes (owned by the reader) and their number; NULL
- * if it has none. */
+/* The ICC profile of the image last probed, until the next probe: its bytes (owned by the reader)
+ * and their number; NULL if it has none. A profile for other channels than those delivered (CMYK
+ * for RGB, RGB for grey) is left out, with a warning. */
 const void *image_profile(const struct image_reader *reader, size_t *ret_size);

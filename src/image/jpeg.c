@@ -1,0 +1,397 @@
+/*
+ * JPEG by libjpeg's scanline interface, with its default settings, so that pixels are those of
+ * djpeg.
+ *
+ * Whatever calls libjpeg and can fail runs as a step below run_step(), the only function here that
+ * calls setjmp: what a step needs and leaves behind is in struct jpeg_codec, never in a local
+ * variable. The decompressor lives as long as the reader.
+ */
+#include "base/number.h"
+#include "base/text.h"
+#include "image/exif.h"
+#include "image/reader.h"
+
+#include <stdio.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Scanlines asked for at a time; libjpeg makes 8 to 32 of them in one go. */
+enum {
+	SLOTS = 16
+};
+
+/* A profile comes in up to 255 markers, numbered from 1. */
+struct profile_pieces {
+	const uint8_t *data[256];
+	uint16_t size[256];
+	unsigned count; /* as the markers say; 0 for no profile */
+	bool broken;
+};
+
+struct jpeg_codec {
+	struct jpeg_decompress_struct jpeg;
+	struct jpeg_error_mgr manager;
+	struct jpeg_progress_mgr progress;
+	jmp_buf jump;
+	struct error error;
+	struct image_reader *reader;
+	struct profile_pieces pieces;
+	uint32_t markers; /* APP1, APP2 and COM seen */
+	bool created;
+};
+
+static void give_up(struct jpeg_codec *codec)
+{
+	longjmp(codec->jump, 1);
+}
+
+static const char *library_says(j_common_ptr jpeg, char *text, size_t size)
+{
+	char raw[JMSG_LENGTH_MAX];
+
+	jpeg->err->format_message(jpeg, raw);
+	return text_escape(raw, strlen(raw), text, size);
+}
+
+static void on_error(j_common_ptr jpeg)
+{
+	struct jpeg_codec *codec = jpeg->client_data;
+	struct error *error = &codec->error;
+	char text[JMSG_LENGTH_MAX], limit[SIZE_TEXT_SIZE];
+
+	library_says(jpeg, text, sizeof text);
+	switch (jpeg->err->msg_code) {
+	case JERR_BAD_PRECISION:
+		error_set(error, STATUS_BAD_DATA,
+			"only JPEG of 8 bits a sample can be decoded here: %s", text);
+		break;
+	case JERR_SOF_UNSUPPORTED:
+		error_set(error, STATUS_BAD_DATA,
+			"lossless and hierarchical JPEG cannot be decoded here: %s", text);
+		break;
+	case JERR_ARITH_NOTIMPL:
+		error_set(error, STATUS_BAD_DATA,
+			"arithmetic-coded JPEG cannot be decoded here: %s", text);
+		break;
+	case JERR_NO_BACKING_STORE:
+		error_set(error, STATUS_BAD_DATA, "decoding needs more than the memory limit of %s",
+			format_size(codec->reader->limits.memory, limit));
+		break;
+	case JERR_OUT_OF_MEMORY:
+		error_set(error, STATUS_TRY_AGAIN, "out of memory: %s", text);
+		break;
+	default:
+		error_set(error, STATUS_BAD_DATA, "broken JPEG: %s", text);
+	}
+	give_up(codec);
+}
+
+/* Whether pixels are missing or wrong after this warning, rather than that something was odd. */
+static bool is_damage(int code)
+{
+	switch (code) {
+	case JWRN_ARITH_BAD_CODE:
+	case JWRN_HIT_MARKER:
+	case JWRN_HUFF_BAD_CODE:
+	case JWRN_JPEG_EOF:
+	case JWRN_MUST_RESYNC:
+	case JWRN_NOT_SEQUENTIAL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void on_message(j_common_ptr jpeg, int level)
+{
+	struct jpeg_codec *codec = jpeg->client_data;
+	char text[JMSG_LENGTH_MAX];
+
+	if (level >= 0)
+		return;
+	if (codec->reader->options.flags & IMAGE_STRICT && is_damage(jpeg->err->msg_code))
+		on_error(jpeg);
+	if (jpeg->err->num_warnings++ == 0) {
+		jpeg->err->format_message(jpeg, text);
+		reader_warn(codec->reader, text);
+	}
+}
+
+/* Called for every row of blocks, also while the scans of a progressive image are gathered. */
+static void on_progress(j_common_ptr jpeg)
+{
+	struct jpeg_codec *codec = jpeg->client_data;
+	uint32_t most = codec->reader->limits.scans;
+
+	if (!most || codec->jpeg.input_scan_number <= (int64_t)most)
+		return;
+	error_set(&codec->error, STATUS_BAD_DATA, "more scans than the limit of %u (--max-scans)",
+		most);
+	give_up(codec);
+}
+
+static void on_profile_piece(struct profile_pieces *pieces, const uint8_t *data, size_t size)
+{
+	enum {
+		NAME = 12,
+		HEAD = NAME + 2
+	};
+	unsigned number, count;
+
+	if (size < HEAD || memcmp(data, "ICC_PROFILE", NAME) != 0)
+		return;
+	number = data[NAME];
+	count = data[NAME + 1];
+	if (number == 0 || number > count || (pieces->count && pieces->count != count) ||
+		pieces->data[number]) {
+		pieces->broken = true;
+		return;
+	}
+	pieces->count = count;
+	pieces->data[number] = data + HEAD;
+	pieces->size[number] = (uint16_t)(size - HEAD);
+}
+
+/*
+ * Looks at an APP1, APP2 or COM marker in place. libjpeg's own way would keep a copy of each:
+ * many small ones would fill the memory.
+ */
+static boolean on_marker(j_decompress_ptr jpeg)
+{
+	struct jpeg_codec *codec = jpeg->client_data;
+	struct jpeg_source_mgr *source = jpeg->src;
+	const uint8_t *data = source->next_input_byte;
+	uint32_t most = codec->reader->limits.chunks;
+	size_t size;
+
+	if (source->bytes_in_buffer < 2)
+		ERREXIT(jpeg, JERR_INPUT_EOF);
+	size = (size_t)data[0] << 8 | data[1];
+	if (size < 2)
+		ERREXIT(jpeg, JERR_BAD_LENGTH);
+	if (most && ++codec->markers > most) {
+		error_set(&codec->error, STATUS_BAD_DATA,
+			"more markers than the limit of %u (--max-chunks)", most);
+		give_up(codec);
+	}
+	if (size <= source->bytes_in_buffer) {
+		struct image_info *info = &codec->reader->info;
+
+		if (jpeg->unread_marker == JPEG_COM)
+			info->comments++;
+		else if (jpeg->unread_marker == JPEG_APP0 + 2)
+			on_profile_piece(&codec->pieces, data + 2, size - 2);
+		else if (!info->orientation && size >= 8 && memcmp(data + 2, "Exif\0", 6) == 0)
+			info->orientation = (uint8_t)exif_orientation(data + 8, size - 8);
+	}
+	source->skip_input_data(jpeg, (long)size);
+	return TRUE;
+}
+
+/* Runs a step; STATUS_OK, or the status that codec->error has after libjpeg gave up. */
+static int run_step(struct jpeg_codec *codec, void (*step)(struct jpeg_codec *))
+{
+	if (setjmp(codec->jump))
+		return codec->error.status;
+	step(codec);
+	return STATUS_OK;
+}
+
+/* Drops the image, not the decompressor. */
+static int fail(struct jpeg_codec *codec, struct error *err)
+{
+	if (codec->created)
+		jpeg_abort_decompress(&codec->jpeg);
+	if (err)
+		*err = codec->error;
+	return codec->error.status;
+}
+
+static void create_step(struct jpeg_codec *codec)
+{
+	jpeg_create_decompress(&codec->jpeg);
+	codec->created = true;
+	codec->jpeg.progress = &codec->progress;
+	jpeg_set_marker_processor(&codec->jpeg, JPEG_APP0 + 1, on_marker);
+	jpeg_set_marker_processor(&codec->jpeg, JPEG_APP0 + 2, on_marker);
+	jpeg_set_marker_processor(&codec->jpeg, JPEG_COM, on_marker);
+}
+
+static void header_step(struct jpeg_codec *codec)
+{
+	struct image_reader *reader = codec->reader;
+	uint64_t memory = reader->limits.memory;
+
+	codec->jpeg.mem->max_memory_to_use = memory > LONG_MAX ? LONG_MAX : (long)memory;
+	jpeg_mem_src(&codec->jpeg, reader->data, reader->size);
+	jpeg_read_header(&codec->jpeg, TRUE);
+}
+
+static bool is_cmyk(const struct jpeg_codec *codec)
+{
+	return codec->jpeg.out_color_space == JCS_CMYK;
+}
+
+/* Fills in what the header says; fails for what has no colours we know. */
+static int read_header(struct jpeg_codec *codec, struct error *err)
+{
+	const struct jpeg_decompress_struct *jpeg = &codec->jpeg;
+	struct image_info *info = &codec->reader->info;
+
+	info->file_width = jpeg->image_width;
+	info->file_height = jpeg->image_height;
+	info->file_bits = (uint8_t)jpeg->data_precision;
+	info->file_channels = jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3;
+	info->progressive = jpeg->progressive_mode;
+	if (jpeg->out_color_space == JCS_UNKNOWN)
+		return error_set(err, STATUS_BAD_DATA,
+			"a JPEG of %d components is neither grey, RGB nor CMYK",
+			jpeg->num_components);
+	return reader_check_size(codec->reader, err);
+}
+
+static void choose_output(struct jpeg_codec *codec)
+{
+	const struct image_info *info = &codec->reader->info;
+	bool bgr = codec->reader->options.layout == IMAGE_LAYOUT_BGR;
+
+	codec->jpeg.scale_num = 1;
+	codec->jpeg.scale_denom = info->scale;
+	if (is_cmyk(codec))
+		return;
+	if (info->channels == 1)
+		codec->jpeg.out_color_space = JCS_GRAYSCALE;
+	else if (info->channels == 3)
+		codec->jpeg.out_color_space = bgr ? JCS_EXT_BGR : JCS_RGB;
+	else
+		codec->jpeg.out_color_space = bgr ? JCS_EXT_BGRA : JCS_EXT_RGBA;
+}
+
+static int keep_profile(struct jpeg_codec *codec, struct error *err)
+{
+	const struct profile_pieces *pieces = &codec->pieces;
+	size_t size = 0, at = 0;
+	bool whole = !pieces->broken;
+	uint8_t *profile;
+	int status;
+
+	for (unsigned i = 1; i <= pieces->count; i++) {
+		whole = whole && pieces->data[i];
+		size += pieces->size[i];
+	}
+	if (!whole)
+		reader_warn(codec->reader, "the colour profile is broken and left out");
+	if (!whole || size == 0)
+		return STATUS_OK;
+	profile = malloc(size);
+	if (!profile)
+		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
+	for (unsigned i = 1; i <= pieces->count; i++) {
+		memcpy(profile + at, pieces->data[i], pieces->size[i]);
+		at += pieces->size[i];
+	}
+	status = reader_keep_profile(codec->reader, profile, size, err);
+	free(profile);
+	return status;
+}
+
+static int begin(struct image_reader *reader, struct error *err)
+{
+	struct jpeg_codec *codec = reader->jpeg;
+
+	if (!codec)
+		codec = reader->jpeg = calloc(1, sizeof *codec);
+	if (!codec)
+		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
+	codec->reader = reader;
+	codec->markers = 0;
+	codec->pieces = (struct profile_pieces){0};
+	if (codec->created) {
+		jpeg_abort_decompress(&codec->jpeg);
+		return STATUS_OK;
+	}
+	codec->jpeg.err = jpeg_std_error(&codec->manager);
+	codec->jpeg.client_data = codec;
+	codec->manager.error_exit = on_error;
+	codec->manager.emit_message = on_message;
+	codec->progress.progress_monitor = on_progress;
+	return run_step(codec, create_step) ? fail(codec, err) : STATUS_OK;
+}
+
+int jpeg_codec_probe(struct image_reader *reader, struct error *err)
+{
+	struct jpeg_codec *codec;
+	int status = begin(reader, err);
+
+	if (status)
+		return status;
+	codec = reader->jpeg;
+	codec->manager.num_warnings = 0;
+	if (run_step(codec, header_step))
+		return fail(codec, err);
+	status = read_header(codec, err);
+	if (status == STATUS_OK)
+		status = reader_settle(reader, err);
+	if (status == STATUS_OK)
+		status = keep_profile(codec, err);
+	if (status == STATUS_OK)
+		choose_output(codec);
+	else
+		jpeg_abort_decompress(&codec->jpeg);
+	return status;
+}
+
+static void pixels_step(struct jpeg_codec *codec)
+{
+	struct rows *rows = &codec->reader->rows;
+	uint8_t *slots[SLOTS];
+
+	while (codec->jpeg.output_scanline < codec->jpeg.output_height) {
+		unsigned count = rows_slots(rows, slots, SLOTS);
+
+		rows_take(rows, jpeg_read_scanlines(&codec->jpeg, slots, count));
+	}
+	jpeg_finish_decompress(&codec->jpeg);
+}
+
+static void start_step(struct jpeg_codec *codec)
+{
+	jpeg_start_decompress(&codec->jpeg);
+}
+
+int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *err)
+{
+	struct jpeg_codec *codec = reader->jpeg;
+	const struct jpeg_decompress_struct *jpeg = &codec->jpeg;
+	enum rows_filter filter = is_cmyk(codec) ? ROWS_CMYK : ROWS_PLAIN;
+	struct rows_plan plan;
+	int status;
+
+	if (run_step(codec, start_step))
+		return fail(codec, err);
+	plan = reader_plan(reader, filter, jpeg->output_width, jpeg->output_height);
+	plan.premultiply = false; /* what alpha there is, is opaque */
+	status = rows_begin(&reader->rows, &plan, pixels, err);
+	if (status) {
+		jpeg_abort_decompress(&codec->jpeg);
+		return status;
+	}
+	if (run_step(codec, pixels_step))
+		return fail(codec, err);
+	return STATUS_OK;
+}
+
+void jpeg_codec_free(struct jpeg_codec *codec)
+{
+	if (!codec)
+		return;
+	if (codec->created)
+		jpeg_destroy_decompress(&codec->jpeg);
+	free(codec);
+}

@@ -1,0 +1,195 @@
+#include "image/pixel.h"
+
+#include <string.h>
+
+/* The loops are written once for all pixel sizes; called with a constant, each becomes its own. */
+#define INLINE static inline __attribute__((always_inline))
+
+#define FOR_PIXEL_SIZE(size, call) \
+	switch (size) {            \
+	case 1:                    \
+		call(1);           \
+		break;             \
+	case 2:                    \
+		call(2);           \
+		break;             \
+	case 3:                    \
+		call(3);           \
+		break;             \
+	case 4:                    \
+		call(4);           \
+		break;             \
+	case 6:                    \
+		call(6);           \
+		break;             \
+	case 8:                    \
+		call(8);           \
+		break;             \
+	}
+
+INLINE void turn(const struct pixel_block *block, size_t size)
+{
+	ptrdiff_t step = (ptrdiff_t)block->source_stride;
+	const uint8_t *first = block->source;
+	uint8_t *target = block->target;
+
+	if (block->backward) {
+		first += (block->rows - 1) * block->source_stride;
+		step = -step;
+	}
+	for (uint32_t x = 0; x < block->width; x++) {
+		const uint8_t *source = first + x * size;
+
+		for (uint32_t y = 0; y < block->rows; y++) {
+			memcpy(target + y * size, source, size);
+			source += step;
+		}
+		target += block->target_stride;
+	}
+}
+
+void pixel_turn(const struct pixel_block *block, size_t size){
+#define TURN(constant) turn(block, constant)
+	FOR_PIXEL_SIZE(size, TURN)
+#undef TURN
+}
+
+INLINE void mirror(uint8_t *row, uint32_t width, size_t size)
+{
+	uint8_t *left = row, *right = row + width * size, kept[8];
+
+	for (uint32_t i = 0; i < width / 2; i++, left += size) {
+		right -= size;
+		memcpy(kept, left, size);
+		memcpy(left, right, size);
+		memcpy(right, kept, size);
+	}
+}
+
+void pixel_mirror(uint8_t *row, uint32_t width, size_t size)
+{
+#define MIRROR(constant) mirror(row, width, constant)
+	FOR_PIXEL_SIZE(size, MIRROR)
+#undef MIRROR
+}
+
+/* round(product / 255) for products of two bytes */
+static inline uint8_t over_255(unsigned product)
+{
+	product += 128;
+	return (uint8_t)((product + (product >> 8)) >> 8);
+}
+
+static void premultiply16(uint16_t *row, uint32_t width, unsigned channels)
+{
+	for (; width > 0; width--, row += channels) {
+		uint64_t alpha = row[channels - 1];
+
+		for (unsigned i = 0; i + 1 < channels; i++)
+			row[i] = (uint16_t)((row[i] * alpha + 32767) / 65535);
+	}
+}
+
+static void premultiply8(uint8_t *row, uint32_t width, unsigned channels)
+{
+	for (; width > 0; width--, row += channels) {
+		unsigned alpha = row[channels - 1];
+
+		for (unsigned i = 0; i + 1 < channels; i++)
+			row[i] = over_255(row[i] * alpha);
+	}
+}
+
+void pixel_premultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned bits)
+{
+	if (channels != 2 && channels != 4)
+		return;
+	if (bits == 16)
+		premultiply16((uint16_t *)(void *)row, width, channels);
+	else
+		premultiply8(row, width, channels);
+}
+
+static uint8_t luma(unsigned red, unsigned green, unsigned blue)
+{
+	return (uint8_t)((red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16);
+}
+
+void pixel_cmyk(const uint8_t *cmyk, uint8_t *row, uint32_t width, unsigned channels, bool bgr)
+{
+	for (; width > 0; width--, cmyk += 4, row += channels) {
+		uint8_t red = over_255(cmyk[0] * cmyk[3]), green = over_255(cmyk[1] * cmyk[3]),
+			blue = over_255(cmyk[2] * cmyk[3]);
+
+		if (channels == 1) {
+			row[0] = luma(red, green, blue);
+			continue;
+		}
+		row[0] = bgr ? blue : red;
+		row[1] = green;
+		row[2] = bgr ? red : blue;
+		if (channels == 4)
+			row[3] = 255;
+	}
+}
+
+INLINE uint64_t sample(const uint8_t *row, size_t i, unsigned bits)
+{
+	return bits == 16 ? ((const uint16_t *)(const void *)row)[i] : row[i];
+}
+
+INLINE void box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned scale,
+	unsigned channels, unsigned bits)
+{
+	bool alpha = channels == 2 || channels == 4;
+	unsigned colours = alpha ? channels - 1 : channels;
+	size_t at = 0;
+
+	for (uint32_t x = 0; x < width; x++, at += channels) {
+		uint64_t *sum = sums + x / scale * channels;
+		uint64_t weight = alpha ? sample(row, at + colours, bits) : 1;
+
+		for (unsigned i = 0; i < colours; i++)
+			sum[i] += sample(row, at + i, bits) * weight;
+		if (alpha)
+			sum[colours] += weight;
+	}
+}
+
+void pixel_box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned scale,
+	unsigned channels, unsigned bits)
+{
+	if (bits == 16)
+		box_add(sums, row, width, scale, channels, 16);
+	else
+		box_add(sums, row, width, scale, channels, 8);
+}
+
+static void put_sample(uint8_t *row, size_t i, unsigned bits, uint64_t value)
+{
+	if (bits == 16)
+		((uint16_t *)(void *)row)[i] = (uint16_t)value;
+	else
+		row[i] = (uint8_t)value;
+}
+
+void pixel_box_mean(uint64_t *sums, uint8_t *row, uint32_t width, unsigned height, unsigned scale,
+	unsigned channels, unsigned bits)
+{
+	bool alpha = channels == 2 || channels == 4;
+	unsigned colours = alpha ? channels - 1 : channels;
+	size_t at = 0;
+
+	for (uint32_t left = 0; left < width; left += scale, at += channels) {
+		unsigned across = width - left < scale ? width - left : scale;
+		uint64_t pixels = (uint64_t)across * height;
+		uint64_t weight = alpha ? sums[at + colours] : pixels;
+
+		for (unsigned i = 0; i < colours; i++)
+			put_sample(row, at + i, bits,
+				weight ? (sums[at + i] + weight / 2) / weight : 0);
+		if (alpha)
+			put_sample(row, at + colours, bits, (weight + pixels / 2) / pixels);
+		memset(sums + at, 0, channels * sizeof *sums);
+	}
+}

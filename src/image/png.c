@@ -1,0 +1,439 @@
+/*
+ * PNG by libpng's row interface.
+ *
+ * Whatever calls libpng runs as a step below run_step(), the only function here that calls setjmp:
+ * what a step needs and leaves behind is in struct png_codec, never in a local variable.
+ */
+#include "base/number.h"
+#include "base/text.h"
+#include "image/exif.h"
+#include "image/reader.h"
+
+#include <png.h>
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Chunks whose contents we never look at: not unpacked, not kept. */
+static const png_byte skipped_chunks[] = "bKGD\0hIST\0iTXt\0oFFs\0pCAL\0pHYs\0sCAL\0"
+					 "sPLT\0tEXt\0tIME\0zTXt";
+
+struct png_codec {
+	struct image_reader *reader;
+	png_structp png;
+	png_infop info;
+	jmp_buf jump;
+	struct error error;
+	size_t position;    /* in the file */
+	uint64_t allocated; /* by libpng, for this image, in all */
+	uint8_t *whole;     /* an interlaced image that cannot be put together in place */
+	bool over_memory;
+	bool in_pixels; /* rows have begun to come */
+};
+
+static void on_error(png_structp png, png_const_charp message)
+{
+	struct png_codec *codec = png_get_error_ptr(png);
+	char text[200], limit[SIZE_TEXT_SIZE];
+
+	if (codec->over_memory)
+		error_set(&codec->error, STATUS_BAD_DATA,
+			"decoding needs more than the memory limit of %s",
+			format_size(codec->reader->limits.memory, limit));
+	else
+		error_set(&codec->error, STATUS_BAD_DATA, "broken PNG: %s",
+			text_escape(message, strlen(message), text, sizeof text));
+	longjmp(codec->jump, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp message)
+{
+	struct png_codec *codec = png_get_error_ptr(png);
+
+	reader_warn(codec->reader, message);
+}
+
+/* Never given back before the image is done with: a bound on the sum bounds what is in use. */
+static png_voidp allocate(png_structp png, png_alloc_size_t size)
+{
+	struct png_codec *codec = png_get_mem_ptr(png);
+	uint64_t limit = codec->reader->limits.memory;
+
+	if (limit && size > limit - codec->allocated) {
+		codec->over_memory = true;
+		return NULL;
+	}
+	codec->allocated += size;
+	return malloc(size);
+}
+
+static void release(png_structp png, png_voidp memory)
+{
+	(void)png;
+	free(memory);
+}
+
+static void read_bytes(png_structp png, png_bytep target, size_t size)
+{
+	struct png_codec *codec = png_get_io_ptr(png);
+
+	if (size > codec->reader->size - codec->position)
+		png_error(png, "the file ends too early");
+	memcpy(target, codec->reader->data + codec->position, size);
+	codec->position += size;
+}
+
+/* Runs a step; STATUS_OK, or the status that codec->error has after libpng gave up. */
+static int run_step(struct png_codec *codec, void (*step)(struct png_codec *))
+{
+	if (setjmp(codec->jump))
+		return codec->error.status;
+	step(codec);
+	return STATUS_OK;
+}
+
+static int hand_on(struct png_codec *codec, struct error *err)
+{
+	if (err)
+		*err = codec->error;
+	return codec->error.status;
+}
+
+/* Everything of one image. */
+static void forget(struct png_codec *codec)
+{
+	png_destroy_read_struct(&codec->png, &codec->info, NULL);
+	free(codec->whole);
+	codec->whole = NULL;
+}
+
+static void open_step(struct png_codec *codec)
+{
+	const struct image_limits *limits = &codec->reader->limits;
+
+	codec->png = png_create_read_struct_2(
+		PNG_LIBPNG_VER_STRING, codec, on_error, on_warning, codec, allocate, release);
+	if (codec->png)
+		codec->info = png_create_info_struct(codec->png);
+	if (!codec->info) {
+		error_set(&codec->error, STATUS_TRY_AGAIN, "out of memory");
+		longjmp(codec->jump, 1);
+	}
+	png_set_user_limits(codec->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+	png_set_chunk_cache_max(codec->png, limits->chunks);
+	png_set_chunk_malloc_max(codec->png, limits->chunk_bytes);
+	png_set_keep_unknown_chunks(codec->png, PNG_HANDLE_CHUNK_NEVER, skipped_chunks,
+		(int)(sizeof skipped_chunks / 5));
+	png_set_read_fn(codec->png, codec, read_bytes);
+	png_read_info(codec->png, codec->info);
+}
+
+static void read_ancillary(struct png_codec *codec, struct image_info *info)
+{
+	png_fixed_point *chroma = info->chromaticities;
+	png_fixed_point gamma;
+	png_bytep exif;
+	png_uint_32 size;
+
+	if (png_get_gAMA_fixed(codec->png, codec->info, &gamma) && gamma > 0)
+		info->gamma = (uint32_t)gamma;
+	png_get_cHRM_fixed(codec->png, codec->info, &chroma[0], &chroma[1], &chroma[2], &chroma[3],
+		&chroma[4], &chroma[5], &chroma[6], &chroma[7]);
+	if (png_get_eXIf_1(codec->png, codec->info, &size, &exif))
+		info->orientation = (uint8_t)exif_orientation(exif, size);
+}
+
+static void header_step(struct png_codec *codec)
+{
+	struct image_info *info = &codec->reader->info;
+	unsigned type = png_get_color_type(codec->png, codec->info);
+	bool alpha = type & PNG_COLOR_MASK_ALPHA ||
+		     png_get_valid(codec->png, codec->info, PNG_INFO_tRNS);
+
+	info->file_width = png_get_image_width(codec->png, codec->info);
+	info->file_height = png_get_image_height(codec->png, codec->info);
+	info->file_bits = png_get_bit_depth(codec->png, codec->info);
+	info->file_channels = (uint8_t)((type & PNG_COLOR_MASK_COLOR ? 3 : 1) + alpha);
+	info->progressive = png_get_interlace_type(codec->png, codec->info) == PNG_INTERLACE_ADAM7;
+	read_ancillary(codec, info);
+}
+
+/* Has libpng make what info promises. */
+static void transform_step(struct png_codec *codec)
+{
+	const struct image_info *info = &codec->reader->info;
+	png_structp png = codec->png;
+	bool file_alpha = info->file_channels % 2 == 0, alpha = info->channels % 2 == 0;
+
+	png_set_expand(png);
+	if (info->file_bits == 16 && info->bits == 8)
+		png_set_scale_16(png);
+	if (file_alpha && !alpha)
+		png_set_strip_alpha(png);
+	if (!file_alpha && alpha)
+		png_set_add_alpha(png, info->bits == 16 ? 0xffff : 0xff, PNG_FILLER_AFTER);
+	if (info->file_channels >= 3 && info->channels <= 2)
+		png_set_rgb_to_gray_fixed(png, PNG_ERROR_ACTION_NONE, -1, -1);
+	if (info->file_channels <= 2 && info->channels >= 3)
+		png_set_gray_to_rgb(png);
+	if (codec->reader->options.layout == IMAGE_LAYOUT_BGR)
+		png_set_bgr(png);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	if (info->bits == 16)
+		png_set_swap(png);
+#endif
+	png_set_interlace_handling(png);
+	png_read_update_info(png, codec->info);
+	if (png_get_rowbytes(png, codec->info) !=
+		(uint64_t)info->file_width * info->channels * info->bits / 8)
+		png_error(png, "rows of an unexpected length");
+}
+
+static void read_in_order(struct png_codec *codec)
+{
+	struct rows *rows = &codec->reader->rows;
+	uint8_t *slot;
+
+	while (rows->taken < rows->plan.height) {
+		rows_slots(rows, &slot, 1);
+		png_read_row(codec->png, slot, NULL);
+		rows_take(rows, 1);
+	}
+}
+
+/* The seven passes of an interlaced image each add pixels to the rows. */
+static void read_passes_in_place(struct png_codec *codec)
+{
+	struct rows *rows = &codec->reader->rows;
+
+	for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; pass++) {
+		for (uint32_t y = 0; y < rows->plan.height; y++)
+			png_read_row(codec->png, rows_at(rows, y), NULL);
+	}
+}
+
+static void read_passes_aside(struct png_codec *codec)
+{
+	const struct rows_plan *plan = &codec->reader->rows.plan;
+	size_t stride = png_get_rowbytes(codec->png, codec->info);
+
+	for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; pass++) {
+		for (uint32_t y = 0; y < plan->height; y++)
+			png_read_row(codec->png, codec->whole + y * stride, NULL);
+	}
+}
+
+static void pixels_step(struct png_codec *codec)
+{
+	codec->in_pixels = true;
+	if (!codec->reader->info.progressive)
+		read_in_order(codec);
+	else if (codec->whole)
+		read_passes_aside(codec);
+	else
+		read_passes_in_place(codec);
+	png_read_end(codec->png, NULL);
+}
+
+/* Puts what the passes have made through the rest of its way. */
+static void take_passes(struct png_codec *codec)
+{
+	struct rows *rows = &codec->reader->rows;
+	size_t stride = rows->plan.width * rows->pixel;
+	uint8_t *slot;
+
+	if (!codec->whole) {
+		rows_take(rows, rows->plan.height);
+		return;
+	}
+	for (uint32_t y = 0; y < rows->plan.height; y++) {
+		rows_slots(rows, &slot, 1);
+		memcpy(slot, codec->whole + y * stride, stride);
+		rows_take(rows, 1);
+	}
+}
+
+/* Interlaced images that are scaled or turned need room of their own. */
+static int make_whole(struct png_codec *codec, struct error *err)
+{
+	const struct image_limits *limits = &codec->reader->limits;
+	const struct rows *rows = &codec->reader->rows;
+	uint64_t size;
+	char text[SIZE_TEXT_SIZE];
+
+	if (!size_multiply((uint64_t)rows->plan.width * rows->plan.height, rows->pixel, &size) ||
+		(limits->memory && size > limits->memory))
+		return error_set(err, STATUS_BAD_DATA,
+			"turning or scaling an interlaced PNG of this size needs more than the "
+			"memory limit of %s",
+			format_size(limits->memory, text));
+	codec->whole = calloc(1, size);
+	if (!codec->whole)
+		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
+	return STATUS_OK;
+}
+
+static int check_chunk(
+	const struct image_reader *reader, const uint8_t *chunk, uint32_t count, struct error *err)
+{
+	const struct image_limits *limits = &reader->limits;
+	uint32_t length = read_be32(chunk);
+	char text[SIZE_TEXT_SIZE], most[SIZE_TEXT_SIZE], type[32];
+
+	if (limits->chunks && count > limits->chunks)
+		return error_set(err, STATUS_BAD_DATA,
+			"more ancillary chunks than the limit of %u (--max-chunks)",
+			limits->chunks);
+	if (limits->chunk_bytes && length > limits->chunk_bytes)
+		return error_set(err, STATUS_BAD_DATA,
+			"a chunk %s of %s is over the limit of %s (--max-chunk)",
+			text_escape((const char *)chunk + 4, 4, type, sizeof type),
+			format_size(length, text), format_size(limits->chunk_bytes, most));
+	return STATUS_OK;
+}
+
+/*
+ * Jumps from chunk to chunk and reads only their heads, before libpng unpacks anything. What is
+ * broken is left for libpng to explain. The frames of an animation do not count: they are skipped.
+ */
+static int survey_chunks(struct image_reader *reader, struct error *err)
+{
+	const uint8_t *chunk = reader->data + 8, *end = reader->data + reader->size;
+	uint32_t count = 0;
+
+	while (end - chunk >= 12) {
+		const uint8_t *type = chunk + 4;
+		bool frame = memcmp(type, "fcTL", 4) == 0 || memcmp(type, "fdAT", 4) == 0;
+		int status;
+
+		if (type[0] & 0x20 && !frame) {
+			status = check_chunk(reader, chunk, ++count, err);
+			if (status)
+				return status;
+		}
+		if (memcmp(type, "acTL", 4) == 0)
+			reader->info.animated = true;
+		if (memcmp(type + 1, "TXt", 3) == 0 || memcmp(type, "tEXt", 4) == 0)
+			reader->info.comments++;
+		if (read_be32(chunk) > (size_t)(end - chunk) - 12)
+			break;
+		chunk += 12 + (size_t)read_be32(chunk);
+	}
+	return STATUS_OK;
+}
+
+/* The dimensions are the first thing in the file; libpng has its own, mute limits on them. */
+static int check_header(struct image_reader *reader, struct error *err)
+{
+	enum {
+		IHDR_END = 8 + 8 + 13
+	};
+
+	if (reader->size < IHDR_END || memcmp(reader->data + 12, "IHDR", 4) != 0)
+		return STATUS_OK;
+	reader->info.file_width = read_be32(reader->data + 16);
+	reader->info.file_height = read_be32(reader->data + 20);
+	return reader_check_size(reader, err);
+}
+
+static int find_profile(struct png_codec *codec, struct error *err)
+{
+	png_charp name;
+	png_bytep profile;
+	png_uint_32 size;
+	int compression;
+
+	if (!png_get_iCCP(codec->png, codec->info, &name, &compression, &profile, &size))
+		return STATUS_OK;
+	return reader_keep_profile(codec->reader, profile, size, err);
+}
+
+static int begin(struct image_reader *reader, struct error *err)
+{
+	struct png_codec *codec = reader->png;
+	int status;
+
+	if (!codec)
+		codec = reader->png = calloc(1, sizeof *codec);
+	if (!codec)
+		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
+	forget(codec);
+	*codec = (struct png_codec){.reader = reader};
+
+	status = check_header(reader, err);
+	if (status == STATUS_OK)
+		status = survey_chunks(reader, err);
+	return status;
+}
+
+int png_codec_probe(struct image_reader *reader, struct error *err)
+{
+	struct png_codec *codec;
+	int status = begin(reader, err);
+
+	if (status)
+		return status;
+	codec = reader->png;
+	if (run_step(codec, open_step) || run_step(codec, header_step)) {
+		forget(codec);
+		return hand_on(codec, err);
+	}
+	status = reader_settle(reader, err);
+	if (status == STATUS_OK)
+		status = find_profile(codec, err);
+	if (status)
+		forget(codec);
+	return status;
+}
+
+/* A damaged end, where the asker wants what there is. */
+static void make_do(struct png_codec *codec)
+{
+	reader_warn(codec->reader, codec->error.text);
+	if (codec->reader->info.progressive)
+		take_passes(codec);
+	else
+		rows_blank(&codec->reader->rows);
+}
+
+static int decode(struct png_codec *codec, void *pixels, struct error *err)
+{
+	struct image_reader *reader = codec->reader;
+	const struct image_info *info = &reader->info;
+	struct rows_plan plan = reader_plan(reader, info->scale > 1 ? ROWS_BOX : ROWS_PLAIN,
+		info->file_width, info->file_height);
+	bool lenient = reader->options.flags & IMAGE_LENIENT;
+	int status = rows_begin(&reader->rows, &plan, pixels, err);
+
+	if (status == STATUS_OK && info->progressive && !rows_in_place(&reader->rows))
+		status = make_whole(codec, err);
+	if (status)
+		return status;
+	if (info->progressive && lenient)
+		memset(pixels, 0, info->bytes);
+	if (run_step(codec, transform_step) || run_step(codec, pixels_step)) {
+		if (!lenient || !codec->in_pixels || codec->over_memory)
+			return hand_on(codec, err);
+		make_do(codec);
+	} else if (info->progressive) {
+		take_passes(codec);
+	}
+	return STATUS_OK;
+}
+
+int png_codec_decode(struct image_reader *reader, void *pixels, struct error *err)
+{
+	int status = decode(reader->png, pixels, err);
+
+	forget(reader->png);
+	return status;
+}
+
+void png_codec_free(struct png_codec *codec)
+{
+	if (!codec)
+		return;
+	forget(codec);
+	free(codec);
+}
