@@ -1,0 +1,257 @@
+/* What is written is read back by the libraries used plainly, or is there byte for byte. */
+#include "image_samples.h"
+#include "test.h"
+
+#include "image/encode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct encode_image sample(unsigned channels, unsigned bits)
+{
+	static uint16_t pixels[13 * 7 * 4];
+
+	for (size_t i = 0; i < sizeof pixels / sizeof *pixels; i++)
+		pixels[i] = (uint16_t)(i * 977 + 0x1234);
+	return (struct encode_image){.pixels = pixels,
+		.width = 13,
+		.height = 7,
+		.channels = (uint8_t)channels,
+		.bits = (uint8_t)bits};
+}
+
+static struct bytes write_image(enum encode_format format, const struct encode_image *image,
+	const struct encode_options *options)
+{
+	char *data = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&data, &size);
+	struct error err = {0};
+
+	assert_non_null(file);
+	if (encode_write(file, format, image, options, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(fclose(file), 0);
+	return (struct bytes){(uint8_t *)data, size};
+}
+
+static void png_holds_every_kind(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct encode_image image = sample(i % 4 + 1, i < 4 ? 8 : 16);
+		struct bytes file = write_image(ENCODE_PNG, &image, NULL);
+		struct picture got = plain_png(file, true);
+		struct picture want = {(uint8_t *)(uintptr_t)image.pixels, image.width,
+			image.height, image.channels, image.bits};
+
+		assert_same_picture(&got, &want, "png");
+		free(got.pixels);
+		free(file.data);
+	}
+}
+
+static void jpeg_is_near_and_quality_counts(void **state)
+{
+	uint8_t grey[64 * 64];
+	struct encode_image image = {
+		.pixels = grey, .width = 64, .height = 64, .channels = 1, .bits = 8};
+	size_t last = 0;
+
+	(void)state;
+	for (int i = 0; i < 64 * 64; i++)
+		grey[i] = (uint8_t)(i % 64 * 3 + i / 64);
+	for (int quality = 20; quality <= 100; quality += 80) {
+		struct encode_options options = {.quality = quality};
+		struct bytes file = write_image(ENCODE_JPEG, &image, &options);
+		struct picture got = plain_jpeg(file, 1, JCS_UNKNOWN);
+
+		assert_int_equal(got.channels, 1);
+		for (int i = 0; i < 64 * 64; i++)
+			assert_in_range(abs(got.pixels[i] - grey[i]), 0, 20);
+		assert_true(file.size > last);
+		last = file.size;
+		free(got.pixels);
+		free(file.data);
+	}
+}
+
+static void jpeg_refuses_what_it_cannot_hold(void **state)
+{
+	static const struct {
+		unsigned channels, bits;
+		const char *sentence;
+	} kinds[] = {
+		{2, 8, "JPEG cannot hold alpha; ask for grey, or write png or pnm"},
+		{4, 8, "JPEG cannot hold alpha; ask for RGB, or write png or pnm"},
+		{3, 16, "JPEG cannot hold 16-bit samples; ask for 8 bits, or write png or pnm"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		struct encode_image image = sample(kinds[i].channels, kinds[i].bits);
+		struct error err;
+
+		assert_int_equal(
+			encode_write(stdout, ENCODE_JPEG, &image, NULL, &err), STATUS_USAGE);
+		assert_string_equal(err.text, kinds[i].sentence);
+	}
+}
+
+static void pnm_is_written_to_the_letter(void **state)
+{
+	static const char *const headers[] = {
+		"P5\n13 7\n255\n",
+		"P7\nWIDTH 13\nHEIGHT 7\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n",
+		"P6\n13 7\n255\n",
+		"P7\nWIDTH 13\nHEIGHT 7\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n",
+	};
+
+	(void)state;
+	for (unsigned channels = 1; channels <= 4; channels++) {
+		struct encode_image image = sample(channels, 8);
+		struct bytes file = write_image(ENCODE_PNM, &image, NULL);
+		size_t header = strlen(headers[channels - 1]);
+
+		assert_int_equal(file.size, header + 13 * 7 * channels);
+		assert_memory_equal(file.data, headers[channels - 1], header);
+		assert_memory_equal(file.data + header, image.pixels, 13 * 7 * channels);
+		free(file.data);
+	}
+}
+
+static void pnm_of_16_bits_has_the_high_byte_first(void **state)
+{
+	struct encode_image image = sample(3, 16);
+	struct bytes file = write_image(ENCODE_PNM, &image, NULL);
+	const uint16_t *want = image.pixels;
+	const uint8_t *got = file.data + strlen("P6\n13 7\n65535\n");
+
+	(void)state;
+	assert_memory_equal(file.data, "P6\n13 7\n65535\n", 14);
+	for (int i = 0; i < 13 * 7 * 3; i++)
+		assert_int_equal(got[2 * i] << 8 | got[2 * i + 1], want[i]);
+	free(file.data);
+}
+
+static void raw_is_the_samples(void **state)
+{
+	struct encode_image image = sample(4, 16);
+	struct bytes file = write_image(ENCODE_RAW, &image, NULL);
+
+	(void)state;
+	assert_int_equal(file.size, 13 * 7 * 4 * 2);
+	assert_memory_equal(file.data, image.pixels, file.size);
+	free(file.data);
+}
+
+static void profiles_are_kept(void **state)
+{
+	static const enum encode_format formats[] = {ENCODE_PNG, ENCODE_JPEG};
+	uint8_t buffer[ICC_SIZE];
+	struct bytes icc = make_icc(buffer, "RGB ");
+	struct image_reader *reader;
+
+	(void)state;
+	assert_int_equal(image_reader_new(&reader, NULL), 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct encode_image image = sample(3, 8);
+		struct bytes file;
+		struct outcome got;
+		const void *profile;
+		size_t size;
+
+		image.icc = icc.data;
+		image.icc_bytes = icc.size;
+		file = write_image(formats[i], &image, NULL);
+		assert_int_equal(decode_picture(reader, file, NULL, NULL, &got), 0);
+		profile = image_profile(reader, &size);
+		assert_int_equal(size, icc.size);
+		assert_memory_equal(profile, icc.data, size);
+		free(got.picture.pixels);
+		free(file.data);
+	}
+	image_reader_free(reader);
+}
+
+static void a_full_disk_is_an_error(void **state)
+{
+	static uint8_t pixels[400 * 400 * 3];
+	struct encode_image image = {
+		.pixels = pixels, .width = 400, .height = 400, .channels = 3, .bits = 8};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof pixels; i++)
+		pixels[i] = (uint8_t)(i * i >> 3 ^ i);
+	for (int format = ENCODE_PNG; format <= ENCODE_RAW; format++) {
+		FILE *file = fopen("/dev/full", "w");
+		struct error err = {0};
+
+		assert_non_null(file);
+		setvbuf(file, NULL, _IONBF, 0);
+		assert_int_equal(encode_write(file, (enum encode_format)format, &image, NULL, &err),
+			STATUS_IO);
+		assert_int_equal(err.os_error, ENOSPC);
+		assert_string_equal(err.text, "cannot write the image: No space left on device");
+		fclose(file);
+	}
+}
+
+static void names_and_extensions_agree(void **state)
+{
+	static const char *const names[] = {
+		"png", "JPG", "jpeg", "pnm", "PGM", "ppm", "pam", "raw"};
+	static const int formats[] = {ENCODE_PNG, ENCODE_JPEG, ENCODE_JPEG, ENCODE_PNM, ENCODE_PNM,
+		ENCODE_PNM, ENCODE_PNM, ENCODE_RAW};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		assert_int_equal(encode_format_of(names[i]), formats[i]);
+	assert_int_equal(encode_format_of("gif"), -1);
+	assert_int_equal(encode_format_of(""), -1);
+	for (unsigned channels = 1; channels <= 4; channels++) {
+		for (int format = ENCODE_PNG; format <= ENCODE_RAW; format++) {
+			const char *extension = encode_extension(
+				(enum encode_format)format, channels);
+
+			assert_int_equal(extension[0], '.');
+			assert_int_equal(encode_format_of(extension + 1), format);
+		}
+	}
+}
+
+static void nonsense_is_refused(void **state)
+{
+	struct encode_image image = sample(3, 8);
+	struct encode_options options = {.quality = 101};
+
+	(void)state;
+	assert_int_equal(encode_write(stdout, ENCODE_JPEG, &image, &options, NULL), STATUS_USAGE);
+	image.channels = 5;
+	assert_int_equal(encode_write(stdout, ENCODE_PNG, &image, NULL, NULL), STATUS_USAGE);
+	image.channels = 3;
+	image.width = 0;
+	assert_int_equal(encode_write(stdout, ENCODE_RAW, &image, NULL, NULL), STATUS_USAGE);
+	image.width = 13;
+	image.bits = 12;
+	assert_int_equal(encode_write(stdout, ENCODE_PNM, &image, NULL, NULL), STATUS_USAGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(png_holds_every_kind),
+		cmocka_unit_test(jpeg_is_near_and_quality_counts),
+		cmocka_unit_test(jpeg_refuses_what_it_cannot_hold),
+		cmocka_unit_test(pnm_is_written_to_the_letter),
+		cmocka_unit_test(pnm_of_16_bits_has_the_high_byte_first),
+		cmocka_unit_test(raw_is_the_samples),
+		cmocka_unit_test(profiles_are_kept),
+		cmocka_unit_test(a_full_disk_is_an_error),
+		cmocka_unit_test(names_and_extensions_agree),
+		cmocka_unit_test(nonsense_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
