@@ -6,9 +6,11 @@
  * calls setjmp: what a step needs and leaves behind is in struct jpeg_codec, never in a local
  * variable. The decompressor lives as long as the reader.
  */
+#include "base/cleanup.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "image/exif.h"
+#include "image/profile.h"
 #include "image/reader.h"
 
 #include <stdio.h>
@@ -24,14 +26,6 @@
 /* Scanlines asked for at a time; libjpeg makes 8 to 32 of them in one go. */
 enum {
 	SLOTS = 16
-};
-
-/* A profile comes in up to 255 markers, numbered from 1. */
-struct profile_pieces {
-	const uint8_t *data[256];
-	uint16_t size[256];
-	unsigned count; /* as the markers say; 0 for no profile */
-	bool broken;
 };
 
 struct jpeg_codec {
@@ -136,28 +130,6 @@ static void on_progress(j_common_ptr jpeg)
 	give_up(codec);
 }
 
-static void on_profile_piece(struct profile_pieces *pieces, const uint8_t *data, size_t size)
-{
-	enum {
-		NAME = 12,
-		HEAD = NAME + 2
-	};
-	unsigned number, count;
-
-	if (size < HEAD || memcmp(data, "ICC_PROFILE", NAME) != 0)
-		return;
-	number = data[NAME];
-	count = data[NAME + 1];
-	if (number == 0 || number > count || (pieces->count && pieces->count != count) ||
-		pieces->data[number]) {
-		pieces->broken = true;
-		return;
-	}
-	pieces->count = count;
-	pieces->data[number] = data + HEAD;
-	pieces->size[number] = (uint16_t)(size - HEAD);
-}
-
 /*
  * Looks at an APP1, APP2 or COM marker in place. libjpeg's own way would keep a copy of each:
  * many small ones would fill the memory.
@@ -186,7 +158,7 @@ static boolean on_marker(j_decompress_ptr jpeg)
 		if (jpeg->unread_marker == JPEG_COM)
 			info->comments++;
 		else if (jpeg->unread_marker == JPEG_APP0 + 2)
-			on_profile_piece(&codec->pieces, data + 2, size - 2);
+			profile_pieces_add(&codec->pieces, data + 2, size - 2);
 		else if (!info->orientation && size >= 8 && memcmp(data + 2, "Exif\0", 6) == 0)
 			info->orientation = (uint8_t)exif_orientation(data + 8, size - 8);
 	}
@@ -275,30 +247,16 @@ static void choose_output(struct jpeg_codec *codec)
 
 static int keep_profile(struct jpeg_codec *codec, struct error *err)
 {
-	const struct profile_pieces *pieces = &codec->pieces;
-	size_t size = 0, at = 0;
-	bool whole = !pieces->broken;
-	uint8_t *profile;
-	int status;
+	AUTO_FREE uint8_t *profile = NULL;
+	size_t size;
+	int status = profile_pieces_join(&codec->pieces, &profile, &size, err);
 
-	for (unsigned i = 1; i <= pieces->count; i++) {
-		whole = whole && pieces->data[i];
-		size += pieces->size[i];
+	if (status || !profile) {
+		if (codec->pieces.broken)
+			reader_warn(codec->reader, "the colour profile is broken and left out");
+		return status;
 	}
-	if (!whole)
-		reader_warn(codec->reader, "the colour profile is broken and left out");
-	if (!whole || size == 0)
-		return STATUS_OK;
-	profile = malloc(size);
-	if (!profile)
-		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
-	for (unsigned i = 1; i <= pieces->count; i++) {
-		memcpy(profile + at, pieces->data[i], pieces->size[i]);
-		at += pieces->size[i];
-	}
-	status = reader_keep_profile(codec->reader, profile, size, err);
-	free(profile);
-	return status;
+	return reader_keep_profile(codec->reader, profile, size, err);
 }
 
 static int begin(struct image_reader *reader, struct error *err)

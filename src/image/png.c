@@ -47,10 +47,19 @@ static void on_error(png_structp png, png_const_charp message)
 	longjmp(codec->jump, 1);
 }
 
+/* Almost all of them are odd and harmless; over a limit is an error here. */
 static void on_warning(png_structp png, png_const_charp message)
 {
 	struct png_codec *codec = png_get_error_ptr(png);
+	char text[200], limit[SIZE_TEXT_SIZE];
 
+	if (strstr(message, "exceeds application limits")) {
+		error_set(&codec->error, STATUS_BAD_DATA,
+			"a chunk is over the limit of %s (--max-chunk): %s",
+			format_size(codec->reader->limits.chunk_bytes, limit),
+			text_escape(message, strlen(message), text, sizeof text));
+		longjmp(codec->jump, 1);
+	}
 	reader_warn(codec->reader, message);
 }
 
@@ -125,6 +134,9 @@ static void open_step(struct png_codec *codec)
 	png_set_chunk_malloc_max(codec->png, limits->chunk_bytes);
 	png_set_keep_unknown_chunks(codec->png, PNG_HANDLE_CHUNK_NEVER, skipped_chunks,
 		(int)(sizeof skipped_chunks / 5));
+	/* libpng throws away what it cannot read in full: in small bites, less is lost */
+	if (codec->reader->options.flags & IMAGE_LENIENT)
+		png_set_compression_buffer_size(codec->png, 128);
 	png_set_read_fn(codec->png, codec, read_bytes);
 	png_read_info(codec->png, codec->info);
 }
@@ -274,69 +286,6 @@ static int make_whole(struct png_codec *codec, struct error *err)
 	return STATUS_OK;
 }
 
-static int check_chunk(
-	const struct image_reader *reader, const uint8_t *chunk, uint32_t count, struct error *err)
-{
-	const struct image_limits *limits = &reader->limits;
-	uint32_t length = read_be32(chunk);
-	char text[SIZE_TEXT_SIZE], most[SIZE_TEXT_SIZE], type[32];
-
-	if (limits->chunks && count > limits->chunks)
-		return error_set(err, STATUS_BAD_DATA,
-			"more ancillary chunks than the limit of %u (--max-chunks)",
-			limits->chunks);
-	if (limits->chunk_bytes && length > limits->chunk_bytes)
-		return error_set(err, STATUS_BAD_DATA,
-			"a chunk %s of %s is over the limit of %s (--max-chunk)",
-			text_escape((const char *)chunk + 4, 4, type, sizeof type),
-			format_size(length, text), format_size(limits->chunk_bytes, most));
-	return STATUS_OK;
-}
-
-/*
- * Jumps from chunk to chunk and reads only their heads, before libpng unpacks anything. What is
- * broken is left for libpng to explain. The frames of an animation do not count: they are skipped.
- */
-static int survey_chunks(struct image_reader *reader, struct error *err)
-{
-	const uint8_t *chunk = reader->data + 8, *end = reader->data + reader->size;
-	uint32_t count = 0;
-
-	while (end - chunk >= 12) {
-		const uint8_t *type = chunk + 4;
-		bool frame = memcmp(type, "fcTL", 4) == 0 || memcmp(type, "fdAT", 4) == 0;
-		int status;
-
-		if (type[0] & 0x20 && !frame) {
-			status = check_chunk(reader, chunk, ++count, err);
-			if (status)
-				return status;
-		}
-		if (memcmp(type, "acTL", 4) == 0)
-			reader->info.animated = true;
-		if (memcmp(type + 1, "TXt", 3) == 0 || memcmp(type, "tEXt", 4) == 0)
-			reader->info.comments++;
-		if (read_be32(chunk) > (size_t)(end - chunk) - 12)
-			break;
-		chunk += 12 + (size_t)read_be32(chunk);
-	}
-	return STATUS_OK;
-}
-
-/* The dimensions are the first thing in the file; libpng has its own, mute limits on them. */
-static int check_header(struct image_reader *reader, struct error *err)
-{
-	enum {
-		IHDR_END = 8 + 8 + 13
-	};
-
-	if (reader->size < IHDR_END || memcmp(reader->data + 12, "IHDR", 4) != 0)
-		return STATUS_OK;
-	reader->info.file_width = read_be32(reader->data + 16);
-	reader->info.file_height = read_be32(reader->data + 20);
-	return reader_check_size(reader, err);
-}
-
 static int find_profile(struct png_codec *codec, struct error *err)
 {
 	png_charp name;
@@ -352,7 +301,6 @@ static int find_profile(struct png_codec *codec, struct error *err)
 static int begin(struct image_reader *reader, struct error *err)
 {
 	struct png_codec *codec = reader->png;
-	int status;
 
 	if (!codec)
 		codec = reader->png = calloc(1, sizeof *codec);
@@ -361,10 +309,7 @@ static int begin(struct image_reader *reader, struct error *err)
 	forget(codec);
 	*codec = (struct png_codec){.reader = reader};
 
-	status = check_header(reader, err);
-	if (status == STATUS_OK)
-		status = survey_chunks(reader, err);
-	return status;
+	return png_survey(reader, err);
 }
 
 int png_codec_probe(struct image_reader *reader, struct error *err)

@@ -275,6 +275,11 @@ struct picture plain_png(struct bytes file, bool native_depth)
 	return picture;
 }
 
+static void say_nothing(j_common_ptr jpeg)
+{
+	(void)jpeg;
+}
+
 struct picture plain_jpeg(struct bytes file, unsigned scale, J_COLOR_SPACE output)
 {
 	struct jpeg_decompress_struct jpeg = {0};
@@ -282,6 +287,7 @@ struct picture plain_jpeg(struct bytes file, unsigned scale, J_COLOR_SPACE outpu
 	struct picture picture = {.bits = 8};
 
 	jpeg.err = jpeg_std_error(&manager);
+	manager.output_message = say_nothing;
 	jpeg_create_decompress(&jpeg);
 	jpeg_mem_src(&jpeg, file.data, file.size);
 	jpeg_read_header(&jpeg, TRUE);
