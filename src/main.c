@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/version.h"
+#include "serve/decoder.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -67,6 +68,8 @@ int main(int argc, char **argv)
 	int status = STATUS_OK;
 	char name[64] = "shmsem";
 
+	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
+		return decoder_main(argc, argv);
 	if (argc < 2) {
 		print_usage(stderr);
 		return STATUS_USAGE;

@@ -1,5 +1,7 @@
 #include "cli/commands.h"
 
 const struct command *const commands[] = {
+	&command_serve,
+	&command_fetch,
 	NULL,
 };

@@ -2,3 +2,6 @@
 #pragma once
 
 #include "cli/command.h"
+
+extern const struct command command_serve;
+extern const struct command command_fetch;

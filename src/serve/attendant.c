@@ -1,0 +1,691 @@
+/*
+ * Attendants: the threads that take requests.
+ *
+ * One of them at a time, the leader, has the baton. It watches the seats, spinning or asleep, and
+ * answers at once what costs nothing: pings, stored images, known failures. For what takes longer
+ * it lets the baton go, so that another leads, and does the work itself. There is one attendant
+ * more than decoders, so somebody leads while all decoders are at work.
+ */
+#include "serve/internal.h"
+
+#include "base/clock.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "ipc/guard.h"
+#include "ipc/semaphore.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_TURN_NS  (100 * NS_PER_MS)
+#define DRAIN_MOST    4096
+#define STORM_REST_NS NS_PER_MS
+
+/* A file this small may be an icon: it is offered room together with the job, which saves a message
+ * each way. */
+#define SMALL_FILE (32 << 10)
+#define SMALL_ROOM (64 << 10)
+
+/* ---- answers ---- */
+
+/*
+ * Completes an answer whose fields are written. A requester that withdrew, died or was replaced has
+ * another turn by now: then this answer is nobody's, and holds nothing.
+ */
+static void publish(struct server *server, const struct request *request, uint64_t held)
+{
+	struct wire_seat *page = head_seat(&server->head, request->seat);
+	uint64_t expected = WIRE_TURN(request->sequence, WIRE_TAKEN);
+
+	if (held)
+		atomic_store_explicit(&page->holds[request->hold], held, memory_order_relaxed);
+	if (atomic_compare_exchange_strong(
+		    &page->turn, &expected, WIRE_TURN(request->sequence, WIRE_ANSWERED)))
+		semaphore_post(server->response_semaphores[request->seat]);
+	else if (held)
+		atomic_compare_exchange_strong(&page->holds[request->hold], &held, 0);
+	server_count(server, WIRE_COUNT_REQUESTS, 1);
+	atomic_fetch_add_explicit(&server->answers, 1, memory_order_relaxed);
+}
+
+static void write_text(
+	struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length)
+{
+	if (length > WIRE_TEXT_SIZE)
+		length = WIRE_TEXT_SIZE;
+	memcpy(page->text, text, length);
+	answer->text_length = (uint32_t)length;
+}
+
+static void answer_plainly(
+	struct server *server, const struct request *request, const char *text, size_t length)
+{
+	struct wire_seat *page = head_seat(&server->head, request->seat);
+	struct wire_answer answer = {0};
+
+	if (length)
+		write_text(page, &answer, text, length);
+	memcpy(&page->answer, &answer, sizeof answer);
+	publish(server, request, 0);
+}
+
+static void answer_error(
+	struct server *server, const struct request *request, const struct error *failure)
+{
+	struct wire_seat *page = head_seat(&server->head, request->seat);
+	struct wire_answer answer = {.status = (uint32_t)failure->status};
+
+	for (int i = 0; i < 4; i++)
+		atomic_store_explicit(&page->words[i], 0, memory_order_relaxed);
+	write_text(page, &answer, failure->text, strlen(failure->text));
+	memcpy(&page->answer, &answer, sizeof answer);
+	atomic_fetch_add_explicit(&head_seat_counters(&server->head, request->seat)->failures, 1,
+		memory_order_relaxed);
+	publish(server, request, 0);
+}
+
+/* With the store's lock held: the hold word must be there before anybody may look for room. */
+static void answer_image(
+	struct server *server, const struct request *request, struct stored *image, bool from_store)
+{
+	struct wire_seat *page = head_seat(&server->head, request->seat);
+	struct wire_seat_counters *counters = head_seat_counters(&server->head, request->seat);
+	const struct image_info *info = &image->decoded.info;
+	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
+	bool get = request->operation == WIRE_GET, stored = image->extent != NULL;
+	struct wire_answer answer = {
+		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
+			 (image->decoded.warning[0] ? WIRE_WARNING : 0),
+		.image = image->number,
+		.stride = info->bytes / info->height,
+		.icc_bytes = info->icc_bytes,
+		.file_width = info->file_width,
+		.file_height = info->file_height,
+		.bits = info->bits,
+		.format = info->format,
+		.orientation = info->orientation,
+		.scale = info->scale,
+		.file_bits = info->file_bits,
+		.file_channels = info->file_channels,
+		.file_bytes = image->key.file.size,
+		.gamma = info->gamma,
+	};
+
+	if (stored) {
+		answer.segment = image->segment;
+		answer.offset = image->extent->offset;
+		answer.icc_offset = image->extent->offset + image->decoded.profile;
+		answer.age = clock_now() - image->decoded_at;
+	}
+	if (!get)
+		answer.holders = store_holders(&server->store, image);
+	for (int i = 0; i < 4; i++)
+		atomic_store_explicit(&page->words[i], words[i], memory_order_relaxed);
+	if (image->decoded.warning[0])
+		write_text(page, &answer, image->decoded.warning, strlen(image->decoded.warning));
+	memcpy(&page->answer, &answer, sizeof answer);
+	if (from_store && get) {
+		server_count(server, WIRE_COUNT_HITS, 1);
+		atomic_fetch_add_explicit(&counters->hits, 1, memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&counters->bytes, info->bytes, memory_order_relaxed);
+	publish(server, request, get ? image->number : 0);
+}
+
+/* With the store's lock held. */
+static void park(struct request *request, struct stored *image)
+{
+	request->next = image->waiters;
+	image->waiters = request;
+	atomic_store(&request->image, image);
+}
+
+static void unpark(struct server *server, struct request *request)
+{
+	struct stored *image;
+
+	store_lock(&server->store);
+	image = atomic_load(&request->image);
+	if (image) {
+		struct request **at = &image->waiters;
+
+		while (*at != request)
+			at = &(*at)->next;
+		*at = request->next;
+		atomic_store(&request->image, NULL);
+	}
+	store_unlock(&server->store);
+}
+
+/* Gives an image that is known to whoever asks, or lets the request wait for it. With the store's
+ * lock held. */
+static void settle(struct server *server, struct request *request, struct stored *image)
+{
+	switch (image->state) {
+	case STORED_DECODING:
+		park(request, image);
+		break;
+	case STORED_READY:
+		store_touch(&server->store, image);
+		answer_image(server, request, image, true);
+		break;
+	case STORED_FAILED:
+		answer_error(server, request, &image->failure);
+		break;
+	}
+}
+
+/* Answers all who wait. With the store's lock held. */
+static void settle_waiters(struct server *server, struct stored *image)
+{
+	struct request *request = image->waiters, *next;
+
+	image->waiters = NULL;
+	for (; request; request = next) {
+		next = request->next;
+		if (image->state == STORED_FAILED)
+			answer_error(server, request, &image->failure);
+		else
+			answer_image(server, request, image, false);
+		atomic_store(&request->image, NULL);
+	}
+}
+
+/* ---- decoding ---- */
+
+/* What make_room needs to know while a decoder is at work. */
+struct placing {
+	struct server *server;
+	unsigned segment;
+	struct extent *extent; /* that the decoder may write; NULL for none */
+};
+
+static int make_room(void *context, const struct image_info *info, uint64_t bytes,
+	uint64_t *ret_offset, uint64_t *ret_length, struct error *err)
+{
+	struct placing *placing = context;
+	struct store *store = &placing->server->store;
+	int status;
+
+	(void)info;
+	store_lock(store);
+	if (placing->extent)
+		store_give_room(store, placing->segment, placing->extent);
+	placing->extent = NULL;
+	status = store_make_room(store, placing->segment, bytes, &placing->extent, err);
+	store_unlock(store);
+	if (status)
+		return status;
+	*ret_offset = placing->extent->offset;
+	*ret_length = placing->extent->length;
+	return STATUS_OK;
+}
+
+static void offer_room(struct placing *placing, struct decoder_job *order)
+{
+	struct store *store = &placing->server->store;
+
+	if (order->kind != LINK_DECODE || order->file_size > SMALL_FILE)
+		return;
+	store_lock(store);
+	placing->extent = store_spare_room(store, placing->segment, SMALL_ROOM);
+	store_unlock(store);
+	if (!placing->extent)
+		return;
+	order->offset = placing->extent->offset;
+	order->length = placing->extent->length;
+}
+
+static void run_job(struct server *server, unsigned segment, struct job *job)
+{
+	struct placing placing = {.server = server, .segment = segment};
+	struct stored *image = job->image;
+	struct decoder_job order = {.kind = (enum link_kind)image->key.kind,
+		.number = image->number,
+		.file = job->file,
+		.file_size = job->key.size,
+		.options = &image->key.options,
+		.limits = &server->options.limits,
+		.timeout_ns = server->options.decode_timeout_ns,
+		.make_room = make_room,
+		.context = &placing,
+		.abandon = &server->abandon};
+	struct decoded decoded;
+	struct file_key after;
+	struct error err = {0};
+	char shown[256];
+	bool died;
+	int status;
+
+	offer_room(&placing, &order);
+	status = decoder_run(&server->decoders[segment], &order, &decoded, &died, &err);
+	if (!status && (!files_key(job->file, &after) || memcmp(&after, &job->key, sizeof after)))
+		status = error_set(&err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+	if (status)
+		error_prefix(
+			&err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
+
+	store_lock(&server->store);
+	if (status) {
+		if (placing.extent)
+			store_give_room(&server->store, segment, placing.extent);
+		server_count(server, WIRE_COUNT_FAILURES, 1);
+		store_failed(image, &err);
+	} else {
+		store_ready(&server->store, image, segment, placing.extent, &decoded, clock_now());
+		if (placing.extent) {
+			server_count(server, WIRE_COUNT_DECODES, 1);
+			server_count(server, WIRE_COUNT_DECODED_BYTES, decoded.info.bytes);
+		}
+	}
+	settle_waiters(server, image);
+	store_settled(&server->store, image);
+	store_unlock(&server->store);
+	close(job->file);
+	free(job);
+}
+
+/* A free decoder, or -1 after the job was put in line for the next that is. */
+static int decoder_for(struct server *server, struct job *job)
+{
+	int found = -1;
+
+	pthread_mutex_lock(&server->pool_lock);
+	for (unsigned i = 0; i < server->options.decoders && found < 0; i++)
+		if (!server->decoder_busy[i])
+			found = (int)i;
+	if (found >= 0) {
+		server->decoder_busy[found] = true;
+	} else {
+		*server->last_job = job;
+		server->last_job = &job->next;
+	}
+	pthread_mutex_unlock(&server->pool_lock);
+	return found;
+}
+
+/* The next job in line; the decoder is free when there is none. */
+static struct job *next_job(struct server *server, unsigned decoder)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&server->pool_lock);
+	job = server->first_job;
+	if (job) {
+		server->first_job = job->next;
+		if (!job->next)
+			server->last_job = &server->first_job;
+	} else {
+		server->decoder_busy[decoder] = false;
+	}
+	pthread_mutex_unlock(&server->pool_lock);
+	return job;
+}
+
+/* Decodes, and goes on while there are jobs in line. Called as leader, returns as leader. */
+static void dispatch(struct server *server, struct job *job)
+{
+	int decoder = decoder_for(server, job);
+
+	if (decoder < 0)
+		return;
+	pthread_mutex_unlock(&server->baton);
+	for (; job;
+		job = atomic_load(&server->stopping) ? NULL : next_job(server, (unsigned)decoder))
+		run_job(server, (unsigned)decoder, job);
+	pthread_mutex_lock(&server->baton);
+}
+
+/* ---- requests ---- */
+
+/*
+ * Whether what an alias says can be answered without opening the file. With the store's lock held,
+ * after watch_update.
+ */
+static bool alias_current(struct server *server, struct alias *alias, uint64_t now)
+{
+	if (watch_same(server->watch, &alias->mark))
+		return true;
+	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
+		return true;
+	if (alias->mark.folder || alias->image->recent ||
+		!files_unchanged(server->folder, alias->path, &alias->image->key.file))
+		return false;
+	alias->checked_at = now;
+	return true;
+}
+
+static struct stored *known_image(
+	struct server *server, const struct request *request, uint32_t kind)
+{
+	struct alias *alias = store_alias(&server->store, request->name, kind, &request->options);
+
+	return alias && alias_current(server, alias, clock_now()) ? alias->image : NULL;
+}
+
+/* The job for a file that the store does not know; NULL if it does, or if there is no memory: then
+ * all is answered. */
+static struct job *admit(struct server *server, struct request *request, uint32_t kind,
+	struct resolved *file, const struct watch_mark *mark)
+{
+	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
+	struct stored *image = store_find(&server->store, &key);
+	struct error err;
+	struct job *job;
+
+	if (image && image->recent && !watch_same(server->watch, &image->mark)) {
+		store_forget(&server->store, image);
+		image = NULL;
+	}
+	if (image) {
+		store_name(&server->store, image, request->name, file->path, mark, clock_now());
+		settle(server, request, image);
+		return NULL;
+	}
+	job = calloc(1, sizeof *job);
+	image = job ? store_add(&server->store, &key) : NULL;
+	if (!image) {
+		free(job);
+		error_os(&err, ENOMEM, "no memory for another image");
+		answer_error(server, request, &err);
+		return NULL;
+	}
+	image->mark = *mark;
+	image->recent = file->recent;
+	store_name(&server->store, image, request->name, file->path, mark, clock_now());
+	park(request, image);
+	*job = (struct job){.image = image, .file = file->fd, .key = file->key};
+	strcpy(job->path, file->path);
+	file->fd = -1;
+	return job;
+}
+
+static int check_file(const struct server *server, const struct resolved *file, struct error *err)
+{
+	char limit[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], shown[256];
+
+	text_escape(file->path, strlen(file->path), shown, sizeof shown);
+	if (!file->key.size)
+		return error_set(err, STATUS_BAD_DATA, "%s: the file is empty", shown);
+	if (server->options.file_bytes && file->key.size > server->options.file_bytes)
+		return error_set(err, STATUS_BAD_DATA,
+			"%s: a file of %s is over the limit of %s (--max-file)", shown,
+			format_size(file->key.size, have),
+			format_size(server->options.file_bytes, limit));
+	return STATUS_OK;
+}
+
+static void serve_image(struct server *server, struct request *request)
+{
+	struct store *store = &server->store;
+	struct resolved file = {.fd = -1};
+	struct stored *image;
+	struct watch_mark mark;
+	struct error err;
+	struct job *job = NULL;
+	uint32_t kind = request->operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
+
+	store_lock(store);
+	watch_update(server->watch);
+	image = known_image(server, request, LINK_DECODE);
+	if (kind == LINK_PROBE && (!image || image->state != STORED_READY))
+		image = known_image(server, request, LINK_PROBE);
+	if (image) {
+		settle(server, request, image);
+		store_unlock(store);
+		return;
+	}
+	mark = watch_folder_of(server->watch, request->name);
+	store_unlock(store);
+
+	if (files_resolve(server->folder, request->name, &file, &err) ||
+		check_file(server, &file, &err)) {
+		answer_error(server, request, &err);
+	} else {
+		if (!file.watchable)
+			mark.folder = 0;
+		store_lock(store);
+		job = admit(server, request, kind, &file, &mark);
+		store_unlock(store);
+	}
+	if (file.fd >= 0)
+		close(file.fd);
+	if (job)
+		dispatch(server, job);
+}
+
+/* Fills `text` with the names that come after `last`; the bytes used. */
+static size_t names_after(const struct server *server, const char *last, char text[WIRE_TEXT_SIZE])
+{
+	size_t used = 0;
+
+	for (const char *at = server->names; at < server->names + server->names_size;
+		at += strlen(at) + 1) {
+		size_t length = strlen(at) + 1;
+
+		if (strcmp(at, last) <= 0)
+			continue;
+		if (used + length > WIRE_TEXT_SIZE)
+			break;
+		memcpy(text + used, at, length);
+		used += length;
+	}
+	return used;
+}
+
+/* A listing begins with the empty name, and is then handed out as it was at that moment. */
+static void serve_names(struct server *server, struct request *request)
+{
+	char text[WIRE_TEXT_SIZE];
+	struct error err;
+	int status = STATUS_OK;
+	size_t used = 0;
+
+	atomic_store(&request->busy, true);
+	pthread_mutex_unlock(&server->baton);
+	pthread_mutex_lock(&server->names_lock);
+	if (!request->name[0] || !server->names) {
+		free(server->names);
+		server->names = NULL;
+		status = files_list(server->folder, &server->names, &server->names_size, &err);
+	}
+	if (!status)
+		used = names_after(server, request->name, text);
+	pthread_mutex_unlock(&server->names_lock);
+	if (status)
+		answer_error(server, request, &err);
+	else
+		answer_plainly(server, request, text, used);
+	atomic_store(&request->busy, false);
+	pthread_mutex_lock(&server->baton);
+}
+
+/* What a requester may write into its page is checked here, in the copy, before anything else looks
+ * at it. */
+static int check_request(const struct request *request, uint64_t length, struct error *err)
+{
+	const struct image_options *options = &request->options;
+
+	if (length > WIRE_NAME_MAX || memchr(request->name, '\0', length))
+		return error_set(err, STATUS_USAGE, "the name is damaged");
+	if (request->operation > WIRE_NAMES)
+		return error_set(
+			err, STATUS_USAGE, "this server knows no operation %u", request->operation);
+	if (request->hold >= WIRE_HOLDS)
+		return error_set(err, STATUS_USAGE, "there is no hold word %u", request->hold);
+	if (options->scale > 8 || (options->scale & (options->scale - 1)) ||
+		options->channels > 4 || options->channels == 2 ||
+		options->layout > IMAGE_LAYOUT_BGR)
+		return error_set(err, STATUS_USAGE, "the options are not possible");
+	if (!length && (request->operation == WIRE_GET || request->operation == WIRE_INFO))
+		return error_set(err, STATUS_USAGE, "the name is empty");
+	return STATUS_OK;
+}
+
+static void serve_request(struct server *server, struct request *request, uint64_t length)
+{
+	struct error err;
+
+	atomic_fetch_add_explicit(&head_seat_counters(&server->head, request->seat)->requests, 1,
+		memory_order_relaxed);
+	if (check_request(request, length, &err)) {
+		answer_error(server, request, &err);
+		return;
+	}
+	switch ((enum wire_operation)request->operation) {
+	case WIRE_PING:
+		answer_plainly(server, request, NULL, 0);
+		break;
+	case WIRE_GET:
+	case WIRE_INFO:
+		serve_image(server, request);
+		break;
+	case WIRE_NAMES:
+		serve_names(server, request);
+		break;
+	}
+}
+
+/* Takes up the request of a seat, if it has one: a private copy, made after the turn word says that
+ * it is complete. */
+static struct request *take_from(struct server *server, unsigned seat, uint64_t *ret_length)
+{
+	struct wire_seat *page = head_seat(&server->head, seat);
+	uint64_t turn = atomic_load_explicit(&page->turn, memory_order_acquire), length;
+	struct request *request = &server->requests[seat];
+	struct wire_request wire;
+
+	if (WIRE_STATE(turn) != WIRE_REQUESTED ||
+		atomic_load_explicit(&request->busy, memory_order_acquire))
+		return NULL;
+	/* The last request of this seat was withdrawn, and its image is not here yet. */
+	if (atomic_load(&request->image))
+		unpark(server, request);
+	if (!atomic_compare_exchange_strong(
+		    &page->turn, &turn, WIRE_TURN(WIRE_SEQUENCE(turn), WIRE_TAKEN)))
+		return NULL;
+	wire_copy(&wire, &page->request, sizeof wire);
+	length = atomic_load_explicit(&page->words[0], memory_order_relaxed);
+	*ret_length = length;
+	if (length > WIRE_NAME_MAX)
+		length = 0;
+	wire_copy(request->name, page->name, length);
+	request->name[length] = '\0';
+	request->sequence = WIRE_SEQUENCE(turn);
+	request->operation = wire.operation;
+	request->hold = wire.hold;
+	request->options = (struct image_options){
+		.scale = wire.options.scale > 1 ? wire.options.scale : 0,
+		.channels = wire.options.channels,
+		.layout = wire.options.layout,
+		.flags = wire.options.flags,
+		.fit_width = wire.options.fit_width,
+		.fit_height = wire.options.fit_height};
+	return request;
+}
+
+/* The next seat with a request, beginning behind the one that was last served. */
+static struct request *take_request(struct server *server, uint64_t *ret_length)
+{
+	unsigned seats = server->options.seats, seat = server->next_seat;
+
+	for (unsigned i = 0; i < seats; i++, seat = seat + 1 < seats ? seat + 1 : 0) {
+		struct request *request = take_from(server, seat, ret_length);
+
+		if (request) {
+			server->next_seat = seat + 1 < seats ? seat + 1 : 0;
+			return request;
+		}
+	}
+	return NULL;
+}
+
+static struct request *spin_for_request(struct server *server, uint64_t *ret_length)
+{
+	uint64_t until = spin_until(&server->spin);
+	struct request *request = NULL;
+
+	while (until && !atomic_load_explicit(&server->stopping, memory_order_relaxed)) {
+		for (int i = 0; i < 64 && !request; i++) {
+			request = take_request(server, ret_length);
+			spin_pause();
+		}
+		if (request || clock_now() >= until)
+			break;
+	}
+	return request;
+}
+
+/* Waits for a request, for 100 ms at most. Tokens are only hints: whatever their number, the turn
+ * words decide. */
+static struct request *await_request(struct server *server, uint64_t *ret_length)
+{
+	struct request *request = spin_for_request(server, ret_length);
+	uint64_t begin;
+	unsigned stale;
+
+	if (request) {
+		spin_learn(&server->spin, 0);
+		return request;
+	}
+	stale = semaphore_drain(server->request_semaphore, DRAIN_MOST);
+	request = take_request(server, ret_length);
+	if (request)
+		return request;
+	if (stale == DRAIN_MOST) {
+		/* Somebody posts what nobody asked: rest between two looks instead of running after
+		 * every post. */
+		struct timespec rest = clock_timespec(STORM_REST_NS);
+
+		nanosleep(&rest, NULL);
+		return take_request(server, ret_length);
+	}
+	begin = clock_now();
+	semaphore_wait(server->request_semaphore, begin + WAIT_TURN_NS);
+	request = take_request(server, ret_length);
+	spin_learn(&server->spin, clock_now() - begin);
+	return request;
+}
+
+void *attendant_main(void *context)
+{
+	struct server *server = context;
+
+	pthread_mutex_lock(&server->baton);
+	while (!atomic_load(&server->stopping)) {
+		uint64_t length;
+		struct request *request = await_request(server, &length);
+
+		if (request)
+			serve_request(server, request, length);
+	}
+	pthread_mutex_unlock(&server->baton);
+	return NULL;
+}
+
+void attendant_refuse_all(struct server *server)
+{
+	struct error stopping;
+	uint64_t length;
+
+	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
+	for (unsigned seat = 0; seat < server->options.seats; seat++) {
+		struct request *request = &server->requests[seat];
+
+		if (atomic_load(&request->image)) {
+			unpark(server, request);
+			answer_error(server, request, &stopping);
+		}
+		request = take_from(server, seat, &length);
+		if (request)
+			answer_error(server, request, &stopping);
+	}
+	for (struct job *job = server->first_job, *next; job; job = next) {
+		next = job->next;
+		close(job->file);
+		free(job);
+	}
+	server->first_job = NULL;
+}

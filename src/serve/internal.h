@@ -1,0 +1,95 @@
+/*
+ * What the files of the server share: its state, and a request that is being worked on.
+ */
+#pragma once
+
+#include "ipc/spin.h"
+#include "serve/server.h"
+#include "serve/store.h"
+#include "serve/watch.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+/*
+ * A seat's request, copied to private memory. Written by the leader; while it waits for an image it
+ * is on that image's list, and belongs to the store's lock.
+ */
+struct request {
+	unsigned seat;
+	uint64_t sequence;
+	uint32_t operation, hold;
+	struct image_options options;
+	char name[WIRE_NAME_MAX + 1];
+	atomic_bool busy;             /* another attendant than the leader is at it */
+	struct stored *_Atomic image; /* that it waits for */
+	struct request *next;         /* who waits for the same */
+};
+
+/* An image to be decoded, or a header to be read. */
+struct job {
+	struct stored *image;
+	int file;
+	struct file_key key;
+	char path[1032];
+	struct job *next;
+};
+
+struct server {
+	struct server_options options;
+	int folder;       /* the served one */
+	int request_lock; /* the file of REQ, locked */
+	bool store_ready; /* store was made */
+	struct head head;
+	sem_t *request_semaphore;
+	sem_t **response_semaphores;
+	struct published *objects; /* what is to be unlinked, in the order of their making */
+	unsigned objects_count;
+	struct segment *data; /* not mapped here: the server touches no pixel */
+	struct store store;
+	struct watch *watch;      /* under the store's lock */
+	struct request *requests; /* one for each seat */
+	struct spin spin;
+
+	/* Whoever has it is the leader: the one attendant that takes requests. */
+	pthread_mutex_t baton;
+	unsigned next_seat;
+
+	/* Decoders that are free, and jobs that wait for one. */
+	pthread_mutex_t pool_lock;
+	struct decoder *decoders;
+	bool *decoder_busy;
+	struct job *first_job, **last_job;
+
+	pthread_mutex_t names_lock;
+	char *names; /* the list that is being handed out page by page */
+	size_t names_size;
+
+	pthread_t *threads;
+	unsigned threads_count;
+	atomic_bool stopping; /* no new work */
+	atomic_bool abandon;  /* no more time for the work under way */
+	_Atomic uint64_t answers;
+};
+
+/* An object in /dev/shm that is ours to unlink. */
+struct published {
+	char file[OBJECT_FILE_SIZE];
+	dev_t device;
+	ino_t inode;
+};
+
+/* An attendant thread. */
+void *attendant_main(void *server);
+
+/* One more of a counter on the statistics page. */
+static inline void server_count(struct server *server, enum wire_counter counter, uint64_t amount)
+{
+	atomic_fetch_add_explicit(
+		&head_server(&server->head)->counters[counter], amount, memory_order_relaxed);
+}
+
+/* Answers every request still open with "the server is stopping", and drops the jobs in line. Once
+ * all threads are gone. */
+void attendant_refuse_all(struct server *server);

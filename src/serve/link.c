@@ -1,0 +1,301 @@
+#include "serve/link.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/number.h"
+#include "base/text.h"
+#include "serve/decoder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+bool link_layout(const struct image_info *info, uint64_t *ret_profile, uint64_t *ret_total)
+{
+	uint64_t profile = 0, total = info->bytes;
+
+	if (info->icc_bytes && (!size_align(info->bytes, LINK_PROFILE_ALIGN, &profile) ||
+				       !size_add(profile, info->icc_bytes, &total)))
+		return false;
+	*ret_profile = profile;
+	*ret_total = total;
+	return true;
+}
+
+int decoder_start(struct decoder *decoder, struct error *err)
+{
+	char reserve[32], *arguments[] = {(char *)"shmsem", (char *)DECODER_MODE, reserve, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	AUTO_CLOSE int ours = -1, near = -1, theirs = -1, segment = -1;
+	int pair[2], failed;
+	sigset_t signals;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return error_os(err, errno, "cannot start a decoder");
+	ours = pair[0];
+	near = pair[1];
+	/* Above the numbers they are to get in the child, so that neither dup2 there overwrites the
+	 * other's source. */
+	theirs = fcntl(near, F_DUPFD_CLOEXEC, DECODER_SEGMENT + 1);
+	segment = fcntl(decoder->segment_fd, F_DUPFD_CLOEXEC, DECODER_SEGMENT + 1);
+	if (theirs < 0 || segment < 0)
+		return error_os(err, errno, "cannot start a decoder");
+	snprintf(reserve, sizeof reserve, "%llu", (unsigned long long)decoder->reserve);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	posix_spawn_file_actions_adddup2(&actions, theirs, DECODER_SOCKET);
+	posix_spawn_file_actions_adddup2(&actions, segment, DECODER_SEGMENT);
+	/* Signals of the terminal are the server's to act on; the decoder ends with its socket. */
+	sigemptyset(&signals);
+	posix_spawnattr_setsigmask(&attributes, &signals);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	failed = posix_spawn(
+		&decoder->pid, "/proc/self/exe", &actions, &attributes, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	if (failed) {
+		decoder->pid = 0;
+		return error_os(err, failed, "cannot start a decoder");
+	}
+	decoder->pidfd = (int)syscall(SYS_pidfd_open, decoder->pid, 0);
+	decoder->socket = steal_fd(&ours);
+	return STATUS_OK;
+}
+
+/* Reaps the process, which must be dead or dying. */
+static void decoder_reap(struct decoder *decoder, siginfo_t *ret)
+{
+	*ret = (siginfo_t){0};
+	while (waitid(P_PID, (id_t)decoder->pid, ret, WEXITED) != 0 && errno == EINTR)
+		;
+	close(decoder->socket);
+	if (decoder->pidfd >= 0)
+		close(decoder->pidfd);
+	decoder->pid = 0;
+	decoder->socket = decoder->pidfd = -1;
+}
+
+void decoder_stop(struct decoder *decoder)
+{
+	siginfo_t end;
+
+	if (!decoder->pid)
+		return;
+	kill(decoder->pid, SIGKILL);
+	decoder_reap(decoder, &end);
+}
+
+static int send_job(const struct decoder *decoder, const struct link_job *job, int file)
+{
+	struct iovec part = {.iov_base = (void *)job, .iov_len = sizeof *job};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (file >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof control;
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &file, sizeof file);
+	}
+	return sendmsg(decoder->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *job ? 0 : -1;
+}
+
+enum reply_outcome {
+	REPLY_COMPLETE,
+	REPLY_DEAD,
+	REPLY_LATE,
+	REPLY_WRONG,
+	REPLY_ABANDONED,
+};
+
+static enum reply_outcome receive_reply(const struct decoder *decoder, uint64_t deadline,
+	const atomic_bool *abandon, struct link_reply *ret)
+{
+	for (;;) {
+		struct pollfd wait = {.fd = decoder->socket, .events = POLLIN};
+		int ready = poll(&wait, 1, deadline_poll_ms(deadline, 100));
+		ssize_t size;
+
+		if (ready < 0 && errno != EINTR)
+			return REPLY_DEAD;
+		if (ready <= 0) {
+			if (abandon && atomic_load(abandon))
+				return REPLY_ABANDONED;
+			if (clock_now() >= deadline)
+				return REPLY_LATE;
+			continue;
+		}
+		size = recv(decoder->socket, ret, sizeof *ret, MSG_DONTWAIT);
+		if (size == (ssize_t)sizeof *ret) {
+			ret->text[sizeof ret->text - 1] = '\0';
+			return REPLY_COMPLETE;
+		}
+		return size <= 0 ? REPLY_DEAD : REPLY_WRONG;
+	}
+}
+
+/* Why the decoder went, as an outcome of the image it was at. */
+static int explain_death(const siginfo_t *end, struct error *err)
+{
+	const char *name = sigabbrev_np(end->si_status);
+
+	if (end->si_code == CLD_EXITED)
+		return error_set(
+			err, STATUS_TRY_AGAIN, "its decoder ended with status %d", end->si_status);
+	switch (end->si_status) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGABRT:
+	case SIGILL:
+	case SIGFPE:
+	case SIGSYS:
+	case SIGXCPU:
+		return error_set(err, STATUS_BAD_DATA, "its decoder died of SIG%s", name);
+	default:
+		return error_set(err, STATUS_TRY_AGAIN, "its decoder was killed by SIG%s",
+			name ? name : "?");
+	}
+}
+
+/* Ends a decoder that did not do as it should, starts the next, and tells why. */
+static int replace_decoder(
+	struct decoder *decoder, enum reply_outcome outcome, uint64_t timeout_ns, struct error *err)
+{
+	char limit[SIZE_TEXT_SIZE];
+	siginfo_t end;
+	int status;
+
+	if (outcome != REPLY_DEAD)
+		kill(decoder->pid, SIGKILL);
+	/* A closed socket and a running process: it ends itself on the closed socket, or is made
+	 * to. */
+	else if (decoder->pidfd >= 0 &&
+		 poll(&(struct pollfd){.fd = decoder->pidfd, .events = POLLIN}, 1, 50) == 0)
+		kill(decoder->pid, SIGKILL);
+	decoder_reap(decoder, &end);
+	if (outcome == REPLY_ABANDONED)
+		return error_set(err, STATUS_UNAVAILABLE, "the server is stopping");
+	if (outcome == REPLY_LATE)
+		status = error_set(err, STATUS_BAD_DATA,
+			"decoding takes longer than %s (--decode-timeout)",
+			format_duration(timeout_ns, limit));
+	else if (outcome == REPLY_WRONG)
+		status = error_set(
+			err, STATUS_BAD_DATA, "its decoder answered out of turn and was ended");
+	else
+		status = explain_death(&end, err);
+	decoder_start(decoder, NULL);
+	return status;
+}
+
+/* The geometry that a decoder claims must fit together and keep to the limits, whatever the decoder
+ * has checked itself. */
+static bool info_fits(
+	const struct image_info *info, const struct image_limits *limits, struct decoded *ret)
+{
+	uint64_t pixels, bytes;
+
+	if (!info->width || !info->height || info->width > INT32_MAX || info->height > INT32_MAX ||
+		!info->channels || info->channels > 4 || (info->bits != 8 && info->bits != 16) ||
+		!size_multiply(info->width, info->height, &pixels) ||
+		!size_multiply(pixels, (uint64_t)info->channels * (info->bits / 8), &bytes) ||
+		bytes != info->bytes ||
+		(uint64_t)info->width * info->channels * (info->bits / 8) > UINT32_MAX)
+		return false;
+	if ((limits->pixels && pixels > limits->pixels) ||
+		(limits->bytes && bytes > limits->bytes) ||
+		(limits->side && (info->width > limits->side || info->height > limits->side)))
+		return false;
+	if (limits->chunk_bytes && info->icc_bytes > limits->chunk_bytes)
+		return false;
+	ret->info = *info;
+	return link_layout(info, &ret->profile, &ret->total);
+}
+
+static int give_room(struct decoder *decoder, const struct decoder_job *job,
+	struct link_job *message, struct decoded *decoded, struct error *err)
+{
+	int status = job->make_room(job->context, &decoded->info, decoded->total, &message->offset,
+		&message->length, err);
+
+	message->kind = LINK_ROOM;
+	if (status)
+		message->length = 0;
+	/* A decoder that cannot be told is dead, which the next receive finds. */
+	send_job(decoder, message, -1);
+	return status;
+}
+
+int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct decoded *ret,
+	bool *ret_died, struct error *err)
+{
+	struct link_job message = {.kind = job->kind,
+		.number = job->number,
+		.offset = job->offset,
+		.length = job->length,
+		.file_size = job->file_size,
+		.options = *job->options,
+		.limits = *job->limits};
+	uint64_t deadline = deadline_after(job->timeout_ns);
+	enum reply_outcome outcome = REPLY_DEAD;
+	bool needed = job->kind == LINK_PROBE;
+	struct decoded decoded = {0};
+	struct link_reply reply;
+
+	*ret_died = false;
+	if (!decoder->pid && decoder_start(decoder, err))
+		return err ? err->status : STATUS_TRY_AGAIN;
+	if (send_job(decoder, &message, job->file) == 0)
+		outcome = receive_reply(decoder, deadline, job->abandon, &reply);
+	if (outcome == REPLY_COMPLETE && reply.kind == LINK_NEED && reply.number == job->number &&
+		!needed) {
+		if (!info_fits(&reply.info, job->limits, &decoded)) {
+			outcome = REPLY_WRONG;
+		} else if (give_room(decoder, job, &message, &decoded, err)) {
+			/* The decoder says that it has let go before the next job comes. */
+			outcome = receive_reply(decoder, deadline, job->abandon, &reply);
+			if (outcome != REPLY_COMPLETE)
+				replace_decoder(decoder, outcome, job->timeout_ns, NULL);
+			return err ? err->status : STATUS_TRY_AGAIN;
+		} else {
+			needed = true;
+			outcome = receive_reply(decoder, deadline, job->abandon, &reply);
+		}
+	}
+	if (outcome == REPLY_COMPLETE && (reply.kind != LINK_DONE || reply.number != job->number))
+		outcome = REPLY_WRONG;
+	if (outcome == REPLY_COMPLETE && reply.status) {
+		if (error_status_valid(reply.status))
+			return error_set(err, (int)reply.status, "%s",
+				text_is_plain(reply.text, strlen(reply.text)) ? reply.text
+									      : "damaged");
+		outcome = REPLY_WRONG;
+	}
+	if (outcome == REPLY_COMPLETE &&
+		(!info_fits(&reply.info, job->limits, ret) ||
+			(job->kind == LINK_DECODE && ret->total > message.length)))
+		outcome = REPLY_WRONG;
+	if (outcome != REPLY_COMPLETE) {
+		*ret_died = true;
+		return replace_decoder(decoder, outcome, job->timeout_ns, err);
+	}
+	text_escape(reply.text, strlen(reply.text), ret->warning, sizeof ret->warning);
+	return STATUS_OK;
+}

@@ -1,0 +1,154 @@
+#include "serve/place.h"
+
+#include <stdlib.h>
+
+bool place_init(struct place *place, uint64_t limit)
+{
+	struct extent *all = calloc(1, sizeof *all);
+
+	if (!all)
+		return false;
+	*all = (struct extent){.length = limit, .kind = EXTENT_COLD};
+	*place = (struct place){.first = all};
+	return true;
+}
+
+void place_release(struct place *place)
+{
+	for (struct extent *extent = place->first, *next; extent; extent = next) {
+		next = extent->after;
+		free(extent);
+	}
+	*place = (struct place){0};
+}
+
+uint64_t place_find(const struct place *place, uint64_t length, struct extent **ret_first)
+{
+	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX;
+
+	for (struct extent *first = place->first; first; first = first->after) {
+		uint64_t run = 0, cold = 0;
+
+		if (first->kind == EXTENT_USED)
+			continue;
+		for (struct extent *at = first; at && at->kind != EXTENT_USED && run < length;
+			at = at->after) {
+			uint64_t take = at->length < length - run ? at->length : length - run;
+
+			run += at->length;
+			if (at->kind == EXTENT_COLD)
+				cold += take;
+		}
+		if (run < length || cold > best_cold || (cold == best_cold && run >= best_length))
+			continue;
+		best_cold = cold;
+		best_length = run;
+		*ret_first = first;
+	}
+	return best_cold;
+}
+
+/* Takes `extent`, which must have a neighbour after it, into that neighbour's place. */
+static void absorb_next(struct extent *extent)
+{
+	struct extent *next = extent->after;
+
+	extent->length += next->length;
+	extent->after = next->after;
+	if (next->after)
+		next->after->before = extent;
+	free(next);
+}
+
+static void merge(struct extent *extent)
+{
+	if (extent->after && extent->after->kind == extent->kind)
+		absorb_next(extent);
+	if (extent->before && extent->before->kind == extent->kind)
+		absorb_next(extent->before);
+}
+
+/* Cuts the extent in two; `length` bytes stay in it. The second part has the same kind. False when
+ * out of memory. */
+static bool split(struct extent *extent, uint64_t length)
+{
+	struct extent *rest = malloc(sizeof *rest);
+
+	if (!rest)
+		return false;
+	*rest = (struct extent){.offset = extent->offset + length,
+		.length = extent->length - length,
+		.kind = extent->kind,
+		.before = extent,
+		.after = extent->after};
+	if (rest->after)
+		rest->after->before = rest;
+	extent->after = rest;
+	extent->length = length;
+	return true;
+}
+
+struct extent *place_take(struct place *place, struct extent *first, uint64_t length)
+{
+	uint64_t run = 0, cold = 0;
+	struct extent *last = first;
+
+	/* Cut the run's last extent first: the only step that can fail. */
+	for (;; last = last->after) {
+		if (run + last->length > length && !split(last, length - run))
+			return NULL;
+		run += last->length;
+		if (last->kind == EXTENT_COLD)
+			cold += last->length;
+		if (run == length)
+			break;
+	}
+	while (first->length < length)
+		absorb_next(first);
+	first->kind = EXTENT_USED;
+	place->backed += cold;
+	place->used += length;
+	return first;
+}
+
+void place_trim(struct place *place, struct extent *extent, uint64_t length)
+{
+	if (length >= extent->length || !split(extent, length))
+		return;
+	extent->after->kind = EXTENT_WARM;
+	place->used -= extent->after->length;
+	merge(extent->after);
+}
+
+void place_give(struct place *place, struct extent *extent)
+{
+	place->used -= extent->length;
+	extent->kind = EXTENT_WARM;
+	merge(extent);
+}
+
+void place_cool(struct place *place, struct extent *extent)
+{
+	place->backed -= extent->length;
+	extent->kind = EXTENT_COLD;
+	merge(extent);
+}
+
+struct extent *place_longest_warm(const struct place *place)
+{
+	struct extent *longest = NULL;
+
+	for (struct extent *at = place->first; at; at = at->after)
+		if (at->kind == EXTENT_WARM && (!longest || at->length > longest->length))
+			longest = at;
+	return longest;
+}
+
+struct extent *place_first_warm(const struct place *place)
+{
+	struct extent *at = place->first;
+
+	while (at && at->kind != EXTENT_WARM)
+		at = at->after;
+	return at;
+}

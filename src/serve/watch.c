@@ -1,0 +1,191 @@
+#include "serve/watch.h"
+
+#include "base/cleanup.h"
+#include "serve/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EVENTS                                                                         \
+	(IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
+		IN_DELETE_SELF | IN_MOVE_SELF)
+
+struct folder {
+	char *path; /* "" for the root; NULL: gone */
+	int descriptor;
+	uint64_t generation;
+};
+
+struct watch {
+	int root, inotify;
+	bool local;
+	uint64_t everything;
+	struct folder *folders; /* [0] is unused: a mark's 0 means none */
+	uint32_t count, room;
+};
+
+int watch_new(int root, struct watch **ret, struct error *err)
+{
+	struct watch *watch = calloc(1, sizeof *watch);
+
+	if (!watch)
+		return error_os(err, ENOMEM, "cannot watch the served folder");
+	watch->root = root;
+	watch->local = files_local(root);
+	watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	watch->count = 1;
+	*ret = watch;
+	return STATUS_OK;
+}
+
+struct watch *watch_free(struct watch *watch)
+{
+	if (!watch)
+		return NULL;
+	for (uint32_t i = 1; i < watch->count; i++)
+		free(watch->folders[i].path);
+	free(watch->folders);
+	if (watch->inotify >= 0)
+		close(watch->inotify);
+	free(watch);
+	return NULL;
+}
+
+static void take_event(struct watch *watch, const struct inotify_event *event)
+{
+	/* A folder that moves or goes takes everything below it along. */
+	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
+		watch->everything++;
+	for (uint32_t i = 1; i < watch->count; i++) {
+		struct folder *folder = &watch->folders[i];
+
+		if (folder->descriptor != event->wd)
+			continue;
+		folder->generation++;
+		if (event->mask & (IN_IGNORED | IN_MOVE_SELF)) {
+			if (event->mask & IN_MOVE_SELF)
+				inotify_rm_watch(watch->inotify, folder->descriptor);
+			free(folder->path);
+			folder->path = NULL;
+			folder->descriptor = -1;
+		}
+		return;
+	}
+}
+
+void watch_update(struct watch *watch)
+{
+	_Alignas(struct inotify_event) char buffer[4096];
+	ssize_t size;
+
+	if (watch->inotify < 0)
+		return;
+	while ((size = read(watch->inotify, buffer, sizeof buffer)) > 0)
+		for (char *at = buffer; at < buffer + size;) {
+			const struct inotify_event *event =
+				(const struct inotify_event *)(void *)at;
+
+			take_event(watch, event);
+			at += sizeof *event + event->len;
+		}
+}
+
+static uint32_t find_folder(const struct watch *watch, const char *path, size_t length)
+{
+	for (uint32_t i = 1; i < watch->count; i++) {
+		const char *known = watch->folders[i].path;
+
+		if (known && strlen(known) == length && !memcmp(known, path, length))
+			return i;
+	}
+	return 0;
+}
+
+/* A row for a new folder: a free one, or one more. */
+static uint32_t folder_row(struct watch *watch)
+{
+	for (uint32_t i = 1; i < watch->count; i++)
+		if (!watch->folders[i].path)
+			return i;
+	if (watch->count >= watch->room) {
+		uint32_t room = watch->room ? 2 * watch->room : 16;
+		struct folder *folders = realloc(watch->folders, room * sizeof *folders);
+
+		if (!folders)
+			return 0;
+		memset(folders + watch->room, 0, (room - watch->room) * sizeof *folders);
+		watch->folders = folders;
+		watch->room = room;
+	}
+	return watch->count++;
+}
+
+static uint32_t add_folder(struct watch *watch, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	AUTO_CLOSE int fd = (int)syscall(
+		SYS_openat2, watch->root, *path ? path : ".", &how, sizeof how);
+	char self[32], *copy;
+	int descriptor;
+	uint32_t row;
+
+	if (fd < 0 || !files_local(fd))
+		return 0;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	descriptor = inotify_add_watch(watch->inotify, self, EVENTS | IN_ONLYDIR);
+	if (descriptor < 0)
+		return 0;
+	copy = strdup(path);
+	row = copy ? folder_row(watch) : 0;
+	if (!row) {
+		free(copy);
+		return 0;
+	}
+	watch->folders[row].path = copy;
+	watch->folders[row].descriptor = descriptor;
+	watch->folders[row].generation++;
+	return row;
+}
+
+struct watch_mark watch_folder_of(struct watch *watch, const char *path)
+{
+	char folder[PATH_MAX];
+	uint32_t row = 0;
+
+	if (watch->inotify < 0 || !watch->local)
+		return (struct watch_mark){0};
+	/* From the root down: "", "a", "a/b" for a/b/c.png. */
+	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+		size_t length = (size_t)(slash - path);
+
+		if (length >= sizeof folder)
+			return (struct watch_mark){0};
+		row = find_folder(watch, path, length);
+		if (!row) {
+			memcpy(folder, path, length);
+			folder[length] = '\0';
+			row = add_folder(watch, folder);
+		}
+		if (!row)
+			return (struct watch_mark){0};
+	}
+	watch_update(watch);
+	return (struct watch_mark){.folder = row,
+		.generation = watch->folders[row].generation,
+		.everything = watch->everything};
+}
+
+bool watch_same(const struct watch *watch, const struct watch_mark *mark)
+{
+	return mark->folder && mark->everything == watch->everything &&
+	       mark->generation == watch->folders[mark->folder].generation;
+}

@@ -1,0 +1,39 @@
+/*
+ * Which folders changed: inotify, and a generation number for each folder that goes up with every
+ * event in it.
+ *
+ * Used under the store's lock. A write through a shared mapping gives no event (inotify(7)).
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct watch;
+
+/* A file's standing at the moment it was looked at; valid for as long as watch_same says so. */
+struct watch_mark {
+	uint32_t folder;     /* 0: not watched */
+	uint64_t generation; /* of that folder */
+	uint64_t everything; /* of the tree's shape: folders moved, events lost */
+};
+
+/* Watches below `root`, a descriptor that stays the caller's. Without inotify every mark says "not
+ * watched". */
+int watch_new(int root, struct watch **ret, struct error *err);
+struct watch *watch_free(struct watch *watch);
+
+/* Takes in what happened since the last call: one system call while nothing has. */
+void watch_update(struct watch *watch);
+
+/*
+ * Watches the folder of `path` and all above it. To be called, and the mark kept, before the file
+ * is opened: what happens after the mark shows. A mark with folder 0 where watching is not
+ * possible.
+ */
+struct watch_mark watch_folder_of(struct watch *watch, const char *path);
+
+/* Whether nothing happened in that folder, or above it, since the mark was made. */
+bool watch_same(const struct watch *watch, const struct watch_mark *mark);
