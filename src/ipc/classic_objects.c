@@ -1,0 +1,156 @@
+#include "ipc/classic_objects.h"
+
+#include "base/number.h"
+#include "ipc/guard.h"
+#include "ipc/semaphore.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+uint64_t classic_turn_end(uint64_t deadline)
+{
+	uint64_t end = deadline_after(CLASSIC_TURN_NS);
+
+	return end < deadline ? end : deadline;
+}
+
+/* What the name means now; false with errno if it means nothing. */
+static bool look_up(const struct name_space *space, enum object_kind kind, struct stat *ret)
+{
+	char file[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, object_file(space, kind, 0, file));
+	return lstat(path, ret) == 0;
+}
+
+static bool names(const struct name_space *space, enum object_kind kind, dev_t device, ino_t inode)
+{
+	struct stat found;
+
+	return look_up(space, kind, &found) && found.st_dev == device && found.st_ino == inode;
+}
+
+static int examine(
+	const struct name_space *space, enum object_kind kind, struct stat *ret, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	object_name(space, kind, 0, name);
+	if (!look_up(space, kind, ret))
+		return error_os(err, errno, "cannot open '%s'", name);
+	if (!S_ISREG(ret->st_mode))
+		return error_set(err, STATUS_NOT_PERMITTED,
+			"'%s' is neither a segment nor a semaphore", name);
+	if (ret->st_uid != 0 && ret->st_uid != geteuid())
+		return error_set(err, STATUS_NOT_PERMITTED, "'%s' belongs to another user (uid %u)",
+			name, ret->st_uid);
+	return STATUS_OK;
+}
+
+static int replaced(const char *name, struct error *err)
+{
+	return error_set(err, STATUS_NOT_FOUND, "'%s' was replaced while we opened it", name);
+}
+
+int classic_semaphore_open(const struct name_space *space, enum object_kind kind,
+	struct classic_semaphore *ret, struct error *err)
+{
+	struct classic_semaphore semaphore = CLASSIC_SEMAPHORE_NONE;
+	char name[OBJECT_NAME_SIZE];
+	struct stat found;
+	int status;
+
+	status = examine(space, kind, &found, err);
+	if (!status)
+		status = semaphore_open(object_name(space, kind, 0, name), &semaphore.handle, err);
+	if (status)
+		return status;
+	/* sem_open() does not tell what it opened. The same name before and after does. */
+	semaphore.device = found.st_dev;
+	semaphore.inode = found.st_ino;
+	semaphore.guard = guard_add(semaphore.handle, (size_t)sysconf(_SC_PAGESIZE));
+	if (!classic_semaphore_current(space, kind, &semaphore)) {
+		classic_semaphore_close(&semaphore);
+		return replaced(name, err);
+	}
+	*ret = semaphore;
+	return STATUS_OK;
+}
+
+void classic_semaphore_close(struct classic_semaphore *semaphore)
+{
+	guard_remove(semaphore->guard);
+	if (semaphore->handle)
+		sem_close(semaphore->handle);
+	*semaphore = CLASSIC_SEMAPHORE_NONE;
+}
+
+int classic_segment_open(const struct name_space *space, enum object_kind kind, size_t reserve,
+	struct segment *ret, struct error *err)
+{
+	struct segment segment = SEGMENT_NONE;
+	char name[OBJECT_NAME_SIZE];
+	struct stat found;
+	int status;
+
+	status = examine(space, kind, &found, err);
+	if (!status)
+		status = segment_open(
+			object_name(space, kind, 0, name), true, reserve, &segment, err);
+	if (status)
+		return status;
+	if (segment.device != found.st_dev || segment.inode != found.st_ino) {
+		segment_release(&segment);
+		return replaced(name, err);
+	}
+	*ret = segment;
+	return STATUS_OK;
+}
+
+bool classic_semaphore_current(const struct name_space *space, enum object_kind kind,
+	const struct classic_semaphore *semaphore)
+{
+	return !guard_hit(semaphore->guard) &&
+	       names(space, kind, semaphore->device, semaphore->inode);
+}
+
+bool classic_segment_current(
+	const struct name_space *space, enum object_kind kind, const struct segment *segment)
+{
+	return names(space, kind, segment->device, segment->inode);
+}
+
+int classic_reserve(struct segment *segment, uint64_t bytes, struct error *err)
+{
+	struct stat now;
+
+	if (fstat(segment->fd, &now) != 0)
+		return error_os(err, errno, "cannot examine a segment");
+	segment->size = (size_t)now.st_size;
+	/* A peer that grows by ftruncate() leaves holes, which are room that nobody has reserved.
+	 */
+	if (segment->size >= bytes && (uint64_t)now.st_blocks * 512 >= bytes)
+		return STATUS_OK;
+	return segment_grow(segment, bytes, err);
+}
+
+int classic_check(const struct classic_geometry *geometry, uint64_t room, struct error *err)
+{
+	uint64_t bytes = 0;
+
+	if (geometry->channels < 1 || geometry->channels > 4 || !geometry->width ||
+		!geometry->height || !size_multiply(geometry->width, geometry->height, &bytes) ||
+		!size_multiply(bytes, geometry->channels, &bytes) || bytes != geometry->bytes)
+		return error_set(err, STATUS_BAD_DATA,
+			"%ju bytes do not fit an image of %ju x %ju with %ju channels",
+			(uintmax_t)geometry->bytes, (uintmax_t)geometry->width,
+			(uintmax_t)geometry->height, (uintmax_t)geometry->channels);
+	if (bytes > room)
+		return error_set(err, STATUS_BAD_DATA,
+			"an image of %ju bytes does not fit the %ju there are", (uintmax_t)bytes,
+			(uintmax_t)room);
+	return STATUS_OK;
+}

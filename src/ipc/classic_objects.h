@@ -1,0 +1,53 @@
+/*
+ * What both roles of the classic exchange do with its four objects.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "ipc/classic.h"
+#include "ipc/names.h"
+#include "ipc/segment.h"
+
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How long one wait lasts before the state is looked at again. */
+#define CLASSIC_TURN_NS (100 * NS_PER_MS)
+
+struct classic_semaphore {
+	sem_t *handle; /* NULL if not open */
+	dev_t device;
+	ino_t inode;
+	int guard;
+};
+
+#define CLASSIC_SEMAPHORE_NONE ((struct classic_semaphore){.guard = -1})
+
+/* The earlier of `deadline` and the end of a turn that starts now. */
+uint64_t classic_turn_end(uint64_t deadline);
+
+/*
+ * Opens what the name means now, if it is a regular file of ours or root's: whoever puts an object
+ * of another user there gets neither our pixels nor our trust. STATUS_NOT_FOUND if there is none,
+ * or if it is being replaced at this moment; STATUS_NOT_PERMITTED.
+ */
+int classic_semaphore_open(const struct name_space *space, enum object_kind kind,
+	struct classic_semaphore *ret, struct error *err);
+int classic_segment_open(const struct name_space *space, enum object_kind kind, size_t reserve,
+	struct segment *ret, struct error *err);
+
+/* Closes; the name stays. Safe on CLASSIC_SEMAPHORE_NONE. */
+void classic_semaphore_close(struct classic_semaphore *semaphore);
+
+/* Whether the name still means the object that is open, and, for semaphores, that one is whole. */
+bool classic_semaphore_current(const struct name_space *space, enum object_kind kind,
+	const struct classic_semaphore *semaphore);
+bool classic_segment_current(
+	const struct name_space *space, enum object_kind kind, const struct segment *segment);
+
+/* Makes `bytes` of the segment exist and really there, whatever the peer has left of it. */
+int classic_reserve(struct segment *segment, uint64_t bytes, struct error *err);
+
+/* STATUS_BAD_DATA unless the words agree with each other and with `room`, bytes that there are. */
+int classic_check(const struct classic_geometry *geometry, uint64_t room, struct error *err);
