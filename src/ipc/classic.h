@@ -2,13 +2,14 @@
  * The classic exchange, with programs that know nothing else: two semaphores, two segments, one
  * requester and one responder, no errors, time-outs or locks on the other side.
  *
- *	request	  HEAD: length of the name, uint64_t	       DATA: the name	  post REQ
- *	answer	  HEAD: bytes, width, height, channels, uint64_t  DATA: the pixels  post RES
+ *	request   HEAD: the name's length              DATA: the name     post REQ
+ *	answer    HEAD: bytes, width, height, channels  DATA: the pixels  post RES
  *
- * Such a peer may cut both segments down in its own turn, recreate them when it starts and leave
- * counts in the semaphores. So the sizes are asked for anew at every turn, words and names are read
- * and written by pread() and pwrite() (a segment cut meanwhile is a short count, never a signal),
- * and nothing is believed but a private copy. Every wait is bounded.
+ * Words are uint64_t, in native byte order. Such a peer may cut both segments down in its own turn,
+ *recreate them when it starts and leave counts in the semaphores. So the sizes are asked for anew
+ *at every turn, words and names are read and written by pread() and pwrite() (a segment cut
+ *meanwhile is a short count, never a signal), and nothing is believed but a private copy. Every
+ *wait is bounded. A role belongs to one thread.
  */
 #pragma once
 
@@ -73,7 +74,7 @@ enum classic_turn {
 /*
  * One turn: waits for a request, at most 100 ms and not beyond `deadline`, and answers it. Notices
  * by itself when a requester comes, goes and comes again. An error is one that the next turn will
- * meet again: objects that are not ours to use, or no semaphores.
+ * meet again: objects that are not ours to use, or out of some resource.
  */
 int classic_responder_turn(struct classic_responder *responder, uint64_t deadline,
 	enum classic_turn *ret, struct error *err);

@@ -150,7 +150,7 @@ int classic_check(const struct classic_geometry *geometry, uint64_t room, struct
 			(uintmax_t)geometry->height, (uintmax_t)geometry->channels);
 	if (bytes > room)
 		return error_set(err, STATUS_BAD_DATA,
-			"an image of %ju bytes does not fit the %ju there are", (uintmax_t)bytes,
-			(uintmax_t)room);
+			"an image of %ju bytes is more than the %ju that are there or allowed",
+			(uintmax_t)bytes, (uintmax_t)room);
 	return STATUS_OK;
 }

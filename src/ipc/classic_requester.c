@@ -25,7 +25,7 @@ struct classic_requester {
 	struct classic_requester_options options;
 	struct classic_semaphore request, response;
 	struct segment head, data;
-	bool owed; /* the answer to a request that we no longer wait for is still to come */
+	size_t owed; /* length of the name whose answer is still to come, though we gave up; or 0 */
 	void *pixels;
 	size_t pixels_size;
 };
@@ -153,23 +153,13 @@ int classic_requester_new(const struct classic_requester_options *options,
 	return STATUS_OK;
 }
 
-static void unlink_semaphore(const struct name_space *space, enum object_kind kind,
-	const struct classic_semaphore *semaphore)
+static void unlink_object(
+	const struct name_space *space, enum object_kind kind, dev_t device, ino_t inode)
 {
 	char file[OBJECT_FILE_SIZE];
 
-	if (semaphore->handle)
-		shm_unlink_same(
-			object_file(space, kind, 0, file), semaphore->device, semaphore->inode);
-}
-
-static void unlink_segment(
-	const struct name_space *space, enum object_kind kind, const struct segment *segment)
-{
-	char file[OBJECT_FILE_SIZE];
-
-	if (segment->fd >= 0)
-		shm_unlink_same(object_file(space, kind, 0, file), segment->device, segment->inode);
+	/* Inode 0 means nothing: what was never made is left alone. */
+	shm_unlink_same(object_file(space, kind, 0, file), device, inode);
 }
 
 struct classic_requester *classic_requester_free(struct classic_requester *requester)
@@ -179,10 +169,11 @@ struct classic_requester *classic_requester_free(struct classic_requester *reque
 	if (!requester)
 		return NULL;
 	space = &requester->options.space;
-	unlink_semaphore(space, OBJECT_REQUEST, &requester->request);
-	unlink_semaphore(space, OBJECT_RESPONSE, &requester->response);
-	unlink_segment(space, OBJECT_DATA, &requester->data);
-	unlink_segment(space, OBJECT_HEAD, &requester->head);
+	unlink_object(space, OBJECT_REQUEST, requester->request.device, requester->request.inode);
+	unlink_object(
+		space, OBJECT_RESPONSE, requester->response.device, requester->response.inode);
+	unlink_object(space, OBJECT_DATA, requester->data.device, requester->data.inode);
+	unlink_object(space, OBJECT_HEAD, requester->head.device, requester->head.inode);
 	classic_semaphore_close(&requester->request);
 	classic_semaphore_close(&requester->response);
 	segment_release(&requester->data);
@@ -205,22 +196,17 @@ static int check_current(const struct classic_requester *requester, struct error
 		"somebody removed or replaced the objects of the namespace '%s'", space->text);
 }
 
-/* Waits for a count of RES. */
-static int wait_response(struct classic_requester *requester, uint64_t deadline, struct error *err)
+/* Whether to go on waiting. */
+static int check_patience(
+	const struct classic_requester *requester, uint64_t deadline, struct error *err)
 {
 	const atomic_bool *stop = requester->options.stop;
 
-	while (!semaphore_wait(requester->response.handle, classic_turn_end(deadline))) {
-		int status = check_current(requester, err);
-
-		if (status)
-			return status;
-		if (stop && atomic_load(stop))
-			return error_set(err, STATUS_TRY_AGAIN, "stopped while waiting");
-		if (clock_now() >= deadline)
-			return error_set(err, STATUS_TRY_AGAIN, "no responder answered in time");
-	}
-	return STATUS_OK;
+	if (stop && atomic_load(stop))
+		return error_set(err, STATUS_TRY_AGAIN, "stopped while waiting");
+	if (clock_now() >= deadline)
+		return error_set(err, STATUS_TRY_AGAIN, "no responder answered in time");
+	return check_current(requester, err);
 }
 
 /* Reads what stands in HEAD; what is cut off is zero. */
@@ -259,21 +245,38 @@ static bool is_unanswered(const struct classic_geometry *words, size_t length)
 		       (!words->width && !words->height && !words->channels));
 }
 
+/* Waits for the answer to a request for a name of `length`. */
 static int await_answer(struct classic_requester *requester, size_t length, uint64_t deadline,
 	struct classic_geometry *ret, struct error *err)
 {
 	int status;
 
-	semaphore_post(requester->request.handle);
-	do {
-		status = wait_response(requester, deadline, err);
-		if (!status)
-			status = read_words(requester, ret, err);
-	} while (!status && is_unanswered(ret, length));
-	/* A request that nobody took can be taken back. Otherwise its answer comes some day, and
-	 * must not be mistaken for that to the next. */
+	for (;;) {
+		bool woken = semaphore_wait(requester->response.handle, classic_turn_end(deadline));
+
+		status = woken ? read_words(requester, ret, err) : STATUS_OK;
+		if (status || (woken && !is_unanswered(ret, length)))
+			return status;
+		status = check_patience(requester, deadline, err);
+		if (status)
+			return status;
+	}
+}
+
+/* Asks and waits. A request that nobody took is taken back. Otherwise its answer comes some day,
+ * and must not be mistaken for that to another. */
+static int exchange(struct classic_requester *requester, const char *name, size_t length,
+	uint64_t deadline, struct classic_geometry *ret, struct error *err)
+{
+	int status = write_request(requester, name, length, err);
+
 	if (status)
-		requester->owed = !semaphore_try(requester->request.handle);
+		return status;
+	semaphore_drain(requester->response.handle, STALE_MOST);
+	semaphore_post(requester->request.handle);
+	status = await_answer(requester, length, deadline, ret, err);
+	if (status && !semaphore_try(requester->request.handle))
+		requester->owed = length;
 	return status;
 }
 
@@ -297,37 +300,45 @@ static int read_pixels(struct classic_requester *requester, uint64_t bytes, stru
 static int check_answer(struct classic_requester *requester, const struct classic_geometry *words,
 	struct error *err)
 {
+	uint64_t most = requester->options.most_bytes;
 	int status = segment_refresh(&requester->data, err);
 
-	if (!status)
-		status = classic_check(words, requester->data.size, err);
-	if (!status && words->bytes > requester->options.most_bytes)
-		status = error_set(err, STATUS_BAD_DATA, "%ju bytes are over the limit of %ju",
-			(uintmax_t)words->bytes, (uintmax_t)requester->options.most_bytes);
-	return status;
+	if (status)
+		return status;
+	return classic_check(words, requester->data.size < most ? requester->data.size : most, err);
 }
 
-static int fetch(struct classic_requester *requester, const char *name, size_t length,
+/* Lets the answer to an earlier request pass. */
+static int settle(struct classic_requester *requester, uint64_t deadline, struct error *err)
+{
+	struct classic_geometry words;
+	int status;
+
+	if (!requester->owed)
+		return STATUS_OK;
+	status = await_answer(requester, requester->owed, deadline, &words, err);
+	if (status)
+		return error_prefix(err, "the responder still works on an earlier request");
+	requester->owed = 0;
+	return STATUS_OK;
+}
+
+static int fetch(struct classic_requester *requester, const char *name, const char *shown,
 	uint64_t deadline, struct classic_image *ret, struct error *err)
 {
+	static const struct classic_geometry none;
 	struct classic_geometry words;
 	int status = check_current(requester, err);
 
-	if (!status && requester->owed) {
-		status = wait_response(requester, deadline, err);
-		requester->owed = status;
-	}
-	if (status)
-		return status;
-	semaphore_drain(requester->response.handle, STALE_MOST);
-	status = write_request(requester, name, length, err);
 	if (!status)
-		status = await_answer(requester, length, deadline, &words, err);
-	if (status)
-		return status;
-	if (!words.bytes && !words.width && !words.height && !words.channels)
-		return error_set(err, STATUS_NOT_FOUND, "the responder could not serve it");
-	status = check_answer(requester, &words, err);
+		status = settle(requester, deadline, err);
+	if (!status)
+		status = exchange(requester, name, strlen(name), deadline, &words, err);
+	if (!status && !memcmp(&words, &none, sizeof words))
+		return error_set(
+			err, STATUS_NOT_FOUND, "the responder could not serve '%s'", shown);
+	if (!status)
+		status = check_answer(requester, &words, err);
 	if (!status)
 		status = read_pixels(requester, words.bytes, err);
 	if (!status)
@@ -347,6 +358,8 @@ int classic_requester_fetch(struct classic_requester *requester, const char *nam
 		return error_set(err, STATUS_USAGE,
 			"the name '%s' has %zu bytes; 1 to %d are allowed", shown, length,
 			CLASSIC_NAME_MAX);
-	status = fetch(requester, name, length, deadline, ret, err);
-	return status ? error_prefix(err, "cannot fetch '%s'", shown) : STATUS_OK;
+	status = fetch(requester, name, shown, deadline, ret, err);
+	if (status && status != STATUS_NOT_FOUND)
+		error_prefix(err, "cannot fetch '%s'", shown);
+	return status;
 }

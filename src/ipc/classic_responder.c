@@ -73,7 +73,8 @@ static int open_segments(struct classic_responder *responder, struct error *err)
 	uint64_t reserve;
 	int status;
 
-	if (!size_align(responder->options.most_bytes + CLASSIC_NAME_MAX, page, &reserve))
+	if (!size_add(responder->options.most_bytes, CLASSIC_NAME_MAX, &reserve) ||
+		!size_align(reserve, page, &reserve))
 		return error_set(err, STATUS_USAGE, "the limit of an image's bytes is too large");
 	status = classic_segment_open(space, OBJECT_HEAD, page, &responder->head, err);
 	if (!status)

@@ -653,7 +653,7 @@ static void requester_refuses_what_is_over_its_limit(void **state)
 	struct error err;
 
 	assert_int_equal(fetch_by_hand(*state, &reply, &image, &err), STATUS_BAD_DATA);
-	assert_non_null(strstr(err.text, "limit"));
+	assert_non_null(strstr(err.text, "allowed"));
 }
 
 static void requester_is_not_misled_by_early_posts(void **state)
@@ -733,6 +733,32 @@ static void requester_does_not_take_a_late_answer_for_the_next(void **state)
 	start_responder(fixture, "1");
 	ask(requester, "g-2x2x2");
 	finish(fixture, 0);
+	end_requester(fixture, requester);
+}
+
+/* Takes the request and floods the requester with counts instead of answering. */
+static void *storm(void *argument)
+{
+	struct hand *hand = argument;
+
+	take_request(hand->request);
+	sem_init(hand->response, 1, SEM_VALUE_MAX);
+	return NULL;
+}
+
+static void requester_keeps_its_deadline_in_a_storm_of_posts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct classic_requester *requester = new_requester(fixture);
+	struct hand hand = hand_open(fixture);
+	pthread_t thread;
+	uint64_t begin = clock_now();
+
+	assert_int_equal(pthread_create(&thread, NULL, storm, &hand), 0);
+	assert_int_equal(fetch_within(requester, NS_PER_SECOND, "x"), STATUS_TRY_AGAIN);
+	assert_true(clock_now() - begin < PATIENCE / 2);
+	pthread_join(thread, NULL);
+	hand_close(&hand);
 	end_requester(fixture, requester);
 }
 
@@ -871,6 +897,8 @@ int main(void)
 			requester_takes_back_what_nobody_took, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			requester_does_not_take_a_late_answer_for_the_next, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			requester_keeps_its_deadline_in_a_storm_of_posts, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			requester_ends_when_its_objects_are_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(requester_stops_when_told, setup, teardown),
