@@ -55,6 +55,21 @@ static int replaced(const char *name, struct error *err)
 	return error_set(err, STATUS_NOT_FOUND, "'%s' was replaced while we opened it", name);
 }
 
+static void close_semaphore(struct classic_semaphore *semaphore)
+{
+	guard_remove(semaphore->guard);
+	if (semaphore->handle)
+		sem_close(semaphore->handle);
+	*semaphore = CLASSIC_SEMAPHORE_NONE;
+}
+
+static bool semaphore_current(const struct name_space *space, enum object_kind kind,
+	const struct classic_semaphore *semaphore)
+{
+	return !guard_hit(semaphore->guard) &&
+	       names(space, kind, semaphore->device, semaphore->inode);
+}
+
 int classic_semaphore_open(const struct name_space *space, enum object_kind kind,
 	struct classic_semaphore *ret, struct error *err)
 {
@@ -72,20 +87,12 @@ int classic_semaphore_open(const struct name_space *space, enum object_kind kind
 	semaphore.device = found.st_dev;
 	semaphore.inode = found.st_ino;
 	semaphore.guard = guard_add(semaphore.handle, (size_t)sysconf(_SC_PAGESIZE));
-	if (!classic_semaphore_current(space, kind, &semaphore)) {
-		classic_semaphore_close(&semaphore);
+	if (!semaphore_current(space, kind, &semaphore)) {
+		close_semaphore(&semaphore);
 		return replaced(name, err);
 	}
 	*ret = semaphore;
 	return STATUS_OK;
-}
-
-void classic_semaphore_close(struct classic_semaphore *semaphore)
-{
-	guard_remove(semaphore->guard);
-	if (semaphore->handle)
-		sem_close(semaphore->handle);
-	*semaphore = CLASSIC_SEMAPHORE_NONE;
 }
 
 int classic_segment_open(const struct name_space *space, enum object_kind kind, size_t reserve,
@@ -110,17 +117,26 @@ int classic_segment_open(const struct name_space *space, enum object_kind kind, 
 	return STATUS_OK;
 }
 
-bool classic_semaphore_current(const struct name_space *space, enum object_kind kind,
-	const struct classic_semaphore *semaphore)
+void classic_close(struct classic_objects *objects)
 {
-	return !guard_hit(semaphore->guard) &&
-	       names(space, kind, semaphore->device, semaphore->inode);
+	close_semaphore(&objects->request);
+	close_semaphore(&objects->response);
+	segment_release(&objects->head);
+	segment_release(&objects->data);
 }
 
-bool classic_segment_current(
-	const struct name_space *space, enum object_kind kind, const struct segment *segment)
+bool classic_semaphores_current(const struct classic_objects *objects)
 {
-	return names(space, kind, segment->device, segment->inode);
+	return semaphore_current(&objects->space, OBJECT_REQUEST, &objects->request) &&
+	       semaphore_current(&objects->space, OBJECT_RESPONSE, &objects->response);
+}
+
+bool classic_segments_current(const struct classic_objects *objects)
+{
+	const struct segment *head = &objects->head, *data = &objects->data;
+
+	return names(&objects->space, OBJECT_HEAD, head->device, head->inode) &&
+	       names(&objects->space, OBJECT_DATA, data->device, data->inode);
 }
 
 int classic_reserve(struct segment *segment, uint64_t bytes, struct error *err)

@@ -15,6 +15,9 @@
 /* How long one wait lasts before the state is looked at again. */
 #define CLASSIC_TURN_NS (100 * NS_PER_MS)
 
+/* Counts taken out of a semaphore at once; a storm beyond it only costs time. */
+#define CLASSIC_STALE_MOST 1000000
+
 struct classic_semaphore {
 	sem_t *handle; /* NULL if not open */
 	dev_t device;
@@ -23,6 +26,18 @@ struct classic_semaphore {
 };
 
 #define CLASSIC_SEMAPHORE_NONE ((struct classic_semaphore){.guard = -1})
+
+struct classic_objects {
+	struct name_space space;
+	struct classic_semaphore request, response;
+	struct segment head, data;
+};
+
+static inline struct classic_objects classic_objects_none(const struct name_space *space)
+{
+	return (struct classic_objects){
+		*space, CLASSIC_SEMAPHORE_NONE, CLASSIC_SEMAPHORE_NONE, SEGMENT_NONE, SEGMENT_NONE};
+}
 
 /* The earlier of `deadline` and the end of a turn that starts now. */
 uint64_t classic_turn_end(uint64_t deadline);
@@ -37,14 +52,21 @@ int classic_semaphore_open(const struct name_space *space, enum object_kind kind
 int classic_segment_open(const struct name_space *space, enum object_kind kind, size_t reserve,
 	struct segment *ret, struct error *err);
 
-/* Closes; the name stays. Safe on CLASSIC_SEMAPHORE_NONE. */
-void classic_semaphore_close(struct classic_semaphore *semaphore);
+/*
+ * Makes the segments anew (not mapped) and gets the semaphores, as classic_requester_new says. What
+ * there is of them after an error is the caller's to unlink and close, too.
+ */
+int classic_create(struct classic_objects *objects, const struct access *access, struct error *err);
 
-/* Whether the name still means the object that is open, and, for semaphores, that one is whole. */
-bool classic_semaphore_current(const struct name_space *space, enum object_kind kind,
-	const struct classic_semaphore *semaphore);
-bool classic_segment_current(
-	const struct name_space *space, enum object_kind kind, const struct segment *segment);
+/* Unlinks those that are open, where their names still mean them. */
+void classic_unlink(const struct classic_objects *objects);
+
+/* Closes; the names stay. */
+void classic_close(struct classic_objects *objects);
+
+/* Whether the names still mean what is open, and the semaphores are whole. */
+bool classic_semaphores_current(const struct classic_objects *objects);
+bool classic_segments_current(const struct classic_objects *objects);
 
 /* Makes `bytes` of the segment exist and really there, whatever the peer has left of it. */
 int classic_reserve(struct segment *segment, uint64_t bytes, struct error *err);

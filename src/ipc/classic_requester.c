@@ -3,17 +3,11 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "ipc/guard.h"
-#include "ipc/lock.h"
 #include "ipc/semaphore.h"
-#include "ipc/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* Counts that a semaphore may have kept from earlier; a storm beyond it only costs time. */
-#define STALE_MOST 1000000
 
 /* In the words beside the length of the name, so that a stale count of RES is told from an answer.
  * No image has such sides. */
@@ -23,128 +17,28 @@
 
 struct classic_requester {
 	struct classic_requester_options options;
-	struct classic_semaphore request, response;
-	struct segment head, data;
+	struct classic_objects objects;
 	size_t owed; /* length of the name whose answer is still to come, though we gave up; or 0 */
 	void *pixels;
 	size_t pixels_size;
 };
 
-/* Opens a semaphore that is there, whoever made it, else makes it. */
-static int get_semaphore(const struct classic_requester_options *options, enum object_kind kind,
-	struct classic_semaphore *ret, struct error *err)
-{
-	char name[OBJECT_NAME_SIZE];
-	int status;
-
-	object_name(&options->space, kind, 0, name);
-	/* The peer may make or unlink it between two of our calls, but not for ever. */
-	for (int attempt = 0; attempt < 10; attempt++) {
-		struct error failed = {0};
-		dev_t device;
-		ino_t inode;
-
-		status = classic_semaphore_open(&options->space, kind, ret, err);
-		if (status != STATUS_NOT_FOUND)
-			return status;
-		status = semaphore_create(name, &options->access, &device, &inode, &failed);
-		if (status && failed.os_error != EEXIST)
-			return error_set(err, status, "%s", failed.text);
-	}
-	return error_set(err, STATUS_TRY_AGAIN, "'%s' keeps being replaced", name);
-}
-
-/* Unlinks what an earlier requester left under the name, unless it lives and is one of ours. */
-static int remove_stale(const struct name_space *space, enum object_kind kind, struct error *err)
-{
-	struct segment segment = SEGMENT_NONE;
-	char file[OBJECT_FILE_SIZE];
-	int status, failed;
-	bool held;
-
-	status = classic_segment_open(space, kind, 0, &segment, err);
-	if (status)
-		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-	object_file(space, kind, 0, file);
-	held = lock_held(segment.fd, WIRE_SERVER_LOCK, 1) == 1;
-	failed = held ? 0 : shm_unlink_same(file, segment.device, segment.inode);
-	segment_release(&segment);
-	if (held)
-		return error_set(err, STATUS_TRY_AGAIN,
-			"a server or another requester has the namespace '%s'; choose another",
-			space->text);
-	if (failed && failed != ENOENT)
-		return error_os(err, failed, "cannot remove '%s'", file);
-	return STATUS_OK;
-}
-
-static int create_segment(const struct classic_requester_options *options, enum object_kind kind,
-	struct segment *ret, struct error *err)
-{
-	struct segment segment = SEGMENT_NONE;
-	char name[OBJECT_NAME_SIZE];
-	int status, failed = 0;
-
-	status = segment_new(1, 0, &options->access, &segment, err);
-	if (status)
-		return status;
-	/* As a server holds it: we live, nobody is to clean up after us. */
-	if (kind == OBJECT_HEAD)
-		failed = lock_take(segment.fd, WIRE_SERVER_LOCK);
-	if (failed)
-		status = error_os(err, failed, "cannot lock a segment");
-	else
-		status = segment_publish(
-			&segment, object_name(&options->space, kind, 0, name), err);
-	if (status)
-		segment_release(&segment);
-	else
-		*ret = segment;
-	return status;
-}
-
-/*
- * HEAD first: whoever has its lock has the namespace. DATA last: a responder that waits for both
- * segments must not find stale counts.
- */
-static int create_objects(struct classic_requester *requester, struct error *err)
-{
-	const struct classic_requester_options *options = &requester->options;
-	int status = guard_install(err);
-
-	if (!status)
-		status = remove_stale(&options->space, OBJECT_HEAD, err);
-	if (!status)
-		status = remove_stale(&options->space, OBJECT_DATA, err);
-	if (!status)
-		status = create_segment(options, OBJECT_HEAD, &requester->head, err);
-	if (!status)
-		status = get_semaphore(options, OBJECT_REQUEST, &requester->request, err);
-	if (!status)
-		status = get_semaphore(options, OBJECT_RESPONSE, &requester->response, err);
-	if (status)
-		return status;
-	semaphore_drain(requester->request.handle, STALE_MOST);
-	semaphore_drain(requester->response.handle, STALE_MOST);
-	return create_segment(options, OBJECT_DATA, &requester->data, err);
-}
-
 int classic_requester_new(const struct classic_requester_options *options,
 	struct classic_requester **ret, struct error *err)
 {
-	struct classic_requester *requester = malloc(sizeof *requester);
-	int status;
+	struct classic_requester *requester;
+	int status = guard_install(err);
 
+	if (status)
+		return status;
+	requester = malloc(sizeof *requester);
 	if (!requester)
 		return error_os(err, ENOMEM, "cannot make a requester");
 	*requester = (struct classic_requester){
 		.options = *options,
-		.request = CLASSIC_SEMAPHORE_NONE,
-		.response = CLASSIC_SEMAPHORE_NONE,
-		.head = SEGMENT_NONE,
-		.data = SEGMENT_NONE,
+		.objects = classic_objects_none(&options->space),
 	};
-	status = create_objects(requester, err);
+	status = classic_create(&requester->objects, &options->access, err);
 	if (status) {
 		classic_requester_free(requester);
 		return status;
@@ -153,31 +47,12 @@ int classic_requester_new(const struct classic_requester_options *options,
 	return STATUS_OK;
 }
 
-static void unlink_object(
-	const struct name_space *space, enum object_kind kind, dev_t device, ino_t inode)
-{
-	char file[OBJECT_FILE_SIZE];
-
-	/* Inode 0 means nothing: what was never made is left alone. */
-	shm_unlink_same(object_file(space, kind, 0, file), device, inode);
-}
-
 struct classic_requester *classic_requester_free(struct classic_requester *requester)
 {
-	const struct name_space *space;
-
 	if (!requester)
 		return NULL;
-	space = &requester->options.space;
-	unlink_object(space, OBJECT_REQUEST, requester->request.device, requester->request.inode);
-	unlink_object(
-		space, OBJECT_RESPONSE, requester->response.device, requester->response.inode);
-	unlink_object(space, OBJECT_DATA, requester->data.device, requester->data.inode);
-	unlink_object(space, OBJECT_HEAD, requester->head.device, requester->head.inode);
-	classic_semaphore_close(&requester->request);
-	classic_semaphore_close(&requester->response);
-	segment_release(&requester->data);
-	segment_release(&requester->head);
+	classic_unlink(&requester->objects);
+	classic_close(&requester->objects);
 	free(requester->pixels);
 	free(requester);
 	return NULL;
@@ -185,15 +60,12 @@ struct classic_requester *classic_requester_free(struct classic_requester *reque
 
 static int check_current(const struct classic_requester *requester, struct error *err)
 {
-	const struct name_space *space = &requester->options.space;
-
-	if (classic_segment_current(space, OBJECT_HEAD, &requester->head) &&
-		classic_segment_current(space, OBJECT_DATA, &requester->data) &&
-		classic_semaphore_current(space, OBJECT_REQUEST, &requester->request) &&
-		classic_semaphore_current(space, OBJECT_RESPONSE, &requester->response))
+	if (classic_segments_current(&requester->objects) &&
+		classic_semaphores_current(&requester->objects))
 		return STATUS_OK;
 	return error_set(err, STATUS_UNAVAILABLE,
-		"somebody removed or replaced the objects of the namespace '%s'", space->text);
+		"somebody removed or replaced the objects of the namespace '%s'",
+		requester->options.space.text);
 }
 
 /* Whether to go on waiting. */
@@ -214,7 +86,7 @@ static int read_words(
 	struct classic_requester *requester, struct classic_geometry *ret, struct error *err)
 {
 	memset(ret, 0, sizeof *ret);
-	if (pread_full(requester->head.fd, ret, sizeof *ret, 0) < 0)
+	if (pread_full(requester->objects.head.fd, ret, sizeof *ret, 0) < 0)
 		return error_os(err, errno, "cannot read an answer");
 	return STATUS_OK;
 }
@@ -225,13 +97,13 @@ static int write_request(
 	const struct classic_geometry words = {length, UNANSWERED, UNANSWERED, UNANSWERED};
 	int status;
 
-	status = classic_reserve(&requester->head, sizeof words, err);
+	status = classic_reserve(&requester->objects.head, sizeof words, err);
 	if (!status)
-		status = classic_reserve(&requester->data, length, err);
+		status = classic_reserve(&requester->objects.data, length, err);
 	if (status)
 		return status;
-	if (pwrite_full(requester->data.fd, name, length, 0) != 0 ||
-		pwrite_full(requester->head.fd, &words, sizeof words, 0) != 0)
+	if (pwrite_full(requester->objects.data.fd, name, length, 0) != 0 ||
+		pwrite_full(requester->objects.head.fd, &words, sizeof words, 0) != 0)
 		return error_os(err, errno, "cannot write a request");
 	return STATUS_OK;
 }
@@ -252,7 +124,8 @@ static int await_answer(struct classic_requester *requester, size_t length, uint
 	int status;
 
 	for (;;) {
-		bool woken = semaphore_wait(requester->response.handle, classic_turn_end(deadline));
+		bool woken = semaphore_wait(
+			requester->objects.response.handle, classic_turn_end(deadline));
 
 		status = woken ? read_words(requester, ret, err) : STATUS_OK;
 		if (status || (woken && !is_unanswered(ret, length)))
@@ -272,10 +145,10 @@ static int exchange(struct classic_requester *requester, const char *name, size_
 
 	if (status)
 		return status;
-	semaphore_drain(requester->response.handle, STALE_MOST);
-	semaphore_post(requester->request.handle);
+	semaphore_drain(requester->objects.response.handle, CLASSIC_STALE_MOST);
+	semaphore_post(requester->objects.request.handle);
 	status = await_answer(requester, length, deadline, ret, err);
-	if (status && !semaphore_try(requester->request.handle))
+	if (status && !semaphore_try(requester->objects.request.handle))
 		requester->owed = length;
 	return status;
 }
@@ -291,7 +164,7 @@ static int read_pixels(struct classic_requester *requester, uint64_t bytes, stru
 			return error_os(
 				err, ENOMEM, "cannot keep %ju bytes of pixels", (uintmax_t)bytes);
 	}
-	if (pread_full(requester->data.fd, requester->pixels, bytes, 0) != (ssize_t)bytes)
+	if (pread_full(requester->objects.data.fd, requester->pixels, bytes, 0) != (ssize_t)bytes)
 		return error_set(
 			err, STATUS_BAD_DATA, "the pixels were cut off while they were read");
 	return STATUS_OK;
@@ -301,11 +174,12 @@ static int check_answer(struct classic_requester *requester, const struct classi
 	struct error *err)
 {
 	uint64_t most = requester->options.most_bytes;
-	int status = segment_refresh(&requester->data, err);
+	int status = segment_refresh(&requester->objects.data, err);
 
 	if (status)
 		return status;
-	return classic_check(words, requester->data.size < most ? requester->data.size : most, err);
+	return classic_check(words,
+		requester->objects.data.size < most ? requester->objects.data.size : most, err);
 }
 
 /* Lets the answer to an earlier request pass. */

@@ -13,8 +13,7 @@
 struct classic_responder {
 	struct classic_responder_options options;
 	bool attached; /* all four objects are open */
-	struct classic_semaphore request, response;
-	struct segment head, data;
+	struct classic_objects objects;
 	int data_guard;
 	uint64_t generation; /* of `data` */
 };
@@ -32,10 +31,7 @@ int classic_responder_new(const struct classic_responder_options *options,
 		return error_os(err, ENOMEM, "cannot make a responder");
 	*responder = (struct classic_responder){
 		.options = *options,
-		.request = CLASSIC_SEMAPHORE_NONE,
-		.response = CLASSIC_SEMAPHORE_NONE,
-		.head = SEGMENT_NONE,
-		.data = SEGMENT_NONE,
+		.objects = classic_objects_none(&options->space),
 		.data_guard = -1,
 	};
 	*ret = responder;
@@ -46,15 +42,14 @@ static void close_segments(struct classic_responder *responder)
 {
 	guard_remove(responder->data_guard);
 	responder->data_guard = -1;
-	segment_release(&responder->data);
-	segment_release(&responder->head);
+	segment_release(&responder->objects.data);
+	segment_release(&responder->objects.head);
 }
 
 static void detach(struct classic_responder *responder)
 {
 	close_segments(responder);
-	classic_semaphore_close(&responder->request);
-	classic_semaphore_close(&responder->response);
+	classic_close(&responder->objects);
 	responder->attached = false;
 }
 
@@ -76,12 +71,14 @@ static int open_segments(struct classic_responder *responder, struct error *err)
 	if (!size_add(responder->options.most_bytes, CLASSIC_NAME_MAX, &reserve) ||
 		!size_align(reserve, page, &reserve))
 		return error_set(err, STATUS_USAGE, "the limit of an image's bytes is too large");
-	status = classic_segment_open(space, OBJECT_HEAD, page, &responder->head, err);
+	status = classic_segment_open(space, OBJECT_HEAD, page, &responder->objects.head, err);
 	if (!status)
-		status = classic_segment_open(space, OBJECT_DATA, reserve, &responder->data, err);
+		status = classic_segment_open(
+			space, OBJECT_DATA, reserve, &responder->objects.data, err);
 	if (status)
 		return status;
-	responder->data_guard = guard_add(responder->data.base, responder->data.reserved);
+	responder->data_guard = guard_add(
+		responder->objects.data.base, responder->objects.data.reserved);
 	responder->generation++;
 	return STATUS_OK;
 }
@@ -92,30 +89,14 @@ static int attach(struct classic_responder *responder, struct error *err)
 	const struct name_space *space = &responder->options.space;
 	int status;
 
-	status = classic_semaphore_open(space, OBJECT_REQUEST, &responder->request, err);
+	status = classic_semaphore_open(space, OBJECT_REQUEST, &responder->objects.request, err);
 	if (!status)
-		status = classic_semaphore_open(space, OBJECT_RESPONSE, &responder->response, err);
+		status = classic_semaphore_open(
+			space, OBJECT_RESPONSE, &responder->objects.response, err);
 	if (!status)
 		status = open_segments(responder, err);
 	responder->attached = !status;
 	return status;
-}
-
-static bool segments_current(const struct classic_responder *responder)
-{
-	const struct name_space *space = &responder->options.space;
-
-	return !guard_hit(responder->data_guard) &&
-	       classic_segment_current(space, OBJECT_HEAD, &responder->head) &&
-	       classic_segment_current(space, OBJECT_DATA, &responder->data);
-}
-
-static bool semaphores_current(const struct classic_responder *responder)
-{
-	const struct name_space *space = &responder->options.space;
-
-	return classic_semaphore_current(space, OBJECT_REQUEST, &responder->request) &&
-	       classic_semaphore_current(space, OBJECT_RESPONSE, &responder->response);
 }
 
 int classic_responder_room(struct classic_responder *responder, uint64_t bytes,
@@ -127,12 +108,12 @@ int classic_responder_room(struct classic_responder *responder, uint64_t bytes,
 		return error_set(err, STATUS_BAD_DATA,
 			"an image of %ju bytes is over the limit of %ju", (uintmax_t)bytes,
 			(uintmax_t)responder->options.most_bytes);
-	status = classic_reserve(&responder->data, bytes, err);
+	status = classic_reserve(&responder->objects.data, bytes, err);
 	if (status)
 		return status;
 	*ret = (struct classic_room){
-		.pixels = responder->data.base,
-		.fd = responder->data.fd,
+		.pixels = responder->objects.data.base,
+		.fd = responder->objects.data.fd,
 		.generation = responder->generation,
 	};
 	return STATUS_OK;
@@ -144,14 +125,14 @@ static int read_name(
 {
 	uint64_t length;
 
-	if (pread_full(responder->head.fd, &length, sizeof length, 0) != sizeof length)
+	if (pread_full(responder->objects.head.fd, &length, sizeof length, 0) != sizeof length)
 		return error_set(
 			err, STATUS_BAD_DATA, "the request is cut off before the name's length");
 	if (length < 1 || length > CLASSIC_NAME_MAX)
 		return error_set(err, STATUS_BAD_DATA,
 			"the name asked for has %ju bytes; 1 to %d are allowed", (uintmax_t)length,
 			CLASSIC_NAME_MAX);
-	if (pread_full(responder->data.fd, name, length, 0) != (ssize_t)length)
+	if (pread_full(responder->objects.data.fd, name, length, 0) != (ssize_t)length)
 		return error_set(
 			err, STATUS_BAD_DATA, "the request is cut off before the end of the name");
 	if (memchr(name, '\0', length))
@@ -173,9 +154,9 @@ static int serve_request(
 	if (!status)
 		status = options->answer(options->context, responder, name, &geometry, err);
 	if (!status)
-		status = segment_refresh(&responder->data, err);
+		status = segment_refresh(&responder->objects.data, err);
 	if (!status)
-		status = classic_check(&geometry, responder->data.size, err);
+		status = classic_check(&geometry, responder->objects.data.size, err);
 	if (!status && guard_hit(responder->data_guard))
 		status = error_set(err, STATUS_BAD_DATA,
 			"the data segment was cut down while '%s' was put there", name);
@@ -190,19 +171,28 @@ static int take_turn(struct classic_responder *responder, enum classic_turn *ret
 	struct classic_geometry words = {0};
 	int status, refused;
 
-	if (!segments_current(responder)) {
+	if (guard_hit(responder->data_guard) || !classic_segments_current(&responder->objects)) {
 		close_segments(responder);
 		status = open_segments(responder, err);
 		if (status)
 			return status;
 	}
-	refused = serve_request(responder, &words, err);
-	status = classic_reserve(&responder->head, sizeof words, err);
+	status = segment_refresh(&responder->objects.head, err);
 	if (status)
 		return status;
-	if (pwrite_full(responder->head.fd, &words, sizeof words, 0) != 0)
+	/* Nothing has been written since a requester made it: the count is one that an earlier
+	 * requester left, and an answer would put this one out of step. */
+	if (responder->objects.head.size < sizeof words.bytes) {
+		*ret = CLASSIC_IDLE;
+		return STATUS_OK;
+	}
+	refused = serve_request(responder, &words, err);
+	status = classic_reserve(&responder->objects.head, sizeof words, err);
+	if (status)
+		return status;
+	if (pwrite_full(responder->objects.head.fd, &words, sizeof words, 0) != 0)
 		return error_os(err, errno, "cannot write an answer");
-	semaphore_post(responder->response.handle);
+	semaphore_post(responder->objects.response.handle);
 	*ret = refused ? CLASSIC_REFUSED : CLASSIC_ANSWERED;
 	return STATUS_OK;
 }
@@ -220,11 +210,12 @@ int classic_responder_turn(struct classic_responder *responder, uint64_t deadlin
 	uint64_t end = classic_turn_end(deadline);
 	int status = responder->attached ? STATUS_OK : attach(responder, err);
 
-	if (!status && semaphore_wait(responder->request.handle, end)) {
+	if (!status && semaphore_wait(responder->objects.request.handle, end)) {
 		status = take_turn(responder, ret, err);
 	} else if (!status) {
 		*ret = CLASSIC_IDLE;
-		status = semaphores_current(responder) ? STATUS_OK : STATUS_NOT_FOUND;
+		status = classic_semaphores_current(&responder->objects) ? STATUS_OK
+									 : STATUS_NOT_FOUND;
 	} else if (status == STATUS_NOT_FOUND) {
 		sleep_until(end);
 	}

@@ -515,6 +515,26 @@ static void responder_refuses_what_is_too_large(void **state)
 	hand_close(&hand);
 }
 
+static void responder_does_not_answer_a_count_that_nobody_posted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct hand hand = hand_open(fixture);
+	struct classic_geometry words;
+	unsigned calls = 0;
+	struct classic_responder *responder = new_responder(fixture, &calls);
+
+	/* A requester has just made its segments, and REQ has a count from before. */
+	assert_int_equal(ftruncate(hand.head, 1), 0);
+	assert_int_equal(ftruncate(hand.data, 1), 0);
+	sem_post(hand.request);
+	assert_int_equal(turn(responder), CLASSIC_IDLE);
+	assert_int_equal(sem_trywait(hand.response), -1);
+	assert_int_equal(
+		request_by_hand(&hand, responder, 7, "g-1x1x1", 7, &words), CLASSIC_ANSWERED);
+	classic_responder_free(responder);
+	hand_close(&hand);
+}
+
 /* Gets room, and then somebody cuts it off. */
 static int answer_cut(void *context, struct classic_responder *responder, const char *name,
 	struct classic_geometry *ret, struct error *err)
@@ -881,6 +901,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(responder_refuses_what_is_no_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			responder_refuses_what_is_too_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			responder_does_not_answer_a_count_that_nobody_posted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			responder_survives_a_segment_cut_while_it_is_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(

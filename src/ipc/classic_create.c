@@ -1,0 +1,122 @@
+#include "ipc/classic_objects.h"
+
+#include "ipc/lock.h"
+#include "ipc/semaphore.h"
+#include "ipc/wire.h"
+
+#include <errno.h>
+
+/* Opens a semaphore that is there, whoever made it, else makes it. */
+static int get_semaphore(const struct name_space *space, enum object_kind kind,
+	const struct access *access, struct classic_semaphore *ret, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+	int status;
+
+	object_name(space, kind, 0, name);
+	/* The peer may make or unlink it between two of our calls, but not for ever. */
+	for (int attempt = 0; attempt < 10; attempt++) {
+		struct error failed = {0};
+		dev_t device;
+		ino_t inode;
+
+		status = classic_semaphore_open(space, kind, ret, err);
+		if (status != STATUS_NOT_FOUND)
+			return status;
+		status = semaphore_create(name, access, &device, &inode, &failed);
+		if (status && failed.os_error != EEXIST)
+			return error_set(err, status, "%s", failed.text);
+	}
+	return error_set(err, STATUS_TRY_AGAIN, "'%s' keeps being replaced", name);
+}
+
+/* Unlinks what an earlier requester left under the name, unless it lives and is one of ours. */
+static int remove_stale(const struct name_space *space, enum object_kind kind, struct error *err)
+{
+	struct segment segment = SEGMENT_NONE;
+	char file[OBJECT_FILE_SIZE];
+	int status, failed;
+	bool held;
+
+	status = classic_segment_open(space, kind, 0, &segment, err);
+	if (status)
+		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	object_file(space, kind, 0, file);
+	held = lock_held(segment.fd, WIRE_SERVER_LOCK, 1) == 1;
+	failed = held ? 0 : shm_unlink_same(file, segment.device, segment.inode);
+	segment_release(&segment);
+	if (held)
+		return error_set(err, STATUS_TRY_AGAIN,
+			"a server or another requester has the namespace '%s'; choose another",
+			space->text);
+	if (failed && failed != ENOENT)
+		return error_os(err, failed, "cannot remove '%s'", file);
+	return STATUS_OK;
+}
+
+static int create_segment(const struct name_space *space, enum object_kind kind,
+	const struct access *access, struct segment *ret, struct error *err)
+{
+	struct segment segment = SEGMENT_NONE;
+	char name[OBJECT_NAME_SIZE];
+	int status, failed = 0;
+
+	status = segment_new(1, 0, access, &segment, err);
+	if (status)
+		return status;
+	/* As a server holds it: we live, nobody is to clean up after us. */
+	if (kind == OBJECT_HEAD)
+		failed = lock_take(segment.fd, WIRE_SERVER_LOCK);
+	if (failed)
+		status = error_os(err, failed, "cannot lock a segment");
+	else
+		status = segment_publish(&segment, object_name(space, kind, 0, name), err);
+	if (status)
+		segment_release(&segment);
+	else
+		*ret = segment;
+	return status;
+}
+
+/*
+ * HEAD first: whoever has its lock has the namespace. DATA last: a responder that waits for both
+ * segments must not find stale counts.
+ */
+int classic_create(struct classic_objects *objects, const struct access *access, struct error *err)
+{
+	const struct name_space *space = &objects->space;
+	int status = remove_stale(space, OBJECT_HEAD, err);
+
+	if (!status)
+		status = remove_stale(space, OBJECT_DATA, err);
+	if (!status)
+		status = create_segment(space, OBJECT_HEAD, access, &objects->head, err);
+	if (!status)
+		status = get_semaphore(space, OBJECT_REQUEST, access, &objects->request, err);
+	if (!status)
+		status = get_semaphore(space, OBJECT_RESPONSE, access, &objects->response, err);
+	if (status)
+		return status;
+	semaphore_drain(objects->request.handle, CLASSIC_STALE_MOST);
+	semaphore_drain(objects->response.handle, CLASSIC_STALE_MOST);
+	return create_segment(space, OBJECT_DATA, access, &objects->data, err);
+}
+
+static void unlink_object(
+	const struct name_space *space, enum object_kind kind, dev_t device, ino_t inode)
+{
+	char file[OBJECT_FILE_SIZE];
+
+	/* Inode 0 means nothing: what was never made is left alone. */
+	shm_unlink_same(object_file(space, kind, 0, file), device, inode);
+}
+
+void classic_unlink(const struct classic_objects *objects)
+{
+	const struct name_space *space = &objects->space;
+
+	unlink_object(space, OBJECT_REQUEST, objects->request.device, objects->request.inode);
+	unlink_object(space, OBJECT_RESPONSE, objects->response.device, objects->response.inode);
+	unlink_object(space, OBJECT_DATA, objects->data.device, objects->data.inode);
+	unlink_object(space, OBJECT_HEAD, objects->head.device, objects->head.inode);
+}
