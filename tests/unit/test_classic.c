@@ -623,6 +623,13 @@ static void responder_does_not_touch_what_is_no_segment(void **state)
 	hand_close(&hand);
 }
 
+static void *take_request(void *argument)
+{
+	while (sem_wait(argument) != 0)
+		;
+	return NULL;
+}
+
 struct reply {
 	struct hand hand;
 	struct classic_geometry words;
@@ -634,13 +641,13 @@ struct reply {
 static void *reply_by_hand(void *argument)
 {
 	struct reply *reply = argument;
+	uint64_t deadline = deadline_after(5 * NS_PER_SECOND);
 
-	while (sem_wait(reply->hand.request) != 0)
-		;
+	take_request(reply->hand.request);
 	for (int i = 0; i < reply->early; i++)
 		sem_post(reply->hand.response);
 	/* Until the requester has looked at every early count. */
-	for (int value = 1; value;) {
+	for (int value = 1; value && clock_now() < deadline;) {
 		sem_getvalue(reply->hand.response, &value);
 		usleep(1000);
 	}
@@ -746,13 +753,6 @@ static void requester_takes_back_what_nobody_took(void **state)
 	ask_often(requester, 9);
 	finish(fixture, 0);
 	end_requester(fixture, requester);
-}
-
-static void *take_request(void *argument)
-{
-	while (sem_wait(argument) != 0)
-		;
-	return NULL;
 }
 
 static void requester_does_not_take_a_late_answer_for_the_next(void **state)
@@ -960,7 +960,7 @@ int main(void)
 	};
 
 	/* A hang is a failure, too. */
-	alarm(120);
+	alarm(100);
 	if (guard_install(NULL) || sigaction(SIGBUS, NULL, &guarded))
 		return EXIT_FAILURE;
 	return cmocka_run_group_tests(tests, NULL, NULL);
