@@ -74,7 +74,8 @@ enum classic_turn {
 /*
  * One turn: waits for a request, at most 100 ms and not beyond `deadline`, and answers it. Notices
  * by itself when a requester comes, goes and comes again. An error is one that the next turn will
- * meet again: objects that are not ours to use, or out of some resource.
+ * meet again: a server has the namespace, objects that are not ours to use, or out of some
+ * resource.
  */
 int classic_responder_turn(struct classic_responder *responder, uint64_t deadline,
 	enum classic_turn *ret, struct error *err);
@@ -100,7 +101,7 @@ struct classic_requester_options {
 /*
  * Makes both segments anew, and the semaphores where there are none (a responder may hold those
  * that are there), and takes stale counts out of them. STATUS_TRY_AGAIN if somebody who lives, a
- * server of ours or a requester like this one, has the namespace.
+ * server of ours or a requester like this one, has the namespace; what a dead one left is removed.
  *
  * classic_requester_free unlinks all four objects, each if its name still means what we used. It
  * takes NULL and returns NULL.

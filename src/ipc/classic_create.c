@@ -1,6 +1,8 @@
 #include "ipc/classic_objects.h"
 
+#include "ipc/header.h"
 #include "ipc/lock.h"
+#include "ipc/reclaim.h"
 #include "ipc/semaphore.h"
 #include "ipc/wire.h"
 
@@ -54,6 +56,23 @@ static int remove_stale(const struct name_space *space, enum object_kind kind, s
 	return STATUS_OK;
 }
 
+/* What a dead server of ours left is more than a classic namespace has names for. */
+static int remove_dead_server(const struct name_space *space, struct error *err)
+{
+	struct segment head = SEGMENT_NONE;
+	struct header header = {0};
+	int status = classic_segment_open(space, OBJECT_HEAD, 0, &head, err);
+
+	if (status)
+		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	if (header_read(head.fd, &header) != 0)
+		status = error_os(err, errno, "cannot read the header of '%s'", space->text);
+	segment_release(&head);
+	if (status || !header.native)
+		return status;
+	return reclaim_namespace(space, NULL, err);
+}
+
 static int create_segment(const struct name_space *space, enum object_kind kind,
 	const struct access *access, struct segment *ret, struct error *err)
 {
@@ -85,8 +104,10 @@ static int create_segment(const struct name_space *space, enum object_kind kind,
 int classic_create(struct classic_objects *objects, const struct access *access, struct error *err)
 {
 	const struct name_space *space = &objects->space;
-	int status = remove_stale(space, OBJECT_HEAD, err);
+	int status = remove_dead_server(space, err);
 
+	if (!status)
+		status = remove_stale(space, OBJECT_HEAD, err);
 	if (!status)
 		status = remove_stale(space, OBJECT_DATA, err);
 	if (!status)

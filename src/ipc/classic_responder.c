@@ -3,6 +3,8 @@
 #include "base/io.h"
 #include "base/number.h"
 #include "ipc/guard.h"
+#include "ipc/header.h"
+#include "ipc/lock.h"
 #include "ipc/semaphore.h"
 
 #include <errno.h>
@@ -61,6 +63,23 @@ struct classic_responder *classic_responder_free(struct classic_responder *respo
 	return NULL;
 }
 
+/* The objects of a server of ours are not for us to answer on, nor what a dead one left. */
+static int check_classic(
+	const struct segment *head, const struct name_space *space, struct error *err)
+{
+	struct header header;
+
+	if (header_read(head->fd, &header) != 0)
+		return error_os(err, errno, "cannot read the header of '%s'", space->text);
+	if (!header.native)
+		return STATUS_OK;
+	if (lock_held(head->fd, WIRE_SERVER_LOCK, 1) == 1)
+		return error_set(err, STATUS_TRY_AGAIN,
+			"a server has the namespace '%s'; choose another", space->text);
+	return error_set(
+		err, STATUS_NOT_FOUND, "a dead server left the namespace '%s'", space->text);
+}
+
 static int open_segments(struct classic_responder *responder, struct error *err)
 {
 	const struct name_space *space = &responder->options.space;
@@ -72,6 +91,8 @@ static int open_segments(struct classic_responder *responder, struct error *err)
 		!size_align(reserve, page, &reserve))
 		return error_set(err, STATUS_USAGE, "the limit of an image's bytes is too large");
 	status = classic_segment_open(space, OBJECT_HEAD, page, &responder->objects.head, err);
+	if (!status)
+		status = check_classic(&responder->objects.head, space, err);
 	if (!status)
 		status = classic_segment_open(
 			space, OBJECT_DATA, reserve, &responder->objects.data, err);

@@ -7,6 +7,8 @@
 #include "base/io.h"
 #include "ipc/classic.h"
 #include "ipc/guard.h"
+#include "ipc/lock.h"
+#include "ipc/wire.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -630,6 +632,53 @@ static void *take_request(void *argument)
 	return NULL;
 }
 
+/* A HEAD as a server makes it, and one of the objects that only servers have. */
+static struct segment make_server(const struct fixture *fixture)
+{
+	const struct wire_seat seat = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = 1};
+	const struct access access = {0600, (gid_t)-1};
+	struct segment head, data;
+	char name[OBJECT_NAME_SIZE];
+	struct error err;
+
+	assert_int_equal(segment_new(wire_head_size(1), 0, &access, &head, &err), STATUS_OK);
+	assert_int_equal(segment_new(4096, 0, &access, &data, &err), STATUS_OK);
+	assert_int_equal(pwrite_full(head.fd, &seat, sizeof seat, 0), 0);
+	assert_int_equal(lock_take(head.fd, WIRE_SERVER_LOCK), 0);
+	object_name(&fixture->space, OBJECT_HEAD, 0, name);
+	assert_int_equal(segment_publish(&head, name, &err), STATUS_OK);
+	object_name(&fixture->space, OBJECT_DATA, 1, name);
+	assert_int_equal(segment_publish(&data, name, &err), STATUS_OK);
+	segment_release(&data);
+	sem_close(open_semaphore(fixture, OBJECT_REQUEST));
+	sem_close(open_semaphore(fixture, OBJECT_RESPONSE));
+	return head;
+}
+
+static void neither_role_disturbs_a_server(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct classic_requester_options options = {
+		.space = fixture->space, .access = {0600, (gid_t)-1}, .most_bytes = MOST_BYTES};
+	struct segment head = make_server(fixture);
+	unsigned calls = 0;
+	struct classic_responder *responder = new_responder(fixture, &calls);
+	struct classic_requester *requester;
+	enum classic_turn done;
+	struct error err;
+
+	assert_int_equal(classic_requester_new(&options, &requester, &err), STATUS_TRY_AGAIN);
+	assert_int_equal(objects(fixture), 4);
+	assert_int_equal(
+		classic_responder_turn(responder, DEADLINE_NEVER, &done, &err), STATUS_TRY_AGAIN);
+
+	/* Dead, it is nobody to be answered, and the next requester removes all it left. */
+	segment_release(&head);
+	assert_int_equal(turn(responder), CLASSIC_ABSENT);
+	end_requester(fixture, new_requester(fixture));
+	classic_responder_free(responder);
+}
+
 struct reply {
 	struct hand hand;
 	struct classic_geometry words;
@@ -937,6 +986,7 @@ int main(void)
 			responder_survives_a_segment_cut_while_it_is_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			responder_does_not_touch_what_is_no_segment, setup, teardown),
+		cmocka_unit_test_setup_teardown(neither_role_disturbs_a_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			requester_refuses_words_that_do_not_fit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
