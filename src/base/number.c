@@ -1,7 +1,6 @@
 #include "base/number.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +100,7 @@ int parse_duration(const char *text, const char *what, uint64_t *ret_ns, struct 
 		value = strtod(text, &end);
 		for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 			if (!strcmp(end, units[i].name) && value * units[i].ns < 9e18) {
-				*ret_ns = (uint64_t)llround(value * units[i].ns);
+				*ret_ns = (uint64_t)(value * units[i].ns + 0.5);
 				return STATUS_OK;
 			}
 	}
@@ -112,12 +111,14 @@ int parse_duration(const char *text, const char *what, uint64_t *ret_ns, struct 
 const char *format_size(uint64_t bytes, char text[SIZE_TEXT_SIZE])
 {
 	static const char units[] = "BKMGTPE";
-	double value = (double)bytes;
+	double value = (double)bytes, fraction;
 	size_t unit = 0;
 
 	for (; value >= 1023.95 && unit + 2 < sizeof units; unit++)
 		value /= 1024;
-	if (unit && value < 99.95 && fabs(value - round(value)) >= 0.05)
+	/* A fraction is worth a digit only where it shows. */
+	fraction = value - (double)(uint64_t)value;
+	if (unit && value < 99.95 && fraction >= 0.05 && fraction < 0.95)
 		snprintf(text, SIZE_TEXT_SIZE, "%.1f%c", value, units[unit]);
 	else
 		snprintf(text, SIZE_TEXT_SIZE, "%.0f%c", value, units[unit]);
