@@ -145,24 +145,48 @@ INLINE void box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned
 	unsigned colours = alpha ? channels - 1 : channels;
 	size_t at = 0;
 
-	for (uint32_t x = 0; x < width; x++, at += channels) {
-		uint64_t *sum = sums + x / scale * channels;
-		uint64_t weight = alpha ? sample(row, at + colours, bits) : 1;
+	for (uint32_t left = 0; left < width; left += scale, sums += channels) {
+		unsigned across = width - left < scale ? width - left : scale;
+		uint64_t part[4] = {0};
 
-		for (unsigned i = 0; i < colours; i++)
-			sum[i] += sample(row, at + i, bits) * weight;
-		if (alpha)
-			sum[colours] += weight;
+		for (; across > 0; across--, at += channels) {
+			uint64_t weight = alpha ? sample(row, at + colours, bits) : 1;
+
+			for (unsigned i = 0; i < colours; i++)
+				part[i] += sample(row, at + i, bits) * weight;
+			if (alpha)
+				part[colours] += weight;
+		}
+		for (unsigned i = 0; i < channels; i++)
+			sums[i] += part[i];
 	}
 }
+
+#define BOX_ADD(channels, bits)                                                     \
+	static void box_add_##channels##_##bits(                                    \
+		uint64_t *sums, const uint8_t *row, uint32_t width, unsigned scale) \
+	{                                                                           \
+		box_add(sums, row, width, scale, channels, bits);                   \
+	}
+
+BOX_ADD(1, 8)
+BOX_ADD(2, 8)
+BOX_ADD(3, 8)
+BOX_ADD(4, 8)
+BOX_ADD(1, 16)
+BOX_ADD(2, 16)
+BOX_ADD(3, 16)
+BOX_ADD(4, 16)
 
 void pixel_box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned scale,
 	unsigned channels, unsigned bits)
 {
-	if (bits == 16)
-		box_add(sums, row, width, scale, channels, 16);
-	else
-		box_add(sums, row, width, scale, channels, 8);
+	static void (*const instances[2][4])(uint64_t *, const uint8_t *, uint32_t, unsigned) = {
+		{box_add_1_8, box_add_2_8, box_add_3_8, box_add_4_8},
+		{box_add_1_16, box_add_2_16, box_add_3_16, box_add_4_16},
+	};
+
+	instances[bits == 16][channels - 1](sums, row, width, scale);
 }
 
 static void put_sample(uint8_t *row, size_t i, unsigned bits, uint64_t value)
@@ -171,6 +195,15 @@ static void put_sample(uint8_t *row, size_t i, unsigned bits, uint64_t value)
 		((uint16_t *)(void *)row)[i] = (uint16_t)value;
 	else
 		row[i] = (uint8_t)value;
+}
+
+/* round(sum / weight); most weights are powers of two, and division is slow. */
+static uint64_t mean(uint64_t sum, uint64_t weight)
+{
+	sum += weight / 2;
+	if ((weight & (weight - 1)) == 0)
+		return weight ? sum >> __builtin_ctzll(weight) : 0;
+	return sum / weight;
 }
 
 void pixel_box_mean(uint64_t *sums, uint8_t *row, uint32_t width, unsigned height, unsigned scale,
@@ -186,10 +219,9 @@ void pixel_box_mean(uint64_t *sums, uint8_t *row, uint32_t width, unsigned heigh
 		uint64_t weight = alpha ? sums[at + colours] : pixels;
 
 		for (unsigned i = 0; i < colours; i++)
-			put_sample(row, at + i, bits,
-				weight ? (sums[at + i] + weight / 2) / weight : 0);
+			put_sample(row, at + i, bits, mean(sums[at + i], weight));
 		if (alpha)
-			put_sample(row, at + colours, bits, (weight + pixels / 2) / pixels);
+			put_sample(row, at + colours, bits, mean(weight, pixels));
 		memset(sums + at, 0, channels * sizeof *sums);
 	}
 }

@@ -51,7 +51,7 @@ static struct picture read_header(FILE *in)
 	struct picture picture = {0};
 	char line[200], header[1000] = "";
 	unsigned most;
-	int kind;
+	int kind = 0;
 
 	if (!fgets(line, sizeof line, in) || sscanf(line, "P%d", &kind) != 1)
 		fail_msg("the tool gave no image");
