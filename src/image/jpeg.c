@@ -175,14 +175,18 @@ static int run_step(struct jpeg_codec *codec, void (*step)(struct jpeg_codec *))
 	return STATUS_OK;
 }
 
-/* Drops the image, not the decompressor. */
-static int fail(struct jpeg_codec *codec, struct error *err)
+static int hand_on(const struct jpeg_codec *codec, struct error *err)
 {
-	if (codec->created)
-		jpeg_abort_decompress(&codec->jpeg);
 	if (err)
 		*err = codec->error;
 	return codec->error.status;
+}
+
+/* Drops the image, not the decompressor. */
+static int fail(struct jpeg_codec *codec, struct error *err)
+{
+	jpeg_abort_decompress(&codec->jpeg);
+	return hand_on(codec, err);
 }
 
 static void create_step(struct jpeg_codec *codec)
@@ -279,7 +283,11 @@ static int begin(struct image_reader *reader, struct error *err)
 	codec->manager.error_exit = on_error;
 	codec->manager.emit_message = on_message;
 	codec->progress.progress_monitor = on_progress;
-	return run_step(codec, create_step) ? fail(codec, err) : STATUS_OK;
+	if (run_step(codec, create_step) == STATUS_OK)
+		return STATUS_OK;
+	jpeg_destroy_decompress(&codec->jpeg);
+	codec->created = false;
+	return hand_on(codec, err);
 }
 
 int jpeg_codec_probe(struct image_reader *reader, struct error *err)
@@ -323,6 +331,18 @@ static void start_step(struct jpeg_codec *codec)
 	jpeg_start_decompress(&codec->jpeg);
 }
 
+/* The caller's memory is of the size that we have worked out; libjpeg must agree with it. */
+static bool is_as_promised(
+	const struct image_reader *reader, const struct jpeg_decompress_struct *jpeg)
+{
+	const struct image_info *info = &reader->info;
+	bool turned = reader_orientation(reader) >= 5;
+
+	return jpeg->output_width == (turned ? info->height : info->width) &&
+	       jpeg->output_height == (turned ? info->width : info->height) &&
+	       (is_cmyk(reader->jpeg) || jpeg->output_components == info->channels);
+}
+
 int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *err)
 {
 	struct jpeg_codec *codec = reader->jpeg;
@@ -334,6 +354,10 @@ int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *e
 	if (run_step(codec, start_step))
 		return fail(codec, err);
 	plan = reader_plan(reader, filter, jpeg->output_width, jpeg->output_height);
+	if (!is_as_promised(reader, jpeg)) {
+		jpeg_abort_decompress(&codec->jpeg);
+		return error_set(err, STATUS_INTERNAL, "libjpeg scales to an unexpected size");
+	}
 	plan.premultiply = false; /* what alpha there is, is opaque */
 	status = rows_begin(&reader->rows, &plan, pixels, err);
 	if (status) {

@@ -28,7 +28,7 @@ struct png_codec {
 	size_t position;    /* in the file */
 	uint64_t allocated; /* by libpng, for this image, in all */
 	uint8_t *whole;     /* an interlaced image that cannot be put together in place */
-	bool over_memory;
+	bool over_memory, out_of_memory;
 	bool in_pixels; /* rows have begun to come */
 };
 
@@ -41,18 +41,23 @@ static void on_error(png_structp png, png_const_charp message)
 		error_set(&codec->error, STATUS_BAD_DATA,
 			"decoding needs more than the memory limit of %s",
 			format_size(codec->reader->limits.memory, limit));
+	else if (codec->out_of_memory)
+		error_set(&codec->error, STATUS_TRY_AGAIN, "out of memory");
 	else
 		error_set(&codec->error, STATUS_BAD_DATA, "broken PNG: %s",
 			text_escape(message, strlen(message), text, sizeof text));
 	longjmp(codec->jump, 1);
 }
 
-/* Almost all of them are odd and harmless; over a limit is an error here. */
+/* Almost all of them are odd and harmless. But what is left out for want of memory could be the
+ * orientation, and what is over a limit is an error here. */
 static void on_warning(png_structp png, png_const_charp message)
 {
 	struct png_codec *codec = png_get_error_ptr(png);
 	char text[200], limit[SIZE_TEXT_SIZE];
 
+	if (codec->over_memory || codec->out_of_memory)
+		on_error(png, message);
 	if (strstr(message, "exceeds application limits")) {
 		error_set(&codec->error, STATUS_BAD_DATA,
 			"a chunk is over the limit of %s (--max-chunk): %s",
@@ -68,13 +73,16 @@ static png_voidp allocate(png_structp png, png_alloc_size_t size)
 {
 	struct png_codec *codec = png_get_mem_ptr(png);
 	uint64_t limit = codec->reader->limits.memory;
+	void *memory;
 
 	if (limit && size > limit - codec->allocated) {
 		codec->over_memory = true;
 		return NULL;
 	}
 	codec->allocated += size;
-	return malloc(size);
+	memory = malloc(size);
+	codec->out_of_memory |= !memory;
+	return memory;
 }
 
 static void release(png_structp png, png_voidp memory)
@@ -272,14 +280,12 @@ static int make_whole(struct png_codec *codec, struct error *err)
 	const struct image_limits *limits = &codec->reader->limits;
 	const struct rows *rows = &codec->reader->rows;
 	uint64_t size;
-	char text[SIZE_TEXT_SIZE];
 
 	if (!size_multiply((uint64_t)rows->plan.width * rows->plan.height, rows->pixel, &size) ||
 		(limits->memory && size > limits->memory))
 		return error_set(err, STATUS_BAD_DATA,
-			"turning or scaling an interlaced PNG of this size needs more than the "
-			"memory limit of %s",
-			format_size(limits->memory, text));
+			"turning or scaling an interlaced PNG of this size needs more memory than "
+			"a decode may use");
 	codec->whole = calloc(1, size);
 	if (!codec->whole)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
@@ -358,7 +364,7 @@ static int decode(struct png_codec *codec, void *pixels, struct error *err)
 	if (info->progressive && lenient)
 		memset(pixels, 0, info->bytes);
 	if (run_step(codec, transform_step) || run_step(codec, pixels_step)) {
-		if (!lenient || !codec->in_pixels || codec->over_memory)
+		if (!lenient || !codec->in_pixels || codec->over_memory || codec->out_of_memory)
 			return hand_on(codec, err);
 		make_do(codec);
 	} else if (info->progressive) {
