@@ -10,8 +10,8 @@
  *	image_decode(reader, pixels, info.bytes, &warning, &err);
  *
  * Pixels are interleaved samples, rows top-down without padding, native byte order for 16-bit
- * samples. A reader belongs to one thread. It keeps the codecs' own objects from one image to the
- * next.
+ * samples. A reader belongs to one thread. It keeps buffers from one image to the next and nothing
+ * else: what a file decodes to does not depend on those before it.
  */
 #pragma once
 

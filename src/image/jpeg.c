@@ -4,7 +4,8 @@
  *
  * Whatever calls libjpeg and can fail runs as a step below run_step(), the only function here that
  * calls setjmp: what a step needs and leaves behind is in struct jpeg_codec, never in a local
- * variable. The decompressor lives as long as the reader.
+ * variable. Each image has a decompressor of its own: one that is used again remembers the tables
+ * of the image before, and a file without tables would be decoded by those.
  */
 #include "base/cleanup.h"
 #include "base/number.h"
@@ -37,7 +38,6 @@ struct jpeg_codec {
 	struct image_reader *reader;
 	struct profile_pieces pieces;
 	uint32_t markers; /* APP1, APP2 and COM seen */
-	bool created;
 };
 
 static void give_up(struct jpeg_codec *codec)
@@ -182,31 +182,26 @@ static int hand_on(const struct jpeg_codec *codec, struct error *err)
 	return codec->error.status;
 }
 
-/* Drops the image, not the decompressor. */
-static int fail(struct jpeg_codec *codec, struct error *err)
+/* Everything of one image; does nothing where there is none. */
+static void forget(struct jpeg_codec *codec)
 {
-	jpeg_abort_decompress(&codec->jpeg);
-	return hand_on(codec, err);
+	jpeg_destroy_decompress(&codec->jpeg);
 }
 
-static void create_step(struct jpeg_codec *codec)
+static void open_step(struct jpeg_codec *codec)
 {
-	jpeg_create_decompress(&codec->jpeg);
-	codec->created = true;
-	codec->jpeg.progress = &codec->progress;
-	jpeg_set_marker_processor(&codec->jpeg, JPEG_APP0 + 1, on_marker);
-	jpeg_set_marker_processor(&codec->jpeg, JPEG_APP0 + 2, on_marker);
-	jpeg_set_marker_processor(&codec->jpeg, JPEG_COM, on_marker);
-}
-
-static void header_step(struct jpeg_codec *codec)
-{
-	struct image_reader *reader = codec->reader;
+	struct jpeg_decompress_struct *jpeg = &codec->jpeg;
+	const struct image_reader *reader = codec->reader;
 	uint64_t memory = reader->limits.memory;
 
-	codec->jpeg.mem->max_memory_to_use = memory > LONG_MAX ? LONG_MAX : (long)memory;
-	jpeg_mem_src(&codec->jpeg, reader->data, reader->size);
-	jpeg_read_header(&codec->jpeg, TRUE);
+	jpeg_create_decompress(jpeg);
+	jpeg->progress = &codec->progress;
+	jpeg->mem->max_memory_to_use = memory > LONG_MAX ? LONG_MAX : (long)memory;
+	jpeg_set_marker_processor(jpeg, JPEG_APP0 + 1, on_marker);
+	jpeg_set_marker_processor(jpeg, JPEG_APP0 + 2, on_marker);
+	jpeg_set_marker_processor(jpeg, JPEG_COM, on_marker);
+	jpeg_mem_src(jpeg, reader->data, reader->size);
+	jpeg_read_header(jpeg, TRUE);
 }
 
 static bool is_cmyk(const struct jpeg_codec *codec)
@@ -267,49 +262,46 @@ static int begin(struct image_reader *reader, struct error *err)
 {
 	struct jpeg_codec *codec = reader->jpeg;
 
-	if (!codec)
-		codec = reader->jpeg = calloc(1, sizeof *codec);
+	if (codec)
+		forget(codec);
+	else
+		codec = reader->jpeg = malloc(sizeof *codec);
 	if (!codec)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
-	codec->reader = reader;
-	codec->markers = 0;
-	codec->pieces = (struct profile_pieces){0};
-	if (codec->created) {
-		jpeg_abort_decompress(&codec->jpeg);
-		return STATUS_OK;
-	}
+	*codec = (struct jpeg_codec){.reader = reader};
 	codec->jpeg.err = jpeg_std_error(&codec->manager);
 	codec->jpeg.client_data = codec;
 	codec->manager.error_exit = on_error;
 	codec->manager.emit_message = on_message;
 	codec->progress.progress_monitor = on_progress;
-	if (run_step(codec, create_step) == STATUS_OK)
-		return STATUS_OK;
-	jpeg_destroy_decompress(&codec->jpeg);
-	codec->created = false;
-	return hand_on(codec, err);
+	return STATUS_OK;
 }
 
-int jpeg_codec_probe(struct image_reader *reader, struct error *err)
+static int probe(struct jpeg_codec *codec, struct error *err)
 {
-	struct jpeg_codec *codec;
-	int status = begin(reader, err);
+	int status;
 
-	if (status)
-		return status;
-	codec = reader->jpeg;
-	codec->manager.num_warnings = 0;
-	if (run_step(codec, header_step))
-		return fail(codec, err);
+	if (run_step(codec, open_step))
+		return hand_on(codec, err);
 	status = read_header(codec, err);
 	if (status == STATUS_OK)
-		status = reader_settle(reader, err);
+		status = reader_settle(codec->reader, err);
 	if (status == STATUS_OK)
 		status = keep_profile(codec, err);
 	if (status == STATUS_OK)
 		choose_output(codec);
-	else
-		jpeg_abort_decompress(&codec->jpeg);
+	return status;
+}
+
+int jpeg_codec_probe(struct image_reader *reader, struct error *err)
+{
+	int status = begin(reader, err);
+
+	if (status)
+		return status;
+	status = probe(reader->jpeg, err);
+	if (status)
+		forget(reader->jpeg);
 	return status;
 }
 
@@ -343,37 +335,38 @@ static bool is_as_promised(
 	       (is_cmyk(reader->jpeg) || jpeg->output_components == info->channels);
 }
 
-int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *err)
+static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
 {
-	struct jpeg_codec *codec = reader->jpeg;
+	struct image_reader *reader = codec->reader;
 	const struct jpeg_decompress_struct *jpeg = &codec->jpeg;
-	enum rows_filter filter = is_cmyk(codec) ? ROWS_CMYK : ROWS_PLAIN;
 	struct rows_plan plan;
 	int status;
 
 	if (run_step(codec, start_step))
-		return fail(codec, err);
-	plan = reader_plan(reader, filter, jpeg->output_width, jpeg->output_height);
-	if (!is_as_promised(reader, jpeg)) {
-		jpeg_abort_decompress(&codec->jpeg);
+		return hand_on(codec, err);
+	if (!is_as_promised(reader, jpeg))
 		return error_set(err, STATUS_INTERNAL, "libjpeg scales to an unexpected size");
-	}
+	plan = reader_plan(reader, is_cmyk(codec) ? ROWS_CMYK : ROWS_PLAIN, jpeg->output_width,
+		jpeg->output_height);
 	plan.premultiply = false; /* what alpha there is, is opaque */
 	status = rows_begin(&reader->rows, &plan, pixels, err);
-	if (status) {
-		jpeg_abort_decompress(&codec->jpeg);
+	if (status)
 		return status;
-	}
-	if (run_step(codec, pixels_step))
-		return fail(codec, err);
-	return STATUS_OK;
+	return run_step(codec, pixels_step) ? hand_on(codec, err) : STATUS_OK;
+}
+
+int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *err)
+{
+	int status = decode(reader->jpeg, pixels, err);
+
+	forget(reader->jpeg);
+	return status;
 }
 
 void jpeg_codec_free(struct jpeg_codec *codec)
 {
 	if (!codec)
 		return;
-	if (codec->created)
-		jpeg_destroy_decompress(&codec->jpeg);
+	forget(codec);
 	free(codec);
 }

@@ -180,6 +180,26 @@ static void a_reader_is_good_after_errors(void **state)
 	}
 }
 
+/* A decompressor that is used again would take the tables of the image before. */
+static void a_jpeg_without_tables_does_not_get_those_of_another(void **state)
+{
+	struct jpeg_sample jpeg = {
+		.width = 8, .height = 8, .input = JCS_GRAYSCALE, .inside = JCS_GRAYSCALE};
+	struct bytes file = make_jpeg(&jpeg);
+	struct outcome got = {0};
+	size_t table = 2;
+
+	(void)state;
+	assert_int_equal(decode_picture(reader, file, NULL, &usual, &got), STATUS_OK);
+	free(got.picture.pixels);
+	while (file.data[table + 1] != 0xdb)
+		table += 2 + ((size_t)file.data[table + 2] << 8 | file.data[table + 3]);
+	file.data[table + 1] = 0xec;
+	assert_int_equal(decode_picture(reader, file, NULL, &usual, &got), STATUS_BAD_DATA);
+	assert_string_equal(got.error.text, "broken JPEG: Quantization table 0x00 was not defined");
+	free(file.data);
+}
+
 static void refuse(struct bytes file, const struct image_options *options,
 	const struct image_limits *limits, const char *sentence)
 {
@@ -439,6 +459,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_gives_an_error_or_pixels),
 		cmocka_unit_test(every_flipped_bit_with_a_right_checksum_gives_an_error_or_pixels),
 		cmocka_unit_test(a_reader_is_good_after_errors),
+		cmocka_unit_test(a_jpeg_without_tables_does_not_get_those_of_another),
 		cmocka_unit_test(floods_of_pixels_are_refused),
 		cmocka_unit_test(too_many_decoded_bytes_are_refused),
 		cmocka_unit_test(big_and_many_chunks_are_refused),
