@@ -7,11 +7,10 @@
 
 #include <string.h>
 
-static int check_chunk(
-	const struct image_reader *reader, const uint8_t *chunk, uint32_t count, struct error *err)
+static int check_chunk(const struct image_reader *reader, const uint8_t *name, uint32_t length,
+	uint32_t count, struct error *err)
 {
 	const struct image_limits *limits = &reader->limits;
-	uint32_t length = read_be32(chunk);
 	char text[SIZE_TEXT_SIZE], most[SIZE_TEXT_SIZE], type[32];
 
 	if (limits->chunks && count > limits->chunks)
@@ -21,7 +20,7 @@ static int check_chunk(
 	if (limits->chunk_bytes && length > limits->chunk_bytes)
 		return error_set(err, STATUS_BAD_DATA,
 			"a chunk %s of %s is over the limit of %s (--max-chunk)",
-			text_escape((const char *)chunk + 4, 4, type, sizeof type),
+			text_escape((const char *)name, 4, type, sizeof type),
 			format_size(length, text), format_size(limits->chunk_bytes, most));
 	return STATUS_OK;
 }
@@ -38,10 +37,11 @@ static int survey_chunks(struct image_reader *reader, struct error *err)
 	while (end - chunk >= 12) {
 		const uint8_t *type = chunk + 4;
 		bool frame = memcmp(type, "fcTL", 4) == 0 || memcmp(type, "fdAT", 4) == 0;
+		uint32_t length = read_be32(chunk);
 		int status;
 
 		if (type[0] & 0x20 && !frame) {
-			status = check_chunk(reader, chunk, ++count, err);
+			status = check_chunk(reader, type, length, ++count, err);
 			if (status)
 				return status;
 		}
@@ -49,9 +49,9 @@ static int survey_chunks(struct image_reader *reader, struct error *err)
 			reader->info.animated = true;
 		if (memcmp(type + 1, "TXt", 3) == 0 || memcmp(type, "tEXt", 4) == 0)
 			reader->info.comments++;
-		if (read_be32(chunk) > (size_t)(end - chunk) - 12)
+		if (length > (size_t)(end - chunk) - 12)
 			break;
-		chunk += 12 + (size_t)read_be32(chunk);
+		chunk += 12 + (size_t)length;
 	}
 	return STATUS_OK;
 }

@@ -244,6 +244,16 @@ static void supply(png_structp png, png_bytep data, size_t size)
 
 struct picture plain_png(struct bytes file, bool native_depth)
 {
+	return plain_png_into(file, native_depth, NULL);
+}
+
+struct picture plain_jpeg(struct bytes file, unsigned scale, J_COLOR_SPACE output)
+{
+	return plain_jpeg_into(file, scale, output, NULL);
+}
+
+struct picture plain_png_into(struct bytes file, bool native_depth, uint8_t *pixels)
+{
 	png_structp png = must(png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL));
 	png_infop info = must(png_create_info_struct(png));
 	struct picture picture = {0};
@@ -264,7 +274,7 @@ struct picture plain_png(struct bytes file, bool native_depth)
 	picture.channels = png_get_channels(png, info);
 	picture.bits = png_get_bit_depth(png, info);
 	stride = png_get_rowbytes(png, info);
-	picture.pixels = must(malloc(stride * picture.height));
+	picture.pixels = pixels ? pixels : must(malloc(stride * picture.height));
 	rows = must(calloc(picture.height, sizeof *rows));
 	for (uint32_t y = 0; y < picture.height; y++)
 		rows[y] = picture.pixels + y * stride;
@@ -280,11 +290,13 @@ static void say_nothing(j_common_ptr jpeg)
 	(void)jpeg;
 }
 
-struct picture plain_jpeg(struct bytes file, unsigned scale, J_COLOR_SPACE output)
+struct picture plain_jpeg_into(
+	struct bytes file, unsigned scale, J_COLOR_SPACE output, uint8_t *pixels)
 {
 	struct jpeg_decompress_struct jpeg = {0};
 	struct jpeg_error_mgr manager;
 	struct picture picture = {.bits = 8};
+	size_t size;
 
 	jpeg.err = jpeg_std_error(&manager);
 	manager.output_message = say_nothing;
@@ -299,7 +311,8 @@ struct picture plain_jpeg(struct bytes file, unsigned scale, J_COLOR_SPACE outpu
 	picture.width = jpeg.output_width;
 	picture.height = jpeg.output_height;
 	picture.channels = (unsigned)jpeg.output_components;
-	picture.pixels = must(malloc((size_t)picture.width * picture.height * picture.channels));
+	size = (size_t)picture.width * picture.height * picture.channels;
+	picture.pixels = pixels ? pixels : must(malloc(size));
 	while (jpeg.output_scanline < jpeg.output_height) {
 		JSAMPROW row = picture.pixels +
 			       (size_t)jpeg.output_scanline * picture.width * picture.channels;

@@ -60,6 +60,11 @@ struct bytes make_icc(uint8_t buffer[ICC_SIZE], const char *space);
 struct picture plain_png(struct bytes file, bool native_depth);
 struct picture plain_jpeg(struct bytes file, unsigned scale, J_COLOR_SPACE output);
 
+/* The same into memory that is there and large enough; NULL means to allocate it. */
+struct picture plain_png_into(struct bytes file, bool native_depth, uint8_t *pixels);
+struct picture plain_jpeg_into(
+	struct bytes file, unsigned scale, J_COLOR_SPACE output, uint8_t *pixels);
+
 /* Adds a chunk with its CRC to a PNG, before the first IDAT. */
 void insert_chunk(struct bytes *file, const char *type, const void *data, size_t size);
 
