@@ -5,7 +5,8 @@
  * Whatever calls libjpeg and can fail runs as a step below run_step(), the only function here that
  * calls setjmp: what a step needs and leaves behind is in struct jpeg_codec, never in a local
  * variable. Each image has a decompressor of its own: one that is used again remembers the tables
- * of the image before, and a file without tables would be decoded by those.
+ * of the image before, and a file without tables would be decoded by those. All steps, and what
+ * libjpeg calls back, are in this one file, as they share that struct.
  */
 #include "base/cleanup.h"
 #include "base/number.h"

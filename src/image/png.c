@@ -2,7 +2,8 @@
  * PNG by libpng's row interface.
  *
  * Whatever calls libpng runs as a step below run_step(), the only function here that calls setjmp:
- * what a step needs and leaves behind is in struct png_codec, never in a local variable.
+ * what a step needs and leaves behind is in struct png_codec, never in a local variable. That is
+ * why all steps are in one file, somewhat longer than others.
  */
 #include "base/number.h"
 #include "base/text.h"
@@ -68,7 +69,7 @@ static void on_warning(png_structp png, png_const_charp message)
 	reader_warn(codec->reader, message);
 }
 
-/* Never given back before the image is done with: a bound on the sum bounds what is in use. */
+/* Counts what is asked for, not what is given back: a bound on the sum bounds what is in use. */
 static png_voidp allocate(png_structp png, png_alloc_size_t size)
 {
 	struct png_codec *codec = png_get_mem_ptr(png);

@@ -61,6 +61,8 @@ static int make_scratch(struct rows *rows, struct error *err)
 			return error_set(err, STATUS_TRY_AGAIN, "out of memory");
 		rows->scratch_size = all;
 	}
+	if (all == 0)
+		return STATUS_OK;
 	rows->sums = (uint64_t *)(void *)rows->scratch;
 	rows->block = rows->scratch + sums;
 	rows->input = rows->block + block;
