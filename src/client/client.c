@@ -2,6 +2,7 @@
 #include "shmsem.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "client/connection.h"
 #include "config.h"
 #include "ipc/guard.h"
@@ -10,7 +11,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEFAULT_TIMEOUT_NS (30 * NS_PER_SECOND)
 #define WAIT_POLL_NS       (20 * NS_PER_MS)
@@ -19,7 +19,7 @@ struct shmsem {
 	struct name_space space;
 	uint64_t wait_ns, timeout_ns;
 	unsigned flags;
-	pid_t owner;
+	uint64_t owner; /* the process that made it (base/process.h) */
 	atomic_bool cancelled;
 	struct connection *connection; /* NULL: to be made by the next call */
 };
@@ -53,7 +53,7 @@ static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, str
 {
 	struct error cause;
 
-	if (client->owner != getpid())
+	if (client->owner != process_mark())
 		return error_set(err, STATUS_USAGE,
 			"this client was made before fork(); connect anew in the child");
 	if (client->connection)
@@ -98,8 +98,10 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 	client->wait_ns = options->wait_ns;
 	client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
 	client->flags = options->flags;
-	client->owner = getpid();
 	status = namespace_parse(options->name_space, &client->space, &err);
+	if (!status)
+		status = process_mark_init(&err);
+	client->owner = process_mark();
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
 		status = guard_install(&err);
 	if (!status) {

@@ -1,6 +1,7 @@
 #include "client/connection.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "ipc/guard.h"
 #include "ipc/semaphore.h"
@@ -9,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define WAIT_TURN_NS   (100 * NS_PER_MS)
 #define SPIN_BUDGET_NS (50 * NS_PER_US)
@@ -46,7 +46,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 		return error_os(err, ENOMEM, "cannot connect");
 	connection->references = 1;
 	connection->space = *space;
-	connection->owner = getpid();
+	connection->owner = process_mark();
 	connection->guarded = guarded;
 	connection->head = HEAD_NONE;
 	spin_init(&connection->spin, SPIN_BUDGET_NS);
@@ -74,7 +74,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	*ret = connection;
 	return STATUS_OK;
 fail:
-	connection->owner = 0; /* no seat to give back */
+	connection->owner = UINT64_MAX; /* no seat to give back */
 	connection_unref(connection);
 	return status;
 }
@@ -90,7 +90,7 @@ void connection_unref(struct connection *connection)
 	if (!connection || atomic_fetch_sub(&connection->references, 1) != 1)
 		return;
 	/* A child of fork() shares the open file: giving the seat back is the parent's business. */
-	if (connection->owner == getpid())
+	if (connection->owner == process_mark())
 		seat_release(&connection->head, connection->seat);
 	if (connection->request)
 		sem_close(connection->request);
@@ -307,7 +307,7 @@ void connection_unhold(struct connection *connection, unsigned hold)
 {
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
 
-	if (connection->owner == getpid())
+	if (connection->owner == process_mark())
 		atomic_store(&page->holds[hold], 0);
 	atomic_fetch_and(&connection->holds, ~(UINT64_C(1) << hold));
 }

@@ -12,7 +12,6 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 /* A data segment as the requester sees it: read-only, opened when an answer first names it. */
 struct data {
@@ -30,7 +29,7 @@ struct connection {
 	_Atomic uint64_t holds; /* a bit for each hold word in use */
 	struct spin spin;
 	bool guarded;
-	pid_t owner;       /* the process that made it */
+	uint64_t owner;    /* the process that made it (base/process.h) */
 	struct data *data; /* head.segments of them */
 };
 

@@ -144,7 +144,7 @@ int decoder_main(int argc, char **argv)
 	if (argc != 3 || parse_number(argv[2], "reserve", 1, INT64_MAX, &state.reserve, NULL))
 		return STATUS_USAGE;
 	/* Big codec buffers come back warm instead of being mapped anew for each image. */
-	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_MMAP_MAX, 0);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	segment = mmap(NULL, state.reserve, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
 		DECODER_SEGMENT, 0);
