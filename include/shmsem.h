@@ -8,7 +8,7 @@
  *	if (shmsem_connect(&client, NULL, &error) ||
  *		shmsem_fetch(client, &(struct shmsem_request){.name = "apple"}, &image, &error))
  *		errx(error.status, "%s", error.message);
- *	use(image.pixels, image.width, image.height, image.channels);
+ *	use(image.pixels, image.info.width, image.info.height, image.info.channels);
  *	shmsem_release(&image);
  *	shmsem_close(client);
  *
