@@ -24,8 +24,15 @@ const char *file_kind_text(mode_t mode);
 /* 1 if a server that lives holds this object, 0 if not, -1 with errno if that cannot be known. */
 int object_served(const char *file);
 
+/*
+ * A HEAD that only holds the place while a namespace is emptied: empty, and with permissions that
+ * nothing else has. So it needs no memory, which there may be none of.
+ */
+#define PLACE_HOLDER_MODE (S_ISVTX | 0600)
+
 struct header {
-	bool native; /* made by a shmsem server, whatever its version; the rest is then filled in */
+	bool native; /* made by a shmsem server, whatever its version, or holding a place; the rest
+			is then filled in */
 	uint32_t version;
 	unsigned seats, segments;
 	bool ready;

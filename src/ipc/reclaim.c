@@ -2,12 +2,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/io.h"
 #include "ipc/header.h"
+#include "ipc/leftovers.h"
 #include "ipc/lock.h"
 #include "ipc/segment.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,65 +21,6 @@
 
 /* The scene changes while we look at it: look again. *err may say what was in the way. */
 #define LOOK_AGAIN (-1)
-
-struct leftover {
-	char file[OBJECT_FILE_SIZE];
-	enum object_kind kind;
-	unsigned index;
-	struct stat status;
-};
-
-struct leftovers {
-	struct leftover *items;
-	size_t count;
-};
-
-static void leftovers_release(struct leftovers *leftovers)
-{
-	free(leftovers->items);
-	*leftovers = (struct leftovers){0};
-}
-
-#define AUTO_LEFTOVERS __attribute__((cleanup(leftovers_release)))
-
-static bool same_namespace(const struct name_space *a, const struct name_space *b)
-{
-	return !strcmp(a->text, b->text);
-}
-
-static int leftovers_find(const struct name_space *space, struct leftovers *ret, struct error *err)
-{
-	AUTO_CLOSEDIR DIR *directory = opendir(SHM_DIRECTORY);
-	AUTO_LEFTOVERS struct leftovers found = {0};
-	size_t room = 0;
-
-	if (!directory)
-		return error_os(err, errno, "cannot read %s", SHM_DIRECTORY);
-	for (struct dirent *entry; (entry = readdir(directory));) {
-		struct leftover one = {0};
-		struct name_space its;
-
-		if (!object_file_parse(entry->d_name, &its, &one.kind, &one.index) ||
-			!same_namespace(&its, space) ||
-			fstatat(dirfd(directory), entry->d_name, &one.status,
-				AT_SYMLINK_NOFOLLOW) != 0)
-			continue;
-		if (found.count == room) {
-			struct leftover *more;
-
-			room = room ? 2 * room : 16;
-			more = reallocarray(found.items, room, sizeof *more);
-			if (!more)
-				return error_os(err, ENOMEM, "cannot list %s", SHM_DIRECTORY);
-			found.items = more;
-		}
-		object_file(space, one.kind, one.index, one.file);
-		found.items[found.count++] = one;
-	}
-	*ret = found;
-	found = (struct leftovers){0};
-	return STATUS_OK;
-}
 
 static int server_lives(const struct name_space *space, uint32_t pid, struct error *err)
 {
@@ -204,16 +144,6 @@ static int check_ours(
 	return STATUS_OK;
 }
 
-/* Whether HEAD is this file; if not, somebody was faster, and a new server may be there. */
-static bool is_head(const struct leftovers *leftovers, const struct stat *file)
-{
-	for (size_t i = 0; i < leftovers->count; i++)
-		if (leftovers->items[i].kind == OBJECT_HEAD)
-			return leftovers->items[i].status.st_dev == file->st_dev &&
-			       leftovers->items[i].status.st_ino == file->st_ino;
-	return false;
-}
-
 static int reclaim_headed(const struct name_space *space, const char *file,
 	const struct reclaim *reclaim, struct error *err)
 {
@@ -239,7 +169,8 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 		result = leftovers_find(space, &leftovers, err);
 	if (result)
 		return result;
-	if (!is_head(&leftovers, &status))
+	/* Otherwise somebody was faster, and a new server may be there. */
+	if (!leftovers_head_is(&leftovers, &status))
 		return LOOK_AGAIN;
 	result = remove_rest(space, &leftovers, status.st_uid, reclaim, err);
 	return result ? result : remove_head(file, &status, reclaim, err);
@@ -248,13 +179,10 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 /* Makes a HEAD of our own, locked before it can be seen, so that no server starts meanwhile. */
 static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, struct error *err)
 {
-	const struct access private = {.mode = 0600, .group = (gid_t)-1};
-	const struct wire_seat mark = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = 1};
+	const struct access private = {.mode = PLACE_HOLDER_MODE, .group = (gid_t)-1};
 	AUTO_CLOSE int fd = shm_unnamed(&private);
 	int failed = fd < 0 ? errno : 0;
 
-	if (!failed && pwrite_full(fd, &mark, sizeof mark, 0) != 0)
-		failed = errno;
 	if (!failed)
 		failed = lock_take(fd, WIRE_CLEANER_LOCK);
 	if (!failed)
@@ -265,8 +193,6 @@ static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, st
 		failed = shm_link(fd, file);
 	if (failed == EEXIST)
 		return LOOK_AGAIN;
-	if (failed == ENOSPC)
-		return segment_full(sizeof mark, err);
 	if (failed)
 		return error_os(err, failed, "cannot create '%s'", file);
 	*ret_fd = steal_fd(&fd);

@@ -272,6 +272,29 @@ static void another_users_objects_stay_unless_asked_for(void **state)
 	assert_false(exists(&space, OBJECT_DATA, 1));
 }
 
+static void a_place_holder_of_a_killed_cleaner_is_taken_up(void **state)
+{
+	const struct access place = {.mode = PLACE_HOLDER_MODE, .group = (gid_t)-1};
+	struct name_space space = space_named("place");
+	char file[OBJECT_FILE_SIZE];
+	struct server server;
+	struct error err;
+	int fd;
+
+	(void)state;
+	assert_true(server_start(&space, &server));
+	server_die(&server);
+	assert_int_equal(unlink(path_of(&space, OBJECT_HEAD, 0)), 0);
+	assert_int_equal(unlink(path_of(&space, OBJECT_DATA, 1)), 0);
+	assert_int_equal(unlink(path_of(&space, OBJECT_RESPONSE, 1)), 0);
+	fd = shm_unnamed(&place);
+	assert_int_equal(shm_link(fd, object_file(&space, OBJECT_HEAD, 0, file)), 0);
+	close(fd);
+	assert_int_equal(reclaim_namespace(&space, NULL, &err), STATUS_OK);
+	assert_false(exists(&space, OBJECT_HEAD, 0));
+	assert_false(exists(&space, OBJECT_REQUEST, 0));
+}
+
 /* One round of a server: what it must find, whoever cleans meanwhile. */
 static void serve_round(const struct name_space *space, unsigned round)
 {
@@ -391,6 +414,7 @@ int main(void)
 		cmocka_unit_test(objects_of_other_programs_are_left_alone),
 		cmocka_unit_test(what_is_no_segment_is_refused_by_name),
 		cmocka_unit_test(another_users_objects_stay_unless_asked_for),
+		cmocka_unit_test(a_place_holder_of_a_killed_cleaner_is_taken_up),
 		cmocka_unit_test(cleaners_and_servers_never_hurt_each_other),
 		cmocka_unit_test(a_killed_cleaner_leaves_nothing_that_stays),
 	};

@@ -1,0 +1,54 @@
+#include "ipc/pids.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The inode number of the first PID namespace (Linux, include/linux/proc_ns.h). */
+#define FIRST_PID_NAMESPACE 0xeffffffcU
+
+const char *process_command(pid_t pid, char command[COMMAND_SIZE])
+{
+	char path[32];
+	ssize_t length = -1;
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		length = read_full(fd, command, COMMAND_SIZE - 1);
+	if (length <= 0)
+		return strcpy(command, "?");
+	command[length] = '\0';
+	command[strcspn(command, "\n")] = '\0';
+	return command;
+}
+
+bool pids_are_global(void)
+{
+	char self[16];
+	ssize_t length = readlink("/proc/self", self, sizeof self - 1);
+	struct stat status;
+
+	if (length <= 0)
+		return false;
+	self[length] = '\0';
+	return atoi(self) == getpid() && stat("/proc/self/ns/pid", &status) == 0 &&
+	       status.st_ino == FIRST_PID_NAMESPACE;
+}
+
+bool processes_all_visible(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capget, &header, sets) == 0 && sets[0].effective & 1U << CAP_SYS_PTRACE;
+}

@@ -1,0 +1,19 @@
+/*
+ * What a pid tells, and when it tells anything.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define COMMAND_SIZE 16 /* TASK_COMM_LEN, its terminator included */
+
+/* The name of a process, "?" if there is none. */
+const char *process_command(pid_t pid, char command[COMMAND_SIZE]);
+
+/* Whether pids of every process of the machine mean something here: /proc is that of the first PID
+ * namespace, and so are we. */
+bool pids_are_global(void);
+
+/* Whether the kernel lets this process look at any other, whoever owns it. */
+bool processes_all_visible(void);
