@@ -3,5 +3,7 @@
 const struct command *const commands[] = {
 	&command_serve,
 	&command_fetch,
+	&command_list,
+	&command_cleanup,
 	NULL,
 };

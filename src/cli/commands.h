@@ -5,3 +5,5 @@
 
 extern const struct command command_serve;
 extern const struct command command_fetch;
+extern const struct command command_list;
+extern const struct command command_cleanup;

@@ -1,0 +1,255 @@
+#include "cli/object_columns.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/number.h"
+#include "ipc/header.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum column {
+	COLUMN_NAME,
+	COLUMN_TYPE,
+	COLUMN_SIZE,
+	COLUMN_ALLOC,
+	COLUMN_OWNER,
+	COLUMN_GROUP,
+	COLUMN_MODE,
+	COLUMN_AGE,
+	COLUMN_BIRTH,
+	COLUMN_ACCESSED,
+	COLUMN_CREATOR,
+	COLUMN_LAST,
+	COLUMN_USERS,
+	COLUMN_PIDS,
+	COLUMN_COMMAND,
+	COLUMN_VALUE,
+	COLUMN_NATTCH,
+	COLUMN_DIMS,
+	COLUMN_HELD,
+	COLUMN_STATUS,
+	COLUMN_WHY,
+	COLUMNS,
+};
+
+const struct table_column object_columns[COLUMNS + 1] = {
+	[COLUMN_NAME] = {"NAME", TABLE_TEXT, "file below /dev/shm, or kind and id (System V)"},
+	[COLUMN_TYPE] = {"TYPE", TABLE_TEXT, "segment, semaphore, sysv-segment, ..."},
+	[COLUMN_SIZE] = {"SIZE", TABLE_SIZE, "size"},
+	[COLUMN_ALLOC] = {"ALLOC", TABLE_SIZE, "memory really used"},
+	[COLUMN_OWNER] = {"OWNER", TABLE_TEXT, "user"},
+	[COLUMN_GROUP] = {"GROUP", TABLE_TEXT, "group"},
+	[COLUMN_MODE] = {"MODE", TABLE_TEXT, "permissions"},
+	[COLUMN_AGE] = {"AGE", TABLE_TEXT, "time since it was made"},
+	[COLUMN_BIRTH] = {"BIRTH", TABLE_TEXT, "when it was made"},
+	[COLUMN_ACCESSED] = {"ACCESSED", TABLE_TEXT, "when it was last read or attached"},
+	[COLUMN_CREATOR] = {"CREATOR", TABLE_NUMBER, "pid that made it (System V)"},
+	[COLUMN_LAST] = {"LAST", TABLE_NUMBER, "pid that used it last (System V)"},
+	[COLUMN_USERS] = {"USERS", TABLE_NUMBER, "processes seen to hold it"},
+	[COLUMN_PIDS] = {"PIDS", TABLE_NUMBERS, "their pids"},
+	[COLUMN_COMMAND] = {"COMMAND", TABLE_TEXT, "the name of the first of them"},
+	[COLUMN_VALUE] = {"VALUE", TABLE_NUMBER, "value of a semaphore"},
+	[COLUMN_NATTCH] = {"NATTCH", TABLE_NUMBER, "attachments of a System V segment"},
+	[COLUMN_DIMS] = {"DIMS", TABLE_TEXT, "the last image handed over through a header"},
+	[COLUMN_HELD] = {"HELD", TABLE_NUMBER, "images that requesters hold"},
+	[COLUMN_STATUS] = {"STATUS", TABLE_TEXT, "live, stale or unknown"},
+	[COLUMN_WHY] = {"WHY", TABLE_WIDE, "how we know"},
+	{0},
+};
+
+static uint64_t wall_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+static void time_text(int64_t ns, char *text, size_t size)
+{
+	time_t seconds = (time_t)(ns / (int64_t)NS_PER_SECOND);
+	struct tm parts;
+
+	text[0] = '\0';
+	if (ns && localtime_r(&seconds, &parts))
+		strftime(text, size, "%Y-%m-%dT%H:%M:%S%z", &parts);
+}
+
+static void age_text(const struct object *object, char text[SIZE_TEXT_SIZE])
+{
+	int64_t since = object->birth ? object->birth : object->changed;
+	uint64_t now = wall_clock(), age = now > (uint64_t)since ? now - (uint64_t)since : 0;
+
+	text[0] = '\0';
+	/* Clocks of files tick coarsely; nothing below a second is worth telling. */
+	if (since)
+		format_duration(age / NS_PER_SECOND * NS_PER_SECOND, text);
+	if (since && age < NS_PER_SECOND)
+		strcpy(text, "0s");
+}
+
+static void mode_text(mode_t mode, char text[10])
+{
+	for (unsigned i = 0; i < 9; i++)
+		text[i] = mode & (0400U >> i) ? "rwx"[i % 3] : '-';
+	text[9] = '\0';
+}
+
+/* Names are looked up once for many objects in a row: most have the same owner. */
+struct last_name {
+	bool known;
+	unsigned id;
+	char text[64];
+};
+
+static const char *user_text(uid_t uid)
+{
+	static struct last_name last;
+
+	if (!last.known || last.id != uid) {
+		const struct passwd *user = getpwuid(uid);
+
+		if (user)
+			snprintf(last.text, sizeof last.text, "%s", user->pw_name);
+		else
+			snprintf(last.text, sizeof last.text, "%u", (unsigned)uid);
+		last.id = uid;
+		last.known = true;
+	}
+	return last.text;
+}
+
+static const char *group_text(gid_t gid)
+{
+	static struct last_name last;
+
+	if (!last.known || last.id != gid) {
+		const struct group *group = getgrgid(gid);
+
+		if (group)
+			snprintf(last.text, sizeof last.text, "%s", group->gr_name);
+		else
+			snprintf(last.text, sizeof last.text, "%u", (unsigned)gid);
+		last.id = gid;
+		last.known = true;
+	}
+	return last.text;
+}
+
+static void number_text(int64_t number, bool known, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (known)
+		snprintf(text, size, "%lld", (long long)number);
+}
+
+/* DIMS and HELD, from HEAD. */
+static void header_text(const struct object *object, enum column column, char *text, size_t size)
+{
+	struct header_seat seat = {0};
+	struct header header = {0};
+	struct stat status;
+	AUTO_CLOSE int fd = -1;
+	uint64_t held = 0;
+
+	text[0] = '\0';
+	if (!object->native || object->kind != OBJECT_HEAD)
+		return;
+	fd = object_open(object->name, O_RDONLY, &status);
+	if (fd < 0 || header_read(fd, &header) != 0 || !header.native)
+		return;
+	for (unsigned i = header.seats; i-- > 0; held += seat.held)
+		if (header_read_seat(fd, &header, i, &seat) != 0)
+			return;
+	if (column == COLUMN_HELD)
+		number_text((int64_t)held, true, text, size);
+	else if (seat.words[1] && seat.words[2] && seat.words[3])
+		snprintf(text, size, "%llux%llux%llu", (unsigned long long)seat.words[1],
+			(unsigned long long)seat.words[2], (unsigned long long)seat.words[3]);
+}
+
+static int put_pids(struct table *table, size_t at, const struct object *object, struct error *err)
+{
+	AUTO_FREE int64_t *pids = calloc(object->users + 1, sizeof *pids);
+
+	if (!pids)
+		return error_os(err, ENOMEM, "cannot list the holders");
+	for (size_t i = 0; i < object->users; i++)
+		pids[i] = object->holders[i].pid;
+	return table_put_numbers(table, at, pids, object->users, err);
+}
+
+int object_put_cell(struct table *table, size_t at, size_t column, const struct object *object,
+	struct error *err)
+{
+	char text[256] = "";
+
+	switch ((enum column)column) {
+	case COLUMN_NAME:
+		return table_put(table, at, object->name, err);
+	case COLUMN_TYPE:
+		return table_put(table, at, object_type_text(object->type), err);
+	case COLUMN_SIZE:
+		if (object->type != OBJECT_SYSV_SEMAPHORES)
+			table_size_text(table, object->size, text);
+		break;
+	case COLUMN_ALLOC:
+		if (!object_is_sysv(object))
+			table_size_text(table, object->allocated, text);
+		break;
+	case COLUMN_OWNER:
+		return table_put(table, at, user_text(object->uid), err);
+	case COLUMN_GROUP:
+		return table_put(table, at, group_text(object->gid), err);
+	case COLUMN_MODE:
+		mode_text(object->mode, text);
+		break;
+	case COLUMN_AGE:
+		age_text(object, text);
+		break;
+	case COLUMN_BIRTH:
+		time_text(object->birth, text, sizeof text);
+		break;
+	case COLUMN_ACCESSED:
+		time_text(object->accessed, text, sizeof text);
+		break;
+	case COLUMN_CREATOR:
+		number_text(object->creator, object->creator, text, sizeof text);
+		break;
+	case COLUMN_LAST:
+		number_text(object->last, object->last, text, sizeof text);
+		break;
+	case COLUMN_USERS:
+		number_text((int64_t)object->users, true, text, sizeof text);
+		break;
+	case COLUMN_PIDS:
+		return put_pids(table, at, object, err);
+	case COLUMN_COMMAND:
+		return table_put(table, at, object->users ? object->holders->command : "", err);
+	case COLUMN_VALUE:
+		number_text(object->value, object->value >= 0, text, sizeof text);
+		break;
+	case COLUMN_NATTCH:
+		number_text(object->attached, object->attached >= 0, text, sizeof text);
+		break;
+	case COLUMN_DIMS:
+	case COLUMN_HELD:
+		header_text(object, (enum column)column, text, sizeof text);
+		break;
+	case COLUMN_STATUS:
+		return table_put(table, at, object_state_text(object->state), err);
+	case COLUMN_WHY:
+		return table_put(table, at, object->why, err);
+	case COLUMNS:
+		break;
+	}
+	return table_put(table, at, text, err);
+}

@@ -1,0 +1,178 @@
+#include "cli/stats.h"
+
+#include "base/cleanup.h"
+#include "ipc/header.h"
+#include "ipc/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct {
+	const char *name;
+	bool bytes;
+} counters[WIRE_COUNTERS] = {
+	[WIRE_COUNT_REQUESTS] = {"requests", false},
+	[WIRE_COUNT_HITS] = {"hits", false},
+	[WIRE_COUNT_DECODES] = {"decodes", false},
+	[WIRE_COUNT_FAILURES] = {"failures", false},
+	[WIRE_COUNT_EVICTIONS] = {"evictions", false},
+	[WIRE_COUNT_DECODED_BYTES] = {"decoded-bytes", true},
+	[WIRE_COUNT_CACHE_LIMIT] = {"cache-limit", true},
+	[WIRE_COUNT_CACHE_BACKED] = {"cache-backed", true},
+	[WIRE_COUNT_CACHE_USED] = {"cache-used", true},
+	[WIRE_COUNT_IMAGES] = {"images", false},
+	[WIRE_COUNT_DECODER_STARTS] = {"decoder-starts", false},
+};
+
+struct stats {
+	struct header header;
+	bool alive;
+	struct header_seat *seats;
+};
+
+static int stats_read(const struct name_space *space, struct stats *ret, struct error *err)
+{
+	char file[OBJECT_FILE_SIZE];
+	struct stat status;
+	AUTO_CLOSE int fd = object_open(
+		object_file(space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
+	AUTO_FREE struct header_seat *seats = NULL;
+	struct stats stats = {0};
+
+	if (fd < 0 && errno != ENOENT)
+		return error_os(err, errno, "cannot open '%s'", file);
+	if (fd >= 0 && header_read(fd, &stats.header) != 0)
+		return error_os(err, errno, "cannot read '%s'", file);
+	if (!stats.header.native)
+		return error_set(
+			err, STATUS_UNAVAILABLE, "the namespace '%s' has no server", space->text);
+	stats.alive = lock_held(fd, WIRE_SERVER_LOCK, 1) == 1;
+	seats = calloc(stats.header.seats, sizeof *seats);
+	if (!seats)
+		return error_os(err, ENOMEM, "cannot read '%s'", file);
+	for (unsigned i = 0; i < stats.header.seats; i++)
+		if (header_read_seat(fd, &stats.header, i, &seats[i]) != 0)
+			return error_os(err, errno, "cannot read '%s'", file);
+	stats.seats = steal_pointer(&seats);
+	*ret = stats;
+	return STATUS_OK;
+}
+
+static int print_json(const struct name_space *space, const struct stats *stats, struct error *err)
+{
+	json_t *counted = json_object(), *seats = json_array(), *root;
+	int failed;
+
+	for (size_t i = 0; i < WIRE_COUNTERS; i++)
+		json_object_set_new(counted, counters[i].name,
+			json_integer((json_int_t)stats->header.counters[i]));
+	for (unsigned i = 0; i < stats->header.seats; i++) {
+		const struct header_seat *seat = &stats->seats[i];
+
+		json_array_append_new(
+			seats, json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:i}", "seat", (int)i,
+				       "connected", seat->taken, "requests",
+				       (json_int_t)seat->requests, "hits", (json_int_t)seat->hits,
+				       "failures", (json_int_t)seat->failures, "bytes",
+				       (json_int_t)seat->bytes, "held", (int)seat->held));
+	}
+	root = json_pack("{s:s, s:i, s:b, s:o, s:o}", "namespace", space->text, "pid",
+		(int)stats->header.pid, "alive", stats->alive, "counters", counted, "seats", seats);
+	if (!root)
+		return error_os(err, ENOMEM, "cannot make the JSON text");
+	failed = json_dumpf(root, stdout, JSON_INDENT(3));
+	json_decref(root);
+	putchar('\n');
+	return failed ? error_set(err, STATUS_IO, "cannot print the counters") : STATUS_OK;
+}
+
+static int put_number(
+	struct table *table, size_t at, uint64_t number, bool bytes, struct error *err)
+{
+	char text[TABLE_SIZE_TEXT];
+
+	if (bytes)
+		table_size_text(table, number, text);
+	else
+		snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+	return table_put(table, at, text, err);
+}
+
+static int print_counters(
+	const struct stats *stats, const struct table_style *style, struct error *err)
+{
+	static const struct table_column columns[] = {{"COUNTER", TABLE_TEXT, "what is counted"},
+		{"VALUE", TABLE_SIZE, "since the server started"}, {0}};
+	static const struct table_selection both = {.columns = {0, 1}, .count = 2};
+	struct table table = TABLE_NONE;
+	int status = table_init(&table, "counters", columns, &both, style, err);
+
+	for (size_t i = 0; i < WIRE_COUNTERS && !status; i++) {
+		status = table_add_line(&table, err);
+		if (!status)
+			status = table_put(&table, 0, counters[i].name, err);
+		if (!status)
+			status = put_number(
+				&table, 1, stats->header.counters[i], counters[i].bytes, err);
+	}
+	if (!status)
+		status = table_print(&table, err);
+	table_release(&table);
+	return status;
+}
+
+static int print_seats(
+	const struct stats *stats, const struct table_style *style, struct error *err)
+{
+	static const struct table_column columns[] = {{"SEAT", TABLE_NUMBER, "its number"},
+		{"CONNECTED", TABLE_TEXT, "whether somebody has it"},
+		{"REQUESTS", TABLE_NUMBER, "asked on it"},
+		{"HITS", TABLE_NUMBER, "answered from the store"},
+		{"FAILURES", TABLE_NUMBER, "answered with an error"},
+		{"BYTES", TABLE_SIZE, "of images handed over"},
+		{"HELD", TABLE_NUMBER, "images held now"}, {0}};
+	static const struct table_selection all = {.columns = {0, 1, 2, 3, 4, 5, 6}, .count = 7};
+	struct table table = TABLE_NONE;
+	int status = table_init(&table, "seats", columns, &all, style, err);
+
+	for (unsigned i = 0; i < stats->header.seats && !status; i++) {
+		const struct header_seat *seat = &stats->seats[i];
+		const uint64_t cells[] = {
+			i, 0, seat->requests, seat->hits, seat->failures, seat->bytes, seat->held};
+
+		if (!seat->taken && !seat->requests)
+			continue;
+		status = table_add_line(&table, err);
+		for (size_t at = 0; at < all.count && !status; at++)
+			status = at == 1 ? table_put(&table, at, seat->taken ? "yes" : "no", err)
+					 : put_number(&table, at, cells[at], at == 5, err);
+	}
+	if (!status)
+		status = table_print(&table, err);
+	table_release(&table);
+	return status;
+}
+
+int stats_print(const struct name_space *space, const struct table_style *style, struct error *err)
+{
+	struct stats stats = {0};
+	int status = stats_read(space, &stats, err);
+
+	if (status)
+		return status;
+	if (style->json) {
+		status = print_json(space, &stats, err);
+	} else {
+		printf("%s: server %u, %s\n\n", space->text, stats.header.pid,
+			stats.alive ? "running" : "dead");
+		status = print_counters(&stats, style, err);
+		putchar('\n');
+		if (!status)
+			status = print_seats(&stats, style, err);
+	}
+	free(stats.seats);
+	return status;
+}

@@ -1,0 +1,364 @@
+# shmsem cleanup: what it removes, what it must never remove, and what it says.
+load objects
+
+# count of what is in /dev/shm
+files() {
+	find /dev/shm -mindepth 1 | wc -l
+}
+
+as_nobody() {
+	setpriv --reuid nobody --regid nogroup --clear-groups "$@"
+}
+
+foreign() {
+	"$SHMSEM" cleanup --yes --min-age 0 --foreign "$@"
+}
+
+# at_prompt ANSWER COMMAND: what happens between the question and the answer
+at_prompt() {
+	/usr/bin/python3 - "$@" <<-'END'
+		import os, pty, subprocess, sys
+		answer, command = sys.argv[1:3]
+		pid, terminal = pty.fork()
+		if not pid:
+		    os.execv(os.environ["SHMSEM"], ["shmsem", "cleanup", "--min-age", "0", "--foreign", "psm_*"])
+		text = b""
+		while b"[y/N]" not in text:
+		    text += os.read(terminal, 4096)
+		subprocess.run(command, shell=True, check=True)
+		os.write(terminal, answer.encode() + b"\n")
+		try:
+		    while part := os.read(terminal, 4096):
+		        text += part
+		except OSError:
+		    pass
+		sys.stdout.write(text.decode())
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+}
+
+@test "with nothing to do it says so" {
+	touch /dev/shm/psm_1
+	run "$SHMSEM" cleanup
+	[ "$status" -eq 0 ]
+	[ "$output" = 'nothing to do' ]
+	[ -e /dev/shm/psm_1 ]
+}
+
+@test "a killed server's objects are removed, each with its size and the reason" {
+	hold server cam
+	kill_holder
+	run "$SHMSEM" cleanup
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 7 ]
+	[[ $output == *"removed SEG_cam_DATA (segment, 64K): server's lock free, was $HOLDER"* ]]
+	[ "${lines[6]}" = 'freed 156K in 6 objects' ]
+	[ "$(files)" -eq 0 ]
+	run "$SHMSEM" cleanup
+	[ "$status" -eq 0 ]
+	[ "$output" = 'nothing to do' ]
+}
+
+@test "a running or stopped server is left alone, from any PID namespace" {
+	hold server cam
+	run "$SHMSEM" cleanup
+	[ "$output" = 'nothing to do' ]
+	kill -STOP "$HOLDER"
+	run "$SHMSEM" cleanup cam
+	[ "$status" -eq 0 ]
+	[[ $output == *"kept SEG_cam_HEAD"*"server's lock held by $HOLDER"* ]]
+	container "$SHMSEM" cleanup
+	container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign '*'
+	[ "$(files)" -eq 6 ]
+	kill_holder
+	container "$SHMSEM" cleanup
+	[ "$(files)" -eq 0 ]
+}
+
+@test "a killed server whose header is gone is cleaned up by its numbered objects" {
+	hold server cam
+	rm /dev/shm/SEG_cam_HEAD
+	run "$SHMSEM" cleanup
+	[ "$(files)" -eq 5 ]
+	kill_holder
+	run "$SHMSEM" cleanup
+	[ "$status" -eq 0 ]
+	[ "$(files)" -eq 0 ]
+}
+
+@test "names choose namespaces" {
+	hold server one
+	kill_holder
+	hold server two
+	kill_holder
+	run "$SHMSEM" cleanup one
+	[ "$(files)" -eq 6 ]
+	[ -e /dev/shm/SEG_two_HEAD ]
+	run "$SHMSEM" cleanup 'no good'
+	[ "$status" -eq 64 ]
+}
+
+@test "--dry-run says the same and removes nothing, --check tells by its status" {
+	hold server cam
+	kill_holder
+	run "$SHMSEM" cleanup -n
+	[ "$status" -eq 0 ]
+	[[ $output == *"would remove SEG_cam_HEAD"*"would free 156K in 6 objects" ]]
+	run "$SHMSEM" cleanup --check
+	[ "$status" -eq 1 ]
+	[ "$(files)" -eq 6 ]
+	"$SHMSEM" cleanup
+	run "$SHMSEM" cleanup --check
+	[ "$status" -eq 0 ]
+}
+
+@test "--json reports what was done" {
+	hold server cam
+	kill_holder
+	"$SHMSEM" cleanup -J | /usr/bin/python3 -c "import json, sys
+report = json.load(sys.stdin)
+assert report['removed'] == 6 and report['done'] and report['bytes'] == 156 * 1024, report
+assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['objects'])"
+}
+
+@test "objects of other programs are touched only if asked for, and by the glob" {
+	touch /dev/shm/psm_1 /dev/shm/torch_1 /dev/shm/sem.loky-1
+	"$SHMSEM" cleanup
+	[ "$(files)" -eq 3 ]
+	run foreign 'psm_*'
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == 'removed psm_1 (segment, 0B): nobody maps it' ]]
+	[ "$(files)" -eq 2 ]
+	foreign '@(torch_*|sem.loky-*)'
+	[ "$(files)" -eq 0 ]
+	run foreign '*'
+	[ "$status" -eq 0 ]
+	[ "$output" = 'nothing to do' ]
+}
+
+@test "off a terminal, --foreign wants --yes" {
+	touch /dev/shm/psm_1
+	run "$SHMSEM" cleanup --min-age 0 --foreign 'psm_*' </dev/null
+	[ "$status" -eq 64 ]
+	[[ $output == *--yes* ]]
+	[ -e /dev/shm/psm_1 ]
+	run "$SHMSEM" cleanup --min-age 0 --check --foreign 'psm_*' </dev/null
+	[ "$status" -eq 1 ]
+}
+
+@test "on a terminal it asks" {
+	touch /dev/shm/psm_1
+	run at_prompt n true
+	[ "$status" -eq 1 ]
+	[[ $output == *'would remove psm_1'*'Remove 1 object, 0B? [y/N]'*'nothing was removed'* ]]
+	[ -e /dev/shm/psm_1 ]
+	run at_prompt y true
+	[ "$status" -eq 0 ]
+	[ ! -e /dev/shm/psm_1 ]
+}
+
+@test "a name that leads elsewhere by the time of the answer is left alone" {
+	touch /dev/shm/psm_1
+	run at_prompt y 'rm /dev/shm/psm_1; echo new >/dev/shm/psm_1'
+	[ "$status" -eq 0 ]
+	[[ $output == *'already gone psm_1'* ]]
+	[ "$(cat /dev/shm/psm_1)" = new ]
+}
+
+@test "an object that somebody opens before the answer is left alone" {
+	touch /dev/shm/psm_1
+	run at_prompt y 'sleep 30 </dev/shm/psm_1 >/dev/null 2>&1 & echo $! >'"$BATS_TEST_TMPDIR/pid; sleep 0.2"
+	kill "$(cat "$BATS_TEST_TMPDIR/pid")"
+	[ "$status" -eq 0 ]
+	[[ $output == *'kept psm_1'*'in use'* ]]
+	[ -e /dev/shm/psm_1 ]
+}
+
+@test "young objects of other programs stay" {
+	touch /dev/shm/psm_1
+	run "$SHMSEM" cleanup --yes --foreign 'psm_*'
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == *'younger than 10s (--min-age)' ]]
+	[ -e /dev/shm/psm_1 ]
+}
+
+@test "programs that are killed leave what cleanup removes, alive they lose nothing" {
+	local kind
+	for kind in segment descriptor semaphore thread; do
+		hold "$kind" other
+		run foreign '*other'
+		[ "$status" -eq 0 ]
+		[[ $output == *kept* ]]
+		[ "$(files)" -eq 1 ]
+		container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign '*other'
+		[ "$(files)" -eq 1 ]
+		kill_holder
+		foreign '*other'
+		[ "$(files)" -eq 0 ]
+	done
+}
+
+@test "in a container nothing foreign is proven stale, so only --force removes it" {
+	touch /dev/shm/psm_1
+	run container "$SHMSEM" cleanup --yes --min-age 0 --foreign 'psm_*'
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == *'cannot see all processes'*--force* ]]
+	[ -e /dev/shm/psm_1 ]
+	container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign 'psm_*'
+	[ ! -e /dev/shm/psm_1 ]
+}
+
+@test "a descriptor under way in a socket counts as use" {
+	touch /dev/shm/psm_1
+	/usr/bin/python3 - <<-'END'
+		import os, socket, subprocess
+		a, b = socket.socketpair()
+		fd = os.open("/dev/shm/psm_1", os.O_RDWR)
+		socket.send_fds(a, [b"x"], [fd])
+		os.close(fd)
+		text = subprocess.run([os.environ["SHMSEM"], "cleanup", "--yes", "--min-age", "0",
+		                       "--foreign", "psm_*"], capture_output=True, check=True).stdout
+		assert b"kept psm_1" in text, text
+	END
+	[ -e /dev/shm/psm_1 ]
+}
+
+@test "--sysv removes what a killed program left, and nothing while it runs" {
+	hold sysv
+	run "$SHMSEM" cleanup --sysv
+	[ "$status" -eq 0 ]
+	[[ $output == *"kept shm:"*"attached by $HOLDER"* ]]
+	container "$SHMSEM" cleanup --sysv --force
+	[ "$(ipcs -smq | grep -c 0x)" -eq 3 ]
+	kill_holder
+	"$SHMSEM" cleanup
+	[ "$(ipcs -smq | grep -c 0x)" -eq 3 ]
+	container "$SHMSEM" cleanup --sysv
+	[ "$(ipcs -smq | grep -c 0x)" -eq 3 ]
+	run "$SHMSEM" cleanup --sysv
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 4 ]
+	[ "$(ipcs -smq | grep -c 0x)" -eq 0 ]
+	run "$SHMSEM" cleanup --sysv
+	[ "$output" = 'nothing to do' ]
+}
+
+@test "what belongs to another user is kept with the reason, status 77, or 1 if some could go" {
+	touch /dev/shm/psm_1
+	chmod 666 /dev/shm/psm_1
+	hold server cam
+	chmod 666 /dev/shm/*cam*
+	kill_holder
+	run as_nobody "$SHMSEM" cleanup
+	[ "$status" -eq 77 ]
+	[[ $output == *"kept SEG_cam_HEAD"*"belongs to another user"* ]]
+	run as_nobody "$SHMSEM" cleanup --yes --force --min-age 0 --foreign 'psm_*'
+	[ "$status" -eq 77 ]
+	[[ $output == *"kept psm_1"*"it belongs to another user, and the folder is sticky"* ]]
+	touch /dev/shm/psm_2
+	chown nobody /dev/shm/psm_2
+	run as_nobody "$SHMSEM" cleanup --yes --force --min-age 0 --foreign 'psm_*'
+	[ "$status" -eq 1 ]
+	[ ! -e /dev/shm/psm_2 ]
+	[ "$(files)" -eq 7 ]
+}
+
+@test "the administrator removes what other users' servers left" {
+	hold server cam
+	chown nobody /dev/shm/*cam*
+	kill_holder
+	"$SHMSEM" cleanup
+	[ "$(files)" -eq 0 ]
+}
+
+@test "symbolic links, FIFOs and directories under our names are never followed or unlinked" {
+	echo precious >"$BATS_TEST_TMPDIR/file"
+	ln -s "$BATS_TEST_TMPDIR/file" /dev/shm/SEG_a_HEAD
+	mkfifo /dev/shm/SEG_b_HEAD
+	mkdir /dev/shm/SEG_c_HEAD
+	touch '/dev/shm/SEG_a:1_DATA' '/dev/shm/SEG_b:1_DATA'
+	run timeout 10 "$SHMSEM" cleanup
+	[ "$status" -eq 77 ]
+	run timeout 10 "$SHMSEM" cleanup --yes --force --min-age 0 --foreign '*'
+	[ "$status" -eq 77 ]
+	[ "$(files)" -eq 5 ]
+	[ "$(cat "$BATS_TEST_TMPDIR/file")" = precious ]
+}
+
+@test "a full /dev/shm can be cleaned up" {
+	mount -t tmpfs -o size=1M none /dev/shm
+	hold server cam
+	rm /dev/shm/SEG_cam_HEAD
+	kill_holder
+	head -c 2M /dev/zero >/dev/shm/full 2>/dev/null || true
+	run "$SHMSEM" cleanup
+	[ "$status" -eq 0 ]
+	[ "$(find /dev/shm -mindepth 1)" = /dev/shm/full ]
+	umount /dev/shm
+}
+
+@test "a real server is live until it is killed, then all it made is removed" {
+	serve cam --decoders 2 --seats 3
+	local all
+	all=$(files)
+	[ "$all" -ge 7 ]
+	[ "$("$SHMSEM" list -N cam -n -o STATUS | sort -u)" = live ]
+	run "$SHMSEM" cleanup cam
+	[ "$status" -eq 0 ]
+	container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign '*'
+	[ "$(files)" -eq "$all" ]
+	# Its decoders go with it.
+	kill -KILL "$HOLDER"
+	local left=100
+	while [ "$("$SHMSEM" list -N cam -n -o STATUS | sort -u)" != stale ] && [ $((left--)) -gt 0 ]; do
+		sleep 0.05
+	done
+	run "$SHMSEM" cleanup
+	[ "$status" -eq 0 ]
+	[ "$(files)" -eq 0 ]
+}
+
+@test "a server that starts removes what a killed one left under its namespace" {
+	serve cam --seats 3
+	kill_holder
+	serve cam --seats 1
+	[ ! -e '/dev/shm/sem.SEM_cam:2_RES' ]
+	[ "$("$SHMSEM" list -N cam -n -o STATUS | sort -u)" = live ]
+}
+
+# Ten servers in turn, each of which must find all its objects while it lives; every third is killed.
+serve_in_turn() {
+	local turn code
+	for turn in 1 2 3 4 5 6 7 8 9 10; do
+		if [ $((turn % 3)) -eq 0 ]; then
+			timeout -s KILL 0.03 "$SHMSEM" serve -q -N crowd "$SHMSEM_IMAGES" || true
+			continue
+		fi
+		code=0
+		timeout 30 "$SHMSEM" serve -q -N crowd --seats 4 --decoders 1 "$SHMSEM_IMAGES" -- \
+			sh -c '"$SHMSEM" list -N crowd -n -o STATUS >"$0"; sleep 0.02; "$SHMSEM" list -N crowd -n -o STATUS >>"$0"
+				[ "$(sort "$0" | uniq -c | tr -s " ")" = " 14 live" ]' \
+			"$BATS_TEST_TMPDIR/states-$1" || code=$?
+		# 75: another one has the namespace
+		[ "$code" -eq 0 ] || [ "$code" -eq 75 ] || return 1
+	done
+}
+
+@test "cleanups beside starting, stopping and killed servers never take a live object" {
+	local pids=() pid i
+	for i in 1 2 3; do
+		serve_in_turn "$i" 2>/dev/null 3>&- &
+		pids+=($!)
+	done
+	while kill -0 "${pids[@]}" 2>/dev/null; do
+		timeout 30 "$SHMSEM" cleanup >/dev/null &
+		timeout 30 "$SHMSEM" cleanup >/dev/null
+		wait $!
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	"$SHMSEM" cleanup
+	[ "$(files)" -eq 0 ]
+	[ "$(cat "$BATS_TEST_TMPDIR"/states-* | wc -l)" -ge 14 ]
+}

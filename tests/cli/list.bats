@@ -1,0 +1,273 @@
+# shmsem list: what it shows, and how it judges.
+load objects
+
+json() { # json EXPRESSION: with `objects` from list's JSON on stdin
+	/usr/bin/python3 -c "import json, sys
+objects = json.load(sys.stdin)['objects']
+assert $1, objects"
+}
+
+@test "nothing in shared memory is an empty list" {
+	run "$SHMSEM" list -a
+	[ "$status" -eq 0 ]
+	"$SHMSEM" list -aJ | json 'objects == []'
+}
+
+@test "without --all, only objects named as shmsem does are shown" {
+	touch /dev/shm/psm_1 /dev/shm/SEG_cam_HEAD /dev/shm/sem.SEM_cam_REQ /dev/shm/sem.other
+	run "$SHMSEM" list --noheadings -o NAME
+	[ "$output" = $'SEG_cam_HEAD\nsem.SEM_cam_REQ' ]
+	run "$SHMSEM" list --noheadings -a -o NAME
+	[ "${#lines[@]}" -eq 4 ]
+}
+
+@test "globs and --namespace choose" {
+	touch /dev/shm/psm_1 /dev/shm/psm_2 /dev/shm/SEG_cam_HEAD /dev/shm/SEG_two_HEAD
+	run "$SHMSEM" list --noheadings -a -o NAME 'psm_*'
+	[ "$output" = $'psm_1\npsm_2' ]
+	run "$SHMSEM" list --noheadings -a -o NAME /psm_1 'tw*'
+	[ "$output" = $'SEG_two_HEAD\npsm_1' ]
+	run "$SHMSEM" list --noheadings -a -N cam -o NAME
+	[ "$output" = SEG_cam_HEAD ]
+	run "$SHMSEM" list -N 'c m'
+	[ "$status" -eq 64 ]
+}
+
+@test "names of any bytes are escaped, in tables and JSON" {
+	touch /dev/shm/$'new\nline' /dev/shm/$'bad\xff' /dev/shm/$'esc\e[31m' '/dev/shm/back\slash'
+	run "$SHMSEM" list -a --noheadings -o NAME
+	[ "${#lines[@]}" -eq 4 ]
+	[[ $output == *'new\x0aline'* && $output == *'bad\xff'* && $output == *'esc\x1b[31m'* ]]
+	[[ $output == *'back\x5cslash'* ]]
+	"$SHMSEM" list -aJ | json "{o['name'] for o in objects} == {r'new\x0aline', r'bad\xff', r'esc\x1b[31m', r'back\x5cslash'}"
+	run "$SHMSEM" list -ar --noheadings -o NAME,TYPE
+	[ "${#lines[@]}" -eq 4 ]
+	[[ $output == *'new\x0aline segment'* ]]
+}
+
+@test "semaphore files of any size are listed" {
+	local size
+	for size in 0 1 7 8 16 31 32 33 4096; do
+		head -c "$size" /dev/urandom >"/dev/shm/sem.s$size"
+	done
+	truncate -s 1T /dev/shm/sem.huge
+	run "$SHMSEM" list -a --noheadings -b -o NAME,SIZE,VALUE
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 10 ]
+	[[ $output == *1099511627776* ]]
+}
+
+@test "what stands under a name of ours without being an object is shown for what it is" {
+	mkfifo /dev/shm/SEG_a_HEAD
+	ln -s /etc/passwd /dev/shm/SEG_b_HEAD
+	mkdir /dev/shm/SEG_c_HEAD
+	[ "$(field SEG_a_HEAD TYPE,STATUS,WHY | tr -s ' ')" = 'other unknown is a named pipe' ]
+	[ "$(field SEG_b_HEAD WHY)" = 'is a symbolic link' ]
+	[ "$(field SEG_c_HEAD WHY)" = 'is a directory' ]
+}
+
+@test "every column can be had, more can be added, unknown ones are an error" {
+	local column
+	touch /dev/shm/SEG_cam_HEAD
+	for column in NAME TYPE SIZE ALLOC OWNER GROUP MODE AGE BIRTH ACCESSED CREATOR LAST USERS \
+		PIDS COMMAND VALUE NATTCH DIMS HELD STATUS WHY; do
+		run "$SHMSEM" list -o "$column"
+		[ "$status" -eq 0 ]
+		[ "${lines[0]// /}" = "$column" ]
+	done
+	run "$SHMSEM" list -o +mode
+	[[ ${lines[0]} == NAME*WHY*MODE ]]
+	run "$SHMSEM" list -o NAME,COLOUR
+	[ "$status" -eq 64 ]
+	[[ $output == *COLOUR*STATUS* ]]
+	run "$SHMSEM" list -J -r
+	[ "$status" -eq 64 ]
+}
+
+@test "sizes, owners, modes and times are those of the file" {
+	(umask 027; head -c 10000 /dev/zero >/dev/shm/x)
+	chown nobody:daemon /dev/shm/x
+	[ "$(field x SIZE,ALLOC,OWNER,GROUP,MODE | tr -s ' ' | sed 's/^ //')" = '9.8K 12K nobody daemon rw-r-----' ]
+	"$SHMSEM" list -aJb -o SIZE,ALLOC,BIRTH | json "objects[0]['size'] == 10000 and objects[0]['alloc'] == 12288 and objects[0]['birth'][:2] == '20'"
+}
+
+@test "a server's objects are live by its lock, running or stopped, and stale once it is killed" {
+	hold server cam
+	"$SHMSEM" list -N cam -J | json "len(objects) == 6 and all(o['status'] == 'live' for o in objects)"
+	[ "$(field SEG_cam_HEAD WHY)" = "server's lock held by $HOLDER" ]
+	[ "$(field SEG_cam_HEAD DIMS,HELD | tr -s ' ')" = '640x427x3 0' ]
+	kill -STOP "$HOLDER"
+	[ "$(field SEG_cam_DATA STATUS)" = live ]
+	kill_holder
+	"$SHMSEM" list -N cam -J | json "len(objects) == 6 and all(o['status'] == 'stale' for o in objects)"
+	[ "$(field 'sem.SEM_cam:1_RES' WHY)" = "server's lock free, was $HOLDER" ]
+}
+
+@test "a server whose header somebody has removed still is live" {
+	hold server cam
+	rm /dev/shm/SEG_cam_HEAD
+	"$SHMSEM" list -N cam -J | json "len(objects) == 5 and all(o['status'] == 'live' for o in objects)"
+}
+
+@test "the lock decides in another PID namespace too" {
+	hold server cam
+	[ "$(container "$SHMSEM" list -n -o STATUS SEG_cam_HEAD)" = live ]
+	kill_holder
+	[ "$(container "$SHMSEM" list -n -o STATUS SEG_cam_HEAD)" = stale ]
+}
+
+@test "a header speaks only for objects of its own owner" {
+	hold server cam
+	chown nobody "/dev/shm/SEG_cam:1_DATA"
+	kill_holder
+	hold descriptor 'SEG_cam:1_DATA'
+	[ "$(field 'SEG_cam:1_DATA' STATUS,WHY | tr -s ' ')" = "live open in $HOLDER (python3)" ]
+}
+
+@test "segments and semaphores of other programs are live while a process holds them" {
+	local kind
+	for kind in segment descriptor semaphore; do
+		local name=other
+		hold "$kind" other
+		[ "$kind" = semaphore ] && name=sem.other
+		[ "$(field $name STATUS)" = live ]
+		[[ $(field $name WHY) == *" $HOLDER (python3)" ]]
+		[ "$(field $name USERS,PIDS,COMMAND | tr -s ' ' | sed 's/^ //')" = "1 $HOLDER python3" ]
+		"$SHMSEM" list -aJ -o NAME,PIDS | json "objects[0]['pids'] == [$HOLDER]"
+		kill_holder
+		[ "$(field $name STATUS,WHY | tr -s ' ')" = 'stale nobody maps it' ]
+		rm /dev/shm/$name
+	done
+}
+
+@test "the value of a semaphore is shown" {
+	hold semaphore other
+	[ "$(field sem.other VALUE)" -eq 3 ]
+	"$SHMSEM" list -aJ -o VALUE | json "objects[0]['value'] == 3"
+}
+
+@test "a mapping is seen although the main thread of its process has ended" {
+	hold thread other
+	[ "$(field other STATUS)" = live ]
+}
+
+@test "System V objects are live while their program runs, then stale" {
+	hold sysv
+	read -r shm sem msg <<<"$READY"
+	[[ $(field "shm:$shm" STATUS,WHY) == live*"attached by $HOLDER (python3)" ]]
+	[ "$(field "shm:$shm" SIZE,NATTCH,CREATOR | tr -s ' ' | sed 's/^ //')" = "4.9K 1 $HOLDER" ]
+	[[ $(field "sem:$sem" STATUS,WHY) == live*"last user $HOLDER (python3) runs" ]]
+	[[ $(field "msg:$msg" STATUS,WHY) == live*"last writer $HOLDER (python3) runs" ]]
+	kill_holder
+	[[ $(field "shm:$shm" STATUS,WHY) == stale*"nobody is attached, creator $HOLDER is gone" ]]
+	[[ $(field "sem:$sem" STATUS,WHY) == stale*"last user $HOLDER is gone" ]]
+	[[ $(field "msg:$msg" STATUS,WHY) == stale*"last user $HOLDER is gone" ]]
+}
+
+@test "System V objects whose pids are of another namespace are never stale" {
+	hold sysv
+	read -r shm sem msg <<<"$READY"
+	[ "$(container "$SHMSEM" list -an -o STATUS "shm:$shm")" = live ]
+	kill_holder
+	[[ $(container "$SHMSEM" list -an -o STATUS,WHY "shm:$shm") == unknown*'creator is of another PID namespace' ]]
+	[[ $(container "$SHMSEM" list -an -o STATUS,WHY "sem:$sem") == unknown* ]]
+	[[ $(container "$SHMSEM" list -an -o STATUS,WHY "msg:$msg") == unknown* ]]
+}
+
+@test "in a container, an object that nobody seems to hold is unknown, never stale" {
+	hold descriptor held
+	touch /dev/shm/free
+	run container "$SHMSEM" list -an -o STATUS,WHY
+	[ "${#lines[@]}" -eq 2 ]
+	[[ ${lines[0]} == unknown*'cannot see all processes (other PID namespace)' ]]
+	[[ ${lines[1]} == unknown*'cannot see all processes (other PID namespace)' ]]
+	# A PID namespace with the /proc of another is no better.
+	run unshare --pid --fork "$SHMSEM" list -an -o STATUS
+	[ "${lines[0]}" = unknown ]
+}
+
+@test "without the right to see all processes, an object that nobody seems to hold is unknown" {
+	hold descriptor held
+	touch /dev/shm/free
+	chown nobody /dev/shm/free
+	run setpriv --reuid nobody --regid nogroup --clear-groups "$SHMSEM" list -an -o STATUS,WHY
+	[ "${#lines[@]}" -eq 2 ]
+	[[ ${lines[0]} == unknown*'cannot see all processes (no permission for '* ]]
+	[[ ${lines[1]} == unknown*'cannot see all processes (no permission for '* ]]
+	hold server cam
+	run setpriv --reuid nobody --regid nogroup --clear-groups "$SHMSEM" list -n -o STATUS,WHY SEG_cam_HEAD
+	[[ $output == unknown*"no permission to look at the server's lock" ]]
+}
+
+@test "--stale shows only what is stale" {
+	hold server live
+	hold server dead
+	kill_holder
+	run "$SHMSEM" list --stale -n -o NAME
+	[ "${#lines[@]}" -eq 6 ]
+	[[ $output != *live* ]]
+}
+
+@test "--stats tells what the server has counted" {
+	hold server cam
+	run "$SHMSEM" list -N cam --stats
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == "cam: server $HOLDER, running" ]]
+	[[ $output == *requests*100*hits*101*decodes*102* ]]
+	"$SHMSEM" list -N cam --stats -J | /usr/bin/python3 -c "import json, sys
+stats = json.load(sys.stdin)
+assert stats['alive'] and stats['counters']['evictions'] == 104 and len(stats['seats']) == 2"
+	run "$SHMSEM" list -N none --stats
+	[ "$status" -eq 69 ]
+}
+
+@test "on a terminal, a footer says how full it is and what to type" {
+	hold server cam
+	kill_holder
+	head -c 20000 /dev/zero >/dev/shm/psm_1
+	run script -qec "'$SHMSEM' list" /dev/null
+	[[ $output == *'/dev/shm: '*' used'* ]]
+	[[ $output == *"6 stale objects of shmsem: 'shmsem cleanup' removes them"* ]]
+	[[ $output == *"20K in 1 stale objects of other programs"*"--foreign"* ]]
+	run "$SHMSEM" list
+	[[ $output != *'/dev/shm: '* ]]
+}
+
+@test "--watch shows it again and again until nobody reads" {
+	touch /dev/shm/SEG_cam_HEAD
+	run timeout 20 bash -c "'$SHMSEM' list --watch=0.05 -n -o NAME | head -n 3"
+	[ "$status" -eq 0 ]
+	[ "$output" = $'SEG_cam_HEAD\nSEG_cam_HEAD\nSEG_cam_HEAD' ]
+}
+
+@test "/proc is read once, however many objects there are" {
+	local i
+	for i in $(seq 300); do
+		: >"/dev/shm/psm_$i"
+	done
+	# (A build with AddressSanitizer cannot look for leaks while it is traced.)
+	ASAN_OPTIONS=detect_leaks=0 strace -e trace=openat -o "$BATS_TEST_TMPDIR/trace" \
+		"$SHMSEM" list -a >/dev/null
+	[ "$(grep -c '"/proc"' "$BATS_TEST_TMPDIR/trace")" -eq 1 ]
+	[ "$(grep -c '"maps"' "$BATS_TEST_TMPDIR/trace")" -le "$(($(ls -d /proc/[0-9]* | wc -l) + 50))" ]
+}
+
+@test "ten thousand objects are listed in a few seconds" {
+	/usr/bin/python3 -c "
+for i in range(10000):
+    open('/dev/shm/' + ('sem.x%d', 'SEG_n%d_HEAD')[i % 2] % i, 'wb').write(bytes(4096))"
+	run timeout 10 "$SHMSEM" list -an -o NAME,STATUS
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 10000 ]
+}
+
+@test "the pid of a dead server that another process has by now proves nothing" {
+	hold server cam
+	kill_holder
+	/usr/bin/python3 -c "import os, struct
+head = os.open('/dev/shm/SEG_cam_HEAD', os.O_RDWR)
+os.pwrite(head, struct.pack('I', os.getppid()), 2 * 4096 + 4)"
+	[ "$(field SEG_cam_HEAD STATUS)" = stale ]
+	"$SHMSEM" cleanup
+	[ ! -e /dev/shm/SEG_cam_HEAD ]
+}
