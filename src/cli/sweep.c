@@ -16,10 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How often to ask for a lease that somebody else's look at the file may have kept from us. */
-#define LEASE_TRIES 5
-#define LEASE_PAUSE (2 * NS_PER_MS)
-
 static void decide(struct swept *swept, enum fate fate, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -177,26 +173,11 @@ static void reclaim_own(struct report *report)
 	}
 }
 
-static int lease_patiently(const struct object *object)
-{
-	const struct timespec pause = clock_timespec(LEASE_PAUSE);
-	int lease = -1;
-
-	for (unsigned i = 0; i < LEASE_TRIES && lease < 0; i++) {
-		lease = lease_open(object->name, object->device, object->inode);
-		if (lease >= 0 || errno != EAGAIN)
-			return lease;
-		nanosleep(&pause, NULL);
-	}
-	errno = EAGAIN;
-	return lease;
-}
-
 static void remove_file(
 	const struct object *object, const struct holders *holders, struct swept *swept)
 {
 	const struct holder *holder;
-	AUTO_CLOSE int lease = lease_patiently(object);
+	AUTO_CLOSE int lease = lease_open(object->name, object->device, object->inode);
 	int failed = lease < 0 ? errno : 0;
 
 	if (failed == EAGAIN || holders_find(holders, false, object->inode, &holder)) {

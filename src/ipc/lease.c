@@ -1,14 +1,20 @@
 #include "ipc/lease.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "ipc/header.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 
-int lease_open(const char *file, dev_t device, ino_t inode)
+/* Another one who only looks at the file is gone again in an instant. */
+#define TRIES 5
+#define PAUSE (2 * NS_PER_MS)
+
+static int lease_try(const char *file, dev_t device, ino_t inode)
 {
 	struct stat status;
 	AUTO_CLOSE int fd = object_open(file, O_RDONLY, &status);
@@ -23,4 +29,19 @@ int lease_open(const char *file, dev_t device, ino_t inode)
 	if (fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
 		return -1;
 	return steal_fd(&fd);
+}
+
+int lease_open(const char *file, dev_t device, ino_t inode)
+{
+	const struct timespec pause = clock_timespec(PAUSE);
+
+	for (unsigned left = TRIES; left-- > 0;) {
+		int lease = lease_try(file, device, inode);
+
+		if (lease >= 0 || errno != EAGAIN)
+			return lease;
+		nanosleep(&pause, NULL);
+	}
+	errno = EAGAIN;
+	return -1;
 }

@@ -12,7 +12,7 @@
 
 /*
  * Opens that file below SHM_DIRECTORY and takes the lease; closing the descriptor gives it back. -1
- * with errno: EAGAIN when somebody uses the file; ESTALE when the name leads to another one by now;
- * EACCES or EINVAL when the kernel grants us none.
+ * with errno: EAGAIN when somebody uses the file, for longer than a look at it takes; ESTALE when
+ * the name leads to another one by now; EACCES or EINVAL when the kernel grants us none.
  */
 int lease_open(const char *file, dev_t device, ino_t inode);

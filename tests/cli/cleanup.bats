@@ -326,6 +326,20 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[ "$("$SHMSEM" list -N cam -n -o STATUS | sort -u)" = live ]
 }
 
+@test "a server that ends late leaves its successor's objects alone" {
+	serve cam --seats 1
+	local old=$HOLDER all
+	all=$(files)
+	kill -STOP "$old"
+	rm /dev/shm/*cam*
+	serve cam --seats 1
+	kill -TERM "$old"
+	kill -CONT "$old"
+	wait "$old" || true
+	[ "$(files)" -eq "$all" ]
+	[ "$("$SHMSEM" list -N cam -n -o STATUS,WHY | sort -u | tr -s ' ')" = "live server's lock held by $HOLDER" ]
+}
+
 # Ten servers in turn, each of which must find all its objects while it lives; every third is killed.
 serve_in_turn() {
 	local turn code
