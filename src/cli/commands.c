@@ -5,5 +5,6 @@ const struct command *const commands[] = {
 	&command_fetch,
 	&command_list,
 	&command_cleanup,
+	&command_bench,
 	NULL,
 };

@@ -7,3 +7,4 @@ extern const struct command command_serve;
 extern const struct command command_fetch;
 extern const struct command command_list;
 extern const struct command command_cleanup;
+extern const struct command command_bench;

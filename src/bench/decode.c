@@ -1,0 +1,144 @@
+#include "bench/decode.h"
+
+#include "bench/plain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t scales[] = {1, 2, 4, 8};
+#define SCALES (sizeof scales / sizeof *scales)
+
+#define WAYS 4
+
+int decode_job_init(struct decode_job *job, const struct picture *picture, uint8_t scale, int way,
+	struct error *err)
+{
+	struct image_options options = {.scale = scale, .flags = IMAGE_KEEP_ORIENTATION};
+	int status;
+
+	*job = (struct decode_job){.picture = picture,
+		.format = image_sniff(picture->data, picture->size),
+		.way = way,
+		.scale = scale};
+	status = image_reader_new(&job->reader, err);
+	if (!status)
+		status = image_probe(
+			job->reader, picture->data, picture->size, &options, NULL, &job->info, err);
+	if (status)
+		return error_prefix(err, "'%s'", picture->name);
+	/* libpng scales nothing, CMYK has four channels before it is converted. */
+	job->room = (size_t)job->info.file_width * job->info.file_height * 4;
+	job->pixels = malloc(job->room);
+	if (!job->pixels)
+		return error_os(err, ENOMEM, "no room for the pixels of '%s'", picture->name);
+	memset(job->pixels, 1, job->room);
+	return STATUS_OK;
+}
+
+void decode_job_release(struct decode_job *job)
+{
+	image_reader_free(job->reader);
+	free(job->pixels);
+	*job = (struct decode_job){0};
+}
+
+struct decode_job decode_job_borrow(const struct decode_job *job, int way)
+{
+	struct decode_job borrowed = *job;
+
+	borrowed.way = way;
+	return borrowed;
+}
+
+static int decode_once(struct decode_job *job, struct error *err)
+{
+	const struct image_options options = {.scale = job->scale, .flags = IMAGE_KEEP_ORIENTATION};
+	const struct picture *picture = job->picture;
+	int status;
+
+	if (job->way < DECODE_SHMSEM)
+		return plain_decode(job->format, (enum plain_way)job->way, picture->data,
+			picture->size, job->scale, job->pixels, job->room, err);
+	status = image_probe(
+		job->reader, picture->data, picture->size, &options, NULL, &job->info, err);
+	if (!status && job->way == DECODE_SHMSEM)
+		status = image_decode(job->reader, job->pixels, job->room, NULL, err);
+	return status;
+}
+
+static int run_decode(void *context, uint64_t operations, struct error *err)
+{
+	struct decode_job *job = context;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (decode_once(job, err))
+			return error_prefix(err, "'%s'", job->picture->name);
+	return STATUS_OK;
+}
+
+static const char *way_name(const struct decode_job *job)
+{
+	switch (job->way) {
+	case DECODE_SHMSEM:
+		return "shmsem";
+	case DECODE_PROBE:
+		return "shmsem-header";
+	case PLAIN_FAST:
+		return "libjpeg-fast";
+	case PLAIN_EASY:
+		return "libpng-simplified";
+	default: /* PLAIN_ROWS */
+		return job->format == IMAGE_FORMAT_JPEG ? "libjpeg" : "libpng";
+	}
+}
+
+struct bench_subject decode_subject(struct decode_job *job)
+{
+	return (struct bench_subject){.name = way_name(job), .context = job, .run = run_decode};
+}
+
+size_t decode_groups(const struct pictures *pictures)
+{
+	return pictures->count * SCALES;
+}
+
+static int measure_one(struct bench_session *session, const struct picture *picture, uint8_t scale,
+	struct error *err)
+{
+	struct decode_job jobs[WAYS];
+	struct bench_subject subjects[WAYS];
+	struct bench_result *rows;
+	char group[64];
+	int status = decode_job_init(&jobs[0], picture, scale, PLAIN_ROWS, err);
+
+	if (!status) {
+		bool jpeg = jobs[0].format == IMAGE_FORMAT_JPEG;
+		const struct image_info *info = &jobs[0].info;
+
+		jobs[1] = decode_job_borrow(&jobs[0], jpeg ? PLAIN_FAST : PLAIN_EASY);
+		jobs[2] = decode_job_borrow(&jobs[0], DECODE_SHMSEM);
+		jobs[3] = decode_job_borrow(&jobs[0], DECODE_PROBE);
+		for (int i = 0; i < WAYS; i++)
+			subjects[i] = decode_subject(&jobs[i]);
+		snprintf(group, sizeof group, "%.32s %ux%u, scale 1/%u", picture->name,
+			info->file_width, info->file_height, scale);
+		status = session_measure(
+			session, "decode", group, info->bytes, subjects, WAYS, &rows, err);
+		for (int i = 0; !status && !jpeg && scale > 1 && i < 2; i++)
+			snprintf(rows[i].note, sizeof rows[i].note, "does not scale");
+	}
+	decode_job_release(&jobs[0]);
+	return status;
+}
+
+int decode_measure(
+	struct bench_session *session, const struct pictures *pictures, struct error *err)
+{
+	int status = STATUS_OK;
+
+	for (size_t i = 0; i < pictures->count; i++)
+		for (size_t k = 0; !status && k < SCALES; k++)
+			status = measure_one(session, &pictures->list[i], scales[k], err);
+	return status;
+}

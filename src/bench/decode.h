@@ -1,0 +1,43 @@
+/*
+ * Decoding in this process, into warm memory: the libraries used plainly, and shmsem's own layer
+ * over them.
+ */
+#pragma once
+
+#include "bench/pictures.h"
+#include "bench/session.h"
+#include "image/image.h"
+
+/* One image, one scale, one way; a subject's context. */
+struct decode_job {
+	const struct picture *picture;
+	enum image_format format;
+	int way;                     /* enum plain_way, or one of the two below */
+	uint8_t scale;               /* 1, 2, 4 or 8 */
+	struct image_reader *reader; /* for the two below */
+	struct image_info info;      /* as shmsem delivers it */
+	uint8_t *pixels;
+	size_t room;
+};
+
+#define DECODE_SHMSEM 100 /* image_probe and image_decode */
+#define DECODE_PROBE  101 /* image_probe alone: the header */
+
+/* Looks at the image and makes room for its pixels, which are touched. Release also after an error.
+ * Pixels may be shared by jobs of the same picture and scale: see decode_job_borrow. */
+int decode_job_init(struct decode_job *job, const struct picture *picture, uint8_t scale, int way,
+	struct error *err);
+void decode_job_release(struct decode_job *job);
+
+/* The same picture, scale and memory, in another way; not to be released. */
+struct decode_job decode_job_borrow(const struct decode_job *job, int way);
+
+/* A subject that decodes over and over. */
+struct bench_subject decode_subject(struct decode_job *job);
+
+/* Groups that decode_measure will measure. */
+size_t decode_groups(const struct pictures *pictures);
+
+/* Each picture at each scale in each way that its format has. */
+int decode_measure(
+	struct bench_session *session, const struct pictures *pictures, struct error *err);

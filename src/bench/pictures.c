@@ -1,0 +1,207 @@
+#include "bench/pictures.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "image/encode.h"
+#include "image/image.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILE_BYTES_MOST (256 << 20)
+
+static const struct {
+	const char *name;
+	enum encode_format format;
+	uint32_t width, height;
+} drawn[] = {
+	{"dot.png", ENCODE_PNG, 20, 17},
+	{"icon.png", ENCODE_PNG, 64, 64},
+	{"icon.jpg", ENCODE_JPEG, 64, 64},
+	{"photo.png", ENCODE_PNG, 960, 640},
+	{"photo.jpg", ENCODE_JPEG, 960, 640},
+	{"large.jpg", ENCODE_JPEG, 4000, 3000},
+};
+
+/* Room for one more at the end, which is zeroed; NULL if there is no memory. */
+static struct picture *add_picture(struct pictures *pictures, const char *name)
+{
+	struct picture *grown = realloc(
+		pictures->list, (pictures->count + 1) * sizeof *pictures->list);
+
+	if (!grown)
+		return NULL;
+	pictures->list = grown;
+	grown += pictures->count++;
+	*grown = (struct picture){0};
+	snprintf(grown->name, sizeof grown->name, "%s", name);
+	return grown;
+}
+
+/* Slopes and edges with a grain over them, much as a photograph has. */
+static void draw(uint8_t *pixels, uint32_t width, uint32_t height)
+{
+	uint64_t grain = 88172645463325252ULL;
+
+	for (uint32_t y = 0; y < height; y++) {
+		for (uint32_t x = 0; x < width; x++) {
+			uint32_t across = x * 200 / width, down = y * 200 / height;
+			uint32_t disc = ((across - 100) * (across - 100) +
+						(down - 100) * (down - 100)) /
+					64 % 3 * 12;
+
+			grain ^= grain << 13;
+			grain ^= grain >> 7;
+			grain ^= grain << 17;
+			*pixels++ = (uint8_t)(across + disc + (grain & 7));
+			*pixels++ = (uint8_t)(down + disc + (grain >> 3 & 7));
+			*pixels++ = (uint8_t)((across + down) / 2 + (grain >> 6 & 7));
+		}
+	}
+}
+
+static int draw_one(struct picture *picture, enum encode_format format, uint32_t width,
+	uint32_t height, struct error *err)
+{
+	AUTO_FREE uint8_t *pixels = malloc((size_t)width * height * 3);
+	const struct encode_options options = {0};
+	struct encode_image image = {
+		.pixels = pixels, .width = width, .height = height, .channels = 3, .bits = 8};
+	FILE *file = open_memstream((char **)&picture->data, &picture->size);
+	int status = pixels && file ? STATUS_OK : error_os(err, ENOMEM, "cannot draw an image");
+
+	if (!status) {
+		draw(pixels, width, height);
+		status = encode_write(file, format, &image, &options, err);
+	}
+	if (file && fclose(file) && !status)
+		status = error_os(err, errno, "cannot draw an image");
+	return status;
+}
+
+int pictures_draw(struct pictures *ret, struct error *err)
+{
+	struct pictures pictures = {0};
+	int status = STATUS_OK;
+
+	for (size_t i = 0; !status && i < sizeof drawn / sizeof *drawn; i++) {
+		struct picture *picture = add_picture(&pictures, drawn[i].name);
+
+		status = picture ? draw_one(picture, drawn[i].format, drawn[i].width,
+					   drawn[i].height, err)
+				 : error_os(err, ENOMEM, "cannot draw an image");
+	}
+	if (status)
+		pictures_release(&pictures);
+	else
+		*ret = pictures;
+	return status;
+}
+
+void pictures_release(struct pictures *pictures)
+{
+	for (size_t i = 0; i < pictures->count; i++)
+		free(pictures->list[i].data);
+	free(pictures->list);
+	*pictures = (struct pictures){0};
+}
+
+const struct picture *pictures_find(const struct pictures *pictures, const char *name)
+{
+	for (size_t i = 0; i < pictures->count; i++)
+		if (!strcmp(pictures->list[i].name, name))
+			return &pictures->list[i];
+	return NULL;
+}
+
+static int load_file(struct pictures *pictures, const char *path, struct error *err)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *base = strrchr(path, '/');
+	struct picture *picture;
+	struct stat about;
+
+	if (fd < 0 || fstat(fd, &about))
+		return error_os(err, errno, "cannot open '%s'", path);
+	if (!S_ISREG(about.st_mode))
+		return error_set(err, STATUS_USAGE, "'%s' is not a file", path);
+	if (about.st_size > FILE_BYTES_MOST)
+		return error_set(err, STATUS_USAGE, "'%s' is too large", path);
+	picture = add_picture(pictures, base ? base + 1 : path);
+	if (!picture || !(picture->data = malloc((size_t)about.st_size + 1)))
+		return error_os(err, ENOMEM, "cannot read '%s'", path);
+	picture->size = (size_t)about.st_size;
+	if (read_full(fd, picture->data, picture->size) != about.st_size)
+		return error_set(err, STATUS_TRY_AGAIN, "'%s' changed while it was read", path);
+	if (image_sniff(picture->data, picture->size) == IMAGE_FORMAT_UNKNOWN)
+		return error_set(err, STATUS_BAD_DATA, "'%s' is neither PNG nor JPEG", path);
+	return STATUS_OK;
+}
+
+static int choose_images(const struct dirent *entry)
+{
+	const char *ending = strrchr(entry->d_name, '.');
+
+	return ending && (!strcasecmp(ending, ".png") || !strcasecmp(ending, ".jpg") ||
+				 !strcasecmp(ending, ".jpeg"));
+}
+
+static int load_folder(struct pictures *pictures, const char *folder, struct error *err)
+{
+	struct dirent **entries;
+	int count = scandir(folder, &entries, choose_images, alphasort), status = STATUS_OK;
+
+	if (count < 0)
+		return error_os(err, errno, "cannot read '%s'", folder);
+	for (int i = 0; i < count; i++) {
+		char path[4096];
+
+		snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+		if (!status)
+			status = load_file(pictures, path, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return status;
+}
+
+int pictures_load(char *const *paths, size_t count, struct pictures *ret, struct error *err)
+{
+	struct pictures pictures = {0};
+	int status = STATUS_OK;
+
+	for (size_t i = 0; !status && i < count; i++) {
+		struct stat about;
+
+		if (!stat(paths[i], &about) && S_ISDIR(about.st_mode))
+			status = load_folder(&pictures, paths[i], err);
+		else
+			status = load_file(&pictures, paths[i], err);
+	}
+	if (!status && !pictures.count)
+		status = error_set(err, STATUS_NOT_FOUND, "there are no images in '%s'", paths[0]);
+	if (status)
+		pictures_release(&pictures);
+	else
+		*ret = pictures;
+	return status;
+}
+
+int pictures_write(const struct pictures *pictures, const char *folder, struct error *err)
+{
+	for (size_t i = 0; i < pictures->count; i++) {
+		const struct picture *picture = &pictures->list[i];
+		char path[4096];
+		AUTO_CLOSE int fd = -1;
+
+		snprintf(path, sizeof path, "%s/%s", folder, picture->name);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 || write_full(fd, picture->data, picture->size))
+			return error_os(err, errno, "cannot write '%s'", path);
+	}
+	return STATUS_OK;
+}

@@ -1,0 +1,36 @@
+/*
+ * The images that decode and fetch are measured with: files of the user's, or a set drawn here, so
+ * that figures of different machines can be compared.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct picture {
+	char name[64];
+	uint8_t *data; /* the file */
+	size_t size;
+};
+
+struct pictures {
+	struct picture *list;
+	size_t count;
+};
+
+/* The drawn set: dot.png of 1 KB, icon of 64x64, photo of 0.6 megapixels, both as .png and .jpg,
+ * and large.jpg of 12 megapixels (36 MB). */
+int pictures_draw(struct pictures *ret, struct error *err);
+
+/* Reads files; those of a folder are taken in order of their names. */
+int pictures_load(char *const *paths, size_t count, struct pictures *ret, struct error *err);
+
+void pictures_release(struct pictures *pictures);
+
+/* The one of that name, or NULL. */
+const struct picture *pictures_find(const struct pictures *pictures, const char *name);
+
+/* Writes every one of them as a file into `folder`. */
+int pictures_write(const struct pictures *pictures, const char *folder, struct error *err);

@@ -1,0 +1,460 @@
+#include "bench/transport.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/number.h"
+#include "bench/families.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+/* Round trips that are compared byte for byte before anything is timed, each with a payload of its
+ * own. */
+#define CHECKS 3
+
+const struct transport *const transports[] = {
+	&transport_cache_line,
+	&transport_posix_spin_place,
+	&transport_posix_spin_copy,
+	&transport_posix_sleep_place,
+	&transport_posix_sleep_copy,
+	&transport_sysv,
+	&transport_ring,
+	&transport_mapped_file,
+	&transport_futex,
+	&transport_eventfd,
+	&transport_pipe,
+	&transport_fifo,
+	&transport_unix_socket,
+	&transport_posix_queue,
+	&transport_sysv_queue,
+	NULL,
+};
+
+/* The requester's end of one mechanism: its channel and the process on the other side. */
+struct link {
+	struct channel channel;
+	int control;  /* orders go out, an error may come back */
+	pid_t child;  /* 0: none */
+	uint64_t sum; /* of the payload that the responder was last told to send */
+	bool exposed; /* there is something for hide or remove */
+};
+
+/* The responder is to refill its payload if the seed is new, then to answer so many requests. */
+struct order {
+	uint64_t operations;
+	uint64_t seed;
+};
+
+const struct transport *transport_find(const char *name)
+{
+	for (size_t i = 0; transports[i]; i++)
+		if (!strcmp(transports[i]->name, name))
+			return transports[i];
+	return NULL;
+}
+
+/* A payload in which every word differs from every other, and from that of another seed. */
+static void fill_payload(uint8_t *payload, size_t size, uint64_t seed)
+{
+	for (size_t i = 0; i < size; i += 8) {
+		uint64_t word = (seed << 40) + i + 1;
+
+		word = (word ^ word >> 31) * 0x9e3779b97f4a7c15ULL;
+		word ^= word >> 29;
+		memcpy(payload + i, &word, size - i < 8 ? size - i : 8);
+	}
+}
+
+/* Reads each byte once, as fast as a plain loop does. */
+static uint64_t sum_payload(const uint8_t *data, size_t size)
+{
+	uint64_t sums[4] = {0}, words[4], last = 0;
+	size_t i;
+
+	for (i = 0; i + sizeof words <= size; i += sizeof words) {
+		memcpy(words, data + i, sizeof words);
+		for (int k = 0; k < 4; k++)
+			sums[k] += words[k];
+	}
+	for (; i + 8 <= size; i += 8) {
+		memcpy(words, data + i, 8);
+		sums[0] += words[0];
+	}
+	memcpy(&last, data + i, size - i);
+	return sums[0] + sums[1] + sums[2] + sums[3] + last;
+}
+
+void channel_consume(struct channel *channel, const void *data, size_t size)
+{
+	if (channel->consumed + size > channel->size)
+		channel->wrong = true;
+	else if (channel->expected)
+		channel->wrong |= memcmp(data, channel->expected + channel->consumed, size) != 0;
+	else
+		channel->sum += sum_payload(data, size);
+	channel->consumed += size;
+}
+
+int channel_expect(struct channel *channel, uint64_t word, struct error *err)
+{
+	if (word != ++channel->word)
+		return error_set(err, STATUS_BAD_DATA, "request %llu came as %llu",
+			(unsigned long long)channel->word, (unsigned long long)word);
+	return STATUS_OK;
+}
+
+int channel_again(struct channel *channel, const char *what, struct error *err)
+{
+	return errno == EINTR ? watchdog_check(&channel->watchdog, err)
+			      : error_os(err, errno, "%s", what);
+}
+
+int channel_read(struct channel *channel, int fd, void *buffer, size_t size, struct error *err)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t count = read(fd, (uint8_t *)buffer + done, size - done);
+		int status = count < 0 ? channel_again(channel, "read", err) : STATUS_OK;
+
+		if (!count)
+			status = error_set(err, STATUS_UNAVAILABLE, "the other side closed");
+		if (status)
+			return status;
+		if (count > 0)
+			done += (size_t)count;
+	}
+	return STATUS_OK;
+}
+
+int channel_write(
+	struct channel *channel, int fd, const void *buffer, size_t size, struct error *err)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t count = write(fd, (const uint8_t *)buffer + done, size - done);
+		int status = count < 0 ? channel_again(channel, "write", err) : STATUS_OK;
+
+		if (status)
+			return status;
+		if (count > 0)
+			done += (size_t)count;
+	}
+	return STATUS_OK;
+}
+
+/* Where to run from now on; -1: stay. */
+static int pin_to(int cpu, struct error *err)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return STATUS_OK;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof set, &set)
+		       ? error_os(err, errno, "cannot run on CPU %d", cpu)
+		       : STATUS_OK;
+}
+
+static int serve_order(struct channel *channel, const struct order *order, struct error *err)
+{
+	int status = STATUS_OK;
+
+	for (uint64_t i = 0; !status && i < order->operations; i++) {
+		if (watchdog_ticked)
+			status = watchdog_check(&channel->watchdog, err);
+		if (!status)
+			status = channel->transport->answer(channel, err);
+		watchdog_progress(&channel->watchdog);
+	}
+	return status;
+}
+
+/* The responder: follows orders until it is killed or the requester is gone. */
+static int serve_orders(struct channel *channel, int control, struct error *err)
+{
+	const struct error ready = {0};
+	uint64_t seed = 0;
+	int status = channel->transport->join(channel, err);
+
+	if (!status && !channel->source && !(channel->source = malloc(channel->size)))
+		status = error_os(err, ENOMEM, "no room for the payload");
+	if (!status)
+		status = channel_write(channel, control, &ready, sizeof ready, err);
+	while (!status) {
+		struct order order;
+
+		status = channel_read(channel, control, &order, sizeof order, err);
+		watchdog_progress(&channel->watchdog);
+		if (!status && order.seed != seed) {
+			seed = order.seed;
+			fill_payload(channel->source, channel->size, seed);
+		}
+		if (!status)
+			status = serve_order(channel, &order, err);
+	}
+	return status;
+}
+
+static _Noreturn void run_responder(
+	struct channel *channel, int control, pid_t parent, int cpu, struct error *err)
+{
+	int status = watchdog_begin_child(&channel->watchdog, parent, err);
+
+	channel->requester = false;
+	if (!status)
+		status = pin_to(cpu, err);
+	if (!status)
+		status = serve_orders(channel, control, err);
+	if (getppid() != parent) {
+		/* The requester was killed: no one else is left to remove what both used. */
+		if (channel->transport->hide)
+			channel->transport->hide(channel);
+		if (channel->transport->remove)
+			channel->transport->remove(channel);
+	} else {
+		send(control, err, sizeof *err, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	_exit(status ? status : STATUS_INTERNAL);
+}
+
+/* An error of the requester's is often that of the responder, who may have said what it was. */
+static int blame(struct link *link, struct error *err)
+{
+	struct error said = {0};
+
+	if (!watchdog_stopped() && link->control >= 0 &&
+		recv(link->control, &said, sizeof said, MSG_DONTWAIT) == sizeof said &&
+		said.status) {
+		said.text[sizeof said.text - 1] = '\0';
+		error_set(err, said.status, "the responder: %s", said.text);
+	} else if (link->child && !watchdog_stopped()) {
+		watchdog_explain(&link->channel.watchdog, err);
+	}
+	return error_prefix(err, "%s", link->channel.transport->name);
+}
+
+/* The responder has joined, or says why not. */
+static int await_ready(struct link *link, struct error *err)
+{
+	struct error said = {0};
+	int status = channel_read(&link->channel, link->control, &said, sizeof said, err);
+
+	if (!status && said.status) {
+		said.text[sizeof said.text - 1] = '\0';
+		return error_set(err, said.status, "the responder: %s", said.text);
+	}
+	return status;
+}
+
+static void hide_link(struct link *link)
+{
+	if (link->exposed && link->channel.transport->hide)
+		link->channel.transport->hide(&link->channel);
+}
+
+static int open_link(struct link *link, int responder_cpu, struct error *err)
+{
+	struct channel *channel = &link->channel;
+	pid_t parent = getpid();
+	int pair[2], status;
+
+	channel->state = calloc(1, channel->transport->state_size);
+	if (!channel->state)
+		return error_os(err, ENOMEM, "no room for the mechanism");
+	link->exposed = true;
+	status = channel->transport->create(channel, err);
+	if (status)
+		return status;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return error_os(err, errno, "socketpair");
+	link->control = pair[0];
+	link->child = fork();
+	if (link->child < 0) {
+		link->child = 0;
+		close(pair[1]);
+		return error_os(err, errno, "fork");
+	}
+	if (!link->child)
+		run_responder(channel, pair[1], parent, responder_cpu, err);
+	close(pair[1]);
+	channel->watchdog = (struct watchdog){.peer = link->child, .peer_is_child = true};
+	status = channel->transport->join(channel, err);
+	if (!status)
+		status = await_ready(link, err);
+	hide_link(link);
+	return status;
+}
+
+static void close_link(struct link *link)
+{
+	const struct transport *transport = link->channel.transport;
+
+	if (link->child) {
+		kill(link->child, SIGKILL);
+		while (waitpid(link->child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	hide_link(link);
+	if (link->channel.state)
+		transport->leave(&link->channel);
+	if (link->exposed && transport->remove)
+		transport->remove(&link->channel);
+	cleanup_fd(&link->control);
+	free(link->channel.state);
+}
+
+static int exchange(struct link *link, uint64_t operations, struct error *err)
+{
+	struct channel *channel = &link->channel;
+	int status = STATUS_OK;
+
+	for (uint64_t i = 0; !status && i < operations; i++) {
+		channel->word++;
+		channel->sum = 0;
+		channel->consumed = 0;
+		status = channel->transport->ask(channel, err);
+		watchdog_progress(&channel->watchdog);
+		if (status)
+			return blame(link, err);
+		if (channel->consumed != channel->size || channel->wrong ||
+			(!channel->expected && channel->sum != link->sum))
+			status = error_set(err, STATUS_BAD_DATA,
+				"%s: request %llu was answered with the wrong bytes",
+				channel->transport->name, (unsigned long long)channel->word);
+	}
+	return status;
+}
+
+static int give_order(struct link *link, uint64_t operations, uint64_t seed, struct error *err)
+{
+	const struct order order = {.operations = operations, .seed = seed};
+	int status = channel_write(&link->channel, link->control, &order, sizeof order, err);
+
+	return status ? blame(link, err) : STATUS_OK;
+}
+
+static int prepare_link(void *context, uint64_t operations, struct error *err)
+{
+	struct link *link = context;
+	int status = give_order(link, operations + 1, CHECKS, err);
+
+	/* The first round trip waits for the responder to wake up and read its order. */
+	return status ? status : exchange(link, 1, err);
+}
+
+static int run_link(void *context, uint64_t operations, struct error *err)
+{
+	return exchange(context, operations, err);
+}
+
+static int check_links(struct link *links, size_t count, uint8_t *expected, struct error *err)
+{
+	for (uint64_t seed = 1; seed <= CHECKS; seed++) {
+		fill_payload(expected, links[0].channel.size, seed);
+		for (size_t i = 0; i < count; i++) {
+			int status;
+
+			links[i].channel.expected = expected;
+			status = give_order(&links[i], 1, seed, err);
+			if (!status)
+				status = exchange(&links[i], 1, err);
+			if (status)
+				return status;
+			links[i].channel.expected = NULL;
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		links[i].sum = sum_payload(expected, links[i].channel.size);
+	return STATUS_OK;
+}
+
+static int open_links(struct link *links, const struct transport *const *chosen, size_t count,
+	size_t size, uint8_t *buffer, int responder_cpu, struct error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		links[i] = (struct link){.control = -1,
+			.channel = {.transport = chosen[i],
+				.size = size,
+				.requester = true,
+				.buffer = buffer}};
+	for (size_t i = 0; i < count; i++) {
+		struct channel *channel = &links[i].channel;
+		int status;
+
+		snprintf(channel->name, sizeof channel->name, "shmsem-bench-%d-%llx", (int)getpid(),
+			(unsigned long long)clock_now());
+		status = open_link(&links[i], responder_cpu, err);
+		if (status)
+			return blame(&links[i], err);
+	}
+	return STATUS_OK;
+}
+
+/* Queues that take only so much at once send the payload in pieces: the reader must know. */
+static void note_pieces(struct bench_result *rows, const struct link *links, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t piece = links[i].channel.transport->piece;
+		char text[SIZE_TEXT_SIZE];
+
+		if (piece && links[i].channel.size > piece)
+			snprintf(rows[i].note, sizeof rows[i].note, "in pieces of %s",
+				format_size(piece, text));
+	}
+}
+
+static int measure_links(
+	struct bench_session *session, struct link *links, size_t count, struct error *err)
+{
+	AUTO_FREE struct bench_subject *subjects = calloc(count, sizeof *subjects);
+	size_t size = links[0].channel.size;
+	struct bench_result *rows;
+	char group[SIZE_TEXT_SIZE];
+	int status;
+
+	if (!subjects)
+		return error_os(err, ENOMEM, "cannot measure");
+	for (size_t i = 0; i < count; i++)
+		subjects[i] = (struct bench_subject){.name = links[i].channel.transport->name,
+			.context = &links[i],
+			.prepare = prepare_link,
+			.run = run_link};
+	status = session_measure(
+		session, "transport", format_size(size, group), size, subjects, count, &rows, err);
+	if (!status)
+		note_pieces(rows, links, count);
+	return status;
+}
+
+int transport_measure(struct bench_session *session, const struct transport *const *chosen,
+	size_t count, size_t size, struct error *err)
+{
+	const struct machine *machine = &session->report.machine;
+	AUTO_FREE struct link *links = calloc(count, sizeof *links);
+	AUTO_FREE uint8_t *expected = malloc(size), *buffer = malloc(size + BUFFER_SLACK);
+	cpu_set_t before;
+	int status;
+
+	if (!links || !expected || !buffer)
+		return error_os(err, ENOMEM, "no room for the payload");
+	if (sched_getaffinity(0, sizeof before, &before))
+		return error_os(err, errno, "cannot see which CPUs there are");
+	status = pin_to(machine->requester_cpu, err);
+	if (status)
+		return status;
+	status = open_links(links, chosen, count, size, buffer, machine->responder_cpu, err);
+	if (!status)
+		status = check_links(links, count, expected, err);
+	if (!status)
+		status = measure_links(session, links, count, err);
+	for (size_t i = 0; i < count; i++)
+		if (links[i].channel.transport)
+			close_link(&links[i]);
+	sched_setaffinity(0, sizeof before, &before);
+	return status;
+}

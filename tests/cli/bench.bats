@@ -1,0 +1,170 @@
+# shmsem bench: every mechanism runs and hands over the right bytes, exports can be read, nothing is
+# left behind. Nothing here depends on how fast the machine is.
+
+bats_require_minimum_version 1.5.0
+
+setup()
+{
+	folder=$(mktemp -d)
+	export TMPDIR="$folder/tmp"
+	mkdir "$TMPDIR" "$folder/mqueue"
+}
+
+teardown()
+{
+	rm -rf "$folder"
+}
+
+# Runs a script with System V objects, message queues and a /dev/shm of its own, so that what it
+# leaves can be told from what others make meanwhile. `left` lists that.
+alone()
+{
+	timeout 60 "$BATS_TEST_DIRNAME/private" bash -c '
+		set -m
+		folder=$1
+		exec 2>"$folder/jobs" # what bash says of those that are killed
+		mount -t mqueue none "$folder/mqueue"
+		left() { ls -A /dev/shm "$folder/mqueue" "$TMPDIR" | grep -v ":$" | grep . ||
+			ipcs | grep "^0x"; }
+		until_true() { for i in $(seq 100); do "$@" && return; sleep 0.05; done; return 1; }
+		is_running() { ipcs -s | grep -q "^0x" && [ -z "$(ls -A "$TMPDIR" /dev/shm | grep shmsem)" ]; }
+		start() { "$SHMSEM" bench -s 64 -t 100 -r 100 >"$folder/out" 2>&1 & pid=$!
+			until_true is_running; }
+		'"$1" alone "$folder"
+}
+
+@test "every mechanism hands over the right bytes and leaves nothing" {
+	run alone '"$SHMSEM" bench transport -s 1,64,9001,1M -t 1ms -r 2 -w 0 --export-json "$folder/all.json" >"$folder/out"
+		echo "status $?"; left'
+	[ "$output" = "status 0" ]
+	count=$("$SHMSEM" bench --list | wc -l)
+	[ "$count" -ge 15 ]
+	jq -e --argjson count "$count" '.results | length == 4 * $count' "$folder/all.json"
+	jq -e '.results | map(.ns.p50 > 0 and .ns.max >= .ns.p99 and (.runs | length) == 2) | all' \
+		"$folder/all.json"
+}
+
+@test "each mechanism can be asked for alone, beside the limit" {
+	for name in $("$SHMSEM" bench --list | cut -d' ' -f1); do
+		run "$SHMSEM" bench -m "$name" -s 64 -t 1ms -r 1 --export-csv -
+		[ "$status" = 0 ]
+		[[ "$output" == *",\"$name\",64,"* ]]
+		[[ "$output" == *',"cache-line",64,1,'* ]]
+	done
+}
+
+@test "it makes the calls of each mechanism" {
+	calls=$(alone 'strace -f -o "$folder/calls" "$SHMSEM" bench -s 64 -t 1ms -r 1 >/dev/null
+		cat "$folder/calls"')
+	for call in shmget shmat shmdt shmctl semget semtimedop semctl msgget msgsnd msgrcv msgctl \
+		mq_open mq_unlink mq_timedsend mq_timedreceive pipe2 mknod eventfd2 memfd_create \
+		futex bind listen accept4 connect; do
+		[[ "$calls" == *"$call"* ]] || { echo "no $call"; return 1; }
+	done
+	[[ "$calls" == */dev/shm/shmsem-bench-* ]]
+	[[ "$calls" == */dev/shm/sem.* ]]
+}
+
+@test "the JSON has machine, plan, every sample and the limit" {
+	"$SHMSEM" bench -m pipe,futex -s 64,4K -t 5ms -r 3 --export-json "$folder/out.json"
+	jq -e '.machine | .cpus >= 1 and (.model | length > 0) and (.kernel | startswith("Linux"))' \
+		"$folder/out.json"
+	jq -e '.plan == {"seconds": 0.005, "runs": 3, "warmup": 1}' "$folder/out.json"
+	jq -e '.results | map(.name) == ["cache-line", "pipe", "futex", "cache-line", "pipe", "futex"]' \
+		"$folder/out.json"
+	jq -e '.results | map(select(.limit)) | map(.ratio == 1) | all' "$folder/out.json"
+	jq -e '.results | map((.runs | flatten | min) == .ns.min and (.runs | flatten | max) == .ns.max) | all' \
+		"$folder/out.json"
+}
+
+@test "an export to standard output stands there alone" {
+	run --separate-stderr "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 --export-json -
+	[ "$status" = 0 ]
+	jq -e '.results | length == 2' <<<"$output"
+}
+
+@test "CSV and Markdown have a line for each row" {
+	"$SHMSEM" bench -m pipe,posix-mq -s 64,16K -t 1ms -r 1 --export-csv "$folder/out.csv" \
+		--export-markdown "$folder/out.md"
+	[ "$(wc -l <"$folder/out.csv")" = 7 ]
+	[ "$(head -1 "$folder/out.csv" | tr -dc , | wc -c)" = "$(tail -1 "$folder/out.csv" | tr -dc , | wc -c)" ]
+	[ "$(grep -c '^| \(cache-line\|pipe\|posix-mq\)' "$folder/out.md")" = 6 ]
+	grep -q 'in pieces of 8K' "$folder/out.md"
+}
+
+@test "the table names the machine, the limit first" {
+	run "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1
+	[ "$status" = 0 ]
+	[[ "${lines[0]}" == *CPUs*Linux* ]]
+	[[ "$output" == *"transport, 64B"*NAME*P50*P90*P99*MAX*SPREAD*LIMIT*cache-line*1.00\ x*pipe* ]]
+}
+
+@test "a plot is drawn as svg and as png" {
+	"$SHMSEM" bench -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.svg"
+	head -c 300 "$folder/out.svg" | grep -q '<svg'
+	"$SHMSEM" bench -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.png"
+	[ "$(head -c 4 "$folder/out.png" | tail -c 3)" = PNG ]
+	[ "$(ls "$folder" | grep -c out)" = 2 ]
+}
+
+@test "a plot without gnuplot is refused before anything is measured, with the way out" {
+	PATH=/nonexistent run "$SHMSEM" bench -t 100 --plot "$folder/out.svg"
+	[ "$status" = 69 ]
+	[[ "$output" == *"gnuplot"*"not installed"* ]]
+}
+
+@test "wrong options are refused before anything is measured" {
+	refused()
+	{
+		run "$SHMSEM" bench -t 100 "$@"
+		[ "$status" = 64 ] || { echo "$*: $status"; return 1; }
+		[ "${#lines[@]}" = 1 ]
+	}
+	refused --size 0
+	refused --size 64,
+	refused --size 2G
+	refused --mechanism telepathy
+	refused --runs 0
+	refused --time 0
+	refused --pin 0,99999
+	refused --pin many
+	refused --plot picture.gif
+	refused transport fetch
+	refused elsewhere
+}
+
+@test "an export that cannot be written is an error" {
+	run "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 --export-json "$folder/none/out.json"
+	[ "$status" = 66 ]
+	[[ "$output" == *"cannot write"* ]]
+	run bash -c '"$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 --export-json - >/dev/full'
+	[ "$status" = 74 ]
+}
+
+@test "both sides on one CPU are warned of" {
+	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+	run timeout 60 "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 -w 0 --pin "$cpu"
+	[ "$status" = 0 ]
+	[[ "$output" == *"warning: both sides share a core"* ]]
+}
+
+@test "a signal ends it at once, as that signal, and nothing is left" {
+	for signal in TERM INT HUP; do
+		run alone 'start || exit; kill -'$signal' $pid; wait $pid; echo "status $?"; left'
+		[ "$output" = "status $((128 + $(kill -l $signal)))" ]
+	done
+}
+
+@test "a requester that is killed leaves nothing" {
+	run alone 'start || exit; kill -KILL $pid; wait $pid; echo "status $?"
+		nothing_left() { [ -z "$(left)" ]; }
+		until_true nothing_left; left'
+	[[ "$output" == *"status 137" ]]
+}
+
+@test "a responder that is killed is an error, and nothing is left" {
+	run alone 'start || exit; kill -KILL $(pgrep -P $pid | tail -1); wait $pid; echo "status $?"
+		cat "$folder/out"; left'
+	[[ "$output" == "status 69"*"responder was killed by signal 9 (SIGKILL)" ]]
+	[ "${#lines[@]}" = 2 ]
+}
