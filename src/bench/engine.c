@@ -79,6 +79,12 @@ static int run_prepared(const struct bench_subject *subject, uint64_t operations
 	return subject->prepare ? subject->prepare(subject->context, operations, err) : STATUS_OK;
 }
 
+/* Of a batch, only the first operation would be one after a pause, or one made ready for. */
+static bool sampled_alone(const struct bench_subject *subject)
+{
+	return subject->pause_ns || subject->before;
+}
+
 /* Doubles the number of operations until they last long enough to tell how long one takes. */
 static int calibrate(struct engine *engine, size_t index, struct error *err)
 {
@@ -90,6 +96,8 @@ static int calibrate(struct engine *engine, size_t index, struct error *err)
 		uint64_t before, took;
 		int status = run_prepared(subject, operations, err);
 
+		if (!status && subject->before)
+			status = subject->before(subject->context, err);
 		if (status)
 			return status;
 		before = engine_now(engine);
@@ -97,13 +105,12 @@ static int calibrate(struct engine *engine, size_t index, struct error *err)
 		if (status)
 			return status;
 		took = engine_now(engine) - before;
-		if (took < CALIBRATION_NS && operations < 1 << 20)
+		if (took < CALIBRATION_NS && operations < 1 << 20 && !sampled_alone(subject))
 			continue;
 		engine->operation_ns[index] = (double)(took ? took : 1) / (double)operations;
 		break;
 	}
-	/* After a pause, only the first operation of a batch would be what was asked for. */
-	if (engine->operation_ns[index] < sample_ns && !subject->pause_ns)
+	if (engine->operation_ns[index] < sample_ns && !sampled_alone(subject))
 		series->batch = (uint64_t)ceil(sample_ns / engine->operation_ns[index]);
 	else
 		series->batch = 1;
@@ -144,6 +151,10 @@ static int take_samples(
 			return error_set(err, STATUS_UNAVAILABLE, "interrupted");
 		if (subject->pause_ns)
 			sleep_for(subject->pause_ns);
+		if (subject->before)
+			status = subject->before(subject->context, err);
+		if (status)
+			return status;
 		before = engine_now(engine);
 		status = subject->run(subject->context, batch, err);
 		samples[i] = (double)(engine_now(engine) - before) / (double)batch;

@@ -23,7 +23,9 @@ struct bench_subject {
 	int (*prepare)(void *context, uint64_t operations, struct error *err);
 	/* Timed: does so many operations. An error ends the whole measurement. */
 	int (*run)(void *context, uint64_t operations, struct error *err);
-	uint64_t pause_ns; /* slept before each sample, not timed; 0: one after the other */
+	/* Not timed, may be NULL: makes ready for one operation. A sample is then one. */
+	int (*before)(void *context, struct error *err);
+	uint64_t pause_ns; /* slept before each sample, of one; 0: one after the other */
 };
 
 struct bench_plan {

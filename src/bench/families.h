@@ -8,6 +8,8 @@ extern const struct transport transport_cache_line;
 /* posix_shm.c */
 extern const struct transport transport_posix_spin_place, transport_posix_spin_copy;
 extern const struct transport transport_posix_sleep_place, transport_posix_sleep_copy;
+/* classic.c */
+extern const struct transport transport_classic;
 /* sysv.c */
 extern const struct transport transport_sysv;
 /* ring.c */

@@ -30,7 +30,6 @@ static void read_model(char *model, size_t size)
 void machine_describe(struct machine *ret)
 {
 	struct utsname name;
-	cpu_set_t set;
 
 	*ret = (struct machine){.requester_cpu = -1, .responder_cpu = -1};
 	read_model(ret->model, sizeof ret->model);
@@ -38,7 +37,8 @@ void machine_describe(struct machine *ret)
 		snprintf(ret->kernel, sizeof ret->kernel, "%.31s %.63s %.31s", name.sysname,
 			name.release, name.machine);
 	ret->cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
-	ret->allowed = sched_getaffinity(0, sizeof set, &set) ? ret->cpus : CPU_COUNT(&set);
+	ret->allowed = sched_getaffinity(0, sizeof ret->set, &ret->set) ? ret->cpus
+									: CPU_COUNT(&ret->set);
 	if (getloadavg(&ret->load, 1) != 1)
 		ret->load = -1;
 }
@@ -104,13 +104,10 @@ static int parse_cpu(const char *text, const cpu_set_t *set, int *ret, struct er
 int machine_pin(struct machine *machine, const char *pin, struct error *err)
 {
 	char words[32], *second;
-	cpu_set_t set;
 	int status;
 
-	if (sched_getaffinity(0, sizeof set, &set))
-		return error_os(err, errno, "cannot see which CPUs there are");
 	if (!pin) {
-		choose_cpus(machine, &set);
+		choose_cpus(machine, &machine->set);
 		return STATUS_OK;
 	}
 	if (!strcmp(pin, "none"))
@@ -119,10 +116,24 @@ int machine_pin(struct machine *machine, const char *pin, struct error *err)
 	second = strchr(words, ',');
 	if (second)
 		*second++ = '\0';
-	status = parse_cpu(words, &set, &machine->requester_cpu, err);
+	status = parse_cpu(words, &machine->set, &machine->requester_cpu, err);
 	if (!status)
-		status = parse_cpu(second ? second : words, &set, &machine->responder_cpu, err);
+		status = parse_cpu(
+			second ? second : words, &machine->set, &machine->responder_cpu, err);
 	return status;
+}
+
+int machine_run_on(int cpu, struct error *err)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return STATUS_OK;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof set, &set)
+		       ? error_os(err, errno, "cannot run on CPU %d", cpu)
+		       : STATUS_OK;
 }
 
 static bool slow_governor(const struct machine *machine, char *name, size_t size)

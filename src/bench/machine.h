@@ -5,16 +5,16 @@
 
 #include "base/error.h"
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-#define MACHINE_CPUS_MOST 64
 
 struct machine {
 	char model[128];
 	char kernel[160]; /* name, release, architecture */
 	int cpus;         /* online */
 	int allowed;      /* of them, for this process */
+	cpu_set_t set;    /* those allowed */
 	double load;      /* average of the last minute, at the start; -1 if unknown */
 	/* Where the requester and the responder run; -1: where the system puts them. */
 	int requester_cpu, responder_cpu;
@@ -28,6 +28,9 @@ void machine_describe(struct machine *ret);
  * of different cores, if there are two, else none.
  */
 int machine_pin(struct machine *machine, const char *pin, struct error *err);
+
+/* The calling process runs on that CPU from now on; -1: it stays where it is allowed to be. */
+int machine_run_on(int cpu, struct error *err);
 
 /* Whether both sides run on one core, be it as two of its threads. */
 bool machine_shares_core(const struct machine *machine);

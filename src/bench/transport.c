@@ -6,7 +6,6 @@
 #include "bench/families.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +22,7 @@ const struct transport *const transports[] = {
 	&transport_posix_spin_copy,
 	&transport_posix_sleep_place,
 	&transport_posix_sleep_copy,
+	&transport_classic,
 	&transport_sysv,
 	&transport_ring,
 	&transport_mapped_file,
@@ -36,8 +36,7 @@ const struct transport *const transports[] = {
 	NULL,
 };
 
-/* The requester's end of one mechanism: its channel and the process on the other side. */
-struct link {
+struct transport_pair {
 	struct channel channel;
 	int control;  /* orders go out, an error may come back */
 	pid_t child;  /* 0: none */
@@ -146,20 +145,6 @@ int channel_write(
 	return STATUS_OK;
 }
 
-/* Where to run from now on; -1: stay. */
-static int pin_to(int cpu, struct error *err)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return STATUS_OK;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof set, &set)
-		       ? error_os(err, errno, "cannot run on CPU %d", cpu)
-		       : STATUS_OK;
-}
-
 static int serve_order(struct channel *channel, const struct order *order, struct error *err)
 {
 	int status = STATUS_OK;
@@ -207,7 +192,7 @@ static _Noreturn void run_responder(
 
 	channel->requester = false;
 	if (!status)
-		status = pin_to(cpu, err);
+		status = machine_run_on(cpu, err);
 	if (!status)
 		status = serve_orders(channel, control, err);
 	if (getppid() != parent) {
@@ -223,26 +208,26 @@ static _Noreturn void run_responder(
 }
 
 /* An error of the requester's is often that of the responder, who may have said what it was. */
-static int blame(struct link *link, struct error *err)
+static int blame(struct transport_pair *pair, struct error *err)
 {
 	struct error said = {0};
 
-	if (!watchdog_stopped() && link->control >= 0 &&
-		recv(link->control, &said, sizeof said, MSG_DONTWAIT) == sizeof said &&
+	if (!watchdog_stopped() && pair->control >= 0 &&
+		recv(pair->control, &said, sizeof said, MSG_DONTWAIT) == sizeof said &&
 		said.status) {
 		said.text[sizeof said.text - 1] = '\0';
 		error_set(err, said.status, "the responder: %s", said.text);
-	} else if (link->child && !watchdog_stopped()) {
-		watchdog_explain(&link->channel.watchdog, err);
+	} else if (pair->child && !watchdog_stopped()) {
+		watchdog_explain(&pair->channel.watchdog, err);
 	}
-	return error_prefix(err, "%s", link->channel.transport->name);
+	return error_prefix(err, "%s", pair->channel.transport->name);
 }
 
 /* The responder has joined, or says why not. */
-static int await_ready(struct link *link, struct error *err)
+static int await_ready(struct transport_pair *pair, struct error *err)
 {
 	struct error said = {0};
-	int status = channel_read(&link->channel, link->control, &said, sizeof said, err);
+	int status = channel_read(&pair->channel, pair->control, &said, sizeof said, err);
 
 	if (!status && said.status) {
 		said.text[sizeof said.text - 1] = '\0';
@@ -251,66 +236,66 @@ static int await_ready(struct link *link, struct error *err)
 	return status;
 }
 
-static void hide_link(struct link *link)
+static void hide_pair(struct transport_pair *pair)
 {
-	if (link->exposed && link->channel.transport->hide)
-		link->channel.transport->hide(&link->channel);
+	if (pair->exposed && pair->channel.transport->hide)
+		pair->channel.transport->hide(&pair->channel);
 }
 
-static int open_link(struct link *link, int responder_cpu, struct error *err)
+static int open_pair(struct transport_pair *pair, int responder_cpu, struct error *err)
 {
-	struct channel *channel = &link->channel;
+	struct channel *channel = &pair->channel;
 	pid_t parent = getpid();
-	int pair[2], status;
+	int ends[2], status;
 
 	channel->state = calloc(1, channel->transport->state_size);
 	if (!channel->state)
 		return error_os(err, ENOMEM, "no room for the mechanism");
-	link->exposed = true;
+	pair->exposed = true;
 	status = channel->transport->create(channel, err);
 	if (status)
 		return status;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return error_os(err, errno, "socketpair");
-	link->control = pair[0];
-	link->child = fork();
-	if (link->child < 0) {
-		link->child = 0;
-		close(pair[1]);
+	pair->control = ends[0];
+	pair->child = fork();
+	if (pair->child < 0) {
+		pair->child = 0;
+		close(ends[1]);
 		return error_os(err, errno, "fork");
 	}
-	if (!link->child)
-		run_responder(channel, pair[1], parent, responder_cpu, err);
-	close(pair[1]);
-	channel->watchdog = (struct watchdog){.peer = link->child, .peer_is_child = true};
+	if (!pair->child)
+		run_responder(channel, ends[1], parent, responder_cpu, err);
+	close(ends[1]);
+	channel->watchdog = (struct watchdog){.peer = pair->child, .peer_is_child = true};
 	status = channel->transport->join(channel, err);
 	if (!status)
-		status = await_ready(link, err);
-	hide_link(link);
+		status = await_ready(pair, err);
+	hide_pair(pair);
 	return status;
 }
 
-static void close_link(struct link *link)
+static void close_pair(struct transport_pair *pair)
 {
-	const struct transport *transport = link->channel.transport;
+	const struct transport *transport = pair->channel.transport;
 
-	if (link->child) {
-		kill(link->child, SIGKILL);
-		while (waitpid(link->child, NULL, 0) < 0 && errno == EINTR)
+	if (pair->child) {
+		kill(pair->child, SIGKILL);
+		while (waitpid(pair->child, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	hide_link(link);
-	if (link->channel.state)
-		transport->leave(&link->channel);
-	if (link->exposed && transport->remove)
-		transport->remove(&link->channel);
-	cleanup_fd(&link->control);
-	free(link->channel.state);
+	hide_pair(pair);
+	if (pair->channel.state)
+		transport->leave(&pair->channel);
+	if (pair->exposed && transport->remove)
+		transport->remove(&pair->channel);
+	cleanup_fd(&pair->control);
+	free(pair->channel.state);
 }
 
-static int exchange(struct link *link, uint64_t operations, struct error *err)
+static int exchange(struct transport_pair *pair, uint64_t operations, struct error *err)
 {
-	struct channel *channel = &link->channel;
+	struct channel *channel = &pair->channel;
 	int status = STATUS_OK;
 
 	for (uint64_t i = 0; !status && i < operations; i++) {
@@ -320,9 +305,9 @@ static int exchange(struct link *link, uint64_t operations, struct error *err)
 		status = channel->transport->ask(channel, err);
 		watchdog_progress(&channel->watchdog);
 		if (status)
-			return blame(link, err);
+			return blame(pair, err);
 		if (channel->consumed != channel->size || channel->wrong ||
-			(!channel->expected && channel->sum != link->sum))
+			(!channel->expected && channel->sum != pair->sum))
 			status = error_set(err, STATUS_BAD_DATA,
 				"%s: request %llu was answered with the wrong bytes",
 				channel->transport->name, (unsigned long long)channel->word);
@@ -330,131 +315,140 @@ static int exchange(struct link *link, uint64_t operations, struct error *err)
 	return status;
 }
 
-static int give_order(struct link *link, uint64_t operations, uint64_t seed, struct error *err)
+static int give_order(
+	struct transport_pair *pair, uint64_t operations, uint64_t seed, struct error *err)
 {
 	const struct order order = {.operations = operations, .seed = seed};
-	int status = channel_write(&link->channel, link->control, &order, sizeof order, err);
+	int status = channel_write(&pair->channel, pair->control, &order, sizeof order, err);
 
-	return status ? blame(link, err) : STATUS_OK;
+	return status ? blame(pair, err) : STATUS_OK;
 }
 
-static int prepare_link(void *context, uint64_t operations, struct error *err)
+static int prepare_pair(void *context, uint64_t operations, struct error *err)
 {
-	struct link *link = context;
-	int status = give_order(link, operations + 1, CHECKS, err);
+	struct transport_pair *pair = context;
+	int status = give_order(pair, operations + 1, CHECKS, err);
 
 	/* The first round trip waits for the responder to wake up and read its order. */
-	return status ? status : exchange(link, 1, err);
+	return status ? status : exchange(pair, 1, err);
 }
 
-static int run_link(void *context, uint64_t operations, struct error *err)
+static int run_pair(void *context, uint64_t operations, struct error *err)
 {
 	return exchange(context, operations, err);
 }
 
-static int check_links(struct link *links, size_t count, uint8_t *expected, struct error *err)
+/* Compares a few round trips byte for byte, each with a payload of its own. */
+static int check_pair(struct transport_pair *pair, uint8_t *expected, struct error *err)
 {
-	for (uint64_t seed = 1; seed <= CHECKS; seed++) {
-		fill_payload(expected, links[0].channel.size, seed);
-		for (size_t i = 0; i < count; i++) {
-			int status;
+	struct channel *channel = &pair->channel;
+	int status = STATUS_OK;
 
-			links[i].channel.expected = expected;
-			status = give_order(&links[i], 1, seed, err);
-			if (!status)
-				status = exchange(&links[i], 1, err);
-			if (status)
-				return status;
-			links[i].channel.expected = NULL;
-		}
+	channel->expected = expected;
+	for (uint64_t seed = 1; !status && seed <= CHECKS; seed++) {
+		fill_payload(expected, channel->size, seed);
+		status = give_order(pair, 1, seed, err);
+		if (!status)
+			status = exchange(pair, 1, err);
 	}
-	for (size_t i = 0; i < count; i++)
-		links[i].sum = sum_payload(expected, links[i].channel.size);
-	return STATUS_OK;
+	channel->expected = NULL;
+	pair->sum = sum_payload(expected, channel->size);
+	return status;
 }
 
-static int open_links(struct link *links, const struct transport *const *chosen, size_t count,
-	size_t size, uint8_t *buffer, int responder_cpu, struct error *err)
+struct transport_pair *transport_pair_free(struct transport_pair *pair)
 {
-	for (size_t i = 0; i < count; i++)
-		links[i] = (struct link){.control = -1,
-			.channel = {.transport = chosen[i],
-				.size = size,
-				.requester = true,
-				.buffer = buffer}};
-	for (size_t i = 0; i < count; i++) {
-		struct channel *channel = &links[i].channel;
-		int status;
+	if (!pair)
+		return NULL;
+	close_pair(pair);
+	free(pair->channel.buffer);
+	free(pair);
+	return NULL;
+}
 
-		snprintf(channel->name, sizeof channel->name, "shmsem-bench-%d-%llx", (int)getpid(),
-			(unsigned long long)clock_now());
-		status = open_link(&links[i], responder_cpu, err);
-		if (status)
-			return blame(&links[i], err);
+int transport_pair_new(const struct transport *transport, size_t size, int responder_cpu,
+	struct transport_pair **ret, struct error *err)
+{
+	struct transport_pair *pair = calloc(1, sizeof *pair);
+	AUTO_FREE uint8_t *expected = malloc(size);
+	struct channel *channel;
+	int status = STATUS_OK;
+
+	if (!pair || !expected) {
+		free(pair);
+		return error_os(err, ENOMEM, "no room for the payload");
 	}
-	return STATUS_OK;
+	channel = &pair->channel;
+	pair->control = -1;
+	*channel = (struct channel){.transport = transport,
+		.size = size,
+		.requester = true,
+		.buffer = malloc(size + BUFFER_SLACK)};
+	snprintf(channel->name, sizeof channel->name, "shmsem-bench-%d-%llx", (int)getpid(),
+		(unsigned long long)clock_now());
+	if (!channel->buffer)
+		status = error_os(err, ENOMEM, "no room for the payload");
+	if (!status && open_pair(pair, responder_cpu, err))
+		status = blame(pair, err);
+	if (!status)
+		status = check_pair(pair, expected, err);
+	if (status)
+		transport_pair_free(pair);
+	else
+		*ret = pair;
+	return status;
+}
+
+struct bench_subject transport_pair_subject(struct transport_pair *pair)
+{
+	return (struct bench_subject){.name = pair->channel.transport->name,
+		.context = pair,
+		.prepare = prepare_pair,
+		.run = run_pair};
 }
 
 /* Queues that take only so much at once send the payload in pieces: the reader must know. */
-static void note_pieces(struct bench_result *rows, const struct link *links, size_t count)
+static void note_pieces(
+	struct bench_result *rows, const struct transport *const *chosen, size_t count, size_t size)
 {
 	for (size_t i = 0; i < count; i++) {
-		size_t piece = links[i].channel.transport->piece;
 		char text[SIZE_TEXT_SIZE];
 
-		if (piece && links[i].channel.size > piece)
+		if (chosen[i]->piece && size > chosen[i]->piece)
 			snprintf(rows[i].note, sizeof rows[i].note, "in pieces of %s",
-				format_size(piece, text));
+				format_size(chosen[i]->piece, text));
 	}
 }
 
-static int measure_links(
-	struct bench_session *session, struct link *links, size_t count, struct error *err)
+static int measure_pairs(struct bench_session *session, struct transport_pair *const *pairs,
+	size_t count, size_t size, struct bench_result **ret_rows, struct error *err)
 {
 	AUTO_FREE struct bench_subject *subjects = calloc(count, sizeof *subjects);
-	size_t size = links[0].channel.size;
-	struct bench_result *rows;
 	char group[SIZE_TEXT_SIZE];
-	int status;
 
 	if (!subjects)
 		return error_os(err, ENOMEM, "cannot measure");
 	for (size_t i = 0; i < count; i++)
-		subjects[i] = (struct bench_subject){.name = links[i].channel.transport->name,
-			.context = &links[i],
-			.prepare = prepare_link,
-			.run = run_link};
-	status = session_measure(
-		session, "transport", format_size(size, group), size, subjects, count, &rows, err);
-	if (!status)
-		note_pieces(rows, links, count);
-	return status;
+		subjects[i] = transport_pair_subject(pairs[i]);
+	return session_measure(session, "transport", format_size(size, group), size, subjects,
+		count, ret_rows, err);
 }
 
 int transport_measure(struct bench_session *session, const struct transport *const *chosen,
 	size_t count, size_t size, struct error *err)
 {
-	const struct machine *machine = &session->report.machine;
-	AUTO_FREE struct link *links = calloc(count, sizeof *links);
-	AUTO_FREE uint8_t *expected = malloc(size), *buffer = malloc(size + BUFFER_SLACK);
-	cpu_set_t before;
-	int status;
+	AUTO_FREE struct transport_pair **pairs = calloc(count, sizeof *pairs);
+	struct bench_result *rows;
+	int status = pairs ? STATUS_OK : error_os(err, ENOMEM, "cannot measure");
 
-	if (!links || !expected || !buffer)
-		return error_os(err, ENOMEM, "no room for the payload");
-	if (sched_getaffinity(0, sizeof before, &before))
-		return error_os(err, errno, "cannot see which CPUs there are");
-	status = pin_to(machine->requester_cpu, err);
-	if (status)
-		return status;
-	status = open_links(links, chosen, count, size, buffer, machine->responder_cpu, err);
+	for (size_t i = 0; !status && i < count; i++)
+		status = transport_pair_new(
+			chosen[i], size, session->report.machine.responder_cpu, &pairs[i], err);
 	if (!status)
-		status = check_links(links, count, expected, err);
+		status = measure_pairs(session, pairs, count, size, &rows, err);
 	if (!status)
-		status = measure_links(session, links, count, err);
-	for (size_t i = 0; i < count; i++)
-		if (links[i].channel.transport)
-			close_link(&links[i]);
-	sched_setaffinity(0, sizeof before, &before);
+		note_pieces(rows, chosen, count, size);
+	for (size_t i = 0; pairs && i < count; i++)
+		transport_pair_free(pairs[i]);
 	return status;
 }

@@ -77,11 +77,20 @@ extern const struct transport *const transports[];
 const struct transport *transport_find(const char *name);
 
 /*
- * Measures `count` mechanisms at one size in turn, after each has been checked byte for byte, on
- * the CPUs that the session's machine is pinned to. watchdog_begin must have been called.
+ * Measures `count` mechanisms at one size in turn, after each has been checked byte for byte, with
+ * the responder where the session's machine has it. watchdog_begin must have been called.
  */
 int transport_measure(struct bench_session *session, const struct transport *const *chosen,
 	size_t count, size_t size, struct error *err);
+
+/* A mechanism at one size, as a subject to be measured beside others: a channel and the responder
+ * behind it, already checked byte for byte. */
+struct transport_pair;
+
+int transport_pair_new(const struct transport *transport, size_t size, int responder_cpu,
+	struct transport_pair **ret, struct error *err);
+struct transport_pair *transport_pair_free(struct transport_pair *pair);
+struct bench_subject transport_pair_subject(struct transport_pair *pair);
 
 /* For the mechanisms: */
 

@@ -11,6 +11,7 @@
 #include "bench/transport.h"
 #include "bench/watchdog.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,8 +214,11 @@ static int plan_work(
 /* One part, or all of them if `part` is NULL. */
 static int measure_parts(struct bench_work *work, const struct part *part, struct error *err)
 {
+	struct machine *machine = &work->session.report.machine;
 	int status = watchdog_begin(err);
 
+	if (!status)
+		status = machine_run_on(machine->requester_cpu, err);
 	began = clock_now();
 	if (isatty(STDERR_FILENO))
 		work->session.progress = show_progress;
@@ -223,6 +227,7 @@ static int measure_parts(struct bench_work *work, const struct part *part, struc
 			status = parts[i].measure(work, err);
 	if (progress_shown)
 		fputs("\r\033[K", stderr);
+	sched_setaffinity(0, sizeof machine->set, &machine->set);
 	watchdog_end();
 	return status;
 }

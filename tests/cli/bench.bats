@@ -28,7 +28,7 @@ alone()
 			ipcs | grep "^0x"; }
 		until_true() { for i in $(seq 100); do "$@" && return; sleep 0.05; done; return 1; }
 		is_running() { ipcs -s | grep -q "^0x" && [ -z "$(ls -A "$TMPDIR" /dev/shm | grep shmsem)" ]; }
-		start() { "$SHMSEM" bench -s 64 -t 100 -r 100 >"$folder/out" 2>&1 & pid=$!
+		start() { "$SHMSEM" bench transport -s 64 -t 100 -r 100 >"$folder/out" 2>&1 & pid=$!
 			until_true is_running; }
 		'"$1" alone "$folder"
 }
@@ -46,7 +46,7 @@ alone()
 
 @test "each mechanism can be asked for alone, beside the limit" {
 	for name in $("$SHMSEM" bench --list | cut -d' ' -f1); do
-		run "$SHMSEM" bench -m "$name" -s 64 -t 1ms -r 1 --export-csv -
+		run "$SHMSEM" bench transport -m "$name" -s 64 -t 1ms -r 1 --export-csv -
 		[ "$status" = 0 ]
 		[[ "$output" == *",\"$name\",64,"* ]]
 		[[ "$output" == *',"cache-line",64,1,'* ]]
@@ -54,7 +54,7 @@ alone()
 }
 
 @test "it makes the calls of each mechanism" {
-	calls=$(alone 'strace -f -o "$folder/calls" "$SHMSEM" bench -s 64 -t 1ms -r 1 >/dev/null
+	calls=$(alone 'strace -f -o "$folder/calls" "$SHMSEM" bench transport -s 64 -t 1ms -r 1 >/dev/null
 		cat "$folder/calls"')
 	for call in shmget shmat shmdt shmctl semget semtimedop semctl msgget msgsnd msgrcv msgctl \
 		mq_open mq_unlink mq_timedsend mq_timedreceive pipe2 mknod eventfd2 memfd_create \
@@ -66,7 +66,7 @@ alone()
 }
 
 @test "the JSON has machine, plan, every sample and the limit" {
-	"$SHMSEM" bench -m pipe,futex -s 64,4K -t 5ms -r 3 --export-json "$folder/out.json"
+	"$SHMSEM" bench transport -m pipe,futex -s 64,4K -t 5ms -r 3 --export-json "$folder/out.json"
 	jq -e '.machine | .cpus >= 1 and (.model | length > 0) and (.kernel | startswith("Linux"))' \
 		"$folder/out.json"
 	jq -e '.plan == {"seconds": 0.005, "runs": 3, "warmup": 1}' "$folder/out.json"
@@ -78,13 +78,13 @@ alone()
 }
 
 @test "an export to standard output stands there alone" {
-	run --separate-stderr "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 --export-json -
+	run --separate-stderr "$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1 --export-json -
 	[ "$status" = 0 ]
 	jq -e '.results | length == 2' <<<"$output"
 }
 
 @test "CSV and Markdown have a line for each row" {
-	"$SHMSEM" bench -m pipe,posix-mq -s 64,16K -t 1ms -r 1 --export-csv "$folder/out.csv" \
+	"$SHMSEM" bench transport -m pipe,posix-mq -s 64,16K -t 1ms -r 1 --export-csv "$folder/out.csv" \
 		--export-markdown "$folder/out.md"
 	[ "$(wc -l <"$folder/out.csv")" = 7 ]
 	[ "$(head -1 "$folder/out.csv" | tr -dc , | wc -c)" = "$(tail -1 "$folder/out.csv" | tr -dc , | wc -c)" ]
@@ -93,16 +93,16 @@ alone()
 }
 
 @test "the table names the machine, the limit first" {
-	run "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1
+	run "$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1
 	[ "$status" = 0 ]
 	[[ "${lines[0]}" == *CPUs*Linux* ]]
 	[[ "$output" == *"transport, 64B"*NAME*P50*P90*P99*MAX*SPREAD*LIMIT*cache-line*1.00\ x*pipe* ]]
 }
 
 @test "a plot is drawn as svg and as png" {
-	"$SHMSEM" bench -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.svg"
+	"$SHMSEM" bench transport -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.svg"
 	head -c 300 "$folder/out.svg" | grep -q '<svg'
-	"$SHMSEM" bench -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.png"
+	"$SHMSEM" bench transport -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.png"
 	[ "$(head -c 4 "$folder/out.png" | tail -c 3)" = PNG ]
 	[ "$(ls "$folder" | grep -c out)" = 2 ]
 }
@@ -120,30 +120,30 @@ alone()
 		[ "$status" = 64 ] || { echo "$*: $status"; return 1; }
 		[ "${#lines[@]}" = 1 ]
 	}
-	refused --size 0
-	refused --size 64,
-	refused --size 2G
-	refused --mechanism telepathy
-	refused --runs 0
-	refused --time 0
-	refused --pin 0,99999
-	refused --pin many
-	refused --plot picture.gif
+	refused transport --size 0
+	refused transport --size 64,
+	refused transport --size 2G
+	refused transport --mechanism telepathy
+	refused transport --runs 0
+	refused transport --time 0
+	refused transport --pin 0,99999
+	refused transport --pin many
+	refused transport --plot picture.gif
 	refused transport fetch
 	refused elsewhere
 }
 
 @test "an export that cannot be written is an error" {
-	run "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 --export-json "$folder/none/out.json"
+	run "$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1 --export-json "$folder/none/out.json"
 	[ "$status" = 66 ]
 	[[ "$output" == *"cannot write"* ]]
-	run bash -c '"$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 --export-json - >/dev/full'
+	run bash -c '"$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1 --export-json - >/dev/full'
 	[ "$status" = 74 ]
 }
 
 @test "both sides on one CPU are warned of" {
 	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
-	run timeout 60 "$SHMSEM" bench -m pipe -s 64 -t 1ms -r 1 -w 0 --pin "$cpu"
+	run timeout 60 "$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1 -w 0 --pin "$cpu"
 	[ "$status" = 0 ]
 	[[ "$output" == *"warning: both sides share a core"* ]]
 }

@@ -19,7 +19,7 @@ static uint64_t fake_now(void)
 struct fake {
 	char letter;
 	uint64_t takes_ns;
-	uint64_t prepared, done, most_at_once;
+	uint64_t prepared, readied, done, most_at_once;
 	int fail_after;   /* operations; 0: never */
 	int slower_after; /* operations, then a hundred times; 0: never */
 };
@@ -144,6 +144,33 @@ static void an_operation_after_a_pause_is_timed_alone(void **state)
 	assert_int_equal(bench_measure(&subject, 1, &plan, &series, NULL), STATUS_OK);
 	assert_int_equal(series.batch, 1);
 	assert_true(series.count >= 2 && series.count <= 10);
+	bench_series_release(&series);
+}
+
+static int make_ready(void *context, struct error *err)
+{
+	struct fake *fake = context;
+
+	(void)err;
+	assert_int_equal(fake->readied, fake->done);
+	fake->readied++;
+	fake_time += 1000000;
+	return STATUS_OK;
+}
+
+static void what_makes_ready_is_called_for_each_operation_and_not_timed(void **state)
+{
+	struct fake fast = {.letter = 'F', .takes_ns = 5};
+	struct bench_subject subject = subject_of(&fast);
+	struct bench_plan plan = {.time_ns = 100000000, .runs = 2, .now = fake_now};
+	struct bench_series series;
+
+	(void)state;
+	subject.before = make_ready;
+	assert_int_equal(bench_measure(&subject, 1, &plan, &series, NULL), STATUS_OK);
+	assert_int_equal(series.batch, 1);
+	assert_int_equal(fast.readied, fast.done);
+	assert_true(series.samples[0] < 100);
 	bench_series_release(&series);
 }
 
@@ -315,6 +342,8 @@ int main(void)
 		cmocka_unit_test(ratio_holds_while_the_machine_slows_down),
 		cmocka_unit_test_setup(short_operations_are_timed_in_batches, start_afresh),
 		cmocka_unit_test_setup(an_operation_after_a_pause_is_timed_alone, start_afresh),
+		cmocka_unit_test_setup(
+			what_makes_ready_is_called_for_each_operation_and_not_timed, start_afresh),
 		cmocka_unit_test_setup(time_and_samples_are_bounded, start_afresh),
 		cmocka_unit_test_setup(
 			a_run_ends_in_time_though_operations_grow_longer, start_afresh),
