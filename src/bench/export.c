@@ -57,6 +57,24 @@ static json_t *json_result(const struct bench_result *row)
 		json_runs(&row->series));
 }
 
+static json_t *json_goals(const struct bench_report *report)
+{
+	json_t *goals = json_array();
+
+	for (int goal = 0; goal < GOALS; goal++) {
+		const struct goal_text *text = &goal_texts[goal];
+
+		if (report->goals.known[goal])
+			json_array_append_new(goals,
+				json_pack("{s:s, s:s, s:f, s:b, s:f, s:s, s:b}", "goal", text->what,
+					"limit", text->limit, "bound", text->bound, "at_least",
+					text->at_least, "measured", report->goals.values[goal],
+					"unit", text->unit, "reached",
+					goal_reached(&report->goals, (enum goal)goal)));
+	}
+	return goals;
+}
+
 static int write_json(const struct bench_report *report, FILE *file, struct error *err)
 {
 	json_t *results = json_array(), *warnings = json_array(), *root;
@@ -67,10 +85,10 @@ static int write_json(const struct bench_report *report, FILE *file, struct erro
 		json_array_append_new(results, json_result(&report->results[i]));
 	for (size_t i = 0; (warning = report_warning(report, i)); i++)
 		json_array_append_new(warnings, json_string(warning));
-	root = json_pack("{s:o, s:{s:f, s:i, s:i}, s:o, s:o}", "machine",
+	root = json_pack("{s:o, s:{s:f, s:i, s:i}, s:o, s:o, s:o}", "machine",
 		json_machine(&report->machine), "plan", "seconds", (double)report->time_ns / 1e9,
 		"runs", (int)report->runs, "warmup", (int)report->warmup, "results", results,
-		"warnings", warnings);
+		"goals", json_goals(report), "warnings", warnings);
 	if (!root)
 		return error_os(err, ENOMEM, "cannot make the JSON");
 	failed = json_dumpf(root, file, JSON_COMPACT | JSON_REAL_PRECISION(12)) ||
@@ -98,6 +116,23 @@ static void write_csv(const struct bench_report *report, FILE *file)
 	}
 }
 
+static void write_markdown_goals(const struct bench_report *report, FILE *file)
+{
+	char cell[REPORT_CELL_SIZE];
+
+	fputs("\n### goals\n\n| goal | limit | measured | reached |\n| --- | --- | ---: | --- |\n",
+		file);
+	for (int goal = 0; goal < GOALS; goal++) {
+		const struct goal_text *text = &goal_texts[goal];
+
+		if (report->goals.known[goal])
+			fprintf(file, "| %s | %s %s | %s | %s |\n", text->what,
+				text->at_least ? "at least" : "at most", text->limit,
+				report_goal(report, (enum goal)goal, cell),
+				goal_reached(&report->goals, (enum goal)goal) ? "yes" : "no");
+	}
+}
+
 static void write_markdown(const struct bench_report *report, FILE *file)
 {
 	char line[REPORT_LINE_SIZE], cells[4][REPORT_CELL_SIZE], ratio[REPORT_CELL_SIZE];
@@ -122,6 +157,8 @@ static void write_markdown(const struct bench_report *report, FILE *file)
 			report_time(of->p99, cells[2]), report_time(of->most, cells[3]),
 			of->spread * 100, report_ratio(row->ratio, ratio), row->note);
 	}
+	if (goals_known(&report->goals))
+		write_markdown_goals(report, file);
 	for (size_t i = 0; (warning = report_warning(report, i)); i++)
 		fprintf(file, "\nWarning: %s.\n", warning);
 }

@@ -234,6 +234,51 @@ static int print_group(
 	return failed ? error_os(err, ENOMEM, "cannot make the table") : STATUS_OK;
 }
 
+const char *report_goal(
+	const struct bench_report *report, enum goal goal, char text[REPORT_CELL_SIZE])
+{
+	text[0] = '\0';
+	if (report->goals.known[goal])
+		snprintf(text, REPORT_CELL_SIZE, "%.*f %s",
+			report->goals.values[goal] < 9.995 ? 3 : 1, report->goals.values[goal],
+			goal_texts[goal].unit);
+	return text;
+}
+
+static int add_goal(struct libscols_table *table, const struct bench_report *report, enum goal goal)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	char cell[REPORT_CELL_SIZE], bound[REPORT_CELL_SIZE * 2];
+	const struct goal_text *text = &goal_texts[goal];
+
+	snprintf(
+		bound, sizeof bound, "%s %s", text->at_least ? "at least" : "at most", text->limit);
+	return !line || scols_line_set_data(line, 0, text->what) ||
+	       scols_line_set_data(line, 1, bound) ||
+	       scols_line_set_data(line, 2, report_goal(report, goal, cell)) ||
+	       scols_line_set_data(line, 3, goal_reached(&report->goals, goal) ? "reached" : "no");
+}
+
+static int print_goals(const struct bench_report *report, FILE *file, struct error *err)
+{
+	static const char *const names[] = {"GOAL", "LIMIT", "MEASURED", "REACHED"};
+	struct libscols_table *table = scols_new_table();
+	int failed = !table;
+
+	if (failed)
+		return error_os(err, ENOMEM, "cannot make the table");
+	fputs("\ngoals\n", file);
+	scols_table_set_stream(table, file);
+	for (int i = 0; !failed && i < 4; i++)
+		failed = !scols_table_new_column(table, names[i], 0, i == 2 ? SCOLS_FL_RIGHT : 0);
+	for (int goal = 0; !failed && goal < GOALS; goal++)
+		if (report->goals.known[goal])
+			failed = add_goal(table, report, (enum goal)goal);
+	failed = failed || scols_print_table(table);
+	scols_unref_table(table);
+	return failed ? error_os(err, ENOMEM, "cannot make the table") : STATUS_OK;
+}
+
 int report_print(const struct bench_report *report, FILE *file, bool bars, struct error *err)
 {
 	char line[REPORT_LINE_SIZE];
@@ -251,6 +296,8 @@ int report_print(const struct bench_report *report, FILE *file, bool bars, struc
 				break;
 		status = print_group(file, rows, count, bars, err);
 	}
+	if (!status && goals_known(&report->goals))
+		status = print_goals(report, file, err);
 	for (size_t i = 0; (warning = report_warning(report, i)); i++)
 		fprintf(file, "%swarning: %s\n", i ? "" : "\n", warning);
 	return status;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "bench/engine.h"
+#include "bench/goals.h"
 #include "bench/machine.h"
 
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct bench_report {
 	unsigned runs, warmup;
 	struct bench_result *results;
 	size_t count;
+	struct goal_values goals;
 };
 
 void report_release(struct bench_report *report);
@@ -60,5 +62,8 @@ const char *report_method(const struct bench_report *report, char text[REPORT_LI
 /* Three digits and a unit: "240ns", "9.83us", "12.4us", "3.04ms". */
 #define REPORT_CELL_SIZE 32
 const char *report_time(double ns, char text[REPORT_CELL_SIZE]);
+/* What was measured for a goal, with its unit; empty if it was not. */
+const char *report_goal(
+	const struct bench_report *report, enum goal goal, char text[REPORT_CELL_SIZE]);
 /* "1.00 x", "12.4 x", "310 x"; empty for 0. */
 const char *report_ratio(double ratio, char text[REPORT_CELL_SIZE]);

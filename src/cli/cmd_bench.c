@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "bench/decode.h"
 #include "bench/export.h"
+#include "bench/fetch.h"
 #include "bench/session.h"
 #include "bench/transport.h"
 #include "bench/watchdog.h"
@@ -176,6 +177,11 @@ static int measure_decode(struct bench_work *work, struct error *err)
 	return decode_measure(&work->session, &work->pictures, err);
 }
 
+static int measure_fetch(struct bench_work *work, struct error *err)
+{
+	return fetch_measure(&work->session, &work->pictures, err);
+}
+
 static const struct part {
 	const char *name;
 	bool pictures; /* takes them */
@@ -183,6 +189,7 @@ static const struct part {
 } parts[] = {
 	{"transport", false, measure_transport},
 	{"decode", true, measure_decode},
+	{"fetch", true, measure_fetch},
 };
 #define PARTS (sizeof parts / sizeof *parts)
 
@@ -208,6 +215,8 @@ static int plan_work(
 		work->session.groups += work->size_count;
 	if (!part || part->measure == measure_decode)
 		work->session.groups += decode_groups(&work->pictures);
+	if (!part || part->measure == measure_fetch)
+		work->session.groups += fetch_groups(&work->session, &work->pictures);
 	return status;
 }
 
@@ -325,7 +334,8 @@ static int run(const void *options_given, int argc, char **argv, struct error *e
 const struct command command_bench = {
 	.name = "bench",
 	.summary = "Measure the hand-off beside every other mechanism of the system",
-	.synopsis = "[OPTION…]\n[OPTION…] transport\n[OPTION…] decode [FILE|DIR…]\n--list",
+	.synopsis = "[OPTION…]\n[OPTION…] transport\n[OPTION…] fetch [FILE|DIR…]\n[OPTION…] decode "
+		    "[FILE|DIR…]\n--list",
 	.details =
 		"transport: the round trip of a request and its payload over each mechanism.\n"
 		"decode: each image, at each scale, by each call; a set drawn for it if none are "

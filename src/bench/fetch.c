@@ -1,0 +1,321 @@
+#include "bench/fetch.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "bench/decode.h"
+#include "bench/plain.h"
+#include "bench/served.h"
+#include "bench/transport.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Between requests "with pauses": long enough for both sides to be asleep. */
+#define PAUSE_NS NS_PER_MS
+
+#define WORD_BYTES   64
+#define SUBJECTS     64
+#define NAME_SIZE    80
+#define ICON_SIDE    64
+#define MEDIUM_LEAST 500000 /* pixels */
+
+int fetch_client_init(struct fetch_client *client, const struct served *served, const char *name,
+	bool fresh, struct error *err)
+{
+	*client = (struct fetch_client){.served = served, .fresh = fresh};
+	snprintf(client->name, sizeof client->name, "%s", name);
+	return served_connect(served, &client->client, err);
+}
+
+void fetch_client_release(struct fetch_client *client)
+{
+	shmsem_close(client->client);
+	*client = (struct fetch_client){0};
+}
+
+static int fetch_once(struct fetch_client *client, struct error *err)
+{
+	const struct shmsem_request request = {
+		.name = client->name, .flags = SHMSEM_KEEP_ORIENTATION};
+	struct shmsem_error error;
+	struct shmsem_image image;
+	bool stored;
+
+	if (shmsem_fetch(client->client, &request, &image, &error))
+		return served_error(&error, err);
+	stored = image.info.from_store;
+	shmsem_release(&image);
+	if (stored == client->fresh)
+		return error_set(err, STATUS_INTERNAL, "'%s' was %s", client->name,
+			stored ? "not decoded anew" : "not in the store");
+	return STATUS_OK;
+}
+
+static int run_fetch(void *context, uint64_t operations, struct error *err)
+{
+	int status = STATUS_OK;
+
+	for (uint64_t i = 0; !status && i < operations; i++)
+		status = fetch_once(context, err);
+	return status;
+}
+
+static int touch_before(void *context, struct error *err)
+{
+	const struct fetch_client *client = context;
+
+	return served_touch(client->served, client->name, err);
+}
+
+struct bench_subject fetch_subject(struct fetch_client *client, const char *name)
+{
+	return (struct bench_subject){.name = name,
+		.context = client,
+		.run = run_fetch,
+		.before = client->fresh ? touch_before : NULL};
+}
+
+static int run_ping(void *context, uint64_t operations, struct error *err)
+{
+	struct fetch_client *client = context;
+	struct shmsem_error error;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (shmsem_ping(client->client, &error))
+			return served_error(&error, err);
+	return STATUS_OK;
+}
+
+/* The pixels that a client gets are those of the same decode in this process. */
+static int check_pixels(
+	struct fetch_client *client, const struct decode_job *job, struct error *err)
+{
+	const struct shmsem_request request = {
+		.name = client->name, .flags = SHMSEM_KEEP_ORIENTATION};
+	struct bench_subject subject = decode_subject(&(struct decode_job){0});
+	struct decode_job here = decode_job_borrow(job, DECODE_SHMSEM);
+	struct shmsem_error error;
+	struct shmsem_image image;
+	int status = subject.run(&here, 1, err);
+	bool same;
+
+	if (status)
+		return status;
+	if (shmsem_fetch(client->client, &request, &image, &error))
+		return served_error(&error, err);
+	same = image.info.bytes == here.info.bytes &&
+	       !memcmp(image.pixels, here.pixels, (size_t)here.info.bytes);
+	shmsem_release(&image);
+	return same ? STATUS_OK
+		    : error_set(err, STATUS_BAD_DATA, "'%s' came with the wrong pixels",
+			      client->name);
+}
+
+/* Once before anything is timed: right pixels, and in the store from now on. */
+static int check_picture(
+	struct fetch_client *client, const struct picture *picture, struct error *err)
+{
+	struct decode_job job;
+	int status = decode_job_init(&job, picture, 1, DECODE_SHMSEM, err);
+
+	if (!status)
+		status = check_pixels(client, &job, err);
+	decode_job_release(&job);
+	return status;
+}
+
+/* A limit, an empty request and every stored picture, one after the other or with pauses. */
+struct answers {
+	struct transport_pair *limit;
+	struct fetch_client *clients; /* the first pings */
+	struct bench_subject subjects[SUBJECTS];
+	char names[SUBJECTS][NAME_SIZE];
+	size_t count; /* of subjects: one more than clients */
+};
+
+static int connect_all(struct answers *answers, const struct served *served,
+	const struct pictures *pictures, struct error *err)
+{
+	int status = fetch_client_init(&answers->clients[0], served, "", false, err);
+
+	answers->subjects[1] = (struct bench_subject){
+		.name = "empty request", .context = &answers->clients[0], .run = run_ping};
+	answers->count = 2;
+	for (size_t i = 0; !status && i < pictures->count && answers->count < SUBJECTS; i++) {
+		struct fetch_client *client = &answers->clients[i + 1];
+		char *name = answers->names[answers->count];
+
+		snprintf(name, NAME_SIZE, "stored %.48s", pictures->list[i].name);
+		status = fetch_client_init(client, served, pictures->list[i].name, false, err);
+		if (!status)
+			status = check_picture(client, &pictures->list[i], err);
+		answers->subjects[answers->count++] = fetch_subject(client, name);
+	}
+	return status;
+}
+
+static void note_answers(
+	struct bench_session *session, const struct bench_result *rows, size_t count, bool asleep)
+{
+	struct goal_values *goals = &session->report.goals;
+	double least = 0, most = 0;
+
+	if (asleep) {
+		goal_note(goals, GOAL_EMPTY_ASLEEP, rows[1].ratio);
+		return;
+	}
+	goal_note(goals, GOAL_EMPTY_HOT, rows[1].ratio);
+	for (size_t i = 2; i < count; i++) {
+		double p50 = rows[i].statistics.p50;
+
+		goal_note(goals, GOAL_STORED, rows[i].ratio);
+		least = i == 2 || p50 < least ? p50 : least;
+		most = p50 > most ? p50 : most;
+	}
+	if (count > 3 && least > 0)
+		goal_note(goals, GOAL_STORED_SAME, most / least);
+}
+
+static int measure_answers(
+	struct bench_session *session, struct answers *answers, bool asleep, struct error *err)
+{
+	struct bench_result *rows;
+	int status = transport_pair_new(transport_find(asleep ? "posix-sleep-place" : "cache-line"),
+		WORD_BYTES, session->report.machine.responder_cpu, &answers->limit, err);
+
+	if (status)
+		return status;
+	answers->subjects[0] = transport_pair_subject(answers->limit);
+	for (size_t i = 0; i < answers->count; i++)
+		answers->subjects[i].pause_ns = asleep ? PAUSE_NS : 0;
+	status = session_measure(session, "fetch", asleep ? "1 ms apart" : "hot", 0,
+		answers->subjects, answers->count, &rows, err);
+	if (!status)
+		note_answers(session, rows, answers->count, asleep);
+	answers->limit = transport_pair_free(answers->limit);
+	return status;
+}
+
+/* The server, too, stays on the responder's CPU: nothing is decoded while this is timed. */
+static int measure_stored(
+	struct bench_session *session, const struct pictures *pictures, struct error *err)
+{
+	const struct served_options options = {.decoders = 1,
+		.seats = (unsigned)pictures->count + 4,
+		.cpu = session->report.machine.responder_cpu};
+	AUTO_FREE struct answers *answers = calloc(1, sizeof *answers);
+	AUTO_FREE struct fetch_client *clients = calloc(pictures->count + 1, sizeof *clients);
+	struct served served;
+	int status;
+
+	if (!answers || !clients)
+		return error_os(err, ENOMEM, "cannot measure");
+	answers->clients = clients;
+	status = served_start(&served, pictures, &options, &session->report.machine, err);
+	if (!status)
+		status = connect_all(answers, &served, pictures, err);
+	if (!status)
+		status = measure_answers(session, answers, false, err);
+	if (!status)
+		status = measure_answers(session, answers, true, err);
+	for (size_t i = 0; i <= pictures->count; i++)
+		fetch_client_release(&clients[i]);
+	served_stop(&served);
+	return status;
+}
+
+static void note_fresh(struct bench_session *session, const struct bench_result *rows,
+	const struct image_info *info)
+{
+	struct goal_values *goals = &session->report.goals;
+
+	if ((uint64_t)info->width * info->height >= MEDIUM_LEAST)
+		goal_note(goals, GOAL_FRESH, rows[1].ratio);
+	if (info->width == ICON_SIDE && info->height == ICON_SIDE)
+		goal_note(goals, GOAL_FRESH_ICON,
+			(rows[1].statistics.p50 - rows[0].statistics.p50) / 1000);
+}
+
+/* The plain library's decode, and a fetch that cannot be answered without one. */
+static int measure_fresh(struct bench_session *session, const struct served *served,
+	struct decode_job *job, struct error *err)
+{
+	struct fetch_client client;
+	struct bench_subject subjects[2];
+	struct bench_result *rows;
+	char group[64];
+	int status = fetch_client_init(&client, served, job->picture->name, true, err);
+
+	if (!status)
+		status = check_pixels(&client, job, err);
+	if (!status) {
+		subjects[0] = decode_subject(job);
+		subjects[1] = fetch_subject(&client, "decoded fresh");
+		snprintf(group, sizeof group, "%.32s %ux%u", job->picture->name, job->info.width,
+			job->info.height);
+		status = session_measure(
+			session, "fetch", group, job->info.bytes, subjects, 2, &rows, err);
+	}
+	if (!status)
+		note_fresh(session, rows, &job->info);
+	fetch_client_release(&client);
+	return status;
+}
+
+static int measure_picture(
+	struct bench_session *session, const struct picture *picture, struct error *err)
+{
+	const struct pictures only = {.list = (struct picture *)picture, .count = 1};
+	struct served_options options = {.decoders = 1, .seats = 4, .cpu = -1};
+	struct served served = {0};
+	struct decode_job job;
+	int status = decode_job_init(&job, picture, 1, PLAIN_ROWS, err);
+
+	/* Room for two: space is used again, as in a server that has run for a while. */
+	options.cache = 2 * job.info.bytes + (1 << 20);
+	if (!status)
+		status = served_start(&served, &only, &options, &session->report.machine, err);
+	if (!status)
+		status = measure_fresh(session, &served, &job, err);
+	served_stop(&served);
+	decode_job_release(&job);
+	return status;
+}
+
+/* The numbers of clients at once: 2, 4 and so on, up to one for each CPU. */
+static unsigned next_crowd(unsigned clients, unsigned cpus)
+{
+	return clients < cpus && 2 * clients > cpus ? cpus : 2 * clients;
+}
+
+/* The picture that many clients decode: the first that is neither small nor very large. */
+static const struct picture *crowd_picture(const struct pictures *pictures)
+{
+	const struct picture *found = pictures_find(pictures, "photo.png");
+
+	return found ? found : &pictures->list[0];
+}
+
+size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures)
+{
+	unsigned cpus = (unsigned)session->report.machine.allowed;
+	size_t groups = 2 + pictures->count + FETCH_REST_GROUPS;
+
+	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
+		clients = next_crowd(clients, cpus))
+		groups++;
+	return groups;
+}
+
+int fetch_measure(struct bench_session *session, const struct pictures *pictures, struct error *err)
+{
+	unsigned cpus = (unsigned)session->report.machine.allowed;
+	int status = measure_stored(session, pictures, err);
+
+	for (size_t i = 0; !status && i < pictures->count; i++)
+		status = measure_picture(session, &pictures->list[i], err);
+	for (unsigned clients = cpus > 1 ? 2 : 1; !status && clients <= cpus;
+		clients = next_crowd(clients, cpus))
+		status = fetch_measure_crowd(session, crowd_picture(pictures), clients, err);
+	return status ? status : fetch_measure_rest(session, pictures, err);
+}

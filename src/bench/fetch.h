@@ -1,0 +1,42 @@
+/*
+ * The hand-off itself: a server and clients of our own over real images.
+ */
+#pragma once
+
+#include "bench/pictures.h"
+#include "bench/session.h"
+
+/* Groups that fetch_measure will measure. */
+size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures);
+
+/*
+ * Empty requests and stored images, hot and with pauses; each picture decoded fresh, beside the
+ * same decode in this process; several clients at once; and what a whole process, seats, memory and
+ * an idle server cost. Notes every goal. watchdog_begin must have been called.
+ */
+int fetch_measure(
+	struct bench_session *session, const struct pictures *pictures, struct error *err);
+
+/* For fetch.c: the parts that are not about one client's requests (fetch_many.c). */
+int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
+	unsigned clients, struct error *err);
+int fetch_measure_rest(
+	struct bench_session *session, const struct pictures *pictures, struct error *err);
+
+/* Groups of fetch_measure_rest. */
+#define FETCH_REST_GROUPS 2
+
+/* A client that asks for one thing over and over. */
+struct fetch_client {
+	const struct served *served;
+	struct shmsem *client;
+	char name[64];
+	bool fresh; /* must be decoded for us; else must have been stored */
+};
+
+int fetch_client_init(struct fetch_client *client, const struct served *served, const char *name,
+	bool fresh, struct error *err);
+void fetch_client_release(struct fetch_client *client);
+
+/* Asks for its picture; if fresh, after its file has been touched. */
+struct bench_subject fetch_subject(struct fetch_client *client, const char *name);

@@ -1,0 +1,46 @@
+#include "bench/goals.h"
+
+const struct goal_text goal_texts[GOALS] = {
+	[GOAL_EMPTY_HOT] = {"empty request, hot", "3 x cache-line round trip", "x", 3, false},
+	[GOAL_EMPTY_ASLEEP] = {"empty request, asleep", "1.2 x two bare semaphores", "x", 1.2,
+		false},
+	[GOAL_STORED] = {"image already decoded", "4 x cache-line round trip", "x", 4, false},
+	[GOAL_STORED_SAME] = {"the same, largest to smallest image", "1.1 x", "x", 1.1, false},
+	[GOAL_FRESH] = {"decoded fresh, 0.5 megapixels and up", "1.05 x decode in process", "x",
+		1.05, false},
+	[GOAL_FRESH_ICON] = {"decoded fresh, 64x64 icon", "decode in process + 60 us", "us", 60,
+		false},
+	[GOAL_CROWD] = {"N clients, N decoders, fresh", "0.95 x N that only decode", "x", 0.95,
+		true},
+	[GOAL_FAIR] = {"64 clients on 8 seats, longest wait", "10 x median", "x", 10, false},
+	[GOAL_HELD] = {"8 clients hold one image, memory", "1 x the image (within 5 %)", "x", 1.05,
+		false},
+	[GOAL_PROCESS] = {"shmsem fetch, whole process", "3 x /bin/true", "x", 3, false},
+	[GOAL_IDLE] = {"idle server", "0.1 % of a core", "%", 0.1, false},
+};
+
+void goal_note(struct goal_values *goals, enum goal goal, double value)
+{
+	bool worse = goal_texts[goal].at_least ? value < goals->values[goal]
+					       : value > goals->values[goal];
+
+	if (!goals->known[goal] || worse)
+		goals->values[goal] = value;
+	goals->known[goal] = true;
+}
+
+bool goal_reached(const struct goal_values *goals, enum goal goal)
+{
+	const struct goal_text *text = &goal_texts[goal];
+
+	return goals->known[goal] && (text->at_least ? goals->values[goal] >= text->bound
+						     : goals->values[goal] <= text->bound);
+}
+
+bool goals_known(const struct goal_values *goals)
+{
+	for (int goal = 0; goal < GOALS; goal++)
+		if (goals->known[goal])
+			return true;
+	return false;
+}

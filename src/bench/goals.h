@@ -1,0 +1,46 @@
+/*
+ * What shmsem is after: each goal with its limit, what was measured, and whether that reaches it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum goal {
+	GOAL_EMPTY_HOT,
+	GOAL_EMPTY_ASLEEP,
+	GOAL_STORED,
+	GOAL_STORED_SAME,
+	GOAL_FRESH,
+	GOAL_FRESH_ICON,
+	GOAL_CROWD,
+	GOAL_FAIR,
+	GOAL_HELD,
+	GOAL_PROCESS,
+	GOAL_IDLE,
+	GOALS,
+};
+
+struct goal_text {
+	const char *what;
+	const char *limit; /* in words */
+	const char *unit;  /* of what is measured */
+	double bound;
+	bool at_least; /* the bound is a floor, not a ceiling */
+};
+
+extern const struct goal_text goal_texts[GOALS];
+
+/* What has been measured of each; `known` where it has. */
+struct goal_values {
+	double values[GOALS];
+	bool known[GOALS];
+};
+
+/* Notes a measurement; of several for one goal the worst counts. */
+void goal_note(struct goal_values *goals, enum goal goal, double value);
+
+bool goal_reached(const struct goal_values *goals, enum goal goal);
+
+/* Whether any goal has been measured. */
+bool goals_known(const struct goal_values *goals);

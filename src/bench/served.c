@@ -1,0 +1,200 @@
+#include "bench/served.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define START_NS (10 * NS_PER_SECOND)
+#define STOP_MS  5000
+
+static int make_folder(struct served *served, const struct pictures *pictures, struct error *err)
+{
+	const char *above = getenv("TMPDIR");
+
+	if (snprintf(served->folder, sizeof served->folder, "%s/shmsem-bench-XXXXXX",
+		    above && *above ? above : "/tmp") >= (int)sizeof served->folder ||
+		!mkdtemp(served->folder)) {
+		served->folder[0] = '\0';
+		return error_os(err, errno, "cannot make a folder for images");
+	}
+	return pictures_write(pictures, served->folder, err);
+}
+
+static _Noreturn void run_server(const struct served *served, const struct served_options *options,
+	const struct machine *machine, pid_t parent)
+{
+	char decoders[16], seats[16], cache[32];
+	const char *argv[16] = {"shmsem", "serve", "--quiet", "--namespace", served->space,
+		"--decoders", decoders, "--seats", seats};
+	size_t count = 9;
+	struct error err = {0};
+
+	snprintf(decoders, sizeof decoders, "%u", options->decoders);
+	snprintf(seats, sizeof seats, "%u", options->seats);
+	snprintf(cache, sizeof cache, "%llu", (unsigned long long)options->cache);
+	if (options->cache) {
+		argv[count++] = "--cache";
+		argv[count++] = cache;
+	}
+	argv[count++] = served->folder;
+	sched_setaffinity(0, sizeof machine->set, &machine->set);
+	machine_run_on(options->cpu, &err);
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() == parent)
+		execv("/proc/self/exe", (char **)argv);
+	_exit(STATUS_INTERNAL);
+}
+
+int served_error(const struct shmsem_error *from, struct error *err)
+{
+	return error_set(err, from->status, "%s", from->message);
+}
+
+static int connect_within(
+	const struct served *served, uint64_t wait_ns, struct shmsem **ret, struct error *err)
+{
+	const struct shmsem_connect_options options = {
+		.name_space = served->space, .wait_ns = wait_ns};
+	struct shmsem_error error;
+
+	return shmsem_connect(ret, &options, &error) ? served_error(&error, err) : STATUS_OK;
+}
+
+int served_connect(const struct served *served, struct shmsem **ret, struct error *err)
+{
+	return connect_within(served, 0, ret, err);
+}
+
+int served_start(struct served *served, const struct pictures *pictures,
+	const struct served_options *options, const struct machine *machine, struct error *err)
+{
+	struct shmsem *client;
+	pid_t parent = getpid();
+	int status;
+
+	*served = (struct served){0};
+	status = make_folder(served, pictures, err);
+	if (status)
+		return status;
+	snprintf(served->space, sizeof served->space, "bench-%d-%llx", (int)parent,
+		(unsigned long long)clock_now());
+	served->pid = fork();
+	if (served->pid < 0) {
+		served->pid = 0;
+		return error_os(err, errno, "fork");
+	}
+	if (!served->pid)
+		run_server(served, options, machine, parent);
+	status = connect_within(served, START_NS, &client, err);
+	if (status)
+		return error_prefix(err, "the server of the measurement");
+	shmsem_close(client);
+	return STATUS_OK;
+}
+
+static void remove_folder(const char *path)
+{
+	AUTO_CLOSEDIR DIR *folder = opendir(path);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	rmdir(path);
+}
+
+/* SIGTERM lets it unlink its objects; it has a few seconds for that. */
+static void end_server(pid_t pid)
+{
+	const struct timespec moment = clock_timespec(NS_PER_MS);
+	uint64_t deadline = deadline_after(STOP_MS * NS_PER_MS);
+
+	kill(pid, SIGTERM);
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		if (clock_now() > deadline)
+			kill(pid, SIGKILL);
+		nanosleep(&moment, NULL);
+	}
+}
+
+void served_stop(struct served *served)
+{
+	if (served->pid)
+		end_server(served->pid);
+	if (served->folder[0])
+		remove_folder(served->folder);
+	*served = (struct served){0};
+}
+
+int served_touch(const struct served *served, const char *name, struct error *err)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", served->folder, name);
+	return utimensat(AT_FDCWD, path, NULL, 0) ? error_os(err, errno, "cannot touch '%s'", path)
+						  : STATUS_OK;
+}
+
+static uint64_t cpu_time_of(pid_t pid)
+{
+	struct timespec time;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
+		return 0;
+	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
+}
+
+uint64_t served_cpu_time(const struct served *served)
+{
+	uint64_t total = cpu_time_of(served->pid);
+	AUTO_CLOSEDIR DIR *threads = NULL;
+	struct dirent *entry;
+	char path[64];
+
+	/* Children are listed by the thread that started them. */
+	snprintf(path, sizeof path, "/proc/%d/task", (int)served->pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads))) {
+		AUTO_FCLOSE FILE *file = NULL;
+		char name[sizeof path + 300];
+		int child;
+
+		snprintf(name, sizeof name, "%s/%s/children", path, entry->d_name);
+		file = fopen(name, "re");
+		while (file && fscanf(file, "%d", &child) == 1)
+			total += cpu_time_of(child);
+	}
+	return total;
+}
+
+uint64_t served_memory(const struct served *served)
+{
+	AUTO_CLOSEDIR DIR *objects = opendir("/dev/shm");
+	struct dirent *entry;
+	uint64_t total = 0;
+	char start[80];
+
+	snprintf(start, sizeof start, "SEG_%s", served->space);
+	while (objects && (entry = readdir(objects))) {
+		const char *end = strrchr(entry->d_name, '_');
+		struct stat about;
+
+		if (!strncmp(entry->d_name, start, strlen(start)) && end && !strcmp(end, "_DATA") &&
+			!fstatat(dirfd(objects), entry->d_name, &about, 0))
+			total += (uint64_t)about.st_blocks * 512;
+	}
+	return total;
+}

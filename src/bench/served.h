@@ -1,0 +1,48 @@
+/*
+ * A server of bench's own, over a folder of its own, in a namespace of its own.
+ */
+#pragma once
+
+#include "bench/machine.h"
+#include "bench/pictures.h"
+
+#include <shmsem.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct served {
+	pid_t pid; /* 0: none */
+	char space[64];
+	char folder[200];
+};
+
+struct served_options {
+	unsigned decoders, seats;
+	uint64_t cache; /* bytes; 0: as the server thinks best */
+	int cpu;        /* the server and its decoders run there; -1: on all that we may use */
+};
+
+/*
+ * Writes the pictures into a new folder below $TMPDIR, starts this very executable as a server of
+ * it, and waits until it takes requests. It ends when we die. served_stop must follow, also after
+ * an error.
+ */
+int served_start(struct served *served, const struct pictures *pictures,
+	const struct served_options *options, const struct machine *machine, struct error *err);
+
+/* Ends the server, and removes the folder. */
+void served_stop(struct served *served);
+
+/* Connects to it. */
+int served_connect(const struct served *served, struct shmsem **ret, struct error *err);
+
+/* Gives a file of it a new time, so that what the server has of it is out of date. */
+int served_touch(const struct served *served, const char *name, struct error *err);
+
+/* An error of libshmsem's as one of ours. */
+int served_error(const struct shmsem_error *from, struct error *err);
+
+/* CPU time, in ns, that the server and its decoders have used; bytes that its data segments have.
+ */
+uint64_t served_cpu_time(const struct served *served);
+uint64_t served_memory(const struct served *served);
