@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t scales[] = {1, 2, 4, 8};
-#define SCALES (sizeof scales / sizeof *scales)
-
 #define WAYS 4
 
 int decode_job_init(struct decode_job *job, const struct picture *picture, uint8_t scale, int way,
@@ -98,11 +95,6 @@ struct bench_subject decode_subject(struct decode_job *job)
 	return (struct bench_subject){.name = way_name(job), .context = job, .run = run_decode};
 }
 
-size_t decode_groups(const struct pictures *pictures)
-{
-	return pictures->count * SCALES;
-}
-
 static int measure_one(struct bench_session *session, const struct picture *picture, uint8_t scale,
 	struct error *err)
 {
@@ -132,13 +124,13 @@ static int measure_one(struct bench_session *session, const struct picture *pict
 	return status;
 }
 
-int decode_measure(
-	struct bench_session *session, const struct pictures *pictures, struct error *err)
+int decode_measure(struct bench_session *session, const struct pictures *pictures, size_t scales,
+	struct error *err)
 {
 	int status = STATUS_OK;
 
 	for (size_t i = 0; i < pictures->count; i++)
-		for (size_t k = 0; !status && k < SCALES; k++)
-			status = measure_one(session, &pictures->list[i], scales[k], err);
+		for (size_t k = 0; !status && k < scales; k++)
+			status = measure_one(session, &pictures->list[i], (uint8_t)(1 << k), err);
 	return status;
 }

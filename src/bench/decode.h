@@ -35,9 +35,9 @@ struct decode_job decode_job_borrow(const struct decode_job *job, int way);
 /* A subject that decodes over and over. */
 struct bench_subject decode_subject(struct decode_job *job);
 
-/* Groups that decode_measure will measure. */
-size_t decode_groups(const struct pictures *pictures);
+/* Each picture has the whole size, and three scales below it. */
+#define DECODE_SCALES 4
 
-/* Each picture at each scale in each way that its format has. */
-int decode_measure(
-	struct bench_session *session, const struct pictures *pictures, struct error *err);
+/* Each picture at the first `scales` scales in each way that its format has: a group for each. */
+int decode_measure(struct bench_session *session, const struct pictures *pictures, size_t scales,
+	struct error *err);

@@ -124,13 +124,15 @@ static int check_picture(
 	return status;
 }
 
-/* A limit, an empty request and every stored picture, one after the other or with pauses. */
+/* A limit, an empty request, every stored picture, and the classic exchange of the smallest and the
+ * largest of them; one after the other or with pauses. */
 struct answers {
-	struct transport_pair *limit;
+	struct transport_pair *limit, *classic[2];
 	struct fetch_client *clients; /* the first pings */
 	struct bench_subject subjects[SUBJECTS];
 	char names[SUBJECTS][NAME_SIZE];
-	size_t count; /* of subjects: one more than clients */
+	size_t stored; /* the subjects before this one are ours */
+	size_t count;
 };
 
 static int connect_all(struct answers *answers, const struct served *served,
@@ -141,7 +143,7 @@ static int connect_all(struct answers *answers, const struct served *served,
 	answers->subjects[1] = (struct bench_subject){
 		.name = "empty request", .context = &answers->clients[0], .run = run_ping};
 	answers->count = 2;
-	for (size_t i = 0; !status && i < pictures->count && answers->count < SUBJECTS; i++) {
+	for (size_t i = 0; !status && i < pictures->count && answers->count < SUBJECTS - 2; i++) {
 		struct fetch_client *client = &answers->clients[i + 1];
 		char *name = answers->names[answers->count];
 
@@ -151,6 +153,39 @@ static int connect_all(struct answers *answers, const struct served *served,
 			status = check_picture(client, &pictures->list[i], err);
 		answers->subjects[answers->count++] = fetch_subject(client, name);
 	}
+	answers->stored = answers->count;
+	return status;
+}
+
+/* Nothing is decoded there either: the payload has the size of the picture's pixels. */
+static int add_classic(struct answers *answers, size_t index, const struct picture *picture,
+	int responder_cpu, struct error *err)
+{
+	struct transport_pair **pair = &answers->classic[index];
+	char *name = answers->names[answers->count];
+	struct decode_job job;
+	int status = decode_job_init(&job, picture, 1, DECODE_PROBE, err);
+
+	snprintf(name, NAME_SIZE, "classic %.48s", picture->name);
+	if (!status)
+		status = transport_pair_new(transport_find("classic"), (size_t)job.info.bytes,
+			responder_cpu, pair, err);
+	if (!status) {
+		answers->subjects[answers->count] = transport_pair_subject(*pair);
+		answers->subjects[answers->count++].name = name;
+	}
+	decode_job_release(&job);
+	return status;
+}
+
+static int add_baseline(struct bench_session *session, struct answers *answers,
+	const struct pictures *pictures, struct error *err)
+{
+	int cpu = session->report.machine.responder_cpu;
+	int status = add_classic(answers, 0, &pictures->list[0], cpu, err);
+
+	if (!status && pictures->count > 1)
+		status = add_classic(answers, 1, &pictures->list[pictures->count - 1], cpu, err);
 	return status;
 }
 
@@ -191,7 +226,7 @@ static int measure_answers(
 	status = session_measure(session, "fetch", asleep ? "1 ms apart" : "hot", 0,
 		answers->subjects, answers->count, &rows, err);
 	if (!status)
-		note_answers(session, rows, answers->count, asleep);
+		note_answers(session, rows, answers->stored, asleep);
 	answers->limit = transport_pair_free(answers->limit);
 	return status;
 }
@@ -215,11 +250,15 @@ static int measure_stored(
 	if (!status)
 		status = connect_all(answers, &served, pictures, err);
 	if (!status)
+		status = add_baseline(session, answers, pictures, err);
+	if (!status)
 		status = measure_answers(session, answers, false, err);
 	if (!status)
 		status = measure_answers(session, answers, true, err);
 	for (size_t i = 0; i <= pictures->count; i++)
 		fetch_client_release(&clients[i]);
+	transport_pair_free(answers->classic[0]);
+	transport_pair_free(answers->classic[1]);
 	served_stop(&served);
 	return status;
 }

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -34,18 +33,12 @@ struct crowd {
 	struct shmsem_image held;
 };
 
-/* Members of a crew run wherever we may. */
-static void spread_out(const struct crowd *crowd)
-{
-	sched_setaffinity(0, sizeof crowd->machine->set, &crowd->machine->set);
-}
-
 static int make_decoding(void *context, size_t index, struct bench_subject *ret, struct error *err)
 {
 	struct crowd *crowd = context;
 	int status;
 
-	spread_out(crowd);
+	machine_run_anywhere(crowd->machine);
 	status = decode_job_init(&crowd->job, &crowd->pictures->list[index], 1, PLAIN_ROWS, err);
 	*ret = decode_subject(&crowd->job);
 	return status;
@@ -56,7 +49,7 @@ static int make_fetching(void *context, size_t index, struct bench_subject *ret,
 	struct crowd *crowd = context;
 	int status;
 
-	spread_out(crowd);
+	machine_run_anywhere(crowd->machine);
 	status = fetch_client_init(
 		&crowd->client, crowd->served, crowd->pictures->list[index].name, true, err);
 	*ret = fetch_subject(&crowd->client, "decoded fresh");
@@ -153,10 +146,12 @@ static int visit(void *context, uint64_t operations, struct error *err)
 
 static int make_visiting(void *context, size_t index, struct bench_subject *ret, struct error *err)
 {
+	struct crowd *crowd = context;
+
 	(void)index;
 	(void)err;
-	spread_out(context);
-	*ret = (struct bench_subject){.name = "visit", .context = context, .run = visit};
+	machine_run_anywhere(crowd->machine);
+	*ret = (struct bench_subject){.name = "visit", .context = crowd, .run = visit};
 	return STATUS_OK;
 }
 

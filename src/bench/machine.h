@@ -32,6 +32,9 @@ int machine_pin(struct machine *machine, const char *pin, struct error *err);
 /* The calling process runs on that CPU from now on; -1: it stays where it is allowed to be. */
 int machine_run_on(int cpu, struct error *err);
 
+/* It runs again wherever it was allowed to at first. */
+void machine_run_anywhere(const struct machine *machine);
+
 /* Whether both sides run on one core, be it as two of its threads. */
 bool machine_shares_core(const struct machine *machine);
 

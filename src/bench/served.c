@@ -31,14 +31,13 @@ static int make_folder(struct served *served, const struct pictures *pictures, s
 	return pictures_write(pictures, served->folder, err);
 }
 
-static _Noreturn void run_server(const struct served *served, const struct served_options *options,
-	const struct machine *machine, pid_t parent)
+static _Noreturn void run_server(
+	const struct served *served, const struct served_options *options, pid_t parent)
 {
 	char decoders[16], seats[16], cache[32];
 	const char *argv[16] = {"shmsem", "serve", "--quiet", "--namespace", served->space,
 		"--decoders", decoders, "--seats", seats};
 	size_t count = 9;
-	struct error err = {0};
 
 	snprintf(decoders, sizeof decoders, "%u", options->decoders);
 	snprintf(seats, sizeof seats, "%u", options->seats);
@@ -48,8 +47,7 @@ static _Noreturn void run_server(const struct served *served, const struct serve
 		argv[count++] = cache;
 	}
 	argv[count++] = served->folder;
-	sched_setaffinity(0, sizeof machine->set, &machine->set);
-	machine_run_on(options->cpu, &err);
+	machine_run_anywhere(served->machine);
 	signal(SIGPIPE, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() == parent)
@@ -68,13 +66,40 @@ static int connect_within(
 	const struct shmsem_connect_options options = {
 		.name_space = served->space, .wait_ns = wait_ns};
 	struct shmsem_error error;
+	cpu_set_t before;
+	bool moved = !sched_getaffinity(0, sizeof before, &before);
+	int status;
 
-	return shmsem_connect(ret, &options, &error) ? served_error(&error, err) : STATUS_OK;
+	machine_run_anywhere(served->machine);
+	status = shmsem_connect(ret, &options, &error) ? served_error(&error, err) : STATUS_OK;
+	if (moved)
+		sched_setaffinity(0, sizeof before, &before);
+	return status;
 }
 
 int served_connect(const struct served *served, struct shmsem **ret, struct error *err)
 {
 	return connect_within(served, 0, ret, err);
+}
+
+static int pin_threads(pid_t pid, int cpu, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *threads = NULL;
+	struct dirent *entry;
+	cpu_set_t set;
+	char path[64];
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads))) {
+		pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (thread > 0 && sched_setaffinity(thread, sizeof set, &set))
+			return error_os(err, errno, "cannot put the server on CPU %d", cpu);
+	}
+	return threads ? STATUS_OK : error_os(err, errno, "cannot see the server's threads");
 }
 
 int served_start(struct served *served, const struct pictures *pictures,
@@ -84,7 +109,7 @@ int served_start(struct served *served, const struct pictures *pictures,
 	pid_t parent = getpid();
 	int status;
 
-	*served = (struct served){0};
+	*served = (struct served){.machine = machine};
 	status = make_folder(served, pictures, err);
 	if (status)
 		return status;
@@ -96,12 +121,12 @@ int served_start(struct served *served, const struct pictures *pictures,
 		return error_os(err, errno, "fork");
 	}
 	if (!served->pid)
-		run_server(served, options, machine, parent);
+		run_server(served, options, parent);
 	status = connect_within(served, START_NS, &client, err);
 	if (status)
 		return error_prefix(err, "the server of the measurement");
 	shmsem_close(client);
-	return STATUS_OK;
+	return options->cpu < 0 ? STATUS_OK : pin_threads(served->pid, options->cpu, err);
 }
 
 static void remove_folder(const char *path)

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct served {
+	const struct machine *machine;
 	pid_t pid; /* 0: none */
 	char space[64];
 	char folder[200];
@@ -19,7 +20,7 @@ struct served {
 struct served_options {
 	unsigned decoders, seats;
 	uint64_t cache; /* bytes; 0: as the server thinks best */
-	int cpu;        /* the server and its decoders run there; -1: on all that we may use */
+	int cpu;        /* the server's threads run there once it has started; -1: anywhere */
 };
 
 /*
@@ -33,7 +34,10 @@ int served_start(struct served *served, const struct pictures *pictures,
 /* Ends the server, and removes the folder. */
 void served_stop(struct served *served);
 
-/* Connects to it. */
+/*
+ * Connects to it. A client that may run on one CPU only never spins, and rightly so; ours is on a
+ * CPU of its own. So this process may run anywhere until it is connected, and is then where it was.
+ */
 int served_connect(const struct served *served, struct shmsem **ret, struct error *err);
 
 /* Gives a file of it a new time, so that what the server has of it is out of date. */

@@ -12,7 +12,6 @@
 #include "bench/transport.h"
 #include "bench/watchdog.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +77,7 @@ struct bench_work {
 	const struct transport *chosen[MECHANISMS_MOST];
 	size_t chosen_count;
 	struct pictures pictures;
+	size_t scales; /* to decode at */
 };
 
 static uint64_t began;
@@ -174,7 +174,7 @@ static int measure_transport(struct bench_work *work, struct error *err)
 
 static int measure_decode(struct bench_work *work, struct error *err)
 {
-	return decode_measure(&work->session, &work->pictures, err);
+	return decode_measure(&work->session, &work->pictures, work->scales, err);
 }
 
 static int measure_fetch(struct bench_work *work, struct error *err)
@@ -214,7 +214,7 @@ static int plan_work(
 	if (!part || part->measure == measure_transport)
 		work->session.groups += work->size_count;
 	if (!part || part->measure == measure_decode)
-		work->session.groups += decode_groups(&work->pictures);
+		work->session.groups += work->pictures.count * work->scales;
 	if (!part || part->measure == measure_fetch)
 		work->session.groups += fetch_groups(&work->session, &work->pictures);
 	return status;
@@ -236,7 +236,7 @@ static int measure_parts(struct bench_work *work, const struct part *part, struc
 			status = parts[i].measure(work, err);
 	if (progress_shown)
 		fputs("\r\033[K", stderr);
-	sched_setaffinity(0, sizeof machine->set, &machine->set);
+	machine_run_anywhere(machine);
 	watchdog_end();
 	return status;
 }
@@ -300,6 +300,7 @@ static void plan_runs(struct bench_work *work, const struct part *part)
 	plan->runs = (unsigned)(options->runs ? options->runs : part ? RUNS : QUICK_RUNS);
 	plan->warmup = (unsigned)options->warmup;
 	plan->stopped = watchdog_stopped;
+	work->scales = part ? DECODE_SCALES : 1;
 	report->time_ns = plan->time_ns;
 	report->runs = plan->runs;
 	report->warmup = plan->warmup;
@@ -336,12 +337,13 @@ const struct command command_bench = {
 	.summary = "Measure the hand-off beside every other mechanism of the system",
 	.synopsis = "[OPTION…]\n[OPTION…] transport\n[OPTION…] fetch [FILE|DIR…]\n[OPTION…] decode "
 		    "[FILE|DIR…]\n--list",
-	.details =
-		"transport: the round trip of a request and its payload over each mechanism.\n"
-		"decode: each image, at each scale, by each call; a set drawn for it if none are "
-		"given.\n"
-		"Without a word: a short run of all. Ratios are to the limit, the first row of "
-		"each table.",
+	.details = "transport: the round trip of a request and its payload over each mechanism.\n"
+		   "fetch: a server and clients over images: empty requests, stored ones, fresh "
+		   "ones.\n"
+		   "decode: each image, at each scale, by each call.\n"
+		   "Without a word: a short run of all three, which ends with the goals. A set of "
+		   "images is drawn\nif none are given. Ratios are to the limit, the first row of "
+		   "each table.",
 	.options = rows,
 	.options_size = sizeof(struct bench_options),
 	.defaults = &defaults,

@@ -168,3 +168,66 @@ alone()
 	[[ "$output" == "status 69"*"responder was killed by signal 9 (SIGKILL)" ]]
 	[ "${#lines[@]}" = 2 ]
 }
+
+@test "decode measures each image at each scale beside the plain libraries" {
+	"$SHMSEM" bench decode "$SHMSEM_IMAGES/apple.jpg" "$SHMSEM_IMAGES/dog.png" -t 1ms -r 1 -w 0 \
+		--export-json "$folder/out.json"
+	jq -e '.results | length == 32' "$folder/out.json"
+	jq -e '.results | map(select(.limit) | .name) | unique == ["libjpeg", "libpng"]' "$folder/out.json"
+	jq -e '.results | map(.name) | unique | contains(["libjpeg-fast", "libpng-simplified", "shmsem", "shmsem-header"])' \
+		"$folder/out.json"
+	jq -e '.results | map(.group | select(test("apple.jpg.*scale 1/8"))) | length == 4' "$folder/out.json"
+}
+
+@test "decode takes a folder, and refuses what is no image" {
+	run "$SHMSEM" bench decode "$SHMSEM_IMAGES" -t 1ms -r 1 -w 0 --export-csv -
+	[ "$status" = 0 ]
+	[ "$(grep -o '"[^"]*scale 1/1"' <<<"$output" | sort -u | wc -l)" = "$(ls "$SHMSEM_IMAGES" | wc -l)" ]
+	echo nothing >"$folder/words.png"
+	run "$SHMSEM" bench decode "$folder/words.png"
+	[ "$status" = 65 ]
+	run "$SHMSEM" bench decode "$folder/none.png"
+	[ "$status" = 66 ]
+}
+
+@test "fetch measures stored and fresh images, notes every goal and leaves nothing" {
+	run alone '"$SHMSEM" bench fetch -t 2ms -r 2 -w 0 --export-json "$folder/fetch.json" >"$folder/out"
+		echo "status $?"; left'
+	[ "$output" = "status 0" ]
+	jq -e '.goals | length == 11' "$folder/fetch.json"
+	jq -e '.goals | map((.reached | type == "boolean") and .measured >= 0) | all' "$folder/fetch.json"
+	jq -e '.results | map(select(.group == "hot") | .name) | contains(["cache-line", "empty request",
+		"stored dot.png", "stored large.jpg", "classic large.jpg"])' "$folder/fetch.json"
+	jq -e '.results | map(select(.name == "decoded fresh")) | length >= 6' "$folder/fetch.json"
+	jq -e '.results | map(select(.group == "64 clients on 8 seats") | .runs | flatten | length) == [128]' \
+		"$folder/fetch.json"
+	[[ "$(tail -20 "$folder/out")" == *GOAL*LIMIT*MEASURED*REACHED*"idle server"* ]]
+}
+
+@test "fetch takes the user's own images" {
+	run alone '"$SHMSEM" bench fetch "$SHMSEM_IMAGES/apple.jpg" -t 2ms -r 1 -w 0 >"$folder/out"
+		echo "status $?"; left'
+	[ "$output" = "status 0" ]
+	grep -q "^stored apple.jpg" "$folder/out"
+}
+
+@test "fetch that is told to end, or killed, leaves no server and no object" {
+	for signal in TERM KILL; do
+		run alone '"$SHMSEM" bench fetch -t 100 >"$folder/out" 2>&1 & pid=$!
+			serving() { ls /dev/shm | grep -q SEG_bench && pgrep -f -- "--namespace bench-$pid-" >/dev/null; }
+			nothing_left() { [ -z "$(ls -A /dev/shm)" ] && ! pgrep -f -- "--namespace bench-$pid-" >/dev/null; }
+			until_true serving || exit
+			kill -'$signal' $pid; wait $pid; echo "status $?"
+			until_true nothing_left && echo nothing'
+		[ "$output" = "status $((128 + $(kill -l $signal)))
+nothing" ]
+	done
+}
+
+@test "without a word it measures all three and ends with the goals" {
+	run alone '"$SHMSEM" bench -t 1ms -r 1 -w 0 --export-json "$folder/all.json" >"$folder/out"
+		echo "status $?"; left'
+	[ "$output" = "status 0" ]
+	jq -e '.results | map(.part) | unique == ["decode", "fetch", "transport"]' "$folder/all.json"
+	jq -e '.goals | length == 11' "$folder/all.json"
+}
