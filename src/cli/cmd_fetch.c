@@ -1,81 +1,327 @@
 /* shmsem fetch: images by name, through libshmsem and its public header alone. */
 #include "cli/commands.h"
 
-#include "base/clock.h"
 #include "base/number.h"
-#include "shmsem.h"
+#include "cli/fetch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT_ONCE_MOST 256
+#define DRAWS_MOST   1000000
+#define SIDE_MOST    65535
 
 struct fetch_options {
-	const char *name_space;
-	uint64_t timeout, wait, count;
+	const char *name_space, *output, *type, *icc;
+	const char *scale, *fit, *channels, *layout, *depth, *seed;
+	uint64_t timeout, wait, count, at_once, quality;
+	bool json, names, random, info, quiet;
+	bool premultiply, keep_orientation, strict, lenient;
 };
+
+#define ROW(field) offsetof(struct fetch_options, field)
+
 static const struct option_row rows[] = {
 	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)",
-		OPTION_TEXT, offsetof(struct fetch_options, name_space), 0, 0, NULL},
-	{'c', "count", "N", "ask N times", OPTION_NUMBER, offsetof(struct fetch_options, count), 1,
+		OPTION_TEXT, ROW(name_space), 0, 0, NULL},
+	{'o', "output", "FILE|DIR|-", "write the image there; - is standard output", OPTION_TEXT,
+		ROW(output), 0, 0, NULL},
+	{'t', "type", "FORMAT",
+		"what to write: png, jpeg, pnm or raw (default: by the file's name)", OPTION_TEXT,
+		ROW(type), 0, 0, NULL},
+	{0, "quality", "N", "of a JPEG, 1 to 100 (default: 90)", OPTION_NUMBER, ROW(quality), 1,
+		100, NULL},
+	{0, "icc", "FILE", "write the image's colour profile there", OPTION_TEXT, ROW(icc), 0, 0,
+		NULL},
+	{0, "scale", "1/N", "smaller: 1/2, 1/4 or 1/8", OPTION_TEXT, ROW(scale), 0, 0, NULL},
+	{0, "fit", "WxH", "the smallest of these scales that is not smaller than W x H",
+		OPTION_TEXT, ROW(fit), 0, 0, NULL},
+	{0, "channels", "KIND", "gray, rgb or rgba (default: as the file has them)", OPTION_TEXT,
+		ROW(channels), 0, 0, NULL},
+	{0, "premultiply", NULL, "colours multiplied by alpha", OPTION_FLAG, ROW(premultiply), 0, 0,
+		NULL},
+	{0, "layout", "ORDER", "rgb or bgr (default: rgb)", OPTION_TEXT, ROW(layout), 0, 0, NULL},
+	{0, "depth", "BITS", "8, or native: 16-bit samples stay 16-bit (default: 8)", OPTION_TEXT,
+		ROW(depth), 0, 0, NULL},
+	{0, "no-orient", NULL, "do not turn the image upright, but say how it lies", OPTION_FLAG,
+		ROW(keep_orientation), 0, 0, NULL},
+	{0, "strict", NULL, "a damaged end is an error, for JPEG, too", OPTION_FLAG, ROW(strict), 0,
 		0, NULL},
-	{0}};
+	{0, "lenient", NULL, "a damaged end is a warning, for PNG, too", OPTION_FLAG, ROW(lenient),
+		0, 0, NULL},
+	{0, "info", NULL, "say what is known of the image, without decoding it", OPTION_FLAG,
+		ROW(info), 0, 0, NULL},
+	{0, "names", NULL, "list the names that the server has", OPTION_FLAG, ROW(names), 0, 0,
+		NULL},
+	{0, "random", NULL, "draw names at random, from those given or all", OPTION_FLAG,
+		ROW(random), 0, 0, NULL},
+	{'c', "count", "N", "ask N times", OPTION_NUMBER, ROW(count), 1, DRAWS_MOST, NULL},
+	{0, "seed", "N", "repeat the draw that had this seed", OPTION_TEXT, ROW(seed), 0, 0, NULL},
+	{'j', "jobs", "N", "ask for N images at once, over as many seats", OPTION_NUMBER,
+		ROW(at_once), 1, AT_ONCE_MOST, NULL},
+	{0, "timeout", "SEC", "give up an image after SEC (default: 30)", OPTION_DURATION,
+		ROW(timeout), 0, 0, NULL},
+	{0, "wait", "SEC", "wait so long for a server to appear", OPTION_DURATION, ROW(wait), 0, 0,
+		NULL},
+	{'J', "json", NULL, "print JSON", OPTION_FLAG, ROW(json), 0, 0, NULL},
+	{'q', "quiet", NULL, "print no rows, only what failed", OPTION_FLAG, ROW(quiet), 0, 0,
+		NULL},
+	{0},
+};
 
-static int each(void *data, const char *name)
+/* Where `text` is among `words`; STATUS_USAGE naming them all if it is not. */
+static int choose(const char *text, const char *option, const char *const *words, unsigned *ret,
+	struct error *err)
 {
-	(void)data;
-	printf("  %s\n", name);
-	return 0;
-}
+	char all[128] = "";
 
-static int run(const void *given, int argc, char **argv, struct error *err)
-{
-	const struct fetch_options *options = given;
-	struct shmsem_error error;
-	struct shmsem *client;
-	uint64_t count = options->count ? options->count : 1;
-
-	if (shmsem_connect(&client,
-		    &(struct shmsem_connect_options){.name_space = options->name_space}, &error))
-		return error_set(err, error.status, "%s", error.message);
-	if (argc == 0)
-		shmsem_names(client, each, NULL, &error);
-	for (uint64_t n = 0; n < 5; n++) {
-		uint64_t begin = clock_now(), took;
-		for (uint64_t j = 0; j < count; j++)
-			if (shmsem_ping(client, &error))
-				return error_set(err, error.status, "%s", error.message);
-		took = clock_now() - begin;
-		printf("ping %llu ns\n", (unsigned long long)(took / count));
-	}
-	for (int i = 0; i < argc; i++)
-		for (int n = 0; n < 5; n++) {
-			struct shmsem_image image;
-			uint64_t begin = clock_now(), took;
-			int status = 0;
-			for (uint64_t j = 0; j < count; j++) {
-				status = shmsem_fetch(client,
-					&(struct shmsem_request){.name = argv[i]}, &image, &error);
-				if (status)
-					break;
-				if (j + 1 < count)
-					shmsem_release(&image);
-			}
-			took = clock_now() - begin;
-			if (status) {
-				printf("%s: %d %s\n", argv[i], status, error.message);
-				continue;
-			}
-			printf("%s %ux%ux%u %llu bytes %llu ns%s\n", argv[i], image.info.width,
-				image.info.height, image.info.channels,
-				(unsigned long long)image.info.bytes,
-				(unsigned long long)(took / count),
-				image.info.from_store ? " store" : "");
-			shmsem_release(&image);
+	for (unsigned i = 0; words[i]; i++) {
+		if (!strcmp(text, words[i])) {
+			*ret = i;
+			return STATUS_OK;
 		}
-	shmsem_close(client);
-	return 0;
+		if (i)
+			strcat(all, words[i + 1] ? ", " : " or ");
+		strcat(all, words[i]);
+	}
+	return error_set(err, STATUS_USAGE, "%s: '%s' is not %s", option, text, all);
 }
-const struct command command_fetch = {.name = "fetch",
+
+static int parse_fit(const char *text, struct shmsem_request *request, struct error *err)
+{
+	const char *cross = strchr(text, 'x');
+	char width[16];
+	uint64_t w, h;
+
+	if (!cross || (size_t)(cross - text) >= sizeof width)
+		return error_set(err, STATUS_USAGE, "--fit: '%s' is not WxH such as 640x480", text);
+	memcpy(width, text, (size_t)(cross - text));
+	width[cross - text] = '\0';
+	if (parse_number(width, "--fit", 1, SIDE_MOST, &w, err) ||
+		parse_number(cross + 1, "--fit", 1, SIDE_MOST, &h, err))
+		return err->status;
+	request->fit_width = (uint32_t)w;
+	request->fit_height = (uint32_t)h;
+	return STATUS_OK;
+}
+
+static int make_request(
+	const struct fetch_options *given, struct shmsem_request *ret, struct error *err)
+{
+	static const char *const scales[] = {"1", "1/2", "1/4", "1/8", NULL};
+	static const char *const channels[] = {"gray", "rgb", "rgba", NULL};
+	static const char *const layouts[] = {"rgb", "bgr", NULL};
+	static const char *const depths[] = {"8", "native", NULL};
+	static const uint8_t channel_counts[] = {1, 3, 4};
+	struct shmsem_request request = {0};
+	unsigned choice = 0;
+	int status = STATUS_OK;
+
+	if (given->scale && given->fit)
+		return error_set(err, STATUS_USAGE, "--scale and --fit both say how large");
+	if (given->strict && given->lenient)
+		return error_set(err, STATUS_USAGE, "--strict and --lenient are opposites");
+	if (given->scale && !(status = choose(given->scale, "--scale", scales, &choice, err)))
+		request.scale = (uint8_t)(1U << choice);
+	if (!status && given->channels &&
+		!(status = choose(given->channels, "--channels", channels, &choice, err)))
+		request.channels = channel_counts[choice];
+	if (!status && given->layout &&
+		!(status = choose(given->layout, "--layout", layouts, &choice, err)))
+		request.layout = (uint8_t)(choice ? SHMSEM_BGR : SHMSEM_RGB);
+	if (!status && given->depth &&
+		!(status = choose(given->depth, "--depth", depths, &choice, err)))
+		request.flags |= choice ? SHMSEM_NATIVE_DEPTH : 0;
+	if (!status && given->fit)
+		status = parse_fit(given->fit, &request, err);
+	if (status)
+		return status;
+	request.flags |= (uint8_t)((given->premultiply ? SHMSEM_PREMULTIPLY : 0) |
+				   (given->keep_orientation ? SHMSEM_KEEP_ORIENTATION : 0) |
+				   (given->strict ? SHMSEM_STRICT : 0) |
+				   (given->lenient ? SHMSEM_LENIENT : 0));
+	*ret = request;
+	return STATUS_OK;
+}
+
+/* Options that contradict each other, before anything is done. */
+static int check(const struct fetch_options *given, size_t words, struct error *err)
+{
+	bool writes = given->output || given->type || given->icc;
+
+	if (!words && !given->names && !given->random)
+		return error_set(err, STATUS_USAGE,
+			"which image? 'shmsem fetch NAME'; --names lists what there is");
+	if (given->names && (writes || given->random || given->info || given->count))
+		return error_set(err, STATUS_USAGE, "--names fetches nothing; ask for it alone");
+	if (given->info && writes)
+		return error_set(err, STATUS_USAGE, "--info has no pixels to write");
+	if (given->seed && !given->random)
+		return error_set(err, STATUS_USAGE, "--seed is for --random");
+	if (given->json && given->output && !strcmp(given->output, "-"))
+		return error_set(err, STATUS_USAGE, "-J and -o - both want standard output");
+	if (given->quality && !writes)
+		return error_set(err, STATUS_USAGE, "--quality is for -o");
+	return STATUS_OK;
+}
+
+static int make_plan(const struct fetch_options *given, struct fetch_plan *ret, struct error *err)
+{
+	struct fetch_plan plan = {
+		.connect = {.name_space = given->name_space,
+			.wait_ns = given->wait,
+			.timeout_ns = given->timeout,
+			.flags = SHMSEM_GUARD_SIGBUS},
+		.icc = given->icc,
+		.at_once = given->at_once ? (unsigned)given->at_once : 1,
+		.info = given->info,
+		.say_orientation = given->keep_orientation,
+	};
+	int status = make_request(given, &plan.request, err);
+
+	if (!status)
+		*ret = plan;
+	return status;
+}
+
+/* Once it is known how many images there are: where they go. */
+static int make_output(
+	const struct fetch_options *given, size_t count, struct fetch_plan *plan, struct error *err)
+{
+	int status = output_parse(
+		given->output, given->type, plan->patterns || count > 1, &plan->output, err);
+
+	if (status)
+		return status;
+	if (plan->output.kind == OUTPUT_FILE && count > 1)
+		return error_set(err, STATUS_USAGE,
+			"-o: several images do not go into one file; name a folder, '%s/'",
+			given->output);
+	plan->output.encode.quality = (int)given->quality;
+	if (plan->request.layout == SHMSEM_BGR && plan->output.kind != OUTPUT_NONE &&
+		plan->output.format != ENCODE_RAW)
+		return error_set(err, STATUS_USAGE,
+			"--layout bgr: image files have red first; write raw with -t");
+	if (plan->icc && count > 1)
+		return error_set(err, STATUS_USAGE, "--icc: one file is for one image");
+	/* Standard output takes them one after the other. */
+	if (plan->output.kind == OUTPUT_STREAM)
+		plan->at_once = 1;
+	return STATUS_OK;
+}
+
+/* The names that the words stand for; what the server has is asked only where that matters. */
+static int find_names(const struct fetch_options *given, struct shmsem *client, char **words,
+	size_t count, struct fetch_names *ret, struct error *err)
+{
+	struct fetch_names all = {0};
+	int status = STATUS_OK;
+
+	if (!count || given->names || fetch_has_globs(words, count))
+		status = fetch_names_all(client, &all, err);
+	if (status)
+		return status;
+	if (count) {
+		status = fetch_names_match(words, count, &all, given->names, ret, err);
+		fetch_names_release(&all);
+	} else if (!all.count && given->random) {
+		status = error_set(err, STATUS_NOT_FOUND, "the server has no images");
+	} else {
+		*ret = all;
+	}
+	return status;
+}
+
+static int draw(
+	const struct fetch_options *given, size_t names, struct fetch_draw *ret, struct error *err)
+{
+	uint64_t count = given->count ? given->count : 1, seed = 0;
+	int status = STATUS_OK;
+
+	if (!given->random)
+		return fetch_draw_all(names, count, ret, err);
+	if (given->seed)
+		status = parse_number(given->seed, "--seed", 0, UINT64_MAX, &seed, err);
+	return status ? status
+		      : fetch_draw_random(names, count, given->seed ? &seed : NULL, ret, err);
+}
+
+static int print(
+	const struct fetch_options *given, const struct fetch_work *work, struct error *err)
+{
+	if (given->json)
+		return fetch_print_json(work, err);
+	if (given->quiet || work->plan->output.kind == OUTPUT_STREAM)
+		return STATUS_OK;
+	if (!work->plan->info)
+		return fetch_print_rows(work, err);
+	fetch_print_info(work);
+	return STATUS_OK;
+}
+
+static int fetch_named(const struct fetch_options *given, struct fetch_plan *plan,
+	struct shmsem *client, const struct fetch_names *names, struct error *err)
+{
+	struct fetch_draw drawn = {0};
+	struct fetch_work work;
+	int status = draw(given, names->count, &drawn, err);
+
+	if (!status)
+		status = make_output(given, drawn.count, plan, err);
+	if (!status)
+		status = fetch_work_init(&work, plan, names, &drawn, err);
+	if (!status) {
+		progress_begin(&work.progress, FETCH_COMMAND, drawn.count);
+		fetch_all(&work, client);
+		progress_end(&work.progress);
+		status = print(given, &work, err);
+		if (!status)
+			status = fetch_summary(&work);
+		fetch_work_release(&work);
+	}
+	fetch_draw_release(&drawn);
+	return status;
+}
+
+static int run(const void *options, int argc, char **argv, struct error *err)
+{
+	const struct fetch_options *given = options;
+	size_t words = (size_t)argc;
+	struct fetch_names names = {0};
+	struct shmsem *client;
+	struct fetch_plan plan;
+	int status = check(given, words, err);
+
+	if (!status)
+		status = make_plan(given, &plan, err);
+	/* A wrong word is said before a server is looked for. */
+	if (!status)
+		status = make_output(
+			given, given->count > words ? given->count : words, &plan, err);
+	if (!status)
+		status = fetch_connect(&plan, &client, err);
+	if (status)
+		return status;
+	status = find_names(given, client, argv, words, &names, err);
+	if (!status)
+		status = given->names ? fetch_print_names(&names, given->json, err)
+				      : fetch_named(given, &plan, client, &names, err);
+	fetch_names_release(&names);
+	shmsem_close(client);
+	return status;
+}
+
+const struct command command_fetch = {
+	.name = "fetch",
 	.summary = "get images by name",
-	.synopsis = "NAME",
+	.synopsis = "[OPTION…] NAME…\n[OPTION…] --random [-c N] [NAME…]\n--names [-J] [GLOB…]",
+	.details = "Asks the server of a namespace for images, which it decodes or has decoded "
+		   "already,\n"
+		   "and prints a row for each. A NAME with wildcards stands for what it matches "
+		   "there.",
 	.options = rows,
 	.options_size = sizeof(struct fetch_options),
-	.run = run};
+	.run = run,
+};

@@ -1,0 +1,100 @@
+/*
+ * The parts of shmsem fetch: what is wanted, who gets it, what came of it.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "shmsem.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FETCH_COMMAND "shmsem fetch"
+
+/* What the options say. */
+struct fetch_plan {
+	struct shmsem_connect_options connect;
+	struct shmsem_request request; /* but for the name */
+	struct output output;
+	const char *icc;  /* file to write the colour profile to, or NULL */
+	unsigned at_once; /* connections */
+	bool patterns;    /* among the words */
+	bool info;        /* ask what is known instead of fetching */
+	bool say_orientation;
+	bool preview;
+};
+
+/* Names, each once; heap memory. */
+struct fetch_names {
+	char **names;
+	size_t count;
+};
+
+/* Which names to ask for, one after the other, as indices. */
+struct fetch_draw {
+	size_t *wanted;
+	size_t count;
+};
+
+/* What came of asking once. */
+struct fetch_result {
+	int status;
+	uint64_t took; /* ns */
+	struct shmsem_info info;
+	char *message; /* why not; heap memory */
+};
+
+/* What is shared by all who ask. */
+struct fetch_work {
+	const struct fetch_plan *plan;
+	const struct fetch_names *names;
+	const struct fetch_draw *draw;
+	struct fetch_result *results; /* draw->count of them */
+	struct progress progress;
+	_Atomic bool *said; /* of each name: its failure, or what else there was to say */
+	_Atomic size_t next;
+	_Atomic bool stop; /* nobody reads our output any more */
+};
+
+/* Connects, and says that it waits if it has to wait for a server. */
+int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct error *err);
+
+/* Every name that the server has. */
+int fetch_names_all(struct shmsem *client, struct fetch_names *ret, struct error *err);
+
+bool fetch_has_globs(char **words, size_t count);
+
+/* The words as names; those with wildcards, and with `strictly` all, stand for what they match in
+ * `all`. STATUS_NOT_FOUND if one matches nothing. */
+int fetch_names_match(char **words, size_t count, const struct fetch_names *all, bool strictly,
+	struct fetch_names *ret, struct error *err);
+void fetch_names_release(struct fetch_names *names);
+
+/* Each name in its turn, `rounds` times; or `draws` of them at random. */
+int fetch_draw_all(size_t names, uint64_t rounds, struct fetch_draw *ret, struct error *err);
+int fetch_draw_random(size_t names, uint64_t draws, const uint64_t *seed, struct fetch_draw *ret,
+	struct error *err);
+void fetch_draw_release(struct fetch_draw *draw);
+
+/* `progress` is begun and ended by the caller. */
+int fetch_work_init(struct fetch_work *ret, const struct fetch_plan *plan,
+	const struct fetch_names *names, const struct fetch_draw *draw, struct error *err);
+void fetch_work_release(struct fetch_work *work);
+
+/* Notes what came of draw number `at`, and says what there is to say. */
+void fetch_done(struct fetch_work *work, size_t at, int status, const struct error *err);
+
+/* Asks for all of it: over `client`, and over as many connections more as the plan says. */
+void fetch_all(struct fetch_work *work, struct shmsem *client);
+
+/* Rows, JSON or a paragraph each, to standard output. */
+int fetch_print_rows(const struct fetch_work *work, struct error *err);
+int fetch_print_json(const struct fetch_work *work, struct error *err);
+int fetch_print_names(const struct fetch_names *names, bool json, struct error *err);
+void fetch_print_info(const struct fetch_work *work);
+
+/* What failed, all in all, on standard error; the command's status. */
+int fetch_summary(const struct fetch_work *work);
