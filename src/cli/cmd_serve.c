@@ -4,31 +4,24 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "cli/notify.h"
+#include "cli/service.h"
 #include "ipc/names.h"
 #include "ipc/spin.h"
 #include "serve/server.h"
 
-#include <errno.h>
 #include <grp.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define TEND_NS       (250 * NS_PER_MS)
 #define DECODERS_MOST 256
-
-extern char **environ;
 
 struct serve_options {
 	const char *name_space, *mode, *group;
 	uint64_t decoders, seats, requests;
 	uint64_t cache, fresh, decode_timeout;
-	bool quiet;
+	bool join, quiet;
 };
 
 static const struct option_row rows[] = {
@@ -54,6 +47,10 @@ static const struct option_row rows[] = {
 		OPTION_TEXT, offsetof(struct serve_options, mode), 0, 0, NULL},
 	{0, "group", "GROUP", "group of the objects, by name or number", OPTION_TEXT,
 		offsetof(struct serve_options, group), 0, 0, NULL},
+	{0, "join", NULL,
+		"answer a program that creates the objects itself (the classic exchange, "
+		"shmsem(7))",
+		OPTION_FLAG, offsetof(struct serve_options, join), 0, 0, NULL},
 	{'q', "quiet", NULL, "say nothing when ready", OPTION_FLAG,
 		offsetof(struct serve_options, quiet), 0, 0, NULL},
 	{0},
@@ -123,81 +120,17 @@ static int make_options(const struct serve_options *given, bool command, struct 
 	return status;
 }
 
-/* Starts the command with the namespace in its environment and signals as we found them. */
-static int start_command(
-	char **argv, const struct name_space *space, const sigset_t *mask, pid_t *ret)
-{
-	posix_spawnattr_t attributes;
-	int failed;
-
-	setenv(NAMESPACE_VARIABLE, space->text, 1);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, mask);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	failed = posix_spawnp(ret, argv[0], NULL, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	return failed;
-}
-
-/* The status by which a shell would report the command's end. */
-static int command_status(const siginfo_t *end)
-{
-	return end->si_code == CLD_EXITED ? end->si_status : 128 + end->si_status;
-}
-
-struct service {
-	struct server *server;
-	pid_t command; /* 0: none */
-	int status;
-};
-
-/* Looks whether the command has ended; true if so. */
-static bool command_ended(struct service *service)
-{
-	siginfo_t end = {0};
-
-	if (!service->command ||
-		waitid(P_PID, (id_t)service->command, &end, WEXITED | WNOHANG) != 0 || !end.si_pid)
-		return false;
-	service->status = command_status(&end);
-	service->command = 0;
-	return true;
-}
-
-/*
- * Tends the server until a signal, the command's end or the last request. With a command, signals
- * are passed on to it and its end is ours; without one, SIGTERM and SIGINT are the ordinary way to
- * end.
- */
-static int tend(struct service *service, const sigset_t *signals, struct error *err)
-{
-	struct timespec turn = clock_timespec(TEND_NS);
-	bool with_command = service->command != 0, done = false;
-	int status;
-
-	for (;;) {
-		siginfo_t info;
-		int number = sigtimedwait(signals, &info, &turn);
-
-		if (with_command && command_ended(service))
-			return service->status;
-		if (number > 0 && number != SIGCHLD) {
-			if (!with_command)
-				return STATUS_OK;
-			kill(service->command, number);
-		}
-		status = server_tend(service->server, &done, err);
-		if (status)
-			return status;
-		if (done && !with_command)
-			return STATUS_OK;
-	}
-}
-
 static void say_ready(const struct server_options *options, const struct server *server)
 {
 	char size[SIZE_TEXT_SIZE];
 
+	if (!server) {
+		fprintf(stderr,
+			"shmsem serve: answering whoever creates '%s' with the images of '%s'; ask "
+			"with: shmsem fetch -N %s --create NAME\n",
+			options->space.text, options->directory, options->space.text);
+		return;
+	}
 	fprintf(stderr,
 		"shmsem serve: serving '%s' as '%s' (%u decoder%s, %u seat%s, %s of store); "
 		"ask with: shmsem fetch -N %s NAME\n",
@@ -206,46 +139,73 @@ static void say_ready(const struct server_options *options, const struct server 
 		format_size(server_cache(server), size), options->space.text);
 }
 
+/* Who joins has no objects, seats or store of its own. */
+static int check_join(const struct serve_options *given, struct error *err)
+{
+	const char *wrong = given->seats      ? "--seats"
+			    : given->decoders ? "--decoders"
+			    : given->cache    ? "--cache"
+			    : given->fresh    ? "--fresh"
+			    : given->mode     ? "--mode"
+			    : given->group    ? "--group"
+					      : NULL;
+
+	if (!given->join || !wrong)
+		return STATUS_OK;
+	return error_set(err, STATUS_USAGE, "%s means nothing together with --join", wrong);
+}
+
+static int check_words(int argc, char **argv, struct error *err)
+{
+	if (argc < 1)
+		return error_set(err, STATUS_USAGE, "which folder? 'shmsem serve DIR'");
+	/* getopt_long moves the words that follow "--" behind it. */
+	if (argc > 1 && strcmp(argv[-1], "--"))
+		return error_set(
+			err, STATUS_USAGE, "one folder at a time; a command comes after '--'");
+	return STATUS_OK;
+}
+
+static void say(const char *sentence)
+{
+	fprintf(stderr, "shmsem serve: %s\n", sentence);
+}
+
+static int start(struct service *service, const struct serve_options *given,
+	const struct server_options *options, struct error *err)
+{
+	return given->join ? join_start(options, say, &service->join, err)
+			   : server_start(options, &service->server, err);
+}
+
 static int run(const void *given, int argc, char **argv, struct error *err)
 {
 	const struct serve_options *serve = given;
 	bool with_command = argc > 1;
 	struct server_options options;
 	struct service service = {0};
-	sigset_t signals, before;
-	int status;
+	int status = check_words(argc, argv, err);
 
-	if (argc < 1)
-		return error_set(err, STATUS_USAGE, "which folder? 'shmsem serve DIR'");
-	status = make_options(serve, with_command, &options, err);
+	if (!status)
+		status = check_join(serve, err);
+	if (!status)
+		status = make_options(serve, with_command, &options, err);
 	if (status)
 		return status;
 	options.directory = argv[0];
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &signals, &before);
-	status = server_start(&options, &service.server, err);
+	service_take_signals(&service);
+	status = start(&service, serve, &options, err);
 	if (status)
 		return status;
 	if (!serve->quiet && !with_command)
 		say_ready(&options, service.server);
 	notify_manager("READY=1");
-	if (with_command) {
-		int failed = start_command(argv + 1, &options.space, &before, &service.command);
-
-		if (failed) {
-			error_os(err, failed, "cannot run '%s'", argv[1]);
-			status = failed == ENOENT ? 127 : 126;
-		}
-	}
+	if (with_command)
+		status = service_start_command(&service, argv + 1, &options.space, err);
 	if (!status)
-		status = tend(&service, &signals, err);
+		status = service_run(&service, err);
 	notify_manager("STOPPING=1");
-	server_stop(service.server);
+	service_stop(&service);
 	return status;
 }
 

@@ -402,21 +402,6 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 	return job;
 }
 
-static int check_file(const struct server *server, const struct resolved *file, struct error *err)
-{
-	char limit[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], shown[256];
-
-	text_escape(file->path, strlen(file->path), shown, sizeof shown);
-	if (!file->key.size)
-		return error_set(err, STATUS_BAD_DATA, "%s: the file is empty", shown);
-	if (server->options.file_bytes && file->key.size > server->options.file_bytes)
-		return error_set(err, STATUS_BAD_DATA,
-			"%s: a file of %s is over the limit of %s (--max-file)", shown,
-			format_size(file->key.size, have),
-			format_size(server->options.file_bytes, limit));
-	return STATUS_OK;
-}
-
 static void serve_image(struct server *server, struct request *request)
 {
 	struct store *store = &server->store;
@@ -441,7 +426,7 @@ static void serve_image(struct server *server, struct request *request)
 	store_unlock(store);
 
 	if (files_resolve(server->folder, request->name, &file, &err) ||
-		check_file(server, &file, &err)) {
+		files_check(&file, server->options.file_bytes, &err)) {
 		answer_error(server, request, &err);
 	} else {
 		if (!file.watchable)

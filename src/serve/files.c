@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -45,6 +46,20 @@ bool files_key(int fd, struct file_key *ret)
 		return false;
 	*ret = key_of(&status);
 	return true;
+}
+
+int files_check(const struct resolved *file, uint64_t most, struct error *err)
+{
+	char limit[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], shown[NAME_SHOWN];
+
+	text_escape(file->path, strlen(file->path), shown, sizeof shown);
+	if (!file->key.size)
+		return error_set(err, STATUS_BAD_DATA, "%s: the file is empty", shown);
+	if (most && file->key.size > most)
+		return error_set(err, STATUS_BAD_DATA,
+			"%s: a file of %s is over the limit of %s (--max-file)", shown,
+			format_size(file->key.size, have), format_size(most, limit));
+	return STATUS_OK;
 }
 
 bool files_unchanged(int folder, const char *path, const struct file_key *key)

@@ -33,6 +33,9 @@ struct resolved {
  */
 int files_resolve(int folder, const char *name, struct resolved *ret, struct error *err);
 
+/* STATUS_BAD_DATA if the file is empty or has more than `most` bytes (0: no limit). */
+int files_check(const struct resolved *file, uint64_t most, struct error *err);
+
 /* Whether `path` (a resolved name) still is the file of that key; no descriptor is opened. */
 bool files_unchanged(int folder, const char *path, const struct file_key *key);
 

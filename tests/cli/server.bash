@@ -7,7 +7,17 @@ serve_start() {
 	"$SHMSEM" serve -N "$space" "$@" 2>"$BATS_TEST_TMPDIR/serve.err" 3>&- &
 	SERVER=$!
 	SERVERS+=("$SERVER")
-	timeout 20 "$SHMSEM" fetch -N "$space" --wait 15 --names >/dev/null
+	wait_for_line "$BATS_TEST_TMPDIR/serve.err" "as '$space'"
+}
+
+# wait_for_file FILE -- until it is there, for 10 seconds at most.
+wait_for_file() {
+	timeout 10 sh -c 'until [ -e "$1" ]; do sleep 0.02; done' sh "$1"
+}
+
+# wait_for_line FILE TEXT -- until the file has it, for 10 seconds at most.
+wait_for_line() {
+	timeout 10 sh -c 'until grep -qF -e "$2" "$1" 2>/dev/null; do sleep 0.02; done' sh "$1" "$2"
 }
 
 # serve_stop PID [SIGNAL] -- ends it and returns its status.

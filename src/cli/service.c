@@ -1,0 +1,128 @@
+#include "cli/service.h"
+
+#include "base/clock.h"
+#include "cli/notify.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TEND_NS (250 * NS_PER_MS)
+
+extern char **environ;
+
+void service_take_signals(struct service *service)
+{
+	struct sigaction hangup;
+
+	/* Ignored, as some parents leave it, it would take the ends of our children with it. */
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&service->signals);
+	sigaddset(&service->signals, SIGTERM);
+	sigaddset(&service->signals, SIGINT);
+	sigaddset(&service->signals, SIGCHLD);
+	if (sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler != SIG_IGN)
+		sigaddset(&service->signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &service->signals, &service->before);
+}
+
+/* The next signal but SIGCHLD, if one comes in time; 0 if not. */
+static int next_signal(const struct service *service, uint64_t wait_ns, siginfo_t *ret)
+{
+	struct timespec turn = clock_timespec(wait_ns);
+	int number = sigtimedwait(&service->signals, ret, &turn);
+
+	return number > 0 && number != SIGCHLD ? number : 0;
+}
+
+bool service_ended(const struct service *service, uint64_t wait_ns)
+{
+	siginfo_t info;
+
+	return next_signal(service, wait_ns, &info) != 0;
+}
+
+int service_start_command(
+	struct service *service, char **argv, const struct name_space *space, struct error *err)
+{
+	posix_spawnattr_t attributes;
+	int failed;
+
+	setenv(NAMESPACE_VARIABLE, space->text, 1);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &service->before);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	failed = posix_spawnp(&service->command, argv[0], NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	if (!failed)
+		return STATUS_OK;
+	service->command = 0;
+	error_os(err, failed, "cannot run '%s'", argv[0]);
+	return failed == ENOENT ? 127 : 126;
+}
+
+/* The status by which a shell would report the command's end. */
+static int command_status(const siginfo_t *end)
+{
+	return end->si_code == CLD_EXITED ? end->si_status : 128 + end->si_status;
+}
+
+/* Looks whether the command has ended; true if so. */
+static bool command_ended(struct service *service, int *ret_status)
+{
+	siginfo_t end = {0};
+
+	if (waitid(P_PID, (id_t)service->command, &end, WEXITED | WNOHANG) != 0 || !end.si_pid)
+		return false;
+	*ret_status = command_status(&end);
+	service->command = 0;
+	return true;
+}
+
+static int tend(struct service *service, bool *ret_done, struct error *err)
+{
+	if (service->server)
+		return server_tend(service->server, ret_done, err);
+	if (service->join)
+		return join_tend(service->join, ret_done, err);
+	*ret_done = false;
+	return STATUS_OK;
+}
+
+void service_stop(struct service *service)
+{
+	server_stop(service->server);
+	join_stop(service->join);
+	service->server = NULL;
+	service->join = NULL;
+}
+
+int service_run(struct service *service, struct error *err)
+{
+	bool with_command = service->command != 0, done = false;
+	int status = STATUS_OK;
+
+	for (;;) {
+		siginfo_t info;
+		int number = next_signal(service, TEND_NS, &info), ended;
+
+		if (with_command && command_ended(service, &ended))
+			return status ? status : ended;
+		if (number && !with_command)
+			return STATUS_OK;
+		/* What the terminal sends, the command has got itself. */
+		if (number && info.si_code != SI_KERNEL)
+			kill(service->command, number);
+		if (status)
+			continue;
+		status = tend(service, &done, err);
+		if ((status || done) && !with_command)
+			return status;
+		if (status)
+			kill(service->command, SIGTERM);
+		if (status || done)
+			service_stop(service);
+	}
+}
