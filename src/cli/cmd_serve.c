@@ -3,13 +3,16 @@
 
 #include "base/clock.h"
 #include "base/number.h"
+#include "cli/logind.h"
 #include "cli/notify.h"
 #include "cli/service.h"
 #include "ipc/names.h"
 #include "ipc/spin.h"
+#include "serve/preload.h"
 #include "serve/server.h"
 
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,7 @@ struct serve_options {
 	const char *name_space, *mode, *group;
 	uint64_t decoders, seats, requests;
 	uint64_t cache, fresh, decode_timeout;
+	struct option_list preload;
 	bool join, quiet;
 };
 
@@ -47,6 +51,9 @@ static const struct option_row rows[] = {
 		OPTION_TEXT, offsetof(struct serve_options, mode), 0, 0, NULL},
 	{0, "group", "GROUP", "group of the objects, by name or number", OPTION_TEXT,
 		offsetof(struct serve_options, group), 0, 0, NULL},
+	{0, "preload", "[GLOB]",
+		"decode the images of that name at start (default: all; repeatable)", OPTION_LIST,
+		offsetof(struct serve_options, preload), 0, 0, "*"},
 	{0, "join", NULL,
 		"answer a program that creates the objects itself (the classic exchange, "
 		"shmsem(7))",
@@ -142,13 +149,14 @@ static void say_ready(const struct server_options *options, const struct server 
 /* Who joins has no objects, seats or store of its own. */
 static int check_join(const struct serve_options *given, struct error *err)
 {
-	const char *wrong = given->seats      ? "--seats"
-			    : given->decoders ? "--decoders"
-			    : given->cache    ? "--cache"
-			    : given->fresh    ? "--fresh"
-			    : given->mode     ? "--mode"
-			    : given->group    ? "--group"
-					      : NULL;
+	const char *wrong = given->seats           ? "--seats"
+			    : given->decoders      ? "--decoders"
+			    : given->cache         ? "--cache"
+			    : given->fresh         ? "--fresh"
+			    : given->preload.count ? "--preload"
+			    : given->mode          ? "--mode"
+			    : given->group         ? "--group"
+						   : NULL;
 
 	if (!given->join || !wrong)
 		return STATUS_OK;
@@ -171,11 +179,64 @@ static void say(const char *sentence)
 	fprintf(stderr, "shmsem serve: %s\n", sentence);
 }
 
-static int start(struct service *service, const struct serve_options *given,
-	const struct server_options *options, struct error *err)
+struct preloading {
+	const struct service *service;
+	bool terminal, quiet;
+	bool ended; /* by a signal */
+};
+
+static bool show_preload(void *context, const struct preload_progress *progress)
 {
-	return given->join ? join_start(options, say, &service->join, err)
-			   : server_start(options, &service->server, err);
+	struct preloading *preloading = context;
+	const char *clear = preloading->terminal ? "\r\033[K" : "";
+
+	preloading->ended = service_ended(preloading->service, 0);
+	if (progress->finished && !preloading->quiet)
+		fprintf(stderr, "%sshmsem serve: preloaded %zu of %zu image%s%s\n", clear,
+			progress->done - progress->failed, progress->images,
+			progress->images == 1 ? "" : "s",
+			progress->full ? "; the store (--cache) is full" : "");
+	else if (preloading->terminal && !preloading->quiet)
+		fprintf(stderr, "%sshmsem serve: preloading %zu of %zu", clear, progress->done,
+			progress->images);
+	return !preloading->ended;
+}
+
+/* *ret_ended: a signal came before it had begun to serve. */
+static int start(struct service *service, const struct serve_options *given,
+	struct server_options *options, bool *ret_ended, struct error *err)
+{
+	struct preloading preloading = {
+		.service = service, .terminal = isatty(STDERR_FILENO), .quiet = given->quiet};
+	const struct preload_options preload = {.patterns = given->preload.texts,
+		.patterns_count = given->preload.count,
+		.progress = show_preload,
+		.say = say,
+		.context = &preloading};
+	int status;
+
+	if (given->join)
+		return join_start(options, say, &service->join, err);
+	options->preload = given->preload.count ? &preload : NULL;
+	status = server_start(options, &service->server, err);
+	*ret_ended = preloading.ended;
+	return status;
+}
+
+static void warn_of_logind(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	const char *name = user ? user->pw_name : "";
+	enum logind_removal removal = logind_removal("", geteuid(), name);
+
+	if (removal == LOGIND_KEEPS)
+		return;
+	fprintf(stderr,
+		"shmsem serve: warning: logind is set to remove the shared memory of user '%s' "
+		"when %s last session ends, and this server then ends, too; "
+		"'loginctl enable-linger', a system user or RemoveIPC=no (logind.conf(5)) prevents "
+		"that\n",
+		name, removal == LOGIND_LOGGED_IN ? "the" : "the user has logged in and the");
 }
 
 static int run(const void *given, int argc, char **argv, struct error *err)
@@ -184,6 +245,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	bool with_command = argc > 1;
 	struct server_options options;
 	struct service service = {0};
+	bool ended = false;
 	int status = check_words(argc, argv, err);
 
 	if (!status)
@@ -194,11 +256,18 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 		return status;
 	options.directory = argv[0];
 	service_take_signals(&service);
-	status = start(&service, serve, &options, err);
+	status = start(&service, serve, &options, &ended, err);
+	if (ended) {
+		service_stop(&service);
+		err->text[0] = '\0';
+		return STATUS_OK;
+	}
 	if (status)
 		return status;
-	if (!serve->quiet && !with_command)
+	if (!serve->quiet && !with_command) {
 		say_ready(&options, service.server);
+		warn_of_logind();
+	}
 	notify_manager("READY=1");
 	if (with_command)
 		status = service_start_command(&service, argv + 1, &options.space, err);

@@ -17,6 +17,14 @@ enum option_kind {
 	OPTION_NUMBER,   /* uint64_t from `least` to `most` */
 	OPTION_SIZE,     /* uint64_t: bytes, "64K", "512M" */
 	OPTION_DURATION, /* uint64_t: nanoseconds, "10", "250ms" */
+	OPTION_LIST,     /* struct option_list: each use adds a text */
+};
+
+#define OPTION_LIST_MOST 64
+
+struct option_list {
+	const char *texts[OPTION_LIST_MOST]; /* each points into argv */
+	size_t count;
 };
 
 /* A row of a command's option table. The value goes to `offset` in the command's options struct. */

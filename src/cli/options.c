@@ -17,6 +17,15 @@ static bool argument_optional(const struct option_row *row)
 	return row->argument && row->argument[0] == '[';
 }
 
+static int list_add(struct option_list *list, const char *text, const char *what, struct error *err)
+{
+	if (list->count == OPTION_LIST_MOST)
+		return error_set(err, STATUS_USAGE, "%s may be given %d times at most", what,
+			OPTION_LIST_MOST);
+	list->texts[list->count++] = text;
+	return STATUS_OK;
+}
+
 static int option_store(
 	const struct option_row *row, const char *text, void *options, struct error *err)
 {
@@ -43,6 +52,8 @@ static int option_store(
 		return parse_size(text, what, (uint64_t *)(void *)value, err);
 	case OPTION_DURATION:
 		return parse_duration(text, what, (uint64_t *)(void *)value, err);
+	case OPTION_LIST:
+		return list_add((struct option_list *)(void *)value, text, what, err);
 	}
 	return error_set(err, STATUS_INTERNAL, "%s: unknown kind of option", what);
 }

@@ -47,7 +47,8 @@ static void publish(struct server *server, const struct request *request, uint64
 	else if (held)
 		atomic_compare_exchange_strong(&page->holds[request->hold], &held, 0);
 	server_count(server, WIRE_COUNT_REQUESTS, 1);
-	atomic_fetch_add_explicit(&server->answers, 1, memory_order_relaxed);
+	if (atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
+		atomic_store(&server->stopping, true);
 }
 
 static void write_text(
@@ -238,7 +239,7 @@ static void offer_room(struct placing *placing, struct decoder_job *order)
 	order->length = placing->extent->length;
 }
 
-static void run_job(struct server *server, unsigned segment, struct job *job)
+int attendant_decode(struct server *server, unsigned segment, struct job *job, struct error *err)
 {
 	struct placing placing = {.server = server, .segment = segment};
 	struct stored *image = job->image;
@@ -254,25 +255,24 @@ static void run_job(struct server *server, unsigned segment, struct job *job)
 		.abandon = &server->abandon};
 	struct decoded decoded;
 	struct file_key after;
-	struct error err = {0};
 	char shown[256];
 	bool died;
 	int status;
 
 	offer_room(&placing, &order);
-	status = decoder_run(&server->decoders[segment], &order, &decoded, &died, &err);
+	status = decoder_run(&server->decoders[segment], &order, &decoded, &died, err);
 	if (!status && (!files_key(job->file, &after) || memcmp(&after, &job->key, sizeof after)))
-		status = error_set(&err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
 	if (status)
 		error_prefix(
-			&err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
+			err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
 
 	store_lock(&server->store);
 	if (status) {
 		if (placing.extent)
 			store_give_room(&server->store, segment, placing.extent);
 		server_count(server, WIRE_COUNT_FAILURES, 1);
-		store_failed(image, &err);
+		store_failed(image, err);
 	} else {
 		store_ready(&server->store, image, segment, placing.extent, &decoded, clock_now());
 		if (placing.extent) {
@@ -285,6 +285,7 @@ static void run_job(struct server *server, unsigned segment, struct job *job)
 	store_unlock(&server->store);
 	close(job->file);
 	free(job);
+	return status;
 }
 
 /* A free decoder, or -1 after the job was put in line for the next that is. */
@@ -328,13 +329,14 @@ static struct job *next_job(struct server *server, unsigned decoder)
 static void dispatch(struct server *server, struct job *job)
 {
 	int decoder = decoder_for(server, job);
+	struct error err;
 
 	if (decoder < 0)
 		return;
 	pthread_mutex_unlock(&server->baton);
 	for (; job;
 		job = atomic_load(&server->stopping) ? NULL : next_job(server, (unsigned)decoder))
-		run_job(server, (unsigned)decoder, job);
+		attendant_decode(server, (unsigned)decoder, job, &err);
 	pthread_mutex_lock(&server->baton);
 }
 
@@ -365,6 +367,25 @@ static struct stored *known_image(
 	return alias && alias_current(server, alias, clock_now()) ? alias->image : NULL;
 }
 
+struct job *attendant_job(struct server *server, const char *name, const struct image_key *key,
+	struct resolved *file, const struct watch_mark *mark)
+{
+	struct job *job = calloc(1, sizeof *job);
+	struct stored *image = job ? store_add(&server->store, key) : NULL;
+
+	if (!image) {
+		free(job);
+		return NULL;
+	}
+	image->mark = *mark;
+	image->recent = file->recent;
+	store_name(&server->store, image, name, file->path, mark, clock_now());
+	*job = (struct job){.image = image, .file = file->fd, .key = file->key};
+	strcpy(job->path, file->path);
+	file->fd = -1;
+	return job;
+}
+
 /* The job for a file that the store does not know; NULL if it does, or if there is no memory: then
  * all is answered. */
 static struct job *admit(struct server *server, struct request *request, uint32_t kind,
@@ -384,21 +405,13 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 		settle(server, request, image);
 		return NULL;
 	}
-	job = calloc(1, sizeof *job);
-	image = job ? store_add(&server->store, &key) : NULL;
-	if (!image) {
-		free(job);
+	job = attendant_job(server, request->name, &key, file, mark);
+	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		answer_error(server, request, &err);
 		return NULL;
 	}
-	image->mark = *mark;
-	image->recent = file->recent;
-	store_name(&server->store, image, request->name, file->path, mark, clock_now());
-	park(request, image);
-	*job = (struct job){.image = image, .file = file->fd, .key = file->key};
-	strcpy(job->path, file->path);
-	file->fd = -1;
+	park(request, job->image);
 	return job;
 }
 
@@ -638,6 +651,8 @@ void *attendant_main(void *context)
 {
 	struct server *server = context;
 
+	if (server->preload)
+		preload_work(server);
 	pthread_mutex_lock(&server->baton);
 	while (!atomic_load(&server->stopping)) {
 		uint64_t length;

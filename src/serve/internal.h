@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ipc/spin.h"
+#include "serve/preload.h"
 #include "serve/server.h"
 #include "serve/store.h"
 #include "serve/watch.h"
@@ -68,8 +69,9 @@ struct server {
 
 	pthread_t *threads;
 	unsigned threads_count;
-	atomic_bool stopping; /* no new work */
-	atomic_bool abandon;  /* no more time for the work under way */
+	struct preload *preload; /* NULL: nothing is decoded at start */
+	atomic_bool stopping;    /* no new work */
+	atomic_bool abandon;     /* no more time for the work under way */
 	_Atomic uint64_t answers;
 };
 
@@ -89,6 +91,17 @@ static inline void server_count(struct server *server, enum wire_counter counter
 	atomic_fetch_add_explicit(
 		&head_server(&server->head)->counters[counter], amount, memory_order_relaxed);
 }
+
+/*
+ * The job of decoding a file into the store, which does not have it yet; takes file->fd over. With
+ * the store's lock held. NULL when out of memory.
+ */
+struct job *attendant_job(struct server *server, const char *name, const struct image_key *key,
+	struct resolved *file, const struct watch_mark *mark);
+
+/* Does the job with the decoder of that data segment and answers all who wait for the image. *err
+ * says what was wrong with it. */
+int attendant_decode(struct server *server, unsigned segment, struct job *job, struct error *err);
 
 /* Answers every request still open with "the server is stopping", and drops the jobs in line. Once
  * all threads are gone. */

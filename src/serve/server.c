@@ -312,8 +312,12 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	}
 	if (!status)
 		status = start_decoders(server, err);
+	if (!status && options->preload)
+		status = preload_new(server, err);
 	if (!status)
 		status = start_threads(server, err);
+	if (!status && options->preload)
+		status = preload_wait(server, err);
 	if (status) {
 		server_stop(server);
 		return status;
@@ -409,6 +413,7 @@ void server_stop(struct server *server)
 	pthread_mutex_destroy(&server->baton);
 	pthread_mutex_destroy(&server->pool_lock);
 	pthread_mutex_destroy(&server->names_lock);
+	preload_free(server->preload);
 	free(server->names);
 	free(server->objects);
 	free(server->response_semaphores);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct preload_options;
 struct server;
 
 struct server_options {
@@ -27,6 +28,7 @@ struct server_options {
 	uint64_t file_bytes; /* of an image file at the most */
 	struct image_limits limits;
 	struct access access;
+	const struct preload_options *preload; /* NULL: nothing is decoded at start */
 };
 
 /* The defaults of shmsem-serve(1). */

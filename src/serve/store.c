@@ -460,8 +460,10 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	if (!collect_held(store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	cold = clear_run(store, &held, segment, bytes, &first);
-	if (cold == UINT64_MAX)
+	if (cold == UINT64_MAX) {
 		status = no_room(store, &held, bytes, err);
+		store->refusals++;
+	}
 	free(held.numbers);
 	if (status)
 		return status;

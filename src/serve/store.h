@@ -87,6 +87,7 @@ struct store {
 	struct stored_list ready; /* with pixels */
 	struct stored_list notes; /* failures and headers */
 	uint64_t evictions;
+	uint64_t refusals; /* times that not enough could make way */
 };
 
 /* `budget` is what each segment may grow to at most, and all of them together. Needs no lock. */

@@ -20,3 +20,206 @@ teardown() {
 	serve_stop "$SERVER"
 	assert_nothing_left
 }
+
+# counter NS NUMBER -- a counter of the statistics page of a server with 16 seats.
+counter() {
+	od -An -tu8 -j $((16 * 4096 + 128 + 8 * $2)) -N 8 "/dev/shm/SEG_$1_HEAD" | tr -d ' '
+}
+
+# many_images COUNT -- a folder of so many different files in $BATS_TEST_TMPDIR/many.
+many_images() {
+	local i
+	mkdir "$BATS_TEST_TMPDIR/many"
+	for ((i = 0; i < $1; i++)); do
+		cp "$SHMSEM_IMAGES/car.jpg" "$BATS_TEST_TMPDIR/many/$i.jpg"
+	done
+}
+
+@test "a command that cannot be run gives 127 or 126, one that a signal ends 128 and its number" {
+	run -127 "$SHMSEM" serve "$SHMSEM_IMAGES" -- "$BATS_TEST_TMPDIR/nothing"
+	[[ "$output" == *"cannot run '$BATS_TEST_TMPDIR/nothing': No such file"* ]]
+	run -126 "$SHMSEM" serve "$SHMSEM_IMAGES" -- /dev/null
+	[[ "$output" == *"cannot run '/dev/null': Permission denied"* ]]
+	run -137 "$SHMSEM" serve "$SHMSEM_IMAGES" -- sh -c 'kill -KILL $$'
+	assert_nothing_left
+}
+
+@test "a parent that ignores SIGCHLD gets the command's status all the same" {
+	run -5 sh -c 'trap "" CHLD; exec timeout 20 "$@"' sh "$SHMSEM" serve "$SHMSEM_IMAGES" -- sh -c 'exit 5'
+	assert_nothing_left
+}
+
+@test "SIGTERM, SIGINT and SIGHUP are passed on to the command, whose end is ours" {
+	local signal
+	for signal in TERM INT HUP; do
+		rm -f "$BATS_TEST_TMPDIR/up"
+		# A shell starts what runs beside it with SIGINT ignored.
+		"$SHMSEM" serve "$SHMSEM_IMAGES" -- env --default-signal=INT bash -c \
+			'trap "exit 7" "$1"; touch "$2"; while :; do sleep 0.05; done' bash "$signal" "$BATS_TEST_TMPDIR/up" 3>&- &
+		SERVERS+=($!)
+		wait_for_file "$BATS_TEST_TMPDIR/up"
+		local status=0
+		serve_stop $! "$signal" || status=$?
+		[ "$status" = 7 ]
+		assert_nothing_left
+	done
+}
+
+@test "the command inherits no descriptor of the server" {
+	run -0 "$SHMSEM" serve "$SHMSEM_IMAGES" -- sh -c 'readlink /proc/self/fd/* || true'
+	[[ "$output" == *pipe:* || "$output" == */* ]]
+	! grep -E "/dev/shm|socket:|inotify|pidfd|$SHMSEM_IMAGES" <<<"$output"
+}
+
+@test "SIGTERM, SIGINT and SIGHUP end a server with status 0, and nothing is left" {
+	local signal
+	for signal in TERM INT HUP; do
+		serve_start ends "$SHMSEM_IMAGES"
+		"$SHMSEM" fetch -N ends apple >/dev/null
+		serve_stop "$SERVER" "$signal"
+		assert_nothing_left
+	done
+}
+
+@test "a server under nohup survives the hangup" {
+	(
+		trap '' HUP
+		exec "$SHMSEM" serve -N nohup "$SHMSEM_IMAGES"
+	) 2>"$BATS_TEST_TMPDIR/serve.err" 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	wait_for_line "$BATS_TEST_TMPDIR/serve.err" "as 'nohup'"
+	kill -HUP "$SERVER"
+	run -0 timeout 20 "$SHMSEM" fetch -N nohup apple
+	kill -0 "$SERVER"
+	serve_stop "$SERVER"
+	assert_nothing_left
+}
+
+@test "the service manager hears READY=1, then STOPPING=1" {
+	python3 - "$BATS_TEST_TMPDIR/notify" >"$BATS_TEST_TMPDIR/heard" 3>&- <<-'PYTHON' &
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		s.settimeout(20)
+		for _ in range(2):
+		    print(s.recv(100).decode(), flush=True)
+	PYTHON
+	local listener=$!
+	wait_for_file "$BATS_TEST_TMPDIR/notify"
+	export NOTIFY_SOCKET="$BATS_TEST_TMPDIR/notify"
+	serve_start manager "$SHMSEM_IMAGES"
+	wait_for_line "$BATS_TEST_TMPDIR/heard" READY=1
+	serve_stop "$SERVER"
+	wait "$listener"
+	[ "$(cat "$BATS_TEST_TMPDIR/heard")" = $'READY=1\nSTOPPING=1' ]
+}
+
+@test "a server ends after the number of requests it was told, with status 0" {
+	serve_start few --requests 3 "$SHMSEM_IMAGES"
+	local i
+	for i in 1 2 3; do
+		timeout 20 "$SHMSEM" fetch -N few apple >/dev/null 2>&1 || true
+	done
+	wait "$SERVER"
+	assert_nothing_left
+}
+
+@test "a command goes on after the last request, and its status counts" {
+	run -5 --separate-stderr timeout 20 "$SHMSEM" serve -N last --requests 1 "$SHMSEM_IMAGES" -- sh -c '
+		"$SHMSEM" fetch apple >/dev/null 2>&1
+		until [ ! -e /dev/shm/SEG_last_HEAD ]; do sleep 0.05; done
+		exit 5'
+	assert_nothing_left
+}
+
+@test "a folder that is none, or two of them, is refused in one sentence" {
+	run -66 "$SHMSEM" serve "$BATS_TEST_TMPDIR/nowhere"
+	[ "$output" = "shmsem serve: cannot open '$BATS_TEST_TMPDIR/nowhere': No such file or directory" ]
+	run -64 "$SHMSEM" serve "$SHMSEM_IMAGES" "$SHMSEM_IMAGES"
+	[[ "$output" == *"one folder at a time"* ]]
+	run -64 "$SHMSEM" serve
+	assert_nothing_left
+}
+
+@test "stdout stays empty, what there is to say is on stderr" {
+	"$SHMSEM" serve -N quiet "$SHMSEM_IMAGES" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/serve.err" 3>&- &
+	SERVERS+=($!)
+	wait_for_line "$BATS_TEST_TMPDIR/serve.err" 'shmsem fetch -N quiet NAME'
+	serve_stop $!
+	[ ! -s "$BATS_TEST_TMPDIR/out" ]
+}
+
+@test "preloaded images are in the store before anybody asks" {
+	serve_start all --preload "$SHMSEM_IMAGES"
+	[ "$(counter all 2)" = 4 ]
+	[ "$(counter all 0)" = 0 ]
+	grep 'preloaded 4 of 4 images' "$BATS_TEST_TMPDIR/serve.err"
+	"$SHMSEM" fetch -N all apple >/dev/null
+	[ "$(counter all 2)" = 4 ]
+	[ "$(counter all 1)" -ge 1 ]
+	serve_stop "$SERVER"
+	assert_nothing_left
+}
+
+@test "patterns choose what is preloaded, and one without an image is said" {
+	serve_start some --preload=apple --preload='d*' --preload=zebra "$SHMSEM_IMAGES"
+	[ "$(counter some 2)" = 2 ]
+	grep "there is no image 'zebra'" "$BATS_TEST_TMPDIR/serve.err"
+	serve_stop "$SERVER"
+}
+
+@test "what cannot be preloaded is said, and the server serves" {
+	cp "$SHMSEM_IMAGES"/*.png "$BATS_TEST_TMPDIR"
+	echo 'no image' >"$BATS_TEST_TMPDIR/text.png"
+	serve_start broken --preload "$BATS_TEST_TMPDIR"
+	grep '^shmsem serve: text.png: ' "$BATS_TEST_TMPDIR/serve.err"
+	grep 'preloaded 2 of 3 images' "$BATS_TEST_TMPDIR/serve.err"
+	serve_stop "$SERVER"
+}
+
+@test "preloading ends when the store is full" {
+	many_images 4
+	serve_start full --preload --cache 20M "$BATS_TEST_TMPDIR/many"
+	grep 'preloaded [123] of 4 images; the store (--cache) is full' "$BATS_TEST_TMPDIR/serve.err"
+	serve_stop "$SERVER"
+}
+
+@test "a signal ends a preload, too, and a terminal shows how far it is" {
+	many_images 100
+	script -qefc "exec $SHMSEM serve -N slow --preload $BATS_TEST_TMPDIR/many" "$BATS_TEST_TMPDIR/screen" >/dev/null 3>&- &
+	local terminal=$!
+	SERVERS+=("$terminal")
+	wait_for_line "$BATS_TEST_TMPDIR/screen" ' of 100'
+	kill -TERM "$(cat /proc/"$terminal"/task/*/children)"
+	wait "$terminal"
+	! grep 'preloaded' "$BATS_TEST_TMPDIR/screen"
+	assert_nothing_left
+}
+
+@test "a server whose header was removed says so, asks its command to end, and fails" {
+	run -69 timeout 20 "$SHMSEM" serve -N gone "$SHMSEM_IMAGES" -- sh -c \
+		'trap "exit 0" TERM; rm /dev/shm/SEG_gone_HEAD; while :; do sleep 0.05; done'
+	[[ "$output" == *"somebody removed 'SEG_gone_HEAD' from /dev/shm"* ]]
+	assert_nothing_left
+}
+
+@test "a hundred times two servers at once: one has the namespace, the other names it" {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		local first second one=0 two=0
+		"$SHMSEM" serve -w 1 -s 1 -N both "$SHMSEM_IMAGES" 2>"$BATS_TEST_TMPDIR/1" 3>&- &
+		first=$!
+		"$SHMSEM" serve -w 1 -s 1 -N both "$SHMSEM_IMAGES" 2>"$BATS_TEST_TMPDIR/2" 3>&- &
+		second=$!
+		SERVERS+=("$first" "$second")
+		wait -n "$first" "$second" || true
+		wait_for_line <(cat "$BATS_TEST_TMPDIR"/[12]) serve
+		kill "$first" "$second" 2>/dev/null || true
+		wait "$first" || one=$?
+		wait "$second" || two=$?
+		[[ "$one $two" == "0 75" || "$one $two" == "75 0" ]]
+		SERVERS=()
+	done
+	assert_nothing_left
+}
