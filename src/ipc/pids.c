@@ -14,6 +14,8 @@
 
 /* The inode number of the first PID namespace (Linux, include/linux/proc_ns.h). */
 #define FIRST_PID_NAMESPACE 0xeffffffcU
+/* The same of the first user namespace: capabilities in another one count only within it. */
+#define FIRST_USER_NAMESPACE 0xeffffffdU
 
 const char *process_command(pid_t pid, char command[COMMAND_SIZE])
 {
@@ -32,17 +34,22 @@ const char *process_command(pid_t pid, char command[COMMAND_SIZE])
 	return command;
 }
 
+static bool is_namespace(const char *path, ino_t inode)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && status.st_ino == inode;
+}
+
 bool pids_are_global(void)
 {
 	char self[16];
 	ssize_t length = readlink("/proc/self", self, sizeof self - 1);
-	struct stat status;
 
 	if (length <= 0)
 		return false;
 	self[length] = '\0';
-	return atoi(self) == getpid() && stat("/proc/self/ns/pid", &status) == 0 &&
-	       status.st_ino == FIRST_PID_NAMESPACE;
+	return atoi(self) == getpid() && is_namespace("/proc/self/ns/pid", FIRST_PID_NAMESPACE);
 }
 
 bool processes_all_visible(void)
@@ -50,5 +57,6 @@ bool processes_all_visible(void)
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
 
-	return syscall(SYS_capget, &header, sets) == 0 && sets[0].effective & 1U << CAP_SYS_PTRACE;
+	return is_namespace("/proc/self/ns/user", FIRST_USER_NAMESPACE) &&
+	       syscall(SYS_capget, &header, sets) == 0 && sets[0].effective & 1U << CAP_SYS_PTRACE;
 }
