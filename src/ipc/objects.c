@@ -203,6 +203,7 @@ struct verdict {
 	enum {
 		MADE_BY_OTHERS,
 		NO_PERMISSION,
+		CREATOR_LIVES, /* of a classic namespace, and one of ours */
 		SERVER_LIVES,
 		SERVER_DEAD,
 	} says;
@@ -216,6 +217,7 @@ static struct verdict verdict_of(const struct object *objects, size_t count)
 {
 	struct verdict verdict = {.says = MADE_BY_OTHERS, .owner = objects[0].uid};
 	struct header header = {0};
+	bool classic = false;
 
 	if (objects[0].type != OBJECT_MISPLACED && objects[0].kind == OBJECT_HEAD) {
 		struct stat status;
@@ -225,23 +227,22 @@ static struct verdict verdict_of(const struct object *objects, size_t count)
 			verdict.says = NO_PERMISSION;
 			return verdict;
 		}
-		if (!header.native)
-			return verdict;
+		classic = !header.native;
 		verdict.pid = header.pid;
 		verdict.flags = header.flags;
-		verdict.says = SERVER_DEAD;
+		verdict.says = classic ? MADE_BY_OTHERS : SERVER_DEAD;
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct object *one = &objects[i];
 		int served = one->type == OBJECT_MISPLACED ? -1 : object_served(one->name);
 
 		if (served == 1) {
-			verdict.says = SERVER_LIVES;
+			verdict.says = classic ? CREATOR_LIVES : SERVER_LIVES;
 			verdict.owner = one->uid;
 			break;
 		}
 		/* Only servers of ours number objects, so these speak where HEAD is gone. */
-		if (header.native || !one->index || one->type == OBJECT_MISPLACED ||
+		if (header.native || classic || !one->index || one->type == OBJECT_MISPLACED ||
 			verdict.says == SERVER_DEAD)
 			continue;
 		verdict.says = served == 0 ? SERVER_DEAD : NO_PERMISSION;
@@ -262,6 +263,9 @@ static void judge_by_locks(
 			 object->type != OBJECT_MISPLACED;
 	if (!object->native) {
 		judge_by_holders(object, holders);
+	} else if (verdict->says == CREATOR_LIVES) {
+		object->state = OBJECT_LIVE;
+		snprintf(object->why, sizeof object->why, "its creator's lock held");
 	} else if (verdict->says == SERVER_LIVES) {
 		object->state = OBJECT_LIVE;
 		snprintf(object->why, sizeof object->why, "server's lock held%s%s%s", pid,

@@ -38,7 +38,7 @@ struct object {
 	struct name_space space;
 	enum object_kind kind;
 	unsigned index;
-	bool native; /* made by a shmsem server, so that its lock decides */
+	bool native; /* made by shmsem, so that a lock decides */
 
 	dev_t device;
 	ino_t inode;

@@ -29,8 +29,8 @@ static int server_lives(const struct name_space *space, uint32_t pid, struct err
 			"the namespace '%s' is in use by a running server, pid %u", space->text,
 			pid);
 	else
-		error_set(err, STATUS_TRY_AGAIN, "the namespace '%s' is in use by a running server",
-			space->text);
+		error_set(err, STATUS_TRY_AGAIN,
+			"the namespace '%s' is in use by a running program", space->text);
 	if (err)
 		err->os_error = EAGAIN;
 	return STATUS_TRY_AGAIN;
@@ -162,6 +162,8 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 		return result;
 	if (header_read(fd, &header) != 0)
 		return error_os(err, errno, "cannot read '%s'", file);
+	if (!header.native && lock_held(fd, WIRE_SERVER_LOCK, 1) == 1)
+		return server_lives(space, 0, err);
 	if (!header.native)
 		return others_made(space, file, err);
 	result = anchor_lock(space, fd, &header, err);

@@ -198,6 +198,24 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	done
 }
 
+@test "a classic namespace is live while its creator holds a lock, then left to --foreign" {
+	hold creator cam
+	run "$SHMSEM" serve -N cam "$SHMSEM_IMAGES"
+	[ "$status" -eq 75 ]
+	[[ $output == *'in use by a running program'* ]]
+	[ "$(container "$SHMSEM" list -N cam -n -o STATUS,WHY | sort -u | tr -s ' ')" = "live its creator's lock held" ]
+	container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign '*'
+	[ "$(files)" -eq 4 ]
+	kill_holder
+	"$SHMSEM" cleanup
+	[ "$(files)" -eq 4 ]
+	run "$SHMSEM" serve -N cam "$SHMSEM_IMAGES"
+	[ "$status" -eq 75 ]
+	[[ $output == *'shmsem cleanup --foreign cam'* ]]
+	foreign cam
+	[ "$(files)" -eq 0 ]
+}
+
 @test "in a container nothing foreign is proven stale, so only --force removes it" {
 	touch /dev/shm/psm_1
 	run container "$SHMSEM" cleanup --yes --min-age 0 --foreign 'psm_*'

@@ -1,6 +1,7 @@
 """Holds shared memory until it is killed: what other programs do, and a server's objects.
 
-    holder.py segment NAME | descriptor NAME | semaphore NAME | thread NAME | sysv | server NS
+    holder.py segment NAME | descriptor NAME | semaphore NAME | thread NAME | sysv
+    holder.py server NS | creator NS
 
 Prints a line when it holds them, for `sysv` with the ids.
 """
@@ -80,6 +81,17 @@ def server(space):
     return held
 
 
+def creator(space):
+    """Of a classic namespace, as `fetch --create` is, between two accesses."""
+    for name in "SEG_%s_DATA", "sem.SEM_%s_REQ", "sem.SEM_%s_RES":
+        with open("/dev/shm/" + name % space, "xb") as file:
+            file.write(bytes(32))
+    fd = os.open("/dev/shm/SEG_%s_HEAD" % space, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    os.ftruncate(fd, 1)
+    lock(fd)
+    return fd
+
+
 def main():
     kind, argument = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
     text = "ready"
@@ -101,6 +113,8 @@ def main():
         text = sysv()
     elif kind == "server":
         held = server(argument)
+    elif kind == "creator":
+        held = creator(argument)
     print(text, flush=True)
     signal.pause()
 
