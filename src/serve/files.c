@@ -101,9 +101,7 @@ static int open_beneath(int folder, const char *path, uint64_t resolve)
 	return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-/* Names are relative, without empty, "." or ".." parts: each file then has few names, and none
- * leads out. */
-static bool name_plain(const char *name)
+bool files_name_plain(const char *name)
 {
 	for (const char *part = name;; part++) {
 		size_t length = strcspn(part, "/");
@@ -167,7 +165,7 @@ int files_resolve(int folder, const char *name, struct resolved *ret, struct err
 	int status;
 
 	text_escape(name, length, shown, sizeof shown);
-	if (!name_plain(name))
+	if (!files_name_plain(name))
 		return error_set(err, STATUS_NOT_FOUND,
 			"%s: not a name beneath the served folder (no leading '/', no empty, '.' "
 			"or '..' part)",
@@ -189,6 +187,7 @@ int files_resolve(int folder, const char *name, struct resolved *ret, struct err
 struct names {
 	char *text;
 	size_t size, room, count;
+	int failed; /* errno of what ended the listing */
 };
 
 static bool names_add(struct names *names, const char *name)
@@ -199,8 +198,10 @@ static bool names_add(struct names *names, const char *name)
 		size_t room = 2 * (names->room + length);
 		char *text = realloc(names->text, room);
 
-		if (!text)
+		if (!text) {
+			names->failed = ENOMEM;
 			return false;
+		}
 		names->text = text;
 		names->room = room;
 	}
@@ -238,12 +239,15 @@ static bool list_folder(
 		folder, length ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct dirent *entry;
 
-	if (fd < 0)
-		return true;
-	directory = fdopendir(fd);
+	directory = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!directory) {
-		close(fd);
-		return errno != ENOMEM;
+		bool scarce = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+
+		if (scarce)
+			names->failed = errno;
+		if (fd >= 0)
+			close(fd);
+		return !scarce;
 	}
 	while ((entry = readdir(directory))) {
 		size_t name = strlen(entry->d_name);
@@ -301,7 +305,8 @@ int files_list(int folder, char **ret, size_t *ret_size, struct error *err)
 		text = sorted(&names);
 	free(names.text);
 	if (!text)
-		return error_os(err, ENOMEM, "cannot list the served folder");
+		return error_os(
+			err, names.failed ? names.failed : ENOMEM, "cannot list the served folder");
 	*ret = text;
 	*ret_size = names.size;
 	return STATUS_OK;

@@ -26,6 +26,10 @@ struct resolved {
 	char path[1032]; /* the name with the extension that was found */
 };
 
+/* Whether a name is relative and without empty, "." or ".." parts: each file then has few names,
+ * and none leads out. */
+bool files_name_plain(const char *name);
+
 /*
  * Opens the image file `name` beneath the folder: regular files only, no way out through "..",
  * links or magic links. A name without an extension also tries .jpg, .jpeg and .png. The caller

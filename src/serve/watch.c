@@ -59,25 +59,42 @@ struct watch *watch_free(struct watch *watch)
 	return NULL;
 }
 
+static void forget_folder(struct watch *watch, struct folder *folder)
+{
+	if (!folder->path)
+		return;
+	inotify_rm_watch(watch->inotify, folder->descriptor);
+	free(folder->path);
+	folder->path = NULL;
+	folder->descriptor = -1;
+}
+
+/*
+ * A folder that moves, comes or goes takes everything below it along, and what was watched below
+ * it may stand for another path by now: all is watched anew when it is next asked for.
+ */
+static void tree_changed(struct watch *watch)
+{
+	watch->everything++;
+	for (uint32_t i = 1; i < watch->count; i++)
+		forget_folder(watch, &watch->folders[i]);
+}
+
 static void take_event(struct watch *watch, const struct inotify_event *event)
 {
-	/* A folder that moves or goes takes everything below it along. */
-	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
-		watch->everything++;
+	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {
+		tree_changed(watch);
+		return;
+	}
+	/* A folder that is mounted at two places has two rows and one descriptor. */
 	for (uint32_t i = 1; i < watch->count; i++) {
 		struct folder *folder = &watch->folders[i];
 
 		if (folder->descriptor != event->wd)
 			continue;
 		folder->generation++;
-		if (event->mask & (IN_IGNORED | IN_MOVE_SELF)) {
-			if (event->mask & IN_MOVE_SELF)
-				inotify_rm_watch(watch->inotify, folder->descriptor);
-			free(folder->path);
-			folder->path = NULL;
-			folder->descriptor = -1;
-		}
-		return;
+		if (event->mask & IN_IGNORED)
+			forget_folder(watch, folder);
 	}
 }
 
@@ -161,7 +178,7 @@ struct watch_mark watch_folder_of(struct watch *watch, const char *path)
 	char folder[PATH_MAX];
 	uint32_t row = 0;
 
-	if (watch->inotify < 0 || !watch->local)
+	if (watch->inotify < 0 || !watch->local || !files_name_plain(path))
 		return (struct watch_mark){0};
 	/* From the root down: "", "a", "a/b" for a/b/c.png. */
 	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
@@ -179,6 +196,8 @@ struct watch_mark watch_folder_of(struct watch *watch, const char *path)
 			return (struct watch_mark){0};
 	}
 	watch_update(watch);
+	if (!watch->folders[row].path)
+		return (struct watch_mark){0};
 	return (struct watch_mark){.folder = row,
 		.generation = watch->folders[row].generation,
 		.everything = watch->everything};

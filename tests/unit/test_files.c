@@ -1,0 +1,310 @@
+/* Which files are served, under which names, and what tells their versions apart. */
+#include "test.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "serve/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct tree {
+	char path[64], outside[64];
+	int root;
+};
+
+static void write_at(int folder, const char *name, const char *text)
+{
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write_full(fd, text, strlen(text)), 0);
+	close(fd);
+}
+
+static int set_up(void **state)
+{
+	struct tree *tree = calloc(1, sizeof *tree);
+
+	strcpy(tree->path, "/tmp/test-files-XXXXXX");
+	strcpy(tree->outside, "/tmp/test-files-XXXXXX");
+	assert_non_null(mkdtemp(tree->path));
+	assert_non_null(mkdtemp(tree->outside));
+	tree->root = open(tree->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(tree->root >= 0);
+	assert_int_equal(mkdirat(tree->root, "sub", 0700), 0);
+	write_at(tree->root, "apple.jpg", "apple");
+	write_at(tree->root, "sub/pear.png", "pear");
+	*state = tree;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+	(void)status, (void)kind, (void)where;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	struct tree *tree = *state;
+
+	close(tree->root);
+	nftw(tree->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	nftw(tree->outside, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(tree);
+	return 0;
+}
+
+static int resolve(const struct tree *tree, const char *name, struct file_key *ret, char *ret_path)
+{
+	struct resolved file = {.fd = -1};
+	struct error err = {0};
+	int status = files_resolve(tree->root, name, &file, &err);
+
+	if (status) {
+		assert_int_equal(status, err.status);
+		assert_int_not_equal(strlen(err.text), 0);
+		return status;
+	}
+	assert_true(file.fd >= 0);
+	assert_int_equal(fcntl(file.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	close(file.fd);
+	if (ret)
+		*ret = file.key;
+	if (ret_path)
+		strcpy(ret_path, file.path);
+	return STATUS_OK;
+}
+
+static void names_lead_to_files_with_and_without_extension(void **state)
+{
+	struct tree *tree = *state;
+	char path[1032];
+
+	assert_int_equal(resolve(tree, "apple.jpg", NULL, NULL), 0);
+	assert_int_equal(resolve(tree, "apple", NULL, path), 0);
+	assert_string_equal(path, "apple.jpg");
+	assert_int_equal(resolve(tree, "sub/pear", NULL, path), 0);
+	assert_string_equal(path, "sub/pear.png");
+	write_at(tree->root, "apple", "exactly");
+	assert_int_equal(resolve(tree, "apple", NULL, path), 0);
+	assert_string_equal(path, "apple");
+	assert_int_equal(resolve(tree, "pear", NULL, NULL), STATUS_NOT_FOUND);
+}
+
+static void names_that_lead_out_are_refused(void **state)
+{
+	static const char *const names[] = {"../etc/passwd", "/etc/passwd", "..", ".", "", "/",
+		"sub/..", "sub/../apple.jpg", "sub//pear.png", "./apple.jpg", "sub/",
+		"sub/./pear.png", "sub/../../etc/passwd"};
+	struct tree *tree = *state;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		assert_int_equal(resolve(tree, names[i], NULL, NULL), STATUS_NOT_FOUND);
+}
+
+static void long_and_strange_names_are_refused_and_printed_escaped(void **state)
+{
+	struct tree *tree = *state;
+	struct resolved file = {.fd = -1};
+	struct error err = {0};
+	char name[1025];
+
+	memset(name, 'x', sizeof name);
+	name[1024] = '\0';
+	assert_int_not_equal(resolve(tree, name, NULL, NULL), STATUS_OK);
+	name[300] = '\0';
+	assert_int_not_equal(resolve(tree, name, NULL, NULL), STATUS_OK);
+	assert_int_equal(
+		files_resolve(tree->root, "a\nb\x1b[1m\xff", &file, &err), STATUS_NOT_FOUND);
+	assert_non_null(strstr(err.text, "a\\x0ab\\x1b[1m\\xff"));
+}
+
+static void links_are_followed_inside_and_refused_outside(void **state)
+{
+	struct tree *tree = *state;
+	char target[128];
+	int outside = open(tree->outside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(outside >= 0);
+	write_at(outside, "secret.png", "secret");
+	snprintf(target, sizeof target, "%s/secret.png", tree->outside);
+	assert_int_equal(symlinkat(target, tree->root, "absolute.png"), 0);
+	snprintf(target, sizeof target, "..%s/secret.png", strrchr(tree->outside, '/'));
+	assert_int_equal(symlinkat(target, tree->root, "relative.png"), 0);
+	assert_int_equal(symlinkat(tree->outside, tree->root, "folder"), 0);
+	assert_int_equal(symlinkat("/proc/self/fd/0", tree->root, "magic.png"), 0);
+	assert_int_equal(symlinkat("loop.png", tree->root, "loop.png"), 0);
+	assert_int_equal(symlinkat("sub/pear.png", tree->root, "inside.png"), 0);
+	assert_int_equal(resolve(tree, "absolute.png", NULL, NULL), STATUS_NOT_FOUND);
+	assert_int_equal(resolve(tree, "relative.png", NULL, NULL), STATUS_NOT_FOUND);
+	assert_int_equal(resolve(tree, "folder/secret.png", NULL, NULL), STATUS_NOT_FOUND);
+	assert_int_equal(resolve(tree, "magic.png", NULL, NULL), STATUS_NOT_FOUND);
+	assert_int_not_equal(resolve(tree, "loop.png", NULL, NULL), STATUS_OK);
+	assert_int_equal(resolve(tree, "inside.png", NULL, NULL), STATUS_OK);
+	close(outside);
+}
+
+static void what_is_no_regular_file_is_refused_without_waiting(void **state)
+{
+	struct tree *tree = *state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO_CLOSE int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	alarm(10);
+	assert_int_equal(mkfifoat(tree->root, "fifo.png", 0600), 0);
+	assert_int_equal(mkdirat(tree->root, "folder.png", 0700), 0);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/socket.png", tree->path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(resolve(tree, "fifo.png", NULL, NULL), STATUS_NOT_FOUND);
+	assert_int_equal(resolve(tree, "folder.png", NULL, NULL), STATUS_NOT_FOUND);
+	assert_int_equal(resolve(tree, "socket.png", NULL, NULL), STATUS_NOT_FOUND);
+	alarm(0);
+}
+
+static void a_device_is_refused(void **state)
+{
+	AUTO_CLOSE int dev = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct tree devices = {.root = dev};
+
+	(void)state;
+	assert_int_equal(resolve(&devices, "zero", NULL, NULL), STATUS_NOT_FOUND);
+}
+
+/* Root reads everything, so the test lets go of that power for a moment. */
+static void a_file_that_may_not_be_read_says_so(void **state)
+{
+	struct tree *tree = *state;
+	bool root = geteuid() == 0;
+	int status;
+
+	assert_int_equal(fchmodat(tree->root, "apple.jpg", 0, 0), 0);
+	if (root)
+		assert_int_equal(chmod(tree->path, 0755) | seteuid(65534), 0);
+	status = resolve(tree, "apple.jpg", NULL, NULL);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(status, STATUS_NOT_PERMITTED);
+}
+
+static void every_change_of_a_file_changes_its_key(void **state)
+{
+	struct tree *tree = *state;
+	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+	struct file_key before, after;
+
+	assert_int_equal(resolve(tree, "apple", &before, NULL), 0);
+	assert_true(files_unchanged(tree->root, "apple.jpg", &before));
+	write_at(tree->root, "apple.jpg", "longer than it was");
+	assert_false(files_unchanged(tree->root, "apple.jpg", &before));
+	assert_int_equal(resolve(tree, "apple", &before, NULL), 0);
+	assert_int_equal(utimensat(tree->root, "sub/pear.png", now, 0), 0);
+	assert_int_equal(renameat(tree->root, "sub/pear.png", tree->root, "apple.jpg"), 0);
+	assert_int_equal(resolve(tree, "apple", &after, NULL), 0);
+	assert_memory_not_equal(&before, &after, sizeof before);
+	assert_int_equal(unlinkat(tree->root, "apple.jpg", 0), 0);
+	assert_false(files_unchanged(tree->root, "apple.jpg", &after));
+}
+
+/* The clock that stamps files ticks: what was written just now may be written again unseen. */
+static void a_file_just_written_is_called_recent_whatever_its_mtime_says(void **state)
+{
+	const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	struct tree *tree = *state;
+	struct resolved file;
+
+	write_at(tree->root, "apple.jpg", "again");
+	assert_int_equal(files_resolve(tree->root, "apple", &file, NULL), 0);
+	assert_true(file.recent);
+	close(file.fd);
+	/* The change time cannot be set, so an old mtime does not make the file old. */
+	assert_int_equal(utimensat(tree->root, "apple.jpg", old, 0), 0);
+	assert_int_equal(files_resolve(tree->root, "apple", &file, NULL), 0);
+	assert_true(file.recent);
+	close(file.fd);
+}
+
+static void a_file_of_two_names_is_not_watchable(void **state)
+{
+	struct tree *tree = *state;
+	struct resolved file;
+
+	assert_int_equal(files_resolve(tree->root, "apple", &file, NULL), 0);
+	assert_true(file.watchable);
+	close(file.fd);
+	assert_int_equal(linkat(tree->root, "apple.jpg", tree->root, "other.jpg", 0), 0);
+	assert_int_equal(files_resolve(tree->root, "apple", &file, NULL), 0);
+	assert_false(file.watchable);
+	close(file.fd);
+}
+
+static void the_listing_has_every_image_once_in_byte_order(void **state)
+{
+	struct tree *tree = *state;
+	static const char expected[] = "B.PNG\0apple.jpg\0link.jpeg\0sub/pear.png";
+	struct error err;
+	char *names;
+	size_t size;
+
+	write_at(tree->root, "B.PNG", "b");
+	write_at(tree->root, "readme.txt", "text");
+	write_at(tree->root, ".hidden.png", "hidden");
+	assert_int_equal(symlinkat("apple.jpg", tree->root, "link.jpeg"), 0);
+	assert_int_equal(symlinkat("/etc/passwd", tree->root, "out.jpeg"), 0);
+	assert_int_equal(symlinkat(".", tree->root, "circle"), 0);
+	assert_int_equal(mkfifoat(tree->root, "fifo.png", 0600), 0);
+	assert_int_equal(files_list(tree->root, &names, &size, &err), 0);
+	assert_int_equal(size, sizeof expected);
+	assert_memory_equal(names, expected, sizeof expected);
+	free(names);
+}
+
+static void a_listing_without_descriptors_is_an_error_not_a_short_list(void **state)
+{
+	struct tree *tree = *state;
+	struct rlimit before, few;
+	struct error err = {0};
+	char *names;
+	size_t size;
+	int status;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)tree->root + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	status = files_list(tree->root, &names, &size, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(status, STATUS_TRY_AGAIN);
+	assert_int_equal(err.os_error, EMFILE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(names_lead_to_files_with_and_without_extension),
+		TEST(names_that_lead_out_are_refused),
+		TEST(long_and_strange_names_are_refused_and_printed_escaped),
+		TEST(links_are_followed_inside_and_refused_outside),
+		TEST(what_is_no_regular_file_is_refused_without_waiting),
+		TEST(a_device_is_refused),
+		TEST(a_file_that_may_not_be_read_says_so),
+		TEST(every_change_of_a_file_changes_its_key),
+		TEST(a_file_just_written_is_called_recent_whatever_its_mtime_says),
+		TEST(a_file_of_two_names_is_not_watchable),
+		TEST(the_listing_has_every_image_once_in_byte_order),
+		TEST(a_listing_without_descriptors_is_an_error_not_a_short_list),
+	};
+
+	return cmocka_run_group_tests_name("files", tests, NULL, NULL);
+}

@@ -1,0 +1,217 @@
+/* What happens to files and folders is seen, whatever was watched before. */
+#include "test.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "serve/files.h"
+#include "serve/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A folder on a file system that inotify tells the truth of: a/b/x.png, a/y.png and z.png. */
+struct tree {
+	char path[64];
+	int root;
+	struct watch *watch;
+};
+
+static void write_file(const struct tree *tree, const char *name, const char *text)
+{
+	int fd = openat(tree->root, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write_full(fd, text, strlen(text)), 0);
+	close(fd);
+}
+
+static int set_up(void **state)
+{
+	struct tree *tree = calloc(1, sizeof *tree);
+
+	strcpy(tree->path, "/dev/shm/test-watch-XXXXXX");
+	assert_non_null(mkdtemp(tree->path));
+	tree->root = open(tree->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(tree->root >= 0);
+	assert_int_equal(mkdirat(tree->root, "a", 0700), 0);
+	assert_int_equal(mkdirat(tree->root, "a/b", 0700), 0);
+	write_file(tree, "a/b/x.png", "1");
+	write_file(tree, "a/y.png", "1");
+	write_file(tree, "z.png", "1");
+	assert_int_equal(watch_new(tree->root, &tree->watch, NULL), 0);
+	*state = tree;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+	(void)status, (void)kind, (void)where;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	struct tree *tree = *state;
+
+	assert_null(watch_free(tree->watch));
+	close(tree->root);
+	nftw(tree->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(tree);
+	return 0;
+}
+
+static struct watch_mark mark(struct tree *tree, const char *name)
+{
+	struct watch_mark made = watch_folder_of(tree->watch, name);
+
+	assert_int_not_equal(made.folder, 0);
+	assert_true(watch_same(tree->watch, &made));
+	return made;
+}
+
+static bool same(struct tree *tree, const struct watch_mark *made)
+{
+	watch_update(tree->watch);
+	return watch_same(tree->watch, made);
+}
+
+static void nothing_happening_leaves_marks_valid(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark deep = mark(tree, "a/b/x.png"), top = mark(tree, "z.png");
+	struct stat status;
+
+	assert_int_equal(fstatat(tree->root, "a/b/x.png", &status, 0), 0);
+	assert_true(same(tree, &deep));
+	assert_true(same(tree, &top));
+}
+
+static void writing_touching_truncating_and_deleting_are_seen(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made = mark(tree, "a/b/x.png");
+	AUTO_CLOSE int fd = openat(tree->root, "a/b/x.png", O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "2", 1, 0), 1);
+	assert_false(same(tree, &made));
+	made = mark(tree, "a/b/x.png");
+	assert_int_equal(futimens(fd, NULL), 0);
+	assert_false(same(tree, &made));
+	made = mark(tree, "a/b/x.png");
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_false(same(tree, &made));
+	made = mark(tree, "a/b/x.png");
+	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
+	assert_false(same(tree, &made));
+}
+
+static void replacing_and_renaming_files_is_seen(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made = mark(tree, "a/y.png");
+
+	assert_int_equal(renameat(tree->root, "z.png", tree->root, "a/y.png"), 0);
+	assert_false(same(tree, &made));
+	made = mark(tree, "a/y.png");
+	assert_int_equal(renameat(tree->root, "a/y.png", tree->root, "q.png"), 0);
+	assert_false(same(tree, &made));
+}
+
+static void moving_a_parent_folder_is_seen_below_it(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made = mark(tree, "a/b/x.png");
+
+	assert_int_equal(renameat(tree->root, "a", tree->root, "c"), 0);
+	assert_false(same(tree, &made));
+}
+
+/* The watch of the old a/b follows it to c/b; the new a/b must get one of its own. */
+static void a_folder_put_in_a_moved_ones_place_is_watched_itself(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made;
+
+	mark(tree, "a/b/x.png");
+	assert_int_equal(renameat(tree->root, "a", tree->root, "c"), 0);
+	assert_int_equal(mkdirat(tree->root, "a", 0700), 0);
+	assert_int_equal(mkdirat(tree->root, "a/b", 0700), 0);
+	write_file(tree, "a/b/x.png", "2");
+	watch_update(tree->watch);
+	made = mark(tree, "a/b/x.png");
+	write_file(tree, "a/b/x.png", "3");
+	assert_false(same(tree, &made));
+}
+
+static void a_folder_deleted_and_made_again_is_watched_itself(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made = mark(tree, "a/b/x.png");
+
+	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
+	assert_int_equal(unlinkat(tree->root, "a/b", AT_REMOVEDIR), 0);
+	assert_false(same(tree, &made));
+	assert_int_equal(watch_folder_of(tree->watch, "a/b/x.png").folder, 0);
+	assert_int_equal(mkdirat(tree->root, "a/b", 0700), 0);
+	watch_update(tree->watch);
+	made = mark(tree, "a/b/x.png");
+	write_file(tree, "a/b/x.png", "3");
+	assert_false(same(tree, &made));
+}
+
+/* Else a name such as a/../a/b would take the watch of a/b over. */
+static void names_that_are_not_plain_are_not_watched(void **state)
+{
+	static const char *const odd[] = {"a/../a/b/x.png", "a//b/x.png", "./a/b/x.png",
+		"/a/b/x.png", "../x.png", "a/./b/x.png", "", "/"};
+	struct tree *tree = *state;
+	struct watch_mark made;
+
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+		assert_int_equal(watch_folder_of(tree->watch, odd[i]).folder, 0);
+	made = mark(tree, "a/b/x.png");
+	write_file(tree, "a/b/x.png", "2");
+	assert_false(same(tree, &made));
+}
+
+static void an_overflow_of_the_queue_voids_every_mark(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark top = mark(tree, "z.png"), deep = mark(tree, "a/b/x.png");
+	char text[32] = "";
+	AUTO_CLOSE int fd = open("/proc/sys/fs/inotify/max_queued_events", O_RDONLY | O_CLOEXEC);
+	unsigned long most;
+
+	assert_true(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+	most = strtoul(text, NULL, 10);
+	/* Two files in turn, so that the kernel cannot merge equal events. */
+	for (unsigned long i = 0; i <= most + 2; i++)
+		assert_int_equal(fchmodat(tree->root, i % 2 ? "a/b/x.png" : "a/y.png", 0600, 0), 0);
+	assert_false(same(tree, &top));
+	assert_false(same(tree, &deep));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(nothing_happening_leaves_marks_valid),
+		TEST(writing_touching_truncating_and_deleting_are_seen),
+		TEST(replacing_and_renaming_files_is_seen),
+		TEST(moving_a_parent_folder_is_seen_below_it),
+		TEST(a_folder_put_in_a_moved_ones_place_is_watched_itself),
+		TEST(a_folder_deleted_and_made_again_is_watched_itself),
+		TEST(names_that_are_not_plain_are_not_watched),
+		TEST(an_overflow_of_the_queue_voids_every_mark),
+	};
+
+	return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
+}
