@@ -18,4 +18,5 @@ void version_print(FILE *file)
 	fprintf(file, "libpng %s, libjpeg-turbo %s, libsmartcols %s, jansson %s\n",
 		PNG_LIBPNG_VER_STRING, NUMBER_TEXT(LIBJPEG_TURBO_VERSION), LIBSMARTCOLS_VERSION,
 		JANSSON_VERSION);
+	fprintf(file, "seccomp %s\n", HAVE_SECCOMP ? "in" : "left out");
 }
