@@ -1,0 +1,84 @@
+/* HEAD as it may stand in /dev/shm, for who only looks at it and for who would connect. */
+#include "fuzz.h"
+
+#include "ipc/header.h"
+#include "ipc/lock.h"
+#include "ipc/names.h"
+#include "ipc/seats.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static char name[64];
+static int file;
+
+static void remove_object(void)
+{
+	shm_unlink(name);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	snprintf(name, sizeof name, "/SEG_fuzz-header-%d_HEAD", (int)getpid());
+	file = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FUZZ_CHECK(file >= 0);
+	atexit(remove_object);
+	/* Its server lives. */
+	FUZZ_CHECK(lock_take(file, WIRE_SERVER_LOCK) == 0);
+	return 0;
+}
+
+static void look(void)
+{
+	struct header header;
+	struct header_seat seat;
+
+	FUZZ_CHECK(header_read(file, &header) == 0);
+	for (unsigned i = 0; header.native && i < header.seats && i < 8; i++)
+		FUZZ_CHECK(header_read_seat(file, &header, i, &seat) == 0);
+}
+
+static void attach(void)
+{
+	struct head head = HEAD_NONE;
+	struct error err = {0};
+	int status = head_open(name, false, &head, &err);
+	struct wire_seat seat;
+
+	if (status) {
+		FUZZ_CHECK(err.text[0]);
+		return;
+	}
+	FUZZ_CHECK(head.seats && head.seats <= WIRE_SEATS_MAX);
+	FUZZ_CHECK(head.segments && head.segments <= WIRE_SEGMENTS_MAX);
+	wire_copy(&seat, head_seat(&head, head.seats - 1), sizeof seat);
+	wire_copy(&seat, head_server(&head), sizeof(struct wire_server));
+	wire_copy(&seat, head_seat_counters(&head, head.seats - 1),
+		sizeof(struct wire_seat_counters));
+	head_release(&head);
+}
+
+/* The first byte says how many pages of zeros there are between what lies at the beginning, which
+ * is the constants of seat 0, and the rest, which is the server's page. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	size_t first = size < 40 ? size : 40, pages;
+
+	if (size < 2)
+		return 0;
+	pages = data[0] % 8;
+	first--;
+	FUZZ_CHECK(ftruncate(file, 0) == 0 && ftruncate(file, (off_t)(pages * WIRE_PAGE)) == 0);
+	FUZZ_CHECK(
+		pwrite(file, data + 1, first, offsetof(struct wire_seat, magic)) == (ssize_t)first);
+	FUZZ_CHECK(
+		pwrite(file, data + 1 + first, size - 1 - first,
+			(off_t)((1 + data[0] / 8 % 4) * WIRE_PAGE)) == (ssize_t)(size - 1 - first));
+	look();
+	attach();
+	return 0;
+}
