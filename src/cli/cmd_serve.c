@@ -9,6 +9,7 @@
 #include "ipc/names.h"
 #include "ipc/spin.h"
 #include "serve/preload.h"
+#include "serve/sandbox.h"
 #include "serve/server.h"
 
 #include <grp.h>
@@ -19,12 +20,15 @@
 #include <unistd.h>
 
 #define DECODERS_MOST 256
+#define MEGAPIXEL     1000000
 
 struct serve_options {
 	const char *name_space, *mode, *group;
 	uint64_t decoders, seats, requests;
 	uint64_t cache, fresh, decode_timeout;
+	uint64_t max_pixels, max_side, max_bytes, max_file, max_scans, max_chunk, max_chunks;
 	struct option_list preload;
+	bool isolate, allow_degraded;
 	bool join, quiet;
 };
 
@@ -45,6 +49,25 @@ static const struct option_row rows[] = {
 		OPTION_DURATION, offsetof(struct serve_options, fresh), 0, 0, NULL},
 	{0, "decode-timeout", "SEC", "give up an image after SEC (default: 10)", OPTION_DURATION,
 		offsetof(struct serve_options, decode_timeout), 0, 0, NULL},
+	{0, "max-pixels", "N", "refuse images of more than N megapixels (default: 100)",
+		OPTION_NUMBER, offsetof(struct serve_options, max_pixels), 1, 1 << 30, NULL},
+	{0, "max-side", "N", "refuse images wider or higher than N (default: 65535)", OPTION_NUMBER,
+		offsetof(struct serve_options, max_side), 1, UINT32_MAX, NULL},
+	{0, "max-bytes", "SIZE", "refuse images of more than SIZE decoded (default: 1G)",
+		OPTION_SIZE, offsetof(struct serve_options, max_bytes), 0, 0, NULL},
+	{0, "max-file", "SIZE", "refuse files of more than SIZE (default: 256M)", OPTION_SIZE,
+		offsetof(struct serve_options, max_file), 0, 0, NULL},
+	{0, "max-scans", "N", "refuse JPEG files of more than N scans (default: 100)",
+		OPTION_NUMBER, offsetof(struct serve_options, max_scans), 1, UINT32_MAX, NULL},
+	{0, "max-chunk", "SIZE",
+		"refuse PNG files with an ancillary chunk of more than SIZE (default: 8 MB)",
+		OPTION_SIZE, offsetof(struct serve_options, max_chunk), 0, 0, NULL},
+	{0, "max-chunks", "N", "refuse PNG files of more than N ancillary chunks (default: 1000)",
+		OPTION_NUMBER, offsetof(struct serve_options, max_chunks), 1, UINT32_MAX, NULL},
+	{0, "isolate", NULL, "decode each image in a process of its own", OPTION_FLAG,
+		offsetof(struct serve_options, isolate), 0, 0, NULL},
+	{0, "allow-degraded-sandbox", NULL, "serve where the kernel has no seccomp", OPTION_FLAG,
+		offsetof(struct serve_options, allow_degraded), 0, 0, NULL},
 	{0, "mode", "MODE",
 		"permissions of the objects, octal (default: 0600; data segments get the read "
 		"bits)",
@@ -97,6 +120,33 @@ static int own_namespace(struct name_space *ret, struct error *err)
 	return namespace_parse(text, ret, err);
 }
 
+/* What is not given stays as it is. */
+static void set_limit(uint64_t given, uint64_t *limit)
+{
+	if (given)
+		*limit = given;
+}
+
+static void set_limit32(uint64_t given, uint32_t *limit)
+{
+	if (given)
+		*limit = (uint32_t)given;
+}
+
+static void set_limits(const struct serve_options *given, struct server_options *options)
+{
+	struct image_limits *limits = &options->limits;
+
+	set_limit(given->max_pixels * MEGAPIXEL, &limits->pixels);
+	set_limit32(given->max_side, &limits->side);
+	set_limit(given->max_bytes, &limits->bytes);
+	set_limit(given->max_file, &options->file_bytes);
+	set_limit32(given->max_scans, &limits->scans);
+	set_limit(given->max_chunk, &limits->chunk_bytes);
+	set_limit32(given->max_chunks, &limits->chunks);
+	set_limit(given->decode_timeout, &options->decode_timeout_ns);
+}
+
 static int make_options(const struct serve_options *given, bool command, struct server_options *ret,
 	struct error *err)
 {
@@ -112,8 +162,9 @@ static int make_options(const struct serve_options *given, bool command, struct 
 	options.requests = given->requests;
 	options.cache = given->cache;
 	options.fresh_ns = given->fresh;
-	if (given->decode_timeout)
-		options.decode_timeout_ns = given->decode_timeout;
+	options.isolate = given->isolate;
+	options.allow_degraded = given->allow_degraded;
+	set_limits(given, &options);
 	if (given->mode)
 		status = parse_mode(given->mode, &options.access.mode, err);
 	if (!status && given->group)
@@ -239,6 +290,15 @@ static void warn_of_logind(void)
 		name, removal == LOGIND_LOGGED_IN ? "the" : "the user has logged in and the");
 }
 
+/* A sandbox with a hole is said once, whatever --quiet says. */
+static void say_missing(unsigned missing)
+{
+	if (missing & SANDBOX_NO_SECCOMP)
+		fputs("shmsem serve: no seccomp: decoders can make any system call\n", stderr);
+	if (missing & SANDBOX_NO_LANDLOCK)
+		fputs("shmsem serve: no Landlock in this kernel: decoders run without\n", stderr);
+}
+
 static int run(const void *given, int argc, char **argv, struct error *err)
 {
 	const struct serve_options *serve = given;
@@ -264,6 +324,8 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	}
 	if (status)
 		return status;
+	if (service.server)
+		say_missing(server_missing(service.server));
 	if (!serve->quiet && !with_command) {
 		say_ready(&options, service.server);
 		warn_of_logind();

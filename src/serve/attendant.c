@@ -272,7 +272,7 @@ int attendant_decode(struct server *server, unsigned segment, struct job *job, s
 		if (placing.extent)
 			store_give_room(&server->store, segment, placing.extent);
 		server_count(server, WIRE_COUNT_FAILURES, 1);
-		store_failed(image, err);
+		store_failed(image, err, died && status == STATUS_BAD_DATA);
 	} else {
 		store_ready(&server->store, image, segment, placing.extent, &decoded, clock_now());
 		if (placing.extent) {
@@ -364,19 +364,22 @@ static struct stored *known_image(
 {
 	struct alias *alias = store_alias(&server->store, request->name, kind, &request->options);
 
-	return alias && alias_current(server, alias, clock_now()) ? alias->image : NULL;
+	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias, clock_now()))
+		return NULL;
+	return alias->image;
 }
 
-struct job *attendant_job(struct server *server, const char *name, const struct image_key *key,
-	struct resolved *file, const struct watch_mark *mark)
+struct job *attendant_job(struct server *server, const char *name, struct stored *again,
+	const struct image_key *key, struct resolved *file, const struct watch_mark *mark)
 {
 	struct job *job = calloc(1, sizeof *job);
-	struct stored *image = job ? store_add(&server->store, key) : NULL;
+	struct stored *image = job && !again ? store_add(&server->store, key) : again;
 
-	if (!image) {
+	if (!job || !image) {
 		free(job);
 		return NULL;
 	}
+	image->state = STORED_DECODING;
 	image->mark = *mark;
 	image->recent = file->recent;
 	store_name(&server->store, image, name, file->path, mark, clock_now());
@@ -400,12 +403,12 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 		store_forget(&server->store, image);
 		image = NULL;
 	}
-	if (image) {
+	if (image && !store_may_retry(image)) {
 		store_name(&server->store, image, request->name, file->path, mark, clock_now());
 		settle(server, request, image);
 		return NULL;
 	}
-	job = attendant_job(server, request->name, &key, file, mark);
+	job = attendant_job(server, request->name, image, &key, file, mark);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		answer_error(server, request, &err);

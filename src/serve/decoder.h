@@ -4,11 +4,20 @@
  */
 #pragma once
 
-/* argv[1] of the hidden mode, and the descriptors it starts with. argv[2] is the bytes of address
- * space to map. */
+/*
+ * argv[1] of the hidden mode, the numbers that follow it (bytes of address space to map, bytes of
+ * memory beside, seconds of processor time for an image in a process of its own, flags), and the
+ * descriptors that it starts with.
+ */
 #define DECODER_MODE    "--decoder"
+#define DECODER_NUMBERS 4
 #define DECODER_SOCKET  3
 #define DECODER_SEGMENT 4
+
+enum decoder_flags {
+	DECODER_ISOLATE = 1 << 0,        /* a process for each image */
+	DECODER_ALLOW_DEGRADED = 1 << 1, /* as in sandbox.h */
+};
 
 /* Runs until the socket closes; the exit status. */
 int decoder_main(int argc, char **argv);

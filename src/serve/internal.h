@@ -40,6 +40,7 @@ struct job {
 struct server {
 	struct server_options options;
 	int folder;       /* the served one */
+	unsigned missing; /* enum sandbox_missing */
 	int request_lock; /* the file of REQ, locked */
 	bool store_ready; /* store was made */
 	struct head head;
@@ -85,6 +86,12 @@ struct published {
 /* An attendant thread. */
 void *attendant_main(void *server);
 
+/*
+ * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:
+ * a file, what its codec needs, and rows on their way.
+ */
+struct decoder_setup server_decoder_setup(const struct server_options *options, uint64_t reserve);
+
 /* One more of a counter on the statistics page. */
 static inline void server_count(struct server *server, enum wire_counter counter, uint64_t amount)
 {
@@ -93,11 +100,11 @@ static inline void server_count(struct server *server, enum wire_counter counter
 }
 
 /*
- * The job of decoding a file into the store, which does not have it yet; takes file->fd over. With
- * the store's lock held. NULL when out of memory.
+ * The job of decoding a file into the store, for the first time or `again`; takes file->fd over.
+ * With the store's lock held. NULL when out of memory.
  */
-struct job *attendant_job(struct server *server, const char *name, const struct image_key *key,
-	struct resolved *file, const struct watch_mark *mark);
+struct job *attendant_job(struct server *server, const char *name, struct stored *again,
+	const struct image_key *key, struct resolved *file, const struct watch_mark *mark);
 
 /* Does the job with the decoder of that data segment and answers all who wait for the image. *err
  * says what was wrong with it. */

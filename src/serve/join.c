@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "ipc/classic.h"
 #include "serve/files.h"
+#include "serve/internal.h"
 #include "serve/link.h"
 
 #include <errno.h>
@@ -181,7 +182,7 @@ int join_start(const struct server_options *options, void (*say)(const char *sen
 		.most_bytes = most_bytes(&options->limits),
 		.answer = answer,
 		.context = join};
-	join->decoder.reserve = classic.most_bytes;
+	join->decoder.setup = server_decoder_setup(options, classic.most_bytes);
 	status = join->folder < 0 ? error_os(err, errno, "cannot open '%s'", options->directory)
 				  : classic_responder_new(&classic, &join->responder, err);
 	if (!status)

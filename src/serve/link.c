@@ -5,6 +5,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "serve/decoder.h"
+#include "serve/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* For who reports a late image to be heard before its own process is taken for stuck. */
+#define ISOLATE_GRACE_NS (500 * NS_PER_MS)
 
 extern char **environ;
 
@@ -34,7 +38,13 @@ bool link_layout(const struct image_info *info, uint64_t *ret_profile, uint64_t 
 
 int decoder_start(struct decoder *decoder, struct error *err)
 {
-	char reserve[32], *arguments[] = {(char *)"shmsem", (char *)DECODER_MODE, reserve, NULL};
+	const struct decoder_setup *setup = &decoder->setup;
+	char numbers[DECODER_NUMBERS][24];
+	char *arguments[] = {(char *)"shmsem", (char *)DECODER_MODE, numbers[0], numbers[1],
+		numbers[2], numbers[3], NULL};
+	const uint64_t values[DECODER_NUMBERS] = {setup->reserve, setup->memory, setup->cpu_seconds,
+		(setup->isolate ? DECODER_ISOLATE : 0) |
+			(setup->allow_degraded ? DECODER_ALLOW_DEGRADED : 0)};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	AUTO_CLOSE int ours = -1, near = -1, theirs = -1, segment = -1;
@@ -51,7 +61,8 @@ int decoder_start(struct decoder *decoder, struct error *err)
 	segment = fcntl(decoder->segment_fd, F_DUPFD_CLOEXEC, DECODER_SEGMENT + 1);
 	if (theirs < 0 || segment < 0)
 		return error_os(err, errno, "cannot start a decoder");
-	snprintf(reserve, sizeof reserve, "%llu", (unsigned long long)decoder->reserve);
+	for (size_t i = 0; i < DECODER_NUMBERS; i++)
+		snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)values[i]);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
 	posix_spawn_file_actions_adddup2(&actions, theirs, DECODER_SOCKET);
@@ -123,6 +134,8 @@ enum reply_outcome {
 	REPLY_LATE,
 	REPLY_WRONG,
 	REPLY_ABANDONED,
+	REPLY_DIED,  /* as it says itself: LINK_DIED */
+	REPLY_UNFIT, /* LINK_UNFIT */
 };
 
 static enum reply_outcome receive_reply(const struct decoder *decoder, uint64_t deadline,
@@ -145,63 +158,118 @@ static enum reply_outcome receive_reply(const struct decoder *decoder, uint64_t 
 		size = recv(decoder->socket, ret, sizeof *ret, MSG_DONTWAIT);
 		if (size == (ssize_t)sizeof *ret) {
 			ret->text[sizeof ret->text - 1] = '\0';
-			return REPLY_COMPLETE;
+			return ret->kind == LINK_DIED    ? REPLY_DIED
+			       : ret->kind == LINK_UNFIT ? REPLY_UNFIT
+							 : REPLY_COMPLETE;
 		}
 		return size <= 0 ? REPLY_DEAD : REPLY_WRONG;
 	}
 }
 
-/* Why the decoder went, as an outcome of the image it was at. */
-static int explain_death(const siginfo_t *end, struct error *err)
+/* Why the process went, as an outcome of the image it was at. */
+static int explain_signal(int signal, struct error *err)
 {
-	const char *name = sigabbrev_np(end->si_status);
+	const char *name = sigabbrev_np(signal);
 
-	if (end->si_code == CLD_EXITED)
-		return error_set(
-			err, STATUS_TRY_AGAIN, "its decoder ended with status %d", end->si_status);
-	switch (end->si_status) {
+	switch (signal) {
 	case SIGSEGV:
 	case SIGBUS:
 	case SIGABRT:
 	case SIGILL:
 	case SIGFPE:
 	case SIGSYS:
-	case SIGXCPU:
+	case SIGTRAP:
 		return error_set(err, STATUS_BAD_DATA, "its decoder died of SIG%s", name);
+	case SIGXCPU:
+		return error_set(
+			err, STATUS_BAD_DATA, "its decoder used up its processor time (SIGXCPU)");
+	case SIGKILL:
+		return error_set(err, STATUS_TRY_AGAIN,
+			"its decoder was killed by SIGKILL, which is also what the kernel does "
+			"when memory runs out");
 	default:
 		return error_set(err, STATUS_TRY_AGAIN, "its decoder was killed by SIG%s",
 			name ? name : "?");
 	}
 }
 
-/* Ends a decoder that did not do as it should, starts the next, and tells why. */
-static int replace_decoder(
-	struct decoder *decoder, enum reply_outcome outcome, uint64_t timeout_ns, struct error *err)
+static int explain_late(uint64_t timeout_ns, struct error *err)
 {
 	char limit[SIZE_TEXT_SIZE];
-	siginfo_t end;
+
+	return error_set(err, STATUS_BAD_DATA, "decoding takes longer than %s (--decode-timeout)",
+		format_duration(timeout_ns, limit));
+}
+
+/* What a decoder says of its own or its child's end. */
+static int explain_reply(const struct link_reply *reply, uint64_t timeout_ns, struct error *err)
+{
+	char name[SANDBOX_CALL_NAME_SIZE];
+
+	if (reply->call >= 0)
+		return error_set(err, STATUS_BAD_DATA,
+			"its decoder died of SIGSYS: it made the system call %s, which is refused",
+			sandbox_call_name(reply->call, name));
+	if (reply->signal < 0)
+		return explain_late(timeout_ns, err);
+	if (reply->signal)
+		return explain_signal(reply->signal, err);
+	return error_set(err, STATUS_BAD_DATA, "its decoder ended without an answer");
+}
+
+/* It could not begin: our own words, and no fault of the image. */
+static int explain_unfit(const struct link_reply *reply, struct error *err)
+{
+	char shown[ERROR_TEXT_SIZE];
+
+	return error_set(err, STATUS_INTERNAL, "no decoder: %s",
+		text_escape(reply->text, strlen(reply->text), shown, sizeof shown));
+}
+
+static int explain(enum reply_outcome outcome, const siginfo_t *end, const struct link_reply *reply,
+	uint64_t timeout_ns, struct error *err)
+{
+	switch (outcome) {
+	case REPLY_ABANDONED:
+		return error_set(err, STATUS_UNAVAILABLE, "the server is stopping");
+	case REPLY_LATE:
+		return explain_late(timeout_ns, err);
+	case REPLY_DIED:
+		return explain_reply(reply, timeout_ns, err);
+	case REPLY_UNFIT:
+		return explain_unfit(reply, err);
+	case REPLY_DEAD:
+		if (end->si_code != CLD_EXITED)
+			return explain_signal(end->si_status, err);
+		return error_set(
+			err, STATUS_TRY_AGAIN, "its decoder ended with status %d", end->si_status);
+	case REPLY_COMPLETE:
+	case REPLY_WRONG:
+		break;
+	}
+	return error_set(err, STATUS_BAD_DATA, "its decoder answered out of turn and was ended");
+}
+
+/* Ends a decoder that did not do as it should, starts the next, and tells why. */
+static int replace_decoder(struct decoder *decoder, enum reply_outcome outcome,
+	const struct link_reply *reply, uint64_t timeout_ns, struct error *err)
+{
+	siginfo_t end = {0};
 	int status;
 
-	if (outcome != REPLY_DEAD)
-		kill(decoder->pid, SIGKILL);
+	/* With a process for each image, that one is gone, and who reports it is sound. */
+	if (outcome == REPLY_DIED && decoder->setup.isolate)
+		return explain(outcome, &end, reply, timeout_ns, err);
 	/* A closed socket and a running process: it ends itself on the closed socket, or is made
 	 * to. */
-	else if (decoder->pidfd >= 0 &&
-		 poll(&(struct pollfd){.fd = decoder->pidfd, .events = POLLIN}, 1, 50) == 0)
+	if (outcome != REPLY_DEAD ||
+		(decoder->pidfd >= 0 &&
+			poll(&(struct pollfd){.fd = decoder->pidfd, .events = POLLIN}, 1, 50) == 0))
 		kill(decoder->pid, SIGKILL);
 	decoder_reap(decoder, &end);
-	if (outcome == REPLY_ABANDONED)
-		return error_set(err, STATUS_UNAVAILABLE, "the server is stopping");
-	if (outcome == REPLY_LATE)
-		status = error_set(err, STATUS_BAD_DATA,
-			"decoding takes longer than %s (--decode-timeout)",
-			format_duration(timeout_ns, limit));
-	else if (outcome == REPLY_WRONG)
-		status = error_set(
-			err, STATUS_BAD_DATA, "its decoder answered out of turn and was ended");
-	else
-		status = explain_death(&end, err);
-	decoder_start(decoder, NULL);
+	status = explain(outcome, &end, reply, timeout_ns, err);
+	if (outcome != REPLY_ABANDONED)
+		decoder_start(decoder, NULL);
 	return status;
 }
 
@@ -259,6 +327,9 @@ int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct d
 	struct decoded decoded = {0};
 	struct link_reply reply;
 
+	message.deadline = deadline;
+	if (decoder->setup.isolate) /* it keeps the time itself, and reports */
+		deadline = deadline_after(job->timeout_ns + ISOLATE_GRACE_NS);
 	*ret_died = false;
 	if (!decoder->pid && decoder_start(decoder, err))
 		return err ? err->status : STATUS_TRY_AGAIN;
@@ -272,7 +343,7 @@ int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct d
 			/* The decoder says that it has let go before the next job comes. */
 			outcome = receive_reply(decoder, deadline, job->abandon, &reply);
 			if (outcome != REPLY_COMPLETE)
-				replace_decoder(decoder, outcome, job->timeout_ns, NULL);
+				replace_decoder(decoder, outcome, &reply, job->timeout_ns, NULL);
 			return err ? err->status : STATUS_TRY_AGAIN;
 		} else {
 			needed = true;
@@ -293,8 +364,8 @@ int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct d
 			(job->kind == LINK_DECODE && ret->total > message.length)))
 		outcome = REPLY_WRONG;
 	if (outcome != REPLY_COMPLETE) {
-		*ret_died = true;
-		return replace_decoder(decoder, outcome, job->timeout_ns, err);
+		*ret_died = outcome != REPLY_ABANDONED && outcome != REPLY_UNFIT;
+		return replace_decoder(decoder, outcome, &reply, job->timeout_ns, err);
 	}
 	text_escape(reply.text, strlen(reply.text), ret->warning, sizeof ret->warning);
 	return STATUS_OK;

@@ -1,12 +1,12 @@
 /*
  * The link between the server and a decoder process: messages over a socketpair (SOCK_SEQPACKET,
- *one message a packet), and the server's side of it. The server copies each message before it looks
- *at it and believes only what it has checked.
+ * one message a packet), and the server's side of it. The server copies each message before it
+ * looks at it and believes only what it has checked.
  *
  *	server				decoder
  *	LINK_DECODE + open file   ->
- *				  <-	LINK_NEED, if the image does not fit into the room that was
- *offered LINK_ROOM		  ->
+ *				  <-	LINK_NEED, if the image does not fit into the room offered
+ *	LINK_ROOM		  ->
  *				  <-	LINK_DONE
  */
 #pragma once
@@ -25,6 +25,8 @@ enum link_kind {
 	LINK_ROOM,   /* here is the room you need; length 0: there is none, forget the image */
 	LINK_NEED,   /* what the header says */
 	LINK_DONE,   /* done or failed: status, text */
+	LINK_UNFIT,  /* the decoder cannot begin: status, text; then it ends */
+	LINK_DIED,   /* the process that was at the image has ended, or is about to: signal, call */
 };
 
 struct link_job {
@@ -33,13 +35,16 @@ struct link_job {
 	uint64_t number; /* of the image; every later message about it carries it */
 	uint64_t offset, length;
 	uint64_t file_size;
+	uint64_t deadline; /* clock.h; only who decodes in processes of its own looks at it */
 	struct image_options options;
 	struct image_limits limits;
 };
 
 struct link_reply {
-	uint32_t kind;   /* LINK_NEED or LINK_DONE */
-	uint32_t status; /* LINK_DONE: enum status */
+	uint32_t kind;   /* LINK_NEED and after */
+	uint32_t status; /* enum status */
+	int32_t signal;  /* LINK_DIED: that ended it; 0: an exit; -1: the deadline */
+	int32_t call;    /* LINK_DIED: the system call that was refused, or -1 */
 	uint64_t number;
 	struct image_info info;
 	char text[ERROR_TEXT_SIZE]; /* an error's sentence, or a warning */
@@ -53,13 +58,22 @@ struct link_reply {
  * False if that wraps. */
 bool link_layout(const struct image_info *info, uint64_t *ret_profile, uint64_t *ret_total);
 
+/* How decoder processes are to be. */
+struct decoder_setup {
+	uint64_t reserve;     /* bytes of address space of the segment */
+	uint64_t memory;      /* bytes that it may have beside; 0: no limit */
+	uint64_t cpu_seconds; /* of processor time for an image of its own; 0: no limit */
+	bool isolate;         /* a process for each image */
+	bool allow_degraded;  /* as in sandbox.h */
+};
+
 /* A decoder process, as the server keeps it. */
 struct decoder {
 	pid_t pid; /* 0: none is running */
 	int pidfd;
 	int socket;
-	int segment_fd;   /* the data segment it maps; not owned */
-	uint64_t reserve; /* bytes of address space of the segment */
+	int segment_fd; /* the data segment it maps; not owned */
+	struct decoder_setup setup;
 };
 
 #define DECODER_NONE ((struct decoder){.pidfd = -1, .socket = -1, .segment_fd = -1})

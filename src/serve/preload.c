@@ -116,7 +116,7 @@ static int make_job(struct server *server, const char *name, struct resolved *fi
 
 	store_lock(&server->store);
 	known = store_find(&server->store, &key) != NULL;
-	*ret = known ? NULL : attendant_job(server, name, &key, file, mark);
+	*ret = known ? NULL : attendant_job(server, name, NULL, &key, file, mark);
 	store_unlock(&server->store);
 	return known || *ret ? STATUS_OK : error_os(err, ENOMEM, "no memory for another image");
 }

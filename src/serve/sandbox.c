@@ -78,6 +78,16 @@ static int limit(int resource, uint64_t most)
 	return setrlimit((__rlimit_resource_t)resource, &value);
 }
 
+/* The signal that says why comes a second before the one that cannot be handled. */
+static int limit_processor(uint64_t seconds)
+{
+	struct rlimit value = {.rlim_cur = seconds, .rlim_max = seconds + 1};
+
+	if (!seconds)
+		return 0;
+	return setrlimit(RLIMIT_CPU, &value) && errno != EPERM ? -1 : 0;
+}
+
 static int limit_resources(const struct sandbox *how, uint64_t mapped)
 {
 	uint64_t memory = RLIM_INFINITY;
@@ -86,8 +96,7 @@ static int limit_resources(const struct sandbox *how, uint64_t mapped)
 
 	if (how->memory && !SANITIZED && !size_add(mapped, how->memory, &memory))
 		memory = RLIM_INFINITY;
-	return limit(RLIMIT_AS, memory) ||
-	       limit(RLIMIT_CPU, how->cpu_seconds ? how->cpu_seconds : RLIM_INFINITY) ||
+	return limit(RLIMIT_AS, memory) || limit_processor(how->cpu_seconds) ||
 	       limit(RLIMIT_NOFILE, files) || limit(RLIMIT_NPROC, 0) || limit(RLIMIT_CORE, 0) ||
 	       limit(RLIMIT_FSIZE, 0) || limit(RLIMIT_MEMLOCK, 0) || limit(RLIMIT_MSGQUEUE, 0);
 }
@@ -107,8 +116,8 @@ unsigned sandbox_missing(void)
 	       (syscalls_available() ? 0 : SANDBOX_NO_SECCOMP);
 }
 
-/* With one image to decode, nothing is given back before the end, and a block that grows is copied:
- * so brk() is all that malloc needs, and mmap() where brk() has no room. */
+/* Nothing is given back before the end, so that the next image finds it warm, and a block that
+ * grows is copied: so brk() is all that malloc needs, and mmap() where brk() has no room. */
 static void simplify_malloc(void)
 {
 	mallopt(M_MMAP_MAX, 0);
@@ -129,8 +138,7 @@ int sandbox_enter(const struct sandbox *how, unsigned *ret_missing, struct error
 	if (how->memory && !mapped)
 		return error_set(err, STATUS_INTERNAL,
 			"cannot limit the memory of a decoder: /proc/self/statm cannot be read");
-	if (how->profile == SANDBOX_ISOLATE)
-		simplify_malloc();
+	simplify_malloc();
 	if (close_others(how))
 		return error_os(err, errno, "cannot close the descriptors of a decoder");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))

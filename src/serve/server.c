@@ -2,10 +2,13 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/number.h"
+#include "config.h"
 #include "ipc/guard.h"
 #include "ipc/lock.h"
 #include "ipc/reclaim.h"
 #include "ipc/semaphore.h"
+#include "serve/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +26,7 @@
 #define CACHE_DEFAULT   (UINT64_C(512) << 20)
 #define CACHE_LEAST     (UINT64_C(1) << 20)
 #define CREATE_ATTEMPTS 8
+#define DECODER_SPARE   (UINT64_C(64) << 20)
 
 const struct server_options server_defaults = {
 	.seats = 16,
@@ -83,6 +87,9 @@ static void write_constants(struct server *server, uint64_t instance)
 	clock_gettime(CLOCK_REALTIME, &now);
 	page->pid = (uint32_t)getpid();
 	page->reserve = options->cache;
+	page->flags = (server->missing & SANDBOX_NO_LANDLOCK ? WIRE_SERVER_NO_LANDLOCK : 0) |
+		      (server->missing & SANDBOX_NO_SECCOMP ? WIRE_SERVER_NO_SECCOMP : 0) |
+		      (options->isolate ? WIRE_SERVER_ISOLATE : 0);
 	page->started = (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_LIMIT], options->cache);
 }
@@ -247,13 +254,31 @@ static uint64_t default_cache(void)
 	return quarter < CACHE_LEAST ? CACHE_LEAST : quarter;
 }
 
+struct decoder_setup server_decoder_setup(const struct server_options *options, uint64_t reserve)
+{
+	struct decoder_setup setup = {.reserve = reserve,
+		.cpu_seconds = options->decode_timeout_ns / NS_PER_SECOND + 1,
+		.isolate = options->isolate,
+		.allow_degraded = options->allow_degraded};
+	uint64_t codec;
+
+	/* What has no limit, or one beyond any address space, limits nothing. */
+	if (!options->file_bytes || !options->limits.memory ||
+		!size_multiply(options->limits.memory, 2, &codec) ||
+		!size_add(codec, options->file_bytes, &setup.memory) ||
+		!size_add(setup.memory, DECODER_SPARE, &setup.memory) || setup.memory > INT64_MAX)
+		setup.memory = 0;
+	return setup;
+}
+
 static int start_decoders(struct server *server, struct error *err)
 {
 	int status = STATUS_OK;
 
 	for (unsigned i = 0; i < server->options.decoders && !status; i++) {
 		server->decoders[i].segment_fd = server->data[i].fd;
-		server->decoders[i].reserve = server->options.cache;
+		server->decoders[i].setup = server_decoder_setup(
+			&server->options, server->options.cache);
 		status = decoder_start(&server->decoders[i], err);
 	}
 	return status;
@@ -277,6 +302,18 @@ static int start_threads(struct server *server, struct error *err)
 	return failed ? error_os(err, failed, "cannot start an attendant thread") : STATUS_OK;
 }
 
+/* Never silently weaker. */
+static int check_sandbox(struct server *server, struct error *err)
+{
+	server->missing = sandbox_missing();
+	if (server->missing & SANDBOX_NO_SECCOMP && !server->options.allow_degraded)
+		return error_set(err, STATUS_INTERNAL,
+			"decoders cannot be confined: %s; --allow-degraded-sandbox serves without",
+			HAVE_SECCOMP ? "this kernel has no seccomp filters"
+				     : "this build has no seccomp");
+	return STATUS_OK;
+}
+
 int server_start(const struct server_options *options, struct server **ret, struct error *err)
 {
 	struct server *server = calloc(1, sizeof *server);
@@ -296,7 +333,9 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		server->options.cache = default_cache();
 	server->options.cache = (server->options.cache + PLACE_PAGE - 1) / PLACE_PAGE * PLACE_PAGE;
 
-	status = guard_install(err);
+	status = check_sandbox(server, err);
+	if (!status)
+		status = guard_install(err);
 	if (!status)
 		status = open_folder(server, err);
 	if (!status)
@@ -325,6 +364,11 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	atomic_store(&head_server(&server->head)->ready, 1);
 	*ret = server;
 	return STATUS_OK;
+}
+
+unsigned server_missing(const struct server *server)
+{
+	return server->missing;
 }
 
 uint64_t server_cache(const struct server *server)

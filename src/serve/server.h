@@ -26,6 +26,8 @@ struct server_options {
 			      always exact */
 	uint64_t decode_timeout_ns;
 	uint64_t file_bytes; /* of an image file at the most */
+	bool isolate;        /* a decoder process for each image */
+	bool allow_degraded; /* go on where the kernel has no seccomp */
 	struct image_limits limits;
 	struct access access;
 	const struct preload_options *preload; /* NULL: nothing is decoded at start */
@@ -40,6 +42,9 @@ extern const struct server_options server_defaults;
  * stay the caller's. Free with server_stop.
  */
 int server_start(const struct server_options *options, struct server **ret, struct error *err);
+
+/* What decoders have to do without on this kernel: a set of enum sandbox_missing. */
+unsigned server_missing(const struct server *server);
 
 /* The bytes that the data segments may have, once started. */
 uint64_t server_cache(const struct server *server);

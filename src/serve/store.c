@@ -527,15 +527,24 @@ void store_ready(struct store *store, struct stored *image, unsigned segment, st
 		place_trim(&store->places[segment], extent, whole);
 }
 
-void store_failed(struct stored *image, const struct error *failure)
+void store_failed(struct stored *image, const struct error *failure, bool killed)
 {
+	static const char refused[] = "; it has killed two decoders and gets no third";
+	size_t used = strnlen(failure->text, sizeof failure->text - sizeof refused);
+
 	image->state = STORED_FAILED;
 	image->failure = *failure;
+	image->deaths += killed;
+	if (image->deaths < DEATHS_MOST)
+		return;
+	image->failure.status = STATUS_BAD_DATA;
+	memcpy(image->failure.text + used, refused, sizeof refused);
 }
 
 void store_settled(struct store *store, struct stored *image)
 {
-	bool passing = image->state == STORED_FAILED && image->failure.status != STATUS_BAD_DATA;
+	bool passing = image->state == STORED_FAILED && !image->deaths &&
+		       image->failure.status != STATUS_BAD_DATA;
 
 	if (!image->extent && (passing || !image->findable))
 		discard(store, image);

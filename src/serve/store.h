@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define DEATHS_MOST 2
+
 enum stored_state {
 	STORED_DECODING,
 	STORED_READY,
@@ -47,6 +49,7 @@ struct stored {
 	struct extent *extent;   /* NULL without pixels */
 	struct decoded decoded;  /* READY */
 	struct error failure;    /* FAILED */
+	unsigned deaths;         /* decoders that it killed; at DEATHS_MOST it gets no other */
 	uint64_t decoded_at;     /* clock.h */
 	struct request *waiters; /* DECODING: who gets it */
 	struct alias *aliases;
@@ -143,8 +146,14 @@ void store_give_room(struct store *store, unsigned segment, struct extent *exten
 void store_ready(struct store *store, struct stored *image, unsigned segment, struct extent *extent,
 	const struct decoded *decoded, uint64_t now);
 
-/* The decode failed. */
-void store_failed(struct stored *image, const struct error *failure);
+/* The decode failed; `killed`: the image was the end of its decoder. */
+void store_failed(struct stored *image, const struct error *failure, bool killed);
+
+/* Whether a failure is to be tried once more: its decoder died, which may have been an accident. */
+static inline bool store_may_retry(const struct stored *image)
+{
+	return image->state == STORED_FAILED && image->deaths && image->deaths < DEATHS_MOST;
+}
 
 /*
  * All who waited for the image are answered: it goes if it is not worth keeping. A file's own

@@ -35,26 +35,23 @@ static const struct allowed {
 	/* takes the next request, and the open file with it */
 	{SCMP_SYS(recvmsg), POOL, ON_LINK},
 	/* says what the image is, and how it went */
-	{SCMP_SYS(sendmsg), POOL, ON_LINK},
+	{SCMP_SYS(sendto), POOL, ON_LINK},
 	/* reads the file; every descriptor it has is its own */
 	{SCMP_SYS(pread64), POOL, ALWAYS},
 	/* gives the file back */
 	{SCMP_SYS(close), POOL, ALWAYS},
-	/* malloc: small blocks */
+	/* malloc */
 	{SCMP_SYS(brk), BOTH, ALWAYS},
-	/* malloc: large blocks, and more where brk has no room */
+	/* malloc, where brk has no room */
 	{SCMP_SYS(mmap), BOTH, PLAIN_MEMORY},
-	/* free: large blocks */
-	{SCMP_SYS(munmap), POOL, ALWAYS},
-	/* realloc: large blocks; it cannot make them executable */
-	{SCMP_SYS(mremap), POOL, ALWAYS},
 	/* ends, with its status */
 	{SCMP_SYS(exit_group), BOTH, ALWAYS},
 #if SANITIZED
 	/* What the run-time of a sanitizer does on its own: memory, locks, and reports on standard
 	 * error. Such a build is for finding bugs, not for strangers' files. */
 	{SCMP_SYS(write), BOTH, ALWAYS},
-	{SCMP_SYS(munmap), ISOLATE, ALWAYS},
+	{SCMP_SYS(munmap), BOTH, ALWAYS},
+	{SCMP_SYS(mremap), BOTH, ALWAYS},
 	{SCMP_SYS(mprotect), BOTH, ALWAYS},
 	{SCMP_SYS(madvise), BOTH, ALWAYS},
 	{SCMP_SYS(futex), BOTH, ALWAYS},
