@@ -1,0 +1,366 @@
+/*
+ * A server whose decoders turn hostile. This executable is both: the server starts it anew as its
+ * decoder, and there image.c stands in for the codecs. Nothing of it is installed.
+ */
+#include "unit/test.h"
+
+#include "base/clock.h"
+#include "hostile.h"
+#include "serve/decoder.h"
+#include "serve/sandbox.h"
+#include "serve/server.h"
+#include "shmsem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NAMESPACE_TEXT "hostile"
+#define TIMEOUT_NS     (400 * NS_PER_MS)
+#define LAST_CALL      470
+
+struct fixture {
+	char folder[64];
+	struct server *server;
+	struct shmsem *client;
+	unsigned files; /* written so far: each order is a file of its own */
+	int descriptors;
+};
+
+static struct fixture fixture;
+
+static int count_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* The server closes a file a moment after it has answered: the fewest within a while. */
+static int fewest_descriptors(int enough)
+{
+	uint64_t deadline = deadline_after(NS_PER_SECOND / 2);
+	int fewest = INT_MAX;
+
+	while (fewest > enough && clock_now() < deadline) {
+		int count = count_descriptors();
+
+		fewest = count < fewest ? count : fewest;
+	}
+	return fewest;
+}
+
+static void write_order(const char *name, const char *order)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", fixture.folder, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fprintf(file, "%s\n", order) > 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int fetch(const char *name, struct shmsem_image *image, struct shmsem_error *error)
+{
+	*error = (struct shmsem_error){0};
+	return shmsem_fetch(fixture.client, &(struct shmsem_request){.name = name}, image, error);
+}
+
+/* Has an order carried out; the status, with its sentence. */
+static int carry_out(const char *order, struct shmsem_error *error)
+{
+	struct shmsem_image image = {0};
+	char name[64];
+	int status;
+
+	snprintf(name, sizeof name, "order-%u.png", fixture.files++);
+	write_order(name, order);
+	status = fetch(name, &image, error);
+	if (!status)
+		shmsem_release(&image);
+	return status;
+}
+
+static void assert_good(const struct shmsem_image *image)
+{
+	const uint8_t *pixels = image->pixels;
+
+	assert_int_equal(image->info.bytes, SIDE * SIDE * 3);
+	for (size_t i = 0; i < image->info.bytes; i++)
+		if (pixels[i] != GOOD_BYTE)
+			fail_msg("byte %zu is %#x", i, pixels[i]);
+}
+
+/* The server goes on, whatever was. */
+static void assert_serving(void)
+{
+	struct shmsem_image image = {0};
+	struct shmsem_error error;
+	char name[64];
+
+	snprintf(name, sizeof name, "good-%u.png", fixture.files++);
+	write_order(name, "good");
+	if (fetch(name, &image, &error))
+		fail_msg("the server does not go on: %s", error.message);
+	assert_good(&image);
+	shmsem_release(&image);
+}
+
+/* Refused with a sentence that says `what`. */
+static void assert_refused(const char *order, const char *what)
+{
+	struct shmsem_error error;
+	uint64_t start = clock_now();
+	int status = carry_out(order, &error);
+
+	if (status != SHMSEM_BAD_DATA || !strstr(error.message, what))
+		fail_msg("%s: status %d, '%s'", order, status, error.message);
+	assert_true(clock_now() - start < 10 * NS_PER_SECOND);
+}
+
+static void every_system_call_but_the_allowed_is_refused_by_name(void **state)
+{
+	enum sandbox_profile profile = *state ? SANDBOX_ISOLATE : SANDBOX_POOL;
+
+	for (int call = 0; call < LAST_CALL; call++) {
+		char order[64], name[SANDBOX_CALL_NAME_SIZE], what[128];
+
+		/* Those of the kernel's own probes do not come by the filter. */
+		if (sandbox_allows(profile, call) || call == 335 || call == 336)
+			continue;
+		snprintf(order, sizeof order, "call %d", call);
+		snprintf(what, sizeof what, "system call %s, which is refused",
+			sandbox_call_name(call, name));
+		assert_refused(order, what);
+	}
+	assert_refused("map exec", "system call mmap, which is refused");
+	assert_serving();
+}
+
+static void crashes_are_told_by_their_signal(void **state)
+{
+	(void)state;
+	assert_refused("crash SEGV", "SIGSEGV");
+	assert_refused("then crash SEGV", "SIGSEGV");
+	assert_refused("crash ILL", "SIGILL");
+	assert_refused("crash stack", "SIGSEGV");
+	assert_serving();
+}
+
+static void an_end_without_an_answer_is_told(void **state)
+{
+	struct shmsem_error error;
+	int status = carry_out("crash exit", &error);
+
+	(void)state;
+	assert_true(status == SHMSEM_BAD_DATA || status == SHMSEM_TRY_AGAIN);
+	assert_non_null(strstr(error.message, "decoder ended"));
+	assert_serving();
+}
+
+static void a_spin_ends_at_the_deadline(void **state)
+{
+	(void)state;
+	assert_refused("crash spin", "--decode-timeout");
+	assert_refused("then crash spin", "--decode-timeout");
+	assert_serving();
+}
+
+static void memory_is_limited(void **state)
+{
+	struct shmsem_error error;
+
+	(void)state;
+	/* It may eat until there is no more, and then go on as if nothing were. */
+	assert_int_equal(carry_out("eat", &error), SHMSEM_OK);
+	assert_serving();
+}
+
+static void lies_are_refused(void **state)
+{
+	static const char *const lies[] = {"fewer-bytes", "more-bytes", "no-width", "wrapping",
+		"channels", "bits", "profile", "pixels", "side"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+		char order[64];
+
+		snprintf(order, sizeof order, "lie %s", lies[i]);
+		assert_refused(order, "answered out of turn");
+		assert_serving();
+	}
+}
+
+/* Whatever is said on the socket: an error, and the next image is right. */
+static void answers_out_of_turn_are_refused(void **state)
+{
+	static const char *const answers[] = {"nothing", "garbage", "short", "empty", "kind",
+		"status", "need", "number", "text", "died", "unfit", "done"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+		for (int then = 0; then < 2; then++) {
+			struct shmsem_error error;
+			char order[64];
+			int status;
+
+			snprintf(order, sizeof order, "%sanswer %s", then ? "then " : "",
+				answers[i]);
+			status = carry_out(order, &error);
+			if (!status || strchr(error.message, '\n'))
+				fail_msg("%s: status %d, '%s'", order, status, error.message);
+			assert_serving();
+		}
+}
+
+static void two_decoders_are_enough_for_a_file(void **state)
+{
+	struct shmsem_image image;
+	struct shmsem_error error;
+
+	(void)state;
+	write_order("killer.png", "crash SEGV");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fetch("killer.png", &image, &error), SHMSEM_BAD_DATA);
+		assert_non_null(strstr(error.message, "SIGSEGV"));
+	}
+	assert_non_null(strstr(error.message, "killed two decoders"));
+	assert_int_equal(fetch("killer.png", &image, &error), SHMSEM_BAD_DATA);
+	assert_non_null(strstr(error.message, "killed two decoders"));
+	/* Another file of that name is another file. */
+	write_order("killer.png", "good, and of another size");
+	if (fetch("killer.png", &image, &error))
+		fail_msg("%s", error.message);
+	shmsem_release(&image);
+}
+
+/* With a process for each image there is nobody left who could. */
+static void nobody_writes_after_the_answer(void **state)
+{
+	struct shmsem_image image = {0};
+	struct shmsem_error error;
+
+	(void)state;
+	write_order("held.png", "good");
+	assert_int_equal(fetch("held.png", &image, &error), SHMSEM_OK);
+	for (int i = 0; i < 3; i++)
+		carry_out("late", &error);
+	assert_refused("then outside", "SIGSEGV");
+	assert_good(&image);
+	shmsem_release(&image);
+}
+
+static void start_server(bool isolate)
+{
+	struct server_options options = server_defaults;
+	struct error err = {0};
+	struct shmsem_error error;
+
+	strcpy(options.space.text, NAMESPACE_TEXT);
+	options.directory = fixture.folder;
+	options.decoders = 1;
+	options.seats = 2;
+	options.cache = 64 << 20;
+	options.file_bytes = 1 << 20;
+	options.limits.memory = 32 << 20;
+	options.decode_timeout_ns = TIMEOUT_NS;
+	options.isolate = isolate;
+	if (server_start(&options, &fixture.server, &err))
+		fail_msg("%s", err.text);
+	if (shmsem_connect(&fixture.client,
+		    &(struct shmsem_connect_options){.name_space = NAMESPACE_TEXT}, &error))
+		fail_msg("%s", error.message);
+}
+
+static void remove_folder(void)
+{
+	DIR *folder = opendir(fixture.folder);
+	struct dirent *entry;
+
+	while ((entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	closedir(folder);
+	rmdir(fixture.folder);
+}
+
+static void with_server(bool isolate)
+{
+	strcpy(fixture.folder, "/tmp/shmsem-hostile.XXXXXX");
+	assert_non_null(mkdtemp(fixture.folder));
+	start_server(isolate);
+	assert_serving();
+	fixture.descriptors = fewest_descriptors(0);
+}
+
+static int set_up_pool(void **state)
+{
+	*state = NULL;
+	with_server(false);
+	return 0;
+}
+
+static int set_up_isolate(void **state)
+{
+	*state = &fixture;
+	with_server(true);
+	return 0;
+}
+
+/* The server is as it was: no descriptor more, no child, no object left. */
+static int tear_down(void **state)
+{
+	int descriptors = fewest_descriptors(fixture.descriptors);
+
+	(void)state;
+	shmsem_close(fixture.client);
+	server_stop(fixture.server);
+	remove_folder();
+	if (descriptors != fixture.descriptors)
+		print_error("%d descriptors, not %d\n", descriptors, fixture.descriptors);
+	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
+		print_error("a child is left\n");
+	return descriptors != fixture.descriptors || access("/dev/shm/SEG_hostile_HEAD", F_OK) == 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest pool[] = {
+		cmocka_unit_test(every_system_call_but_the_allowed_is_refused_by_name),
+		cmocka_unit_test(crashes_are_told_by_their_signal),
+		cmocka_unit_test(an_end_without_an_answer_is_told),
+		cmocka_unit_test(a_spin_ends_at_the_deadline),
+		cmocka_unit_test(memory_is_limited),
+		cmocka_unit_test(lies_are_refused),
+		cmocka_unit_test(answers_out_of_turn_are_refused),
+		cmocka_unit_test(two_decoders_are_enough_for_a_file),
+	};
+	const struct CMUnitTest isolate[] = {
+		cmocka_unit_test(every_system_call_but_the_allowed_is_refused_by_name),
+		cmocka_unit_test(crashes_are_told_by_their_signal),
+		cmocka_unit_test(an_end_without_an_answer_is_told),
+		cmocka_unit_test(a_spin_ends_at_the_deadline),
+		cmocka_unit_test(memory_is_limited),
+		cmocka_unit_test(lies_are_refused),
+		cmocka_unit_test(answers_out_of_turn_are_refused),
+		cmocka_unit_test(two_decoders_are_enough_for_a_file),
+		cmocka_unit_test(nobody_writes_after_the_answer),
+	};
+
+	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
+		return decoder_main(argc, argv);
+	return cmocka_run_group_tests_name("pool", pool, set_up_pool, tear_down) +
+	       cmocka_run_group_tests_name("isolate", isolate, set_up_isolate, tear_down);
+}
