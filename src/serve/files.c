@@ -136,7 +136,7 @@ static int resolve_exactly(int folder, struct resolved *ret, const char *shown, 
 	if (fd < 0 && errno == EXDEV)
 		return error_set(
 			err, STATUS_NOT_FOUND, "%s: leads out of the served folder", shown);
-	if (fd < 0 && (errno == ENXIO || errno == EAGAIN))
+	if (fd < 0 && (errno == ENXIO || errno == EAGAIN || errno == ELOOP))
 		return error_set(
 			err, STATUS_NOT_FOUND, "%s: cannot be opened as a regular file", shown);
 	if (fd < 0 && errno == ENOSYS)

@@ -6,76 +6,26 @@
 
 #include "base/clock.h"
 #include "hostile.h"
-#include "serve/decoder.h"
 #include "serve/sandbox.h"
-#include "serve/server.h"
-#include "shmsem.h"
+#include "served/served.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define NAMESPACE_TEXT "hostile"
-#define TIMEOUT_NS     (400 * NS_PER_MS)
-#define LAST_CALL      470
+#define TIMEOUT_NS (400 * NS_PER_MS)
+#define LAST_CALL  470
 
-struct fixture {
-	char folder[64];
-	struct server *server;
-	struct shmsem *client;
-	unsigned files; /* written so far: each order is a file of its own */
-	int descriptors;
-};
-
-static struct fixture fixture;
-
-static int count_descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	int count = 0;
-
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
-/* The server closes a file a moment after it has answered: the fewest within a while. */
-static int fewest_descriptors(int enough)
-{
-	uint64_t deadline = deadline_after(NS_PER_SECOND / 2);
-	int fewest = INT_MAX;
-
-	while (fewest > enough && clock_now() < deadline) {
-		int count = count_descriptors();
-
-		fewest = count < fewest ? count : fewest;
-	}
-	return fewest;
-}
+static struct served served;
+static unsigned files; /* written so far: each order is a file of its own */
 
 static void write_order(const char *name, const char *order)
 {
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof path, "%s/%s", fixture.folder, name);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	assert_true(fprintf(file, "%s\n", order) > 0);
-	assert_int_equal(fclose(file), 0);
+	served_write(&served, name, order, strlen(order));
 }
 
 static int fetch(const char *name, struct shmsem_image *image, struct shmsem_error *error)
 {
-	*error = (struct shmsem_error){0};
-	return shmsem_fetch(fixture.client, &(struct shmsem_request){.name = name}, image, error);
+	return served_fetch(&served, name, image, error);
 }
 
 /* Has an order carried out; the status, with its sentence. */
@@ -85,7 +35,7 @@ static int carry_out(const char *order, struct shmsem_error *error)
 	char name[64];
 	int status;
 
-	snprintf(name, sizeof name, "order-%u.png", fixture.files++);
+	snprintf(name, sizeof name, "order-%u.png", files++);
 	write_order(name, order);
 	status = fetch(name, &image, error);
 	if (!status)
@@ -110,7 +60,7 @@ static void assert_serving(void)
 	struct shmsem_error error;
 	char name[64];
 
-	snprintf(name, sizeof name, "good-%u.png", fixture.files++);
+	snprintf(name, sizeof name, "good-%u.png", files++);
 	write_order(name, "good");
 	if (fetch(name, &image, &error))
 		fail_msg("the server does not go on: %s", error.message);
@@ -262,77 +212,36 @@ static void nobody_writes_after_the_answer(void **state)
 	shmsem_release(&image);
 }
 
-static void start_server(bool isolate)
+static void start(bool isolate)
 {
-	struct server_options options = server_defaults;
-	struct error err = {0};
-	struct shmsem_error error;
+	struct server_options options = served_options();
 
-	strcpy(options.space.text, NAMESPACE_TEXT);
-	options.directory = fixture.folder;
-	options.decoders = 1;
-	options.seats = 2;
-	options.cache = 64 << 20;
 	options.file_bytes = 1 << 20;
 	options.limits.memory = 32 << 20;
 	options.decode_timeout_ns = TIMEOUT_NS;
 	options.isolate = isolate;
-	if (server_start(&options, &fixture.server, &err))
-		fail_msg("%s", err.text);
-	if (shmsem_connect(&fixture.client,
-		    &(struct shmsem_connect_options){.name_space = NAMESPACE_TEXT}, &error))
-		fail_msg("%s", error.message);
-}
-
-static void remove_folder(void)
-{
-	DIR *folder = opendir(fixture.folder);
-	struct dirent *entry;
-
-	while ((entry = readdir(folder)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(folder), entry->d_name, 0);
-	closedir(folder);
-	rmdir(fixture.folder);
-}
-
-static void with_server(bool isolate)
-{
-	strcpy(fixture.folder, "/tmp/shmsem-hostile.XXXXXX");
-	assert_non_null(mkdtemp(fixture.folder));
-	start_server(isolate);
+	served_start(&served, &options);
 	assert_serving();
-	fixture.descriptors = fewest_descriptors(0);
 }
 
 static int set_up_pool(void **state)
 {
 	*state = NULL;
-	with_server(false);
+	start(false);
 	return 0;
 }
 
 static int set_up_isolate(void **state)
 {
-	*state = &fixture;
-	with_server(true);
+	*state = &served;
+	start(true);
 	return 0;
 }
 
-/* The server is as it was: no descriptor more, no child, no object left. */
 static int tear_down(void **state)
 {
-	int descriptors = fewest_descriptors(fixture.descriptors);
-
 	(void)state;
-	shmsem_close(fixture.client);
-	server_stop(fixture.server);
-	remove_folder();
-	if (descriptors != fixture.descriptors)
-		print_error("%d descriptors, not %d\n", descriptors, fixture.descriptors);
-	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
-		print_error("a child is left\n");
-	return descriptors != fixture.descriptors || access("/dev/shm/SEG_hostile_HEAD", F_OK) == 0;
+	return served_stop(&served) ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -359,8 +268,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nobody_writes_after_the_answer),
 	};
 
-	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
-		return decoder_main(argc, argv);
+	served_main(argc, argv);
 	return cmocka_run_group_tests_name("pool", pool, set_up_pool, tear_down) +
 	       cmocka_run_group_tests_name("isolate", isolate, set_up_isolate, tear_down);
 }
