@@ -1,39 +1,37 @@
 #include "base/process.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* A page that the kernel empties in every child (madvise(2), MADV_WIPEONFORK). */
-static _Atomic uint64_t *page;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* A page that the kernel wipes in every child (MADV_WIPEONFORK), with our pid in it. */
+static _Atomic(_Atomic pid_t *) known;
 
-static void map_page(void)
+static void make_page(void)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	_Atomic pid_t *none = NULL;
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (mapped == MAP_FAILED)
+	if (page == MAP_FAILED)
 		return;
-	if (madvise(mapped, size, MADV_WIPEONFORK) == 0)
-		page = mapped;
-	else
-		munmap(mapped, size);
+	if (madvise(page, size, MADV_WIPEONFORK) != 0 ||
+		!atomic_compare_exchange_strong(&known, &none, page))
+		munmap(page, size);
 }
 
-int process_mark_init(struct error *err)
+pid_t process_id(void)
 {
-	pthread_once(&once, map_page);
+	_Atomic pid_t *page = atomic_load_explicit(&known, memory_order_acquire);
+	pid_t pid = page ? atomic_load_explicit(page, memory_order_relaxed) : 0;
+
+	if (pid)
+		return pid;
+	pid = getpid();
 	if (!page)
-		return error_set(err, STATUS_INTERNAL,
-			"the kernel cannot wipe memory on fork (Linux 4.14 can)");
-	atomic_store_explicit(page, (uint64_t)getpid(), memory_order_relaxed);
-	return STATUS_OK;
-}
-
-uint64_t process_mark(void)
-{
-	return page ? atomic_load_explicit(page, memory_order_relaxed) : 0;
+		make_page();
+	else
+		atomic_store(page, pid);
+	return pid;
 }

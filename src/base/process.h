@@ -1,16 +1,9 @@
 /*
- * Which process this is, without a system call: what notices that a handle was carried over a
- * fork().
+ * Who we are, without asking the kernel each time.
  */
 #pragma once
 
-#include "base/error.h"
+#include <sys/types.h>
 
-#include <stdint.h>
-
-/* Must have been called in this process before process_mark() is used in it. Thread-safe. */
-int process_mark_init(struct error *err);
-
-/* A number that differs from process to process; 0 in a child that has not called
- * process_mark_init() itself. */
-uint64_t process_mark(void);
+/* What getpid() says, at the cost of a load; right in children of fork(), too. Any thread. */
+pid_t process_id(void);

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #define DEFAULT_TIMEOUT_NS (30 * NS_PER_SECOND)
 #define WAIT_POLL_NS       (20 * NS_PER_MS)
@@ -19,7 +20,7 @@ struct shmsem {
 	struct name_space space;
 	uint64_t wait_ns, timeout_ns;
 	unsigned flags;
-	uint64_t owner; /* the process that made it (base/process.h) */
+	pid_t owner; /* the process that made it (base/process.h) */
 	atomic_bool cancelled;
 	struct connection *connection; /* NULL: to be made by the next call */
 };
@@ -53,7 +54,7 @@ static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, str
 {
 	struct error cause;
 
-	if (client->owner != process_mark())
+	if (client->owner != process_id())
 		return error_set(err, STATUS_USAGE,
 			"this client was made before fork(); connect anew in the child");
 	if (client->connection)
@@ -64,6 +65,9 @@ static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, str
 		struct timespec turn = clock_timespec(WAIT_POLL_NS);
 
 		if (status != STATUS_UNAVAILABLE) {
+			/* A cancel that ended the wait for a seat is spent. */
+			if (status == STATUS_TRY_AGAIN)
+				atomic_store(&client->cancelled, false);
 			if (status && err)
 				*err = cause;
 			return status;
@@ -98,10 +102,8 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 	client->wait_ns = options->wait_ns;
 	client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
 	client->flags = options->flags;
+	client->owner = process_id();
 	status = namespace_parse(options->name_space, &client->space, &err);
-	if (!status)
-		status = process_mark_init(&err);
-	client->owner = process_mark();
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
 		status = guard_install(&err);
 	if (!status) {
@@ -137,8 +139,7 @@ static int call(struct shmsem *client, const struct wire_request *request, const
 	int status = connection_call(client->connection, request, name, deadline,
 		&client->cancelled, ret_answer, ret_words, ret_text, err);
 
-	if (status == STATUS_OK ||
-		(status != STATUS_UNAVAILABLE && !guard_hit(client->connection->head.guard)))
+	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
 	detach(client);
 	return status;
@@ -232,7 +233,7 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	return STATUS_OK;
 }
 
-static int map_image(struct connection *connection, const struct wire_answer *answer,
+static int map_image(struct connection *connection, unsigned hold, const struct wire_answer *answer,
 	struct shmsem_image *image, struct error *err)
 {
 	const uint8_t *pixels, *icc = NULL;
@@ -244,6 +245,7 @@ static int map_image(struct connection *connection, const struct wire_answer *an
 			answer->icc_bytes, &icc, err);
 	if (status)
 		return status;
+	connection_mapped(connection, hold, answer->segment);
 	image->pixels = pixels;
 	image->icc = icc;
 	return STATUS_OK;
@@ -276,7 +278,7 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	if (!status)
 		status = check_info(&answer, words, text, &image.info, err);
 	if (!status)
-		status = map_image(connection, &answer, &image, err);
+		status = map_image(connection, (unsigned)hold, &answer, &image, err);
 	if (status) {
 		connection_unhold(connection, (unsigned)hold);
 		connection_unref(connection);
@@ -313,10 +315,9 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (connection && (guard_hit(connection->data[image->info.segment].guard) ||
-				  guard_hit(connection->head.guard)))
-		status = error_set(
-			&err, STATUS_BAD_DATA, "the segment under the image was cut off");
+	if (connection)
+		status = connection_check(connection, image->hold, image->info.segment,
+			image->info.offset + image->info.bytes, &err);
 	return give(error, &err, status);
 }
 

@@ -11,10 +11,23 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define FIRST_TURN_NS  (20 * NS_PER_MS)
 #define WAIT_TURN_NS   (100 * NS_PER_MS)
 #define SPIN_BUDGET_NS (50 * NS_PER_US)
 #define DRAIN_EVERY    1024
-#define DRAIN_MOST     4096
+#define DRAIN_MOST     256
+#define STORM_REST_NS  NS_PER_MS
+
+/* Wake-ups without an answer, after which they are a storm. */
+#define STORM_WAKES 16
+
+/* The page that a semaphore lies in, guarded if that was asked for. */
+static int guard_semaphore(const struct connection *connection, const sem_t *semaphore)
+{
+	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(WIRE_PAGE - 1);
+
+	return connection->guarded && semaphore ? guard_add((void *)page, WIRE_PAGE) : -1;
+}
 
 static int open_objects(struct connection *connection, struct error *err)
 {
@@ -27,6 +40,8 @@ static int open_objects(struct connection *connection, struct error *err)
 		status = semaphore_open(
 			object_name(&connection->space, OBJECT_RESPONSE, connection->seat, name),
 			&connection->response, err);
+	connection->request_guard = guard_semaphore(connection, connection->request);
+	connection->response_guard = guard_semaphore(connection, connection->response);
 	/* A HEAD that still has its name had these semaphores beside it when we opened them. */
 	object_name(&connection->space, OBJECT_HEAD, 0, name);
 	if ((status == STATUS_OK || status == STATUS_NOT_FOUND) &&
@@ -46,9 +61,10 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 		return error_os(err, ENOMEM, "cannot connect");
 	connection->references = 1;
 	connection->space = *space;
-	connection->owner = process_mark();
+	connection->owner = process_id();
 	connection->guarded = guarded;
 	connection->head = HEAD_NONE;
+	connection->request_guard = connection->response_guard = -1;
 	spin_init(&connection->spin, SPIN_BUDGET_NS);
 	status = head_open(
 		object_name(space, OBJECT_HEAD, 0, name), guarded, &connection->head, err);
@@ -74,7 +90,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	*ret = connection;
 	return STATUS_OK;
 fail:
-	connection->owner = UINT64_MAX; /* no seat to give back */
+	connection->owner = 0; /* no seat to give back */
 	connection_unref(connection);
 	return status;
 }
@@ -90,8 +106,10 @@ void connection_unref(struct connection *connection)
 	if (!connection || atomic_fetch_sub(&connection->references, 1) != 1)
 		return;
 	/* A child of fork() shares the open file: giving the seat back is the parent's business. */
-	if (connection->owner == process_mark())
+	if (connection->owner == process_id())
 		seat_release(&connection->head, connection->seat);
+	guard_remove(connection->request_guard);
+	guard_remove(connection->response_guard);
 	if (connection->request)
 		sem_close(connection->request);
 	if (connection->response)
@@ -110,6 +128,19 @@ static bool answered(struct wire_seat *page, uint64_t turn)
 	return atomic_load_explicit(&page->turn, memory_order_acquire) == turn;
 }
 
+bool connection_damaged(const struct connection *connection)
+{
+	return connection->lost || guard_hit(connection->head.guard) ||
+	       guard_hit(connection->request_guard) || guard_hit(connection->response_guard);
+}
+
+/* Takes waiting tokens away: those of answers that we saw by spinning, and what others posted. */
+static void drain(struct connection *connection)
+{
+	if (semaphore_drain(connection->response, DRAIN_MOST) == DRAIN_MOST)
+		semaphore_reset(connection->response);
+}
+
 static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uint64_t turn)
 {
 	uint64_t until = spin_until(spin);
@@ -126,40 +157,58 @@ static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uin
 	return answered(page, turn);
 }
 
+/* Whether waiting can still lead to an answer. */
+static int check_wait(
+	struct connection *connection, const struct wire_seat *page, bool probe, struct error *err)
+{
+	uint64_t turn = atomic_load(&page->turn);
+
+	if (guard_hit(connection->head.guard))
+		return error_set(
+			err, STATUS_BAD_DATA, "the header segment was cut off while we waited");
+	if (WIRE_SEQUENCE(turn) != connection->sequence || WIRE_STATE(turn) == WIRE_IDLE ||
+		WIRE_STATE(turn) > WIRE_ANSWERED) {
+		connection->lost = true;
+		return error_set(
+			err, STATUS_BAD_DATA, "the header segment was overwritten while we waited");
+	}
+	if (probe && !head_server_alive(&connection->head))
+		return error_set(err, STATUS_UNAVAILABLE, "the server died while we waited");
+	return STATUS_OK;
+}
+
 /* Waits until the seat's turn word says ANSWERED for this request. */
 static int await_answer(struct connection *connection, struct wire_seat *page, uint64_t deadline,
 	atomic_bool *cancelled, struct error *err)
 {
 	uint64_t turn = WIRE_TURN(connection->sequence, WIRE_ANSWERED), begin;
-	bool fresh = false;
+	unsigned turns = 0;
 
 	if (spin_for_answer(&connection->spin, page, turn)) {
 		spin_learn(&connection->spin, 0);
 		return STATUS_OK;
 	}
 	begin = clock_now();
+	/* Tokens of answers that we saw by spinning; then look once more before sleeping. */
+	drain(connection);
 	while (!answered(page, turn)) {
-		uint64_t now = clock_now();
+		uint64_t now = clock_now(), until = now + (turns ? WAIT_TURN_NS : FIRST_TURN_NS);
+		int status = check_wait(connection, page, turns > 0, err);
 
-		if (guard_hit(connection->head.guard))
-			return error_set(err, STATUS_BAD_DATA,
-				"the header segment was cut off while we waited");
-		if (now != begin && !head_server_alive(&connection->head))
-			return error_set(
-				err, STATUS_UNAVAILABLE, "the server died while we waited");
+		if (status)
+			return status;
 		if (atomic_exchange(cancelled, false))
 			return error_set(err, STATUS_TRY_AGAIN, "cancelled");
 		if (now >= deadline)
 			return error_set(err, STATUS_TRY_AGAIN, "timed out waiting for the server");
-		if (!fresh) {
-			/* Tokens of answers that we saw by spinning; look once more before
-			 * sleeping. */
-			semaphore_drain(connection->response, DRAIN_MOST);
-			fresh = true;
-			continue;
+		semaphore_wait(connection->response, until < deadline ? until : deadline);
+		if (++turns % STORM_WAKES == 0 && clock_now() - begin < turns * NS_PER_MS) {
+			/* Somebody posts what nobody answered. */
+			struct timespec rest = clock_timespec(STORM_REST_NS);
+
+			drain(connection);
+			nanosleep(&rest, NULL);
 		}
-		semaphore_wait(connection->response,
-			now + WAIT_TURN_NS < deadline ? now + WAIT_TURN_NS : deadline);
 	}
 	spin_learn(&connection->spin, clock_now() - begin);
 	return STATUS_OK;
@@ -171,6 +220,7 @@ static void write_request(struct connection *connection, struct wire_seat *page,
 	connection->sequence++;
 	atomic_store_explicit(&page->words[0], length, memory_order_relaxed);
 	memcpy(&page->request, request, sizeof *request);
+	page->request.length = length;
 	memcpy(page->name, name, length);
 	atomic_store_explicit(
 		&page->turn, WIRE_TURN(connection->sequence, WIRE_REQUESTED), memory_order_release);
@@ -201,7 +251,7 @@ int connection_call(struct connection *connection, const struct wire_request *re
 			length, WIRE_NAME_MAX);
 	write_request(connection, page, request, name, length);
 	if (connection->sequence % DRAIN_EVERY == 0)
-		semaphore_drain(connection->response, DRAIN_MOST);
+		drain(connection);
 	status = await_answer(connection, page, deadline, cancelled, err);
 	if (status) {
 		/* Withdrawn: an answer to it finds another turn and is dropped. */
@@ -246,7 +296,7 @@ static int open_data(struct connection *connection, uint32_t index, struct error
 		return STATUS_OK;
 	guard_remove(data->guard);
 	segment_release(&data->segment);
-	*data = (struct data){.segment = SEGMENT_NONE, .guard = -1};
+	*data = (struct data){.segment = SEGMENT_NONE, .guard = -1, .cuts = data->cuts};
 	return error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 }
 
@@ -272,6 +322,7 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 		if (status)
 			return status;
 		guard_clear(data->guard);
+		data->cuts++;
 		data->segment.size = 0;
 	}
 	if (offset > data->segment.reserved || length > data->segment.reserved - offset)
@@ -286,6 +337,25 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 		return error_set(err, STATUS_BAD_DATA, "the data segment was cut off at %zu bytes",
 			data->segment.size);
 	*ret = data->segment.base + offset;
+	return STATUS_OK;
+}
+
+void connection_mapped(struct connection *connection, unsigned hold, uint32_t segment)
+{
+	connection->cuts[hold] = connection->data[segment].cuts;
+}
+
+int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
+	struct error *err)
+{
+	struct data *data = &connection->data[segment];
+	int status = segment_refresh(&data->segment, err);
+
+	if (status)
+		return status;
+	if (data->segment.size < end || guard_hit(data->guard) ||
+		data->cuts != connection->cuts[hold])
+		return error_set(err, STATUS_BAD_DATA, "the segment under the image was cut off");
 	return STATUS_OK;
 }
 
@@ -307,7 +377,7 @@ void connection_unhold(struct connection *connection, unsigned hold)
 {
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
 
-	if (connection->owner == process_mark())
+	if (connection->owner == process_id())
 		atomic_store(&page->holds[hold], 0);
 	atomic_fetch_and(&connection->holds, ~(UINT64_C(1) << hold));
 }

@@ -12,11 +12,13 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* A data segment as the requester sees it: read-only, opened when an answer first names it. */
 struct data {
 	struct segment segment;
 	int guard;
+	unsigned cuts; /* how often it was cut off and mapped anew */
 };
 
 struct connection {
@@ -26,10 +28,13 @@ struct connection {
 	unsigned seat;
 	sem_t *request, *response;
 	uint64_t sequence;
-	_Atomic uint64_t holds; /* a bit for each hold word in use */
+	_Atomic uint64_t holds;    /* a bit for each hold word in use */
+	unsigned cuts[WIRE_HOLDS]; /* of its segment when the image was held */
+	int request_guard, response_guard;
+	bool lost; /* HEAD was made anew under us */
 	struct spin spin;
 	bool guarded;
-	uint64_t owner;    /* the process that made it (base/process.h) */
+	pid_t owner;       /* the process that made it (base/process.h) */
 	struct data *data; /* head.segments of them */
 };
 
@@ -48,6 +53,16 @@ void connection_unref(struct connection *connection);
 int connection_call(struct connection *connection, const struct wire_request *request,
 	const char *name, uint64_t deadline, atomic_bool *cancelled, struct wire_answer *ret_answer,
 	uint64_t ret_words[4], char *ret_text, struct error *err);
+
+/* Whether it is of no more use: HEAD or a semaphore was cut off. */
+bool connection_damaged(const struct connection *connection);
+
+/* Notes that an image in that (open) segment is held from now on; connection_check then says
+ * STATUS_BAD_DATA if something of the first `end` bytes of the segment is cut off, or was when it
+ * was read. */
+void connection_mapped(struct connection *connection, unsigned hold, uint32_t segment);
+int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
+	struct error *err);
 
 /* The bytes offset[0..length) of a data segment, opened and checked; STATUS_BAD_DATA if they are
  * not all there. */

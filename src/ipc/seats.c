@@ -12,7 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SEAT_POLL_NS (20 * NS_PER_MS)
+#define SEAT_POLL_NS       (20 * NS_PER_MS)
+#define TICKETS_TAKEN_MOST 1024
 
 static int head_check(struct head *head, const char *name, struct error *err)
 {
@@ -123,15 +124,20 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 {
 	int fd = head->segment.fd, status = STATUS_OK;
 	struct wire_server *server = head_server(head);
+	unsigned taken = 0;
 	uint64_t ticket;
+	int failed;
 
 	if (lock_held(fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 0 && seat_try(head, ret_seat))
 		return STATUS_OK;
 
-	/* Tickets wrap far below the end of the lock range; a hostile counter can only make the
-	 * queue unfair. */
-	ticket = atomic_fetch_add(&server->ticket, 1) & UINT32_MAX;
-	if (lock_take(fd, WIRE_QUEUE_LOCK + ticket) != 0)
+	/* Tickets wrap far below the end of the lock range; a hostile counter, or one that began
+	 * anew after HEAD was cut off, can only make the queue unfair. */
+	do
+		ticket = atomic_fetch_add(&server->ticket, 1) & UINT32_MAX;
+	while ((failed = lock_take(fd, WIRE_QUEUE_LOCK + ticket)) == EAGAIN &&
+		++taken <= TICKETS_TAKEN_MOST);
+	if (failed)
 		return error_set(err, STATUS_TRY_AGAIN, "the queue for a seat is damaged");
 	for (;;) {
 		uint32_t seen = atomic_load(&server->vacancies);

@@ -44,6 +44,15 @@ static inline struct wire_server *head_server(const struct head *head)
 	return (struct wire_server *)(void *)(head->segment.base + wire_server_offset(head->seats));
 }
 
+/* Whether the page of a seat is the one that was made for it: somebody may have cut HEAD off, and
+ * it may have grown again. */
+static inline bool head_seat_whole(const struct head *head, unsigned seat, uint64_t instance)
+{
+	const volatile struct wire_seat *page = head_seat(head, seat);
+
+	return page->magic == WIRE_MAGIC && page->instance == instance;
+}
+
 static inline struct wire_seat_counters *head_seat_counters(const struct head *head, unsigned seat)
 {
 	return (struct wire_seat_counters *)(void *)(head->segment.base +

@@ -87,6 +87,11 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 	return true;
 }
 
+void semaphore_reset(sem_t *semaphore)
+{
+	sem_init(semaphore, 1, 0);
+}
+
 unsigned semaphore_drain(sem_t *semaphore, unsigned most)
 {
 	unsigned taken = 0;

@@ -69,7 +69,8 @@ struct wire_request {
 	uint32_t operation; /* enum wire_operation */
 	uint32_t hold;      /* which of the words at 3584 the answer is to use */
 	struct wire_options options;
-	uint64_t reserved[4];
+	uint64_t length; /* of the name; word 0 says it too, but a late answer may write there */
+	uint64_t reserved[3];
 };
 
 /* flags of an answer */
@@ -163,6 +164,9 @@ struct wire_server {
 	uint32_t reserved2[13];
 	_Atomic uint64_t counters[WIRE_COUNTERS]; /* 128 */
 };
+
+/* Bytes at its start that never change while the server runs. */
+#define WIRE_SERVER_CONSTANTS offsetof(struct wire_server, ticket)
 
 _Static_assert(offsetof(struct wire_server, ticket) == 64, "wire layout");
 _Static_assert(offsetof(struct wire_server, counters) == 128, "wire layout");

@@ -20,8 +20,11 @@
 #include <unistd.h>
 
 #define WAIT_TURN_NS  (100 * NS_PER_MS)
-#define DRAIN_MOST    4096
+#define DRAIN_MOST    256
 #define STORM_REST_NS NS_PER_MS
+
+/* Wake-ups in a row without a request, after which they are a storm. */
+#define STORM_WAKES 16
 
 /* A file this small may be an icon: it is offered room together with the job, which saves a message
  * each way. */
@@ -42,9 +45,11 @@ static void publish(struct server *server, const struct request *request, uint64
 	if (held)
 		atomic_store_explicit(&page->holds[request->hold], held, memory_order_relaxed);
 	if (atomic_compare_exchange_strong(
-		    &page->turn, &expected, WIRE_TURN(request->sequence, WIRE_ANSWERED)))
+		    &page->turn, &expected, WIRE_TURN(request->sequence, WIRE_ANSWERED))) {
+		if (held)
+			store_note_hold(&server->store, request->seat, request->hold, held);
 		semaphore_post(server->response_semaphores[request->seat]);
-	else if (held)
+	} else if (held)
 		atomic_compare_exchange_strong(&page->holds[request->hold], &held, 0);
 	server_count(server, WIRE_COUNT_REQUESTS, 1);
 	if (atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
@@ -239,6 +244,19 @@ static void offer_room(struct placing *placing, struct decoder_job *order)
 	order->length = placing->extent->length;
 }
 
+/* Looks whether a segment is whole: how often it was not. What a decoder does where there is no
+ * memory under it, dying included, is no fault of the image. */
+static unsigned segment_cuts(struct server *server, unsigned segment)
+{
+	unsigned cuts;
+
+	store_lock(&server->store);
+	store_check_segments(&server->store);
+	cuts = server->store.cuts[segment];
+	store_unlock(&server->store);
+	return cuts;
+}
+
 int attendant_decode(struct server *server, unsigned segment, struct job *job, struct error *err)
 {
 	struct placing placing = {.server = server, .segment = segment};
@@ -258,11 +276,16 @@ int attendant_decode(struct server *server, unsigned segment, struct job *job, s
 	char shown[256];
 	bool died;
 	int status;
+	unsigned cuts;
 
 	offer_room(&placing, &order);
+	cuts = segment_cuts(server, segment);
 	status = decoder_run(&server->decoders[segment], &order, &decoded, &died, err);
 	if (!status && (!files_key(job->file, &after) || memcmp(&after, &job->key, sizeof after)))
 		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+	if (order.kind == LINK_DECODE && segment_cuts(server, segment) != cuts)
+		status = error_set(err, STATUS_TRY_AGAIN,
+			"somebody cut the data segment off while it was decoded; ask again");
 	if (status)
 		error_prefix(
 			err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
@@ -500,6 +523,8 @@ static void serve_names(struct server *server, struct request *request)
 	else
 		answer_plainly(server, request, text, used);
 	atomic_store(&request->busy, false);
+	/* The leader may have passed the requester's next request over while this one was busy. */
+	semaphore_post(server->request_semaphore);
 	pthread_mutex_lock(&server->baton);
 }
 
@@ -568,7 +593,7 @@ static struct request *take_from(struct server *server, unsigned seat, uint64_t 
 		    &page->turn, &turn, WIRE_TURN(WIRE_SEQUENCE(turn), WIRE_TAKEN)))
 		return NULL;
 	wire_copy(&wire, &page->request, sizeof wire);
-	length = atomic_load_explicit(&page->words[0], memory_order_relaxed);
+	length = wire.length;
 	*ret_length = length;
 	if (length > WIRE_NAME_MAX)
 		length = 0;
@@ -625,28 +650,30 @@ static struct request *await_request(struct server *server, uint64_t *ret_length
 {
 	struct request *request = spin_for_request(server, ret_length);
 	uint64_t begin;
-	unsigned stale;
+	bool woken;
 
 	if (request) {
 		spin_learn(&server->spin, 0);
 		return request;
 	}
-	stale = semaphore_drain(server->request_semaphore, DRAIN_MOST);
+	if (semaphore_drain(server->request_semaphore, DRAIN_MOST) == DRAIN_MOST)
+		semaphore_reset(server->request_semaphore);
 	request = take_request(server, ret_length);
 	if (request)
 		return request;
-	if (stale == DRAIN_MOST) {
+	begin = clock_now();
+	woken = semaphore_wait(server->request_semaphore, begin + WAIT_TURN_NS);
+	request = take_request(server, ret_length);
+	spin_learn(&server->spin, clock_now() - begin);
+	server->idle_wakes = woken && !request ? server->idle_wakes + 1 : 0;
+	if (server->idle_wakes > STORM_WAKES) {
 		/* Somebody posts what nobody asked: rest between two looks instead of running after
 		 * every post. */
 		struct timespec rest = clock_timespec(STORM_REST_NS);
 
 		nanosleep(&rest, NULL);
-		return take_request(server, ret_length);
+		request = take_request(server, ret_length);
 	}
-	begin = clock_now();
-	semaphore_wait(server->request_semaphore, begin + WAIT_TURN_NS);
-	request = take_request(server, ret_length);
-	spin_learn(&server->spin, clock_now() - begin);
 	return request;
 }
 

@@ -46,7 +46,9 @@ struct server {
 	struct head head;
 	sem_t *request_semaphore;
 	sem_t **response_semaphores;
-	struct published *objects; /* what is to be unlinked, in the order of their making */
+	struct wire_server constants; /* of HEAD, as it was made */
+	unsigned next_check;          /* object that is next looked at */
+	struct published *objects;    /* what is to be unlinked, in the order of their making */
 	unsigned objects_count;
 	struct segment *data; /* not mapped here: the server touches no pixel */
 	struct store store;
@@ -57,6 +59,7 @@ struct server {
 	/* Whoever has it is the leader: the one attendant that takes requests. */
 	pthread_mutex_t baton;
 	unsigned next_seat;
+	unsigned idle_wakes; /* in a row: woken, and nobody had asked for anything */
 
 	/* Decoders that are free, and jobs that wait for one. */
 	pthread_mutex_t pool_lock;
@@ -79,8 +82,11 @@ struct server {
 /* An object in /dev/shm that is ours to unlink. */
 struct published {
 	char file[OBJECT_FILE_SIZE];
+	enum object_kind kind;
+	unsigned index;
 	dev_t device;
 	ino_t inode;
+	int guard; /* of a semaphore's page (guard.h), or -1 */
 };
 
 /* An attendant thread. */

@@ -1,4 +1,5 @@
 #include "serve/internal.h"
+#include "serve/repair.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -49,9 +50,9 @@ static void remember_object(
 {
 	struct published *object = &server->objects[server->objects_count++];
 
+	*object = (struct published){
+		.kind = kind, .index = index, .device = device, .inode = inode, .guard = -1};
 	object_file(&server->options.space, kind, index, object->file);
-	object->device = device;
-	object->inode = inode;
 }
 
 /* HEAD comes first and goes last. What has its name by now, after a successor took over, is not
@@ -62,6 +63,7 @@ static void unlink_objects(struct server *server)
 		struct published *object = &server->objects[--server->objects_count];
 
 		shm_unlink_same(object->file, object->device, object->inode);
+		guard_remove(object->guard);
 	}
 }
 
@@ -148,7 +150,8 @@ static int create_semaphore(struct server *server, enum object_kind kind, unsign
 	if (!status) {
 		uintptr_t page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
 
-		guard_add((void *)page, WIRE_PAGE);
+		server->objects[server->objects_count - 1].guard = guard_add(
+			(void *)page, WIRE_PAGE);
 	}
 	return status;
 }
@@ -362,6 +365,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		return status;
 	}
 	atomic_store(&head_server(&server->head)->ready, 1);
+	repair_remember(server);
 	*ret = server;
 	return STATUS_OK;
 }
@@ -392,14 +396,10 @@ static void update_sums(struct server *server)
 
 int server_tend(struct server *server, bool *ret_done, struct error *err)
 {
-	char name[OBJECT_NAME_SIZE];
+	int status = repair_objects(server, err);
 
-	object_name(&server->options.space, OBJECT_HEAD, 0, name);
-	if (!head_current(&server->head, name))
-		return error_set(err, STATUS_UNAVAILABLE,
-			"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
-			"in logind.conf(5)",
-			name + 1, SHM_DIRECTORY);
+	if (status)
+		return status;
 	store_lock(&server->store);
 	store_check_segments(&server->store);
 	update_sums(server);

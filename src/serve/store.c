@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_BUCKETS 256
 #define NOTES_MOST    4096
@@ -27,12 +28,16 @@ int store_init(struct store *store, const struct head *head, struct segment *dat
 		.buckets = FIRST_BUCKETS,
 		.images = calloc(FIRST_BUCKETS, sizeof *store->images),
 		.names = calloc(FIRST_BUCKETS, sizeof *store->names),
-		.places = calloc(segments, sizeof *store->places)};
+		.places = calloc(segments, sizeof *store->places),
+		.noted = calloc((size_t)head->seats * WIRE_HOLDS, sizeof *store->noted),
+		.cuts = calloc(segments, sizeof *store->cuts),
+		.instance = head_seat(head, 0)->instance};
 	pthread_mutex_init(&store->lock, NULL);
 	while (store->places && store->segments < segments &&
 		place_init(&store->places[store->segments], budget))
 		store->segments++;
-	if (store->images && store->names && store->segments == segments)
+	if (store->images && store->names && store->noted && store->cuts &&
+		store->segments == segments)
 		return STATUS_OK;
 	store_release(store);
 	return error_os(err, ENOMEM, "cannot make the store");
@@ -64,6 +69,8 @@ void store_release(struct store *store)
 	free(store->places);
 	free(store->images);
 	free(store->names);
+	free(store->noted);
+	free(store->cuts);
 	pthread_mutex_destroy(&store->lock);
 }
 
@@ -316,6 +323,53 @@ static int compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static uint64_t *noted_holds(const struct store *store, unsigned seat)
+{
+	return store->noted + (size_t)seat * WIRE_HOLDS;
+}
+
+void store_note_hold(struct store *store, unsigned seat, unsigned hold, uint64_t number)
+{
+	noted_holds(store, seat)[hold] = number;
+}
+
+void store_restore_holds(struct store *store, unsigned seat)
+{
+	struct wire_seat *page = head_seat(store->head, seat);
+
+	/* Who has the seat may have a later word there already. */
+	for (size_t i = 0; i < WIRE_HOLDS; i++) {
+		uint64_t nothing = 0;
+
+		atomic_compare_exchange_strong(
+			&page->holds[i], &nothing, noted_holds(store, seat)[i]);
+	}
+}
+
+/*
+ * What a seat holds: its words, if its page is still the one that was made for it, else what we
+ * remember of them. Where the words are true, what was let go is forgotten.
+ */
+static size_t seat_holds(const struct store *store, unsigned seat, uint64_t numbers[WIRE_HOLDS])
+{
+	uint64_t words[WIRE_HOLDS], *noted = noted_holds(store, seat);
+	size_t count = 0;
+	bool whole;
+
+	for (size_t i = 0; i < WIRE_HOLDS; i++)
+		words[i] = atomic_load(&head_seat(store->head, seat)->holds[i]);
+	whole = head_seat_whole(store->head, seat, store->instance);
+	for (size_t i = 0; i < WIRE_HOLDS; i++) {
+		if (whole && words[i] != noted[i])
+			noted[i] = 0;
+		if (whole && words[i])
+			numbers[count++] = words[i];
+		else if (!whole && noted[i])
+			numbers[count++] = noted[i];
+	}
+	return count;
+}
+
 /*
  * Hold words are written by us under the lock that we have, so nobody can begin to hold anything
  * meanwhile; that somebody lets go is no harm. Words of a seat without a holder are void.
@@ -329,16 +383,10 @@ static bool collect_held(const struct store *store, struct held *ret)
 	if (!numbers)
 		return false;
 	for (unsigned seat = 0; seat < head->seats; seat++) {
-		size_t before = count;
+		size_t held = seat_holds(store, seat, numbers + count);
 
-		for (size_t i = 0; i < WIRE_HOLDS; i++) {
-			uint64_t number = atomic_load(&head_seat(head, seat)->holds[i]);
-
-			if (number)
-				numbers[count++] = number;
-		}
-		if (count > before && lock_held(head->segment.fd, wire_seat_lock(seat), 1) == 0)
-			count = before;
+		if (held && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
+			count += held;
 	}
 	qsort(numbers, count, sizeof *numbers, compare_numbers);
 	*ret = (struct held){.numbers = numbers, .count = count};
@@ -347,8 +395,8 @@ static bool collect_held(const struct store *store, struct held *ret)
 
 static bool is_held(const struct held *held, const struct stored *image)
 {
-	return bsearch(
-		&image->number, held->numbers, held->count, sizeof *held->numbers, compare_numbers);
+	return held->count && bsearch(&image->number, held->numbers, held->count,
+				      sizeof *held->numbers, compare_numbers);
 }
 
 void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used)
@@ -457,6 +505,8 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 		held = (struct held){0};
 		return no_room(store, &held, bytes, err);
 	}
+	/* Growing a segment would hide that somebody has cut it off. */
+	store_check_segments(store);
 	if (!collect_held(store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	cold = clear_run(store, &held, segment, bytes, &first);
@@ -567,6 +617,29 @@ unsigned store_holders(const struct store *store, const struct stored *image)
 	return holders;
 }
 
+/*
+ * Makes the extents that exist exist again from `size` on, where the segment was cut off, and the
+ * segment as long as it was. Cold extents stay holes: they are not within the budget. Without room
+ * it stays short, and is found so again.
+ */
+static void regrow(const struct store *store, unsigned index, size_t size, size_t expected)
+{
+	int fd = store->data[index].fd, failed = 0;
+
+	for (const struct extent *at = store->places[index].first; at && !failed; at = at->after) {
+		uint64_t from = at->offset > size ? at->offset : size,
+			 end = at->offset + at->length;
+
+		if (at->kind == EXTENT_COLD || end <= from)
+			continue;
+		do
+			failed = posix_fallocate(fd, (off_t)from, (off_t)(end - from));
+		while (failed == EINTR);
+	}
+	if (!failed)
+		failed = ftruncate(fd, (off_t)expected);
+}
+
 size_t store_check_segments(struct store *store)
 {
 	size_t lost = 0;
@@ -581,8 +654,9 @@ size_t store_check_segments(struct store *store)
 				store_forget(store, image);
 				lost++;
 			}
-		segment_grow(&store->data[i], expected, NULL);
+		regrow(store, i, store->data[i].size, expected);
 		store->data[i].size = expected;
+		store->cuts[i]++;
 	}
 	return lost;
 }

@@ -91,6 +91,9 @@ struct store {
 	struct stored_list notes; /* failures and headers */
 	uint64_t evictions;
 	uint64_t refusals; /* times that not enough could make way */
+	uint64_t instance; /* of HEAD: in every seat's page as long as that is whole */
+	uint64_t *noted;   /* each seat's hold words, as we wrote them */
+	unsigned *cuts;    /* how often each segment was found cut off */
 };
 
 /* `budget` is what each segment may grow to at most, and all of them together. Needs no lock. */
@@ -160,6 +163,15 @@ static inline bool store_may_retry(const struct stored *image)
  * faults are, so that they are not found out again and again; what may succeed another time is not.
  */
 void store_settled(struct store *store, struct stored *image);
+
+/*
+ * Remembers that the seat was given the image in that hold word. The word itself is the truth,
+ * except where somebody has cut HEAD off: then this is all there is.
+ */
+void store_note_hold(struct store *store, unsigned seat, unsigned hold, uint64_t number);
+
+/* Writes the hold words of a seat's page, which was made anew, as we remember them. */
+void store_restore_holds(struct store *store, unsigned seat);
 
 /* How many seats hold the image. */
 unsigned store_holders(const struct store *store, const struct stored *image);

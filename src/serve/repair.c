@@ -1,0 +1,167 @@
+#include "serve/repair.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "ipc/guard.h"
+#include "ipc/semaphore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Objects looked at in one turn, so that a thousand seats cost an idle server next to nothing. */
+#define CHECKS_EACH_TURN 300
+
+void repair_remember(struct server *server)
+{
+	memcpy(&server->constants, head_server(&server->head), WIRE_SERVER_CONSTANTS);
+}
+
+/* ---- semaphores ---- */
+
+static sem_t *semaphore_of(const struct server *server, const struct published *object)
+{
+	if (object->kind == OBJECT_REQUEST)
+		return server->request_semaphore;
+	return object->kind == OBJECT_RESPONSE ? server->response_semaphores[object->index] : NULL;
+}
+
+/* Opens the object for repair, if its name still is its own. */
+static int open_object(const struct published *object)
+{
+	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	AUTO_CLOSE int fd = -1;
+	struct stat status;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, object->file);
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &status) != 0 || status.st_dev != object->device ||
+		status.st_ino != object->inode)
+		return -1;
+	return steal_fd(&fd);
+}
+
+/* Without room or descriptors it stays as it is until the next turn: waits are bounded. */
+static void repair_semaphore(const struct published *object, sem_t *semaphore)
+{
+	AUTO_CLOSE int fd = open_object(object);
+	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(WIRE_PAGE - 1);
+	struct stat status;
+	sem_t initial;
+
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return;
+	sem_init(&initial, 1, 0);
+	if (status.st_size < (off_t)sizeof initial &&
+		pwrite_full(fd, &initial, sizeof initial, 0) != 0)
+		return;
+	if (!guard_hit(object->guard))
+		return;
+	/* A hit between the two is put right in the next turn. */
+	guard_clear(object->guard);
+	mmap((void *)page, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+}
+
+/* ---- names ---- */
+
+static int check_object(const struct published *object, sem_t *semaphore, struct error *err)
+{
+	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	struct stat status;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, object->file);
+	if (lstat(path, &status) != 0 || status.st_dev != object->device ||
+		status.st_ino != object->inode)
+		return error_set(err, STATUS_UNAVAILABLE,
+			"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
+			"in logind.conf(5)",
+			object->file, SHM_DIRECTORY);
+	if (semaphore && (status.st_size < (off_t)sizeof *semaphore || guard_hit(object->guard)))
+		repair_semaphore(object, semaphore);
+	return STATUS_OK;
+}
+
+static int check_names(struct server *server, struct error *err)
+{
+	unsigned turn = server->objects_count < CHECKS_EACH_TURN ? server->objects_count
+								 : CHECKS_EACH_TURN;
+	int status = STATUS_OK;
+
+	/* HEAD every time: without it nobody new finds us. */
+	status = check_object(&server->objects[0], NULL, err);
+	for (unsigned i = 0; i < turn && !status; i++) {
+		struct published *object;
+
+		server->next_check = (server->next_check + 1) % server->objects_count;
+		object = &server->objects[server->next_check];
+		status = check_object(object, semaphore_of(server, object), err);
+	}
+	return status;
+}
+
+/* ---- HEAD ---- */
+
+static bool head_whole(const struct server *server)
+{
+	const struct head *head = &server->head;
+	struct stat status;
+
+	if (guard_hit(head->guard) || fstat(head->segment.fd, &status) != 0 ||
+		status.st_size < (off_t)head->segment.size)
+		return false;
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if (!head_seat_whole(head, seat, server->store.instance))
+			return false;
+	return !memcmp(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS);
+}
+
+/*
+ * Makes a seat's page again. The turn word stays as it is, so that whoever waits on the seat sees
+ * a number that is not its own; the magic number comes last, for it says that the holds are true.
+ */
+static void repair_seat(struct server *server, unsigned seat)
+{
+	struct wire_seat *page = head_seat(&server->head, seat);
+
+	store_restore_holds(&server->store, seat);
+	page->version = WIRE_VERSION;
+	page->seats = server->head.seats;
+	page->segments = server->head.segments;
+	page->instance = server->store.instance;
+	atomic_thread_fence(memory_order_release);
+	page->magic = WIRE_MAGIC;
+}
+
+static void repair_head(struct server *server)
+{
+	struct head *head = &server->head;
+
+	if (segment_grow(&head->segment, head->segment.size, NULL))
+		return; /* no room now */
+	if (guard_hit(head->guard)) {
+		guard_clear(head->guard);
+		segment_remap(&head->segment, PROT_READ | PROT_WRITE, NULL);
+	}
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if (!head_seat_whole(head, seat, server->store.instance))
+			repair_seat(server, seat);
+	memcpy(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS);
+}
+
+int repair_objects(struct server *server, struct error *err)
+{
+	int status = check_names(server, err);
+
+	if (status)
+		return status;
+	if (!head_whole(server)) {
+		store_lock(&server->store);
+		repair_head(server);
+		store_unlock(&server->store);
+	}
+	return STATUS_OK;
+}
