@@ -150,11 +150,14 @@ int segment_publish(const struct segment *segment, const char *name, struct erro
 int segment_open(
 	const char *name, bool writable, size_t reserve, struct segment *ret, struct error *err)
 {
+	char path[sizeof SHM_DIRECTORY + OBJECT_NAME_SIZE];
 	struct segment segment = SEGMENT_NONE;
 	int status;
 
-	/* shm_open itself adds O_NOFOLLOW, O_CLOEXEC and O_NONBLOCK. */
-	segment.fd = shm_open(name, writable ? O_RDWR : O_RDONLY, 0);
+	/* shm_open would wait for the other end of a FIFO. */
+	snprintf(path, sizeof path, "%s%s", SHM_DIRECTORY, name);
+	segment.fd = open(
+		path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (segment.fd < 0)
 		return object_open_failed(errno, name, err);
 	status = segment_identify(&segment, name, err);

@@ -1,0 +1,200 @@
+/* Placement against a model that is nothing but a row of pages. */
+#include "test.h"
+
+#include "serve/place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGES      96
+#define OPERATIONS 1000000
+
+struct model {
+	uint8_t pages[PAGES]; /* enum extent_kind of each */
+	struct extent *used[PAGES];
+	unsigned used_count;
+};
+
+static uint64_t random_state = 1;
+
+/* xorshift64 (Marsaglia). */
+static unsigned random_below(unsigned limit)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (unsigned)((random_state >> 16) % limit);
+}
+
+static void paint(struct model *model, uint64_t offset, uint64_t length, enum extent_kind kind)
+{
+	assert_int_equal(offset % PLACE_PAGE, 0);
+	assert_int_equal(length % PLACE_PAGE, 0);
+	assert_true(offset + length <= PAGES * PLACE_PAGE);
+	memset(model->pages + offset / PLACE_PAGE, (int)kind, length / PLACE_PAGE);
+}
+
+/* Every page once, in order, as the model has it; no two free neighbours of a kind; right sums. */
+static void check(const struct place *place, const struct model *model)
+{
+	const struct extent *before = NULL;
+	uint64_t at = 0, used = 0, backed = 0;
+
+	for (const struct extent *extent = place->first; extent; extent = extent->after) {
+		assert_int_equal(extent->offset, at);
+		assert_true(extent->length > 0);
+		assert_ptr_equal(extent->before, before);
+		if (before && before->kind == extent->kind)
+			assert_int_equal(extent->kind, EXTENT_USED);
+		for (uint64_t page = 0; page < extent->length / PLACE_PAGE; page++)
+			assert_int_equal(
+				model->pages[extent->offset / PLACE_PAGE + page], extent->kind);
+		used += extent->kind == EXTENT_USED ? extent->length : 0;
+		backed += extent->kind != EXTENT_COLD ? extent->length : 0;
+		at += extent->length;
+		before = extent;
+	}
+	assert_int_equal(at, PAGES * PLACE_PAGE);
+	assert_int_equal(place->used, used);
+	assert_int_equal(place->backed, backed);
+}
+
+/* The fewest cold pages of any room for `length` that begins where an extent does. */
+static uint64_t model_find(const struct place *place, const struct model *model, uint64_t length)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (const struct extent *extent = place->first; extent; extent = extent->after) {
+		size_t page = extent->offset / PLACE_PAGE, pages = length / PLACE_PAGE, i = 0;
+		uint64_t cold = 0;
+
+		while (i < pages && page + i < PAGES && model->pages[page + i] != EXTENT_USED)
+			cold += model->pages[page + i++] == EXTENT_COLD ? PLACE_PAGE : 0;
+		if (i == pages && cold < best)
+			best = cold;
+	}
+	return best;
+}
+
+static void take_some(struct place *place, struct model *model)
+{
+	uint64_t length = (1 + random_below(random_below(4) ? 6 : PAGES)) * PLACE_PAGE, cold;
+	struct extent *extent, *first;
+
+	cold = place_find(place, length, &first);
+	assert_int_equal(cold, model_find(place, model, length));
+	if (cold == UINT64_MAX)
+		return;
+	extent = place_take(place, first, length);
+	assert_non_null(extent);
+	assert_int_equal(extent->length, length);
+	assert_int_equal(extent->kind, EXTENT_USED);
+	for (size_t page = 0; page < length / PLACE_PAGE; page++)
+		assert_int_not_equal(model->pages[extent->offset / PLACE_PAGE + page], EXTENT_USED);
+	paint(model, extent->offset, length, EXTENT_USED);
+	model->used[model->used_count++] = extent;
+}
+
+static void give_one(struct place *place, struct model *model)
+{
+	unsigned which = model->used_count ? random_below(model->used_count) : 0;
+
+	if (!model->used_count)
+		return;
+	paint(model, model->used[which]->offset, model->used[which]->length, EXTENT_WARM);
+	place_give(place, model->used[which]);
+	model->used[which] = model->used[--model->used_count];
+}
+
+static void trim_one(struct place *place, struct model *model)
+{
+	struct extent *extent = model->used_count ? model->used[random_below(model->used_count)]
+						  : NULL;
+	uint64_t keep;
+
+	if (!extent)
+		return;
+	keep = (1 + random_below((unsigned)(extent->length / PLACE_PAGE))) * PLACE_PAGE;
+	paint(model, extent->offset + keep, extent->length - keep, EXTENT_WARM);
+	place_trim(place, extent, keep);
+	assert_int_equal(extent->length, keep);
+}
+
+static void cool_one(struct place *place, struct model *model)
+{
+	struct extent *warm = random_below(2) ? place_longest_warm(place) : place_first_warm(place);
+
+	if (!warm) {
+		assert_null(memchr(model->pages, EXTENT_WARM, PAGES));
+		return;
+	}
+	assert_int_equal(warm->kind, EXTENT_WARM);
+	paint(model, warm->offset, warm->length, EXTENT_COLD);
+	place_cool(place, warm);
+}
+
+static void a_million_random_operations_match_the_model(void **state)
+{
+	struct model model = {0};
+	struct place place;
+
+	(void)state;
+	memset(model.pages, EXTENT_COLD, PAGES);
+	assert_true(place_init(&place, PAGES * PLACE_PAGE));
+	for (unsigned i = 0; i < OPERATIONS; i++) {
+		unsigned choice = random_below(16);
+
+		if (choice < 7)
+			take_some(&place, &model);
+		else if (choice < 12)
+			give_one(&place, &model);
+		else if (choice < 14)
+			trim_one(&place, &model);
+		else
+			cool_one(&place, &model);
+		check(&place, &model);
+	}
+	while (model.used_count)
+		give_one(&place, &model);
+	while (place_first_warm(&place))
+		cool_one(&place, &model);
+	check(&place, &model);
+	assert_null(place.first->after);
+	place_release(&place);
+}
+
+static void the_longest_warm_room_is_found(void **state)
+{
+	struct extent *first, *a, *b, *c;
+	struct place place;
+
+	(void)state;
+	assert_true(place_init(&place, 16 * PLACE_PAGE));
+	assert_null(place_longest_warm(&place));
+	assert_int_equal(place_find(&place, 2 * PLACE_PAGE, &first), 2 * PLACE_PAGE);
+	a = place_take(&place, first, 2 * PLACE_PAGE);
+	place_find(&place, PLACE_PAGE, &first);
+	b = place_take(&place, first, PLACE_PAGE);
+	place_find(&place, 5 * PLACE_PAGE, &first);
+	c = place_take(&place, first, 5 * PLACE_PAGE);
+	place_give(&place, a);
+	assert_int_equal(place_longest_warm(&place)->length, 2 * PLACE_PAGE);
+	place_give(&place, c);
+	assert_int_equal(place_longest_warm(&place)->length, 5 * PLACE_PAGE);
+	/* Warm neighbours become one. */
+	place_give(&place, b);
+	assert_int_equal(place_longest_warm(&place)->length, 8 * PLACE_PAGE);
+	assert_int_equal(place_find(&place, 8 * PLACE_PAGE, &first), 0);
+	assert_int_equal(place_find(&place, 17 * PLACE_PAGE, &first), UINT64_MAX);
+	place_release(&place);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_million_random_operations_match_the_model),
+		cmocka_unit_test(the_longest_warm_room_is_found),
+	};
+
+	return cmocka_run_group_tests_name("place", tests, NULL, NULL);
+}
