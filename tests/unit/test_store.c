@@ -1,0 +1,447 @@
+/* The store on a HEAD that nobody else sees: what stays, what goes, and what is never touched. */
+#include "test.h"
+
+#include "base/cleanup.h"
+#include "ipc/lock.h"
+#include "serve/store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEATS    4
+#define SEGMENTS 2
+#define PAGE     PLACE_PAGE
+#define BUDGET   (64 * PAGE)
+
+static const struct access mine = {.mode = 0600, .group = (gid_t)-1};
+
+struct scene {
+	struct head head;
+	struct segment data[SEGMENTS];
+	struct store store;
+	int clients[SEATS]; /* open files that hold seats' locks */
+	uint64_t inode;     /* of the next image file */
+};
+
+static int set_up(void **state)
+{
+	struct scene *scene = calloc(1, sizeof *scene);
+	size_t size = wire_head_size(SEATS);
+
+	scene->head = HEAD_NONE;
+	scene->head.seats = SEATS;
+	scene->head.segments = SEGMENTS;
+	assert_int_equal(segment_new(size, size, &mine, &scene->head.segment, NULL), 0);
+	for (unsigned seat = 0; seat < SEATS; seat++) {
+		char self[32];
+
+		head_seat(&scene->head, seat)->magic = WIRE_MAGIC;
+		head_seat(&scene->head, seat)->instance = 42;
+		snprintf(self, sizeof self, "/proc/self/fd/%d", scene->head.segment.fd);
+		scene->clients[seat] = open(self, O_RDWR | O_CLOEXEC);
+		assert_true(scene->clients[seat] >= 0);
+	}
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		assert_int_equal(segment_new(PAGE, 0, &mine, &scene->data[i], NULL), 0);
+	assert_int_equal(
+		store_init(&scene->store, &scene->head, scene->data, SEGMENTS, BUDGET, NULL), 0);
+	store_lock(&scene->store);
+	*state = scene;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct scene *scene = *state;
+
+	store_unlock(&scene->store);
+	store_release(&scene->store);
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		segment_release(&scene->data[i]);
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		close(scene->clients[seat]);
+	head_release(&scene->head);
+	free(scene);
+	return 0;
+}
+
+static void seat_taken(struct scene *scene, unsigned seat)
+{
+	assert_int_equal(lock_take(scene->clients[seat], wire_seat_lock(seat)), 0);
+}
+
+static void hold(struct scene *scene, unsigned seat, unsigned word, const struct stored *image)
+{
+	atomic_store(&head_seat(&scene->head, seat)->holds[word], image->number);
+	store_note_hold(&scene->store, seat, word, image->number);
+}
+
+static struct image_key key_of(uint64_t inode)
+{
+	return (struct image_key){
+		.file = {.device = 1, .inode = inode, .size = 10}, .kind = LINK_DECODE};
+}
+
+/* Bytes that the segments really have, as the kernel says. */
+static uint64_t really_there(const struct scene *scene)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < SEGMENTS; i++) {
+		struct stat status;
+
+		assert_int_equal(fstat(scene->data[i].fd, &status), 0);
+		bytes += (uint64_t)status.st_blocks * 512;
+	}
+	return bytes;
+}
+
+/* Decodes an image of so many pages into a segment; NULL, with *err, if there is no room. */
+static struct stored *put_image(
+	struct scene *scene, unsigned segment, unsigned pages, struct error *err)
+{
+	const struct decoded decoded = {
+		.total = (uint64_t)pages * PAGE, .info.bytes = pages * PAGE};
+	struct image_key key = key_of(++scene->inode);
+	struct stored *image = store_add(&scene->store, &key);
+	uint64_t backed, used;
+	struct extent *extent;
+
+	assert_non_null(image);
+	if (store_make_room(&scene->store, segment, decoded.total, &extent, err)) {
+		store_failed(image, err);
+		store_settled(&scene->store, image);
+		return NULL;
+	}
+	assert_true(extent->length >= decoded.total);
+	store_ready(&scene->store, image, segment, extent, &decoded, 1);
+	store_settled(&scene->store, image);
+	store_sums(&scene->store, &backed, &used);
+	assert_true(used <= backed && backed <= BUDGET);
+	assert_true(really_there(scene) <= BUDGET + SEGMENTS * PAGE);
+	return image;
+}
+
+static struct stored *put(struct scene *scene, unsigned segment, unsigned pages)
+{
+	struct error err;
+	struct stored *image = put_image(scene, segment, pages, &err);
+
+	assert_non_null(image);
+	return image;
+}
+
+static bool known(const struct scene *scene, uint64_t inode)
+{
+	struct image_key key = key_of(inode);
+
+	return store_find(&scene->store, &key) != NULL;
+}
+
+static void names_lead_to_images_until_they_are_forgotten(void **state)
+{
+	struct scene *scene = *state;
+	const struct watch_mark mark = {.folder = 1, .generation = 2};
+	const struct image_options plain = {0}, grey = {.channels = 1};
+	struct stored *image = put(scene, 0, 1), *other = put(scene, 0, 1);
+
+	store_name(&scene->store, image, "apple", "apple.jpg", &mark, 5);
+	store_name(&scene->store, image, "apple.jpg", "apple.jpg", &mark, 5);
+	assert_ptr_equal(store_alias(&scene->store, "apple", LINK_DECODE, &plain)->image, image);
+	assert_string_equal(
+		store_alias(&scene->store, "apple", LINK_DECODE, &plain)->path, "apple.jpg");
+	assert_null(store_alias(&scene->store, "apple", LINK_DECODE, &grey));
+	assert_null(store_alias(&scene->store, "apple", LINK_PROBE, &plain));
+	assert_null(store_alias(&scene->store, "appl", LINK_DECODE, &plain));
+	/* The file was replaced: the name now means another image, and only that. */
+	store_name(&scene->store, other, "apple", "apple.jpg", &mark, 6);
+	assert_ptr_equal(store_alias(&scene->store, "apple", LINK_DECODE, &plain)->image, other);
+	assert_ptr_equal(
+		store_alias(&scene->store, "apple.jpg", LINK_DECODE, &plain)->image, image);
+	store_forget(&scene->store, image);
+	store_forget(&scene->store, image);
+	assert_null(store_alias(&scene->store, "apple.jpg", LINK_DECODE, &plain));
+	assert_non_null(store_alias(&scene->store, "apple", LINK_DECODE, &plain));
+	assert_false(known(scene, 1));
+	assert_true(known(scene, 2));
+}
+
+static void an_image_has_a_bounded_number_of_names(void **state)
+{
+	struct scene *scene = *state;
+	const struct image_options plain = {0};
+	const struct watch_mark mark = {0};
+	struct stored *image = put(scene, 0, 1);
+	unsigned found = 0;
+	char name[16];
+
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof name, "name%u", i);
+		store_name(&scene->store, image, name, name, &mark, 1);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof name, "name%u", i);
+		found += store_alias(&scene->store, name, LINK_DECODE, &plain) != NULL;
+	}
+	assert_true(found >= 1 && found <= 64);
+}
+
+static void thousands_of_images_are_all_found(void **state)
+{
+	struct scene *scene = *state;
+	struct error failure;
+
+	error_set(&failure, STATUS_BAD_DATA, "bad");
+	for (uint64_t inode = 1; inode <= 3000; inode++) {
+		struct image_key key = key_of(inode);
+		struct stored *image = store_add(&scene->store, &key);
+
+		store_failed(image, &failure);
+		store_settled(&scene->store, image);
+	}
+	for (uint64_t inode = 1; inode <= 3000; inode++)
+		assert_true(known(scene, inode));
+	assert_false(known(scene, 3001));
+}
+
+static void the_least_recently_used_goes_first(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 4; i++)
+		put(scene, 0, 16);
+	{
+		struct image_key first = key_of(1);
+
+		store_touch(&scene->store, store_find(&scene->store, &first));
+	}
+	put(scene, 0, 16);
+	assert_true(known(scene, 1));
+	assert_false(known(scene, 2));
+	assert_true(known(scene, 3));
+	assert_int_equal(scene->store.evictions, 1);
+}
+
+static void held_images_are_never_evicted_or_moved(void **state)
+{
+	struct scene *scene = *state;
+	struct stored *held = put(scene, 0, 16);
+	uint64_t offset = held->extent->offset, number = held->number;
+	struct error err;
+
+	seat_taken(scene, 1);
+	hold(scene, 1, 7, held);
+	for (int i = 0; i < 200; i++)
+		put(scene, (unsigned)i % SEGMENTS, 1 + (unsigned)i * 7 % 24);
+	assert_true(known(scene, 1));
+	assert_int_equal(held->extent->offset, offset);
+	assert_int_equal(held->number, number);
+	assert_null(put_image(scene, 1, 49, &err));
+	assert_int_equal(err.status, STATUS_TRY_AGAIN);
+	assert_true(known(scene, 1));
+	assert_non_null(put_image(scene, 0, 48, &err));
+	/* Let go, it is like any other. */
+	atomic_store(&head_seat(&scene->head, 1)->holds[7], 0);
+	assert_non_null(put_image(scene, 1, 64, &err));
+	assert_false(known(scene, 1));
+}
+
+static void a_dead_clients_holds_are_void(void **state)
+{
+	struct scene *scene = *state;
+	struct error err;
+
+	seat_taken(scene, 2);
+	hold(scene, 2, 0, put(scene, 0, 40));
+	assert_null(put_image(scene, 0, 40, &err));
+	close(scene->clients[2]);
+	assert_non_null(put_image(scene, 0, 40, &err));
+	assert_false(known(scene, 1));
+	scene->clients[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void forgotten_images_stay_while_held_and_go_after(void **state)
+{
+	struct scene *scene = *state;
+	struct stored *image = put(scene, 0, 40);
+	uint64_t backed, used;
+	struct error err;
+
+	seat_taken(scene, 0);
+	hold(scene, 0, 0, image);
+	store_forget(&scene->store, image);
+	assert_false(known(scene, 1));
+	assert_null(put_image(scene, 0, 40, &err));
+	atomic_store(&head_seat(&scene->head, 0)->holds[0], 0);
+	put(scene, 0, 40);
+	store_sums(&scene->store, &backed, &used);
+	assert_int_equal(used, 40 * PAGE);
+}
+
+/* HEAD cut off, or overwritten: its hold words are no longer true, but what was handed out is. */
+static void held_images_survive_the_loss_of_the_hold_words(void **state)
+{
+	struct scene *scene = *state;
+	struct wire_seat *page = head_seat(&scene->head, 3);
+	struct error err;
+
+	seat_taken(scene, 3);
+	hold(scene, 3, 5, put(scene, 0, 40));
+	memset((void *)page, 0, WIRE_PAGE);
+	assert_null(put_image(scene, 0, 40, &err));
+	assert_true(known(scene, 1));
+	store_restore_holds(&scene->store, 3);
+	page->magic = WIRE_MAGIC;
+	page->instance = 42;
+	assert_true(atomic_load(&page->holds[5]) != 0);
+	assert_null(put_image(scene, 0, 40, &err));
+	/* What was let go on a whole page is not remembered for ever. */
+	atomic_store(&page->holds[5], 0);
+	assert_non_null(put_image(scene, 0, 40, &err));
+	store_restore_holds(&scene->store, 3);
+	assert_int_equal(atomic_load(&page->holds[5]), 0);
+}
+
+static void no_room_says_what_is_needed_held_and_allowed(void **state)
+{
+	struct scene *scene = *state;
+	struct error err = {0};
+
+	seat_taken(scene, 0);
+	hold(scene, 0, 0, put(scene, 0, 40));
+	assert_null(put_image(scene, 1, 30, &err));
+	assert_int_equal(err.status, STATUS_TRY_AGAIN);
+	assert_non_null(strstr(err.text, "120K needed"));
+	assert_non_null(strstr(err.text, "160K held"));
+	assert_non_null(strstr(err.text, "256K allowed"));
+	assert_null(put_image(scene, 1, 65, &err));
+	assert_int_equal(err.status, STATUS_TRY_AGAIN);
+	assert_non_null(strstr(err.text, "260K needed"));
+}
+
+static void warm_room_of_other_segments_is_given_back_within_the_budget(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 4; i++)
+		put(scene, 0, 16);
+	put(scene, 1, 64);
+	assert_true(really_there(scene) <= BUDGET + SEGMENTS * PAGE);
+	for (uint64_t inode = 1; inode <= 4; inode++)
+		assert_false(known(scene, inode));
+	put(scene, 0, 64);
+	assert_false(known(scene, 5));
+}
+
+static void failures_are_remembered_but_what_may_pass_is_not(void **state)
+{
+	struct scene *scene = *state;
+	struct image_key bad = key_of(100), passing = key_of(101);
+	struct stored *image = store_add(&scene->store, &bad);
+	struct error failure;
+
+	error_set(&failure, STATUS_BAD_DATA, "broken");
+	store_failed(image, &failure);
+	store_settled(&scene->store, image);
+	assert_string_equal(store_find(&scene->store, &bad)->failure.text, "broken");
+	image = store_add(&scene->store, &passing);
+	error_set(&failure, STATUS_TRY_AGAIN, "no room");
+	store_failed(image, &failure);
+	store_settled(&scene->store, image);
+	assert_null(store_find(&scene->store, &passing));
+}
+
+static void the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded(void **state)
+{
+	struct scene *scene = *state;
+	struct image_key first = key_of(1);
+	struct error failure;
+
+	error_set(&failure, STATUS_BAD_DATA, "broken");
+	store_add(&scene->store, &first);
+	for (uint64_t inode = 2; inode < 20000; inode++) {
+		struct image_key key = key_of(inode);
+		struct stored *image = store_add(&scene->store, &key);
+
+		store_failed(image, &failure);
+		store_settled(&scene->store, image);
+	}
+	assert_true(scene->store.notes.count <= 5000);
+	assert_true(known(scene, 1));
+	assert_true(known(scene, 19999));
+	assert_false(known(scene, 2));
+}
+
+static void a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t before;
+
+	for (int i = 0; i < 4; i++)
+		put(scene, 0, 12);
+	put(scene, 1, 48); /* cools what three of the four had */
+	put(scene, 0, 4);
+	before = really_there(scene);
+	assert_int_equal(store_check_segments(&scene->store), 0);
+	assert_int_equal(ftruncate(scene->data[0].fd, PAGE), 0);
+	assert_int_equal(store_check_segments(&scene->store), 2);
+	assert_int_equal(scene->store.cuts[0], 1);
+	assert_int_equal(scene->store.cuts[1], 0);
+	assert_true(really_there(scene) <= before);
+	assert_false(known(scene, 4));
+	assert_false(known(scene, 6));
+	assert_true(known(scene, 5));
+	assert_int_equal(store_check_segments(&scene->store), 0);
+	put(scene, 0, 16);
+	put(scene, 0, 64);
+}
+
+/* The room that was offered for an icon is given back but for what it needed. */
+static void spare_room_is_warm_and_trimmed(void **state)
+{
+	struct scene *scene = *state;
+	const struct decoded decoded = {.total = 100, .info.bytes = 100};
+	struct image_key key = key_of(50);
+	struct stored *image;
+	struct extent *extent;
+	uint64_t backed, used;
+
+	assert_null(store_spare_room(&scene->store, 0, 16 * PAGE));
+	put(scene, 0, 32);
+	put(scene, 0, 64);
+	assert_null(store_spare_room(&scene->store, 0, 16 * PAGE));
+	put(scene, 0, 8);
+	extent = store_spare_room(&scene->store, 0, 16 * PAGE);
+	assert_int_equal(extent->length, 16 * PAGE);
+	image = store_add(&scene->store, &key);
+	store_ready(&scene->store, image, 0, extent, &decoded, 1);
+	store_sums(&scene->store, &backed, &used);
+	assert_int_equal(used, 9 * PAGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(names_lead_to_images_until_they_are_forgotten),
+		TEST(an_image_has_a_bounded_number_of_names),
+		TEST(thousands_of_images_are_all_found),
+		TEST(the_least_recently_used_goes_first),
+		TEST(held_images_are_never_evicted_or_moved),
+		TEST(a_dead_clients_holds_are_void),
+		TEST(forgotten_images_stay_while_held_and_go_after),
+		TEST(held_images_survive_the_loss_of_the_hold_words),
+		TEST(no_room_says_what_is_needed_held_and_allowed),
+		TEST(warm_room_of_other_segments_is_given_back_within_the_budget),
+		TEST(failures_are_remembered_but_what_may_pass_is_not),
+		TEST(the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded),
+		TEST(a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone),
+		TEST(spare_room_is_warm_and_trimmed),
+	};
+
+	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
