@@ -113,7 +113,7 @@ static struct stored *put_image(
 
 	assert_non_null(image);
 	if (store_make_room(&scene->store, segment, decoded.total, &extent, err)) {
-		store_failed(image, err);
+		store_failed(image, err, false);
 		store_settled(&scene->store, image);
 		return NULL;
 	}
@@ -200,7 +200,7 @@ static void thousands_of_images_are_all_found(void **state)
 		struct image_key key = key_of(inode);
 		struct stored *image = store_add(&scene->store, &key);
 
-		store_failed(image, &failure);
+		store_failed(image, &failure, false);
 		store_settled(&scene->store, image);
 	}
 	for (uint64_t inode = 1; inode <= 3000; inode++)
@@ -345,12 +345,12 @@ static void failures_are_remembered_but_what_may_pass_is_not(void **state)
 	struct error failure;
 
 	error_set(&failure, STATUS_BAD_DATA, "broken");
-	store_failed(image, &failure);
+	store_failed(image, &failure, false);
 	store_settled(&scene->store, image);
 	assert_string_equal(store_find(&scene->store, &bad)->failure.text, "broken");
 	image = store_add(&scene->store, &passing);
 	error_set(&failure, STATUS_TRY_AGAIN, "no room");
-	store_failed(image, &failure);
+	store_failed(image, &failure, false);
 	store_settled(&scene->store, image);
 	assert_null(store_find(&scene->store, &passing));
 }
@@ -367,7 +367,7 @@ static void the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded(v
 		struct image_key key = key_of(inode);
 		struct stored *image = store_add(&scene->store, &key);
 
-		store_failed(image, &failure);
+		store_failed(image, &failure, false);
 		store_settled(&scene->store, image);
 	}
 	assert_true(scene->store.notes.count <= 5000);
