@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,4 +56,14 @@ bool leftovers_head_is(const struct leftovers *leftovers, const struct stat *fil
 			return leftovers->items[i].status.st_dev == file->st_dev &&
 			       leftovers->items[i].status.st_ino == file->st_ino;
 	return false;
+}
+
+bool leftover_remains(const struct leftover *leftover)
+{
+	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	struct stat now;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, leftover->file);
+	return lstat(path, &now) == 0 && now.st_dev == leftover->status.st_dev &&
+	       now.st_ino == leftover->status.st_ino;
 }

@@ -29,3 +29,6 @@ void leftovers_release(struct leftovers *leftovers);
 
 /* Whether the HEAD among them is this file. */
 bool leftovers_head_is(const struct leftovers *leftovers, const struct stat *file);
+
+/* Whether that name leads to that file still. */
+bool leftover_remains(const struct leftover *leftover);

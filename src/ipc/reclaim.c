@@ -15,9 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long to wait for another cleaner or a dying server, and between two looks. */
-#define PATIENCE (2 * NS_PER_SECOND)
-#define PAUSE    NS_PER_MS
+/* How long to wait for another cleaner or a dying server while nothing moves; at the very most;
+ * and between two looks. */
+#define PATIENCE      (2 * NS_PER_SECOND)
+#define PATIENCE_MOST (20 * NS_PER_SECOND)
+#define PAUSE         NS_PER_MS
 
 /* The scene changes while we look at it: look again. *err may say what was in the way. */
 #define LOOK_AGAIN (-1)
@@ -201,16 +203,25 @@ static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, st
 	return STATUS_OK;
 }
 
-/* Objects without a HEAD, which somebody has removed. Only servers of ours number objects. */
-static int check_headless(const struct name_space *space, const struct leftovers *leftovers,
-	const struct reclaim *reclaim, struct error *err)
+/*
+ * Objects without a HEAD, which somebody has removed. Only servers of ours number objects.
+ *
+ * A folder is not read at a single moment, and servers may come and go meanwhile. But whatever one
+ * of them makes is gone before its HEAD is: what was listed, and remains after there was no HEAD,
+ * is not of those.
+ */
+static int check_headless(const struct name_space *space, const char *head,
+	const struct leftovers *leftovers, const struct reclaim *reclaim, struct error *err)
 {
 	bool numbered = false;
+	struct stat ignored;
 	int status;
 
 	for (size_t i = 0; i < leftovers->count; i++) {
 		const struct leftover *one = &leftovers->items[i];
 
+		if (one->kind == OBJECT_HEAD)
+			return LOOK_AGAIN;
 		status = check_ours(one->file, &one->status, reclaim, err);
 		if (status)
 			return status;
@@ -218,10 +229,14 @@ static int check_headless(const struct name_space *space, const struct leftovers
 			return server_lingers(space, err);
 		numbered = numbered || one->index;
 	}
-	return numbered ? STATUS_OK : others_made(space, leftovers->items[0].file, err);
+	if (numbered)
+		return STATUS_OK;
+	if (lstat(head, &ignored) == 0 || !leftover_remains(&leftovers->items[0]))
+		return LOOK_AGAIN;
+	return others_made(space, leftovers->items[0].file, err);
 }
 
-static int reclaim_headless(const struct name_space *space, const char *head,
+static int reclaim_headless(const struct name_space *space, const char *head, const char *path,
 	const struct reclaim *reclaim, struct error *err)
 {
 	AUTO_LEFTOVERS struct leftovers before = {0}, leftovers = {0};
@@ -233,7 +248,7 @@ static int reclaim_headless(const struct name_space *space, const char *head,
 	result = leftovers_find(space, &before, err);
 	if (result || !before.count)
 		return result;
-	result = check_headless(space, &before, reclaim, err);
+	result = check_headless(space, path, &before, reclaim, err);
 	if (!result)
 		result = anchor_new(head, &fd, &status, err);
 	if (result)
@@ -246,8 +261,9 @@ static int reclaim_headless(const struct name_space *space, const char *head,
 	return result ? result : last;
 }
 
-static int reclaim_once(
-	const struct name_space *space, const struct reclaim *reclaim, struct error *err)
+/* *seen becomes the inode of HEAD, 0 if there is none. */
+static int reclaim_once(const struct name_space *space, const struct reclaim *reclaim, ino_t *seen,
+	struct error *err)
 {
 	char head[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
 	struct stat status;
@@ -255,9 +271,12 @@ static int reclaim_once(
 
 	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
 		object_file(space, OBJECT_HEAD, 0, head));
-	if (lstat(path, &status) != 0)
-		return errno == ENOENT ? reclaim_headless(space, head, reclaim, err)
+	if (lstat(path, &status) != 0) {
+		*seen = 0;
+		return errno == ENOENT ? reclaim_headless(space, head, path, reclaim, err)
 				       : error_os(err, errno, "cannot examine '%s'", path);
+	}
+	*seen = status.st_ino;
 	result = check_ours(head, &status, reclaim, err);
 	return result ? result : reclaim_headed(space, head, reclaim, err);
 }
@@ -267,20 +286,25 @@ int reclaim_namespace(
 {
 	static const struct reclaim by_default = {0};
 	const struct timespec pause = clock_timespec(PAUSE);
-	uint64_t deadline = deadline_after(PATIENCE);
+	uint64_t last_deadline = deadline_after(PATIENCE_MOST), deadline = deadline_after(PATIENCE);
+	ino_t seen = 0, before;
 	struct error last;
 	int status;
 
 	do {
 		memset(&last, 0, sizeof last);
-		status = reclaim_once(space, reclaim ? reclaim : &by_default, &last);
+		before = seen;
+		status = reclaim_once(space, reclaim ? reclaim : &by_default, &seen, &last);
 		if (status != LOOK_AGAIN) {
 			if (status && err)
 				*err = last;
 			return status;
 		}
+		/* Another HEAD: the others get on, and our turn comes. */
+		if (seen != before)
+			deadline = deadline_after(PATIENCE);
 		nanosleep(&pause, NULL);
-	} while (clock_now() < deadline);
+	} while (clock_now() < deadline && clock_now() < last_deadline);
 	if (!last.status) {
 		error_set(&last, STATUS_TRY_AGAIN, "somebody else is cleaning the namespace '%s'",
 			space->text);

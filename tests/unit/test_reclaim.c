@@ -304,8 +304,10 @@ static void serve_round(const struct name_space *space, unsigned round)
 
 	if (status == STATUS_TRY_AGAIN)
 		return;
-	if (status)
+	if (status) {
+		print_error("%s\n", err.text);
 		_exit(2);
+	}
 	if (!server_start(space, &server))
 		return;
 	if (!server_whole(&server))
@@ -324,8 +326,10 @@ static void clean_round(const struct name_space *space)
 	struct error err;
 	int status = reclaim_namespace(space, NULL, &err);
 
-	if (status && (status != STATUS_TRY_AGAIN || err.os_error != EAGAIN))
+	if (status && (status != STATUS_TRY_AGAIN || err.os_error != EAGAIN)) {
+		print_error("%s\n", err.text);
 		_exit(5);
+	}
 }
 
 /* SHMSEM_ROUNDS=10000 and SHMSEM_PROCESSES=32 for the long form. */
