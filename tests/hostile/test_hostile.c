@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TIMEOUT_NS (400 * NS_PER_MS)
+#define TIMEOUT_NS (NS_PER_SECOND)
 #define LAST_CALL  470
 
 static struct served served;
