@@ -19,98 +19,6 @@
 #define ICON_SIDE    64
 #define MEDIUM_LEAST 500000 /* pixels */
 
-int fetch_client_init(struct fetch_client *client, const struct served *served, const char *name,
-	bool fresh, struct error *err)
-{
-	*client = (struct fetch_client){.served = served, .fresh = fresh};
-	snprintf(client->name, sizeof client->name, "%s", name);
-	return served_connect(served, &client->client, err);
-}
-
-void fetch_client_release(struct fetch_client *client)
-{
-	shmsem_close(client->client);
-	*client = (struct fetch_client){0};
-}
-
-static int fetch_once(struct fetch_client *client, struct error *err)
-{
-	const struct shmsem_request request = {
-		.name = client->name, .flags = SHMSEM_KEEP_ORIENTATION};
-	struct shmsem_error error;
-	struct shmsem_image image;
-	bool stored;
-
-	if (shmsem_fetch(client->client, &request, &image, &error))
-		return served_error(&error, err);
-	stored = image.info.from_store;
-	shmsem_release(&image);
-	if (stored == client->fresh)
-		return error_set(err, STATUS_INTERNAL, "'%s' was %s", client->name,
-			stored ? "not decoded anew" : "not in the store");
-	return STATUS_OK;
-}
-
-static int run_fetch(void *context, uint64_t operations, struct error *err)
-{
-	int status = STATUS_OK;
-
-	for (uint64_t i = 0; !status && i < operations; i++)
-		status = fetch_once(context, err);
-	return status;
-}
-
-static int touch_before(void *context, struct error *err)
-{
-	const struct fetch_client *client = context;
-
-	return served_touch(client->served, client->name, err);
-}
-
-struct bench_subject fetch_subject(struct fetch_client *client, const char *name)
-{
-	return (struct bench_subject){.name = name,
-		.context = client,
-		.run = run_fetch,
-		.before = client->fresh ? touch_before : NULL};
-}
-
-static int run_ping(void *context, uint64_t operations, struct error *err)
-{
-	struct fetch_client *client = context;
-	struct shmsem_error error;
-
-	for (uint64_t i = 0; i < operations; i++)
-		if (shmsem_ping(client->client, &error))
-			return served_error(&error, err);
-	return STATUS_OK;
-}
-
-/* The pixels that a client gets are those of the same decode in this process. */
-static int check_pixels(
-	struct fetch_client *client, const struct decode_job *job, struct error *err)
-{
-	const struct shmsem_request request = {
-		.name = client->name, .flags = SHMSEM_KEEP_ORIENTATION};
-	struct bench_subject subject = decode_subject(&(struct decode_job){0});
-	struct decode_job here = decode_job_borrow(job, DECODE_SHMSEM);
-	struct shmsem_error error;
-	struct shmsem_image image;
-	int status = subject.run(&here, 1, err);
-	bool same;
-
-	if (status)
-		return status;
-	if (shmsem_fetch(client->client, &request, &image, &error))
-		return served_error(&error, err);
-	same = image.info.bytes == here.info.bytes &&
-	       !memcmp(image.pixels, here.pixels, (size_t)here.info.bytes);
-	shmsem_release(&image);
-	return same ? STATUS_OK
-		    : error_set(err, STATUS_BAD_DATA, "'%s' came with the wrong pixels",
-			      client->name);
-}
-
 /* Once before anything is timed: right pixels, and in the store from now on. */
 static int check_picture(
 	struct fetch_client *client, const struct picture *picture, struct error *err)
@@ -119,7 +27,7 @@ static int check_picture(
 	int status = decode_job_init(&job, picture, 1, DECODE_SHMSEM, err);
 
 	if (!status)
-		status = check_pixels(client, &job, err);
+		status = fetch_check_pixels(client, &job, err);
 	decode_job_release(&job);
 	return status;
 }
@@ -140,8 +48,7 @@ static int connect_all(struct answers *answers, const struct served *served,
 {
 	int status = fetch_client_init(&answers->clients[0], served, "", false, err);
 
-	answers->subjects[1] = (struct bench_subject){
-		.name = "empty request", .context = &answers->clients[0], .run = run_ping};
+	answers->subjects[1] = ping_subject(&answers->clients[0]);
 	answers->count = 2;
 	for (size_t i = 0; !status && i < pictures->count && answers->count < SUBJECTS - 2; i++) {
 		struct fetch_client *client = &answers->clients[i + 1];
@@ -286,7 +193,7 @@ static int measure_fresh(struct bench_session *session, const struct served *ser
 	int status = fetch_client_init(&client, served, job->picture->name, true, err);
 
 	if (!status)
-		status = check_pixels(&client, job, err);
+		status = fetch_check_pixels(&client, job, err);
 	if (!status) {
 		subjects[0] = decode_subject(job);
 		subjects[1] = fetch_subject(&client, "decoded fresh");

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "bench/decode.h"
 #include "bench/pictures.h"
 #include "bench/session.h"
 
@@ -40,3 +41,10 @@ void fetch_client_release(struct fetch_client *client);
 
 /* Asks for its picture; if fresh, after its file has been touched. */
 struct bench_subject fetch_subject(struct fetch_client *client, const char *name);
+
+/* Asks for nothing. */
+struct bench_subject ping_subject(struct fetch_client *client);
+
+/* STATUS_BAD_DATA unless the pixels that it gets are those of the same decode in this process. */
+int fetch_check_pixels(
+	struct fetch_client *client, const struct decode_job *job, struct error *err);

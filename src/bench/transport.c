@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
-#include "bench/families.h"
+#include "bench/machine.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,26 +15,6 @@
 /* Round trips that are compared byte for byte before anything is timed, each with a payload of its
  * own. */
 #define CHECKS 3
-
-const struct transport *const transports[] = {
-	&transport_cache_line,
-	&transport_posix_spin_place,
-	&transport_posix_spin_copy,
-	&transport_posix_sleep_place,
-	&transport_posix_sleep_copy,
-	&transport_classic,
-	&transport_sysv,
-	&transport_ring,
-	&transport_mapped_file,
-	&transport_futex,
-	&transport_eventfd,
-	&transport_pipe,
-	&transport_fifo,
-	&transport_unix_socket,
-	&transport_posix_queue,
-	&transport_sysv_queue,
-	NULL,
-};
 
 struct transport_pair {
 	struct channel channel;
@@ -49,101 +29,6 @@ struct order {
 	uint64_t operations;
 	uint64_t seed;
 };
-
-const struct transport *transport_find(const char *name)
-{
-	for (size_t i = 0; transports[i]; i++)
-		if (!strcmp(transports[i]->name, name))
-			return transports[i];
-	return NULL;
-}
-
-/* A payload in which every word differs from every other, and from that of another seed. */
-static void fill_payload(uint8_t *payload, size_t size, uint64_t seed)
-{
-	for (size_t i = 0; i < size; i += 8) {
-		uint64_t word = (seed << 40) + i + 1;
-
-		word = (word ^ word >> 31) * 0x9e3779b97f4a7c15ULL;
-		word ^= word >> 29;
-		memcpy(payload + i, &word, size - i < 8 ? size - i : 8);
-	}
-}
-
-/* Reads each byte once, as fast as a plain loop does. */
-static uint64_t sum_payload(const uint8_t *data, size_t size)
-{
-	uint64_t sums[4] = {0}, words[4], last = 0;
-	size_t i;
-
-	for (i = 0; i + sizeof words <= size; i += sizeof words) {
-		memcpy(words, data + i, sizeof words);
-		for (int k = 0; k < 4; k++)
-			sums[k] += words[k];
-	}
-	for (; i + 8 <= size; i += 8) {
-		memcpy(words, data + i, 8);
-		sums[0] += words[0];
-	}
-	memcpy(&last, data + i, size - i);
-	return sums[0] + sums[1] + sums[2] + sums[3] + last;
-}
-
-void channel_consume(struct channel *channel, const void *data, size_t size)
-{
-	if (channel->consumed + size > channel->size)
-		channel->wrong = true;
-	else if (channel->expected)
-		channel->wrong |= memcmp(data, channel->expected + channel->consumed, size) != 0;
-	else
-		channel->sum += sum_payload(data, size);
-	channel->consumed += size;
-}
-
-int channel_expect(struct channel *channel, uint64_t word, struct error *err)
-{
-	if (word != ++channel->word)
-		return error_set(err, STATUS_BAD_DATA, "request %llu came as %llu",
-			(unsigned long long)channel->word, (unsigned long long)word);
-	return STATUS_OK;
-}
-
-int channel_again(struct channel *channel, const char *what, struct error *err)
-{
-	return errno == EINTR ? watchdog_check(&channel->watchdog, err)
-			      : error_os(err, errno, "%s", what);
-}
-
-int channel_read(struct channel *channel, int fd, void *buffer, size_t size, struct error *err)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t count = read(fd, (uint8_t *)buffer + done, size - done);
-		int status = count < 0 ? channel_again(channel, "read", err) : STATUS_OK;
-
-		if (!count)
-			status = error_set(err, STATUS_UNAVAILABLE, "the other side closed");
-		if (status)
-			return status;
-		if (count > 0)
-			done += (size_t)count;
-	}
-	return STATUS_OK;
-}
-
-int channel_write(
-	struct channel *channel, int fd, const void *buffer, size_t size, struct error *err)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t count = write(fd, (const uint8_t *)buffer + done, size - done);
-		int status = count < 0 ? channel_again(channel, "write", err) : STATUS_OK;
-
-		if (status)
-			return status;
-		if (count > 0)
-			done += (size_t)count;
-	}
-	return STATUS_OK;
-}
 
 static int serve_order(struct channel *channel, const struct order *order, struct error *err)
 {
@@ -177,7 +62,7 @@ static int serve_orders(struct channel *channel, int control, struct error *err)
 		watchdog_progress(&channel->watchdog);
 		if (!status && order.seed != seed) {
 			seed = order.seed;
-			fill_payload(channel->source, channel->size, seed);
+			payload_fill(channel->source, channel->size, seed);
 		}
 		if (!status)
 			status = serve_order(channel, &order, err);
@@ -346,13 +231,13 @@ static int check_pair(struct transport_pair *pair, uint8_t *expected, struct err
 
 	channel->expected = expected;
 	for (uint64_t seed = 1; !status && seed <= CHECKS; seed++) {
-		fill_payload(expected, channel->size, seed);
+		payload_fill(expected, channel->size, seed);
 		status = give_order(pair, 1, seed, err);
 		if (!status)
 			status = exchange(pair, 1, err);
 	}
 	channel->expected = NULL;
-	pair->sum = sum_payload(expected, channel->size);
+	pair->sum = payload_sum(expected, channel->size);
 	return status;
 }
 

@@ -108,3 +108,8 @@ void channel_consume(struct channel *channel, const void *data, size_t size);
 
 /* The responder has received this word: the one that follows the last? */
 int channel_expect(struct channel *channel, uint64_t word, struct error *err);
+
+/* A payload in which every word differs from every other, and from that of another seed; and the
+ * sum that channel_consume makes of one. */
+void payload_fill(uint8_t *payload, size_t size, uint64_t seed);
+uint64_t payload_sum(const uint8_t *data, size_t size);

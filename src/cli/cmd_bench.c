@@ -266,12 +266,6 @@ static int write_results(const struct bench_work *work, struct error *err)
 		       : report_print(&work->session.report, stdout, isatty(STDOUT_FILENO), err);
 }
 
-static void list_mechanisms(void)
-{
-	for (size_t i = 0; transports[i]; i++)
-		printf("%-18s %s\n", transports[i]->name, transports[i]->summary);
-}
-
 /* Ends as the signal would have ended us, now that everything is removed. */
 static void end_by_signal(int number)
 {
@@ -316,7 +310,8 @@ static int run(const void *options_given, int argc, char **argv, struct error *e
 		return error_set(
 			err, STATUS_USAGE, "there is nothing to measure called '%s'", argv[0]);
 	if (work.options->list) {
-		list_mechanisms();
+		for (size_t i = 0; transports[i]; i++)
+			printf("%-18s %s\n", transports[i]->name, transports[i]->summary);
 		return STATUS_OK;
 	}
 	plan_runs(&work, part);

@@ -99,6 +99,16 @@ alone()
 	[[ "$output" == *"transport, 64B"*NAME*P50*P90*P99*MAX*SPREAD*LIMIT*cache-line*1.00\ x*pipe* ]]
 }
 
+@test "a terminal gets bars, and progress of what takes long" {
+	run script -qec "'$SHMSEM' bench transport -m pipe -s 8M -t 1 -r 4 -w 0" /dev/null
+	[ "$status" = 0 ]
+	[[ "$output" == *"%  transport, 8M"* ]]
+	grep -q "^cache-line.* # *.$" <<<"$output"
+	grep -q "^pipe.* ########################.*$" <<<"$output"
+	run "$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1
+	[[ "$output" != *"##"* ]]
+}
+
 @test "a plot is drawn as svg and as png" {
 	"$SHMSEM" bench transport -m pipe -s 64,4K -t 1ms -r 1 --plot "$folder/out.svg"
 	head -c 300 "$folder/out.svg" | grep -q '<svg'
