@@ -18,6 +18,7 @@ struct crew_member {
 struct crew {
 	struct crew_member *members;
 	size_t count;
+	unsigned repeat;
 };
 
 /* What a member says once it is ready, and after each order. */
@@ -190,10 +191,13 @@ int crew_run_once(struct crew *crew, double *ret_ns, struct error *err)
 
 static int run_crew(void *context, uint64_t operations, struct error *err)
 {
-	return run_all(context, operations, NULL, err);
+	struct crew *crew = context;
+
+	return run_all(crew, operations * crew->repeat, NULL, err);
 }
 
-struct bench_subject crew_subject(struct crew *crew, const char *name)
+struct bench_subject crew_subject(struct crew *crew, const char *name, unsigned repeat)
 {
+	crew->repeat = repeat;
 	return (struct bench_subject){.name = name, .context = crew, .run = run_crew};
 }

@@ -21,8 +21,11 @@ int crew_new(size_t count,
 	void *context, struct crew **ret, struct error *err);
 struct crew *crew_free(struct crew *crew);
 
-/* The crew as a subject. */
-struct bench_subject crew_subject(struct crew *crew, const char *name);
+/*
+ * The crew as a subject. What it does may be much shorter than to tell it so and to hear from it:
+ * an operation is then `repeat` of each of them.
+ */
+struct bench_subject crew_subject(struct crew *crew, const char *name, unsigned repeat);
 
 /* One operation of each; how long each took, in ns, by its own clock. */
 int crew_run_once(struct crew *crew, double *ret_ns, struct error *err);

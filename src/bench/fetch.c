@@ -228,12 +228,6 @@ static int measure_picture(
 	return status;
 }
 
-/* The numbers of clients at once: 2, 4 and so on, up to one for each CPU. */
-static unsigned next_crowd(unsigned clients, unsigned cpus)
-{
-	return clients < cpus && 2 * clients > cpus ? cpus : 2 * clients;
-}
-
 /* The picture that many clients decode: the first that is neither small nor very large. */
 static const struct picture *crowd_picture(const struct pictures *pictures)
 {
@@ -245,10 +239,10 @@ static const struct picture *crowd_picture(const struct pictures *pictures)
 size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures)
 {
 	unsigned cpus = (unsigned)session->report.machine.allowed;
-	size_t groups = 2 + pictures->count + FETCH_REST_GROUPS;
+	size_t groups = 3 + pictures->count + FETCH_REST_GROUPS;
 
 	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
-		clients = next_crowd(clients, cpus))
+		clients = fetch_next_crowd(clients, cpus))
 		groups++;
 	return groups;
 }
@@ -261,7 +255,9 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 	for (size_t i = 0; !status && i < pictures->count; i++)
 		status = measure_picture(session, &pictures->list[i], err);
 	for (unsigned clients = cpus > 1 ? 2 : 1; !status && clients <= cpus;
-		clients = next_crowd(clients, cpus))
+		clients = fetch_next_crowd(clients, cpus))
 		status = fetch_measure_crowd(session, crowd_picture(pictures), clients, err);
+	if (!status)
+		status = fetch_measure_stored_crowds(session, crowd_picture(pictures), err);
 	return status ? status : fetch_measure_rest(session, pictures, err);
 }

@@ -7,6 +7,8 @@
 #include "bench/pictures.h"
 #include "bench/session.h"
 
+#include <shmsem.h>
+
 /* Groups that fetch_measure will measure. */
 size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures);
 
@@ -17,15 +19,6 @@ size_t fetch_groups(const struct bench_session *session, const struct pictures *
  */
 int fetch_measure(
 	struct bench_session *session, const struct pictures *pictures, struct error *err);
-
-/* For fetch.c: the parts that are not about one client's requests (fetch_many.c). */
-int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
-	unsigned clients, struct error *err);
-int fetch_measure_rest(
-	struct bench_session *session, const struct pictures *pictures, struct error *err);
-
-/* Groups of fetch_measure_rest. */
-#define FETCH_REST_GROUPS 2
 
 /* A client that asks for one thing over and over. */
 struct fetch_client {
@@ -48,3 +41,31 @@ struct bench_subject ping_subject(struct fetch_client *client);
 /* STATUS_BAD_DATA unless the pixels that it gets are those of the same decode in this process. */
 int fetch_check_pixels(
 	struct fetch_client *client, const struct decode_job *job, struct error *err);
+
+/* What the processes of a crew need to know; each has its own copy of the rest. */
+struct crowd {
+	const struct machine *machine;
+	const struct served *served;
+	const struct pictures *pictures;
+	struct decode_job job;
+	struct fetch_client client;
+	struct shmsem_image held;
+};
+
+/* For fetch.c: several clients at once (fetch_crowd.c), and all that is not about requests
+ * (fetch_rest.c). */
+int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
+	unsigned clients, struct error *err);
+int fetch_measure_stored_crowds(
+	struct bench_session *session, const struct picture *picture, struct error *err);
+int fetch_measure_rest(
+	struct bench_session *session, const struct pictures *pictures, struct error *err);
+
+/* Groups of fetch_measure_rest. */
+#define FETCH_REST_GROUPS 2
+
+/* The numbers of clients at once: 1, 2, 4 and so on, up to one for each CPU. */
+static inline unsigned fetch_next_crowd(unsigned clients, unsigned cpus)
+{
+	return clients < cpus && 2 * clients > cpus ? cpus : 2 * clients;
+}

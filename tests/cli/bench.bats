@@ -209,6 +209,8 @@ alone()
 	jq -e '.results | map(select(.group == "hot") | .name) | contains(["cache-line", "empty request",
 		"stored dot.png", "stored large.jpg", "classic large.jpg"])' "$folder/fetch.json"
 	jq -e '.results | map(select(.name == "decoded fresh")) | length >= 6' "$folder/fetch.json"
+	jq -e '.results | map(select(.group == "stored photo.png, 1000 by each" and .name == "1 client")) | length == 1' \
+		"$folder/fetch.json"
 	jq -e '.results | map(select(.group == "64 clients on 8 seats") | .runs | flatten | length) == [128]' \
 		"$folder/fetch.json"
 	[[ "$(tail -20 "$folder/out")" == *GOAL*LIMIT*MEASURED*REACHED*"idle server"* ]]

@@ -1,4 +1,4 @@
-/* Many clients at once, and what a whole process, seats, memory and an idle server cost. */
+/* What a whole process, seats, memory and an idle server cost. */
 #include "bench/fetch.h"
 
 #include "base/cleanup.h"
@@ -22,102 +22,6 @@
 #define IDLE_NS         (1 * NS_PER_SECOND)
 
 extern char **environ;
-
-/* What the processes of a crew need to know; each has its own copy of the rest. */
-struct crowd {
-	const struct machine *machine;
-	const struct served *served;
-	const struct pictures *pictures;
-	struct decode_job job;
-	struct fetch_client client;
-	struct shmsem_image held;
-};
-
-static int make_decoding(void *context, size_t index, struct bench_subject *ret, struct error *err)
-{
-	struct crowd *crowd = context;
-	int status;
-
-	machine_run_anywhere(crowd->machine);
-	status = decode_job_init(&crowd->job, &crowd->pictures->list[index], 1, PLAIN_ROWS, err);
-	*ret = decode_subject(&crowd->job);
-	return status;
-}
-
-static int make_fetching(void *context, size_t index, struct bench_subject *ret, struct error *err)
-{
-	struct crowd *crowd = context;
-	int status;
-
-	machine_run_anywhere(crowd->machine);
-	status = fetch_client_init(
-		&crowd->client, crowd->served, crowd->pictures->list[index].name, true, err);
-	*ret = fetch_subject(&crowd->client, "decoded fresh");
-	return status;
-}
-
-/* The picture under a name for each client, sharing its bytes. */
-static struct picture *copies_of(const struct picture *picture, unsigned count)
-{
-	struct picture *copies = calloc(count, sizeof *copies);
-	const char *ending = strrchr(picture->name, '.');
-
-	for (unsigned i = 0; copies && i < count; i++) {
-		copies[i] = *picture;
-		snprintf(copies[i].name, sizeof copies[i].name, "%u%.8s", i, ending ? ending : "");
-	}
-	return copies;
-}
-
-static int measure_crews(struct bench_session *session, struct crowd *crowd, unsigned clients,
-	const char *group, struct error *err)
-{
-	struct crew *decoding = NULL, *fetching = NULL;
-	struct bench_subject subjects[2];
-	struct bench_result *rows;
-	int status = crew_new(clients, make_decoding, crowd, &decoding, err);
-
-	if (!status)
-		status = crew_new(clients, make_fetching, crowd, &fetching, err);
-	if (!status) {
-		subjects[0] = crew_subject(decoding, "only decode");
-		subjects[1] = crew_subject(fetching, "decoded fresh");
-		status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
-	}
-	if (!status && clients == (unsigned)crowd->machine->allowed && rows[1].ratio > 0)
-		goal_note(&session->report.goals, GOAL_CROWD, 1 / rows[1].ratio);
-	crew_free(decoding);
-	crew_free(fetching);
-	return status;
-}
-
-int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
-	unsigned clients, struct error *err)
-{
-	AUTO_FREE struct picture *copies = copies_of(picture, clients);
-	const struct pictures pictures = {.list = copies, .count = clients};
-	struct served_options options = {.decoders = clients, .seats = clients + 2, .cpu = -1};
-	struct crowd crowd = {.machine = &session->report.machine, .pictures = &pictures};
-	struct served served = {0};
-	struct decode_job job;
-	char group[64];
-	int status = copies ? decode_job_init(&job, picture, 1, PLAIN_ROWS, err)
-			    : error_os(err, ENOMEM, "cannot measure");
-
-	if (!copies)
-		return status;
-	options.cache = 2 * clients * job.info.bytes + (1 << 20);
-	decode_job_release(&job);
-	crowd.served = &served;
-	if (!status)
-		status = served_start(&served, &pictures, &options, crowd.machine, err);
-	snprintf(group, sizeof group, "%u clients, %u decoders, %.24s", clients, clients,
-		picture->name);
-	if (!status)
-		status = measure_crews(session, &crowd, clients, group, err);
-	served_stop(&served);
-	return status;
-}
 
 /* Connects, which waits for a seat, fetches and leaves. */
 static int visit(void *context, uint64_t operations, struct error *err)

@@ -1,0 +1,175 @@
+/* Several clients at once. */
+#include "bench/fetch.h"
+
+#include "base/cleanup.h"
+#include "bench/crew.h"
+#include "bench/plain.h"
+#include "bench/served.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* 1, 2, 4 and so on: more than any machine has CPUs. */
+#define CROWD_SIZES 16
+
+/* One alone is over before the clients have heard of it. */
+#define STORED_FETCHES 1000
+
+static int make_decoding(void *context, size_t index, struct bench_subject *ret, struct error *err)
+{
+	struct crowd *crowd = context;
+	int status;
+
+	machine_run_anywhere(crowd->machine);
+	status = decode_job_init(&crowd->job, &crowd->pictures->list[index], 1, PLAIN_ROWS, err);
+	*ret = decode_subject(&crowd->job);
+	return status;
+}
+
+static int make_fetching(void *context, size_t index, struct bench_subject *ret, struct error *err)
+{
+	struct crowd *crowd = context;
+	int status;
+
+	machine_run_anywhere(crowd->machine);
+	status = fetch_client_init(
+		&crowd->client, crowd->served, crowd->pictures->list[index].name, true, err);
+	*ret = fetch_subject(&crowd->client, "decoded fresh");
+	return status;
+}
+
+static int make_stored(void *context, size_t index, struct bench_subject *ret, struct error *err)
+{
+	struct crowd *crowd = context;
+	int status;
+
+	(void)index;
+	machine_run_anywhere(crowd->machine);
+	status = fetch_client_init(
+		&crowd->client, crowd->served, crowd->pictures->list[0].name, false, err);
+	*ret = fetch_subject(&crowd->client, "stored");
+	return status;
+}
+
+/* The picture under a name for each client, sharing its bytes. */
+static struct picture *copies_of(const struct picture *picture, unsigned count)
+{
+	struct picture *copies = calloc(count, sizeof *copies);
+	const char *ending = strrchr(picture->name, '.');
+
+	for (unsigned i = 0; copies && i < count; i++) {
+		copies[i] = *picture;
+		snprintf(copies[i].name, sizeof copies[i].name, "%u%.8s", i, ending ? ending : "");
+	}
+	return copies;
+}
+
+static int measure_crews(struct bench_session *session, struct crowd *crowd, unsigned clients,
+	const char *group, struct error *err)
+{
+	struct crew *decoding = NULL, *fetching = NULL;
+	struct bench_subject subjects[2];
+	struct bench_result *rows;
+	int status = crew_new(clients, make_decoding, crowd, &decoding, err);
+
+	if (!status)
+		status = crew_new(clients, make_fetching, crowd, &fetching, err);
+	if (!status) {
+		subjects[0] = crew_subject(decoding, "only decode", 1);
+		subjects[1] = crew_subject(fetching, "decoded fresh", 1);
+		status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
+	}
+	if (!status && clients == (unsigned)crowd->machine->allowed && rows[1].ratio > 0)
+		goal_note(&session->report.goals, GOAL_CROWD, 1 / rows[1].ratio);
+	crew_free(decoding);
+	crew_free(fetching);
+	return status;
+}
+
+int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
+	unsigned clients, struct error *err)
+{
+	AUTO_FREE struct picture *copies = copies_of(picture, clients);
+	const struct pictures pictures = {.list = copies, .count = clients};
+	struct served_options options = {.decoders = clients, .seats = clients + 2, .cpu = -1};
+	struct crowd crowd = {.machine = &session->report.machine, .pictures = &pictures};
+	struct served served = {0};
+	struct decode_job job;
+	char group[64];
+	int status = copies ? decode_job_init(&job, picture, 1, PLAIN_ROWS, err)
+			    : error_os(err, ENOMEM, "cannot measure");
+
+	if (!copies)
+		return status;
+	options.cache = 2 * clients * job.info.bytes + (1 << 20);
+	decode_job_release(&job);
+	crowd.served = &served;
+	if (!status)
+		status = served_start(&served, &pictures, &options, crowd.machine, err);
+	snprintf(group, sizeof group, "%u clients, %u decoders, %.24s", clients, clients,
+		picture->name);
+	if (!status)
+		status = measure_crews(session, &crowd, clients, group, err);
+	served_stop(&served);
+	return status;
+}
+
+/* Whoever asks first has it decoded. */
+static int first_fetch(struct fetch_client *client, struct error *err)
+{
+	return fetch_subject(client, "first").run(client, 1, err);
+}
+
+/* Crews of one client, of two and so on, which all ask for the same stored picture. */
+static int measure_stored_crews(
+	struct bench_session *session, struct crowd *crowd, const char *group, struct error *err)
+{
+	struct crew *crews[CROWD_SIZES] = {0};
+	struct bench_subject subjects[CROWD_SIZES];
+	char names[CROWD_SIZES][32];
+	unsigned cpus = (unsigned)crowd->machine->allowed, clients = 1;
+	size_t count = 0;
+	int status = STATUS_OK;
+
+	for (; !status && clients <= cpus && count < CROWD_SIZES; count++) {
+		status = crew_new(clients, make_stored, crowd, &crews[count], err);
+		snprintf(names[count], sizeof names[count], "%u client%s", clients,
+			clients == 1 ? "" : "s");
+		if (!status)
+			subjects[count] = crew_subject(crews[count], names[count], STORED_FETCHES);
+		clients = fetch_next_crowd(clients, cpus);
+	}
+	if (!status)
+		status = session_measure(session, "fetch", group, 0, subjects, count, NULL, err);
+	for (size_t i = 0; i < count; i++)
+		crew_free(crews[i]);
+	return status;
+}
+
+int fetch_measure_stored_crowds(
+	struct bench_session *session, const struct picture *picture, struct error *err)
+{
+	unsigned cpus = (unsigned)session->report.machine.allowed;
+	struct picture copy = *picture;
+	const struct pictures only = {.list = &copy, .count = 1};
+	/* A seat for each client of each crew. */
+	const struct served_options options = {.decoders = cpus, .seats = 4 * cpus + 4, .cpu = -1};
+	struct served served;
+	struct crowd crowd = {
+		.machine = &session->report.machine, .served = &served, .pictures = &only};
+	struct fetch_client first = {0};
+	char group[64];
+	int status = served_start(&served, &only, &options, crowd.machine, err);
+
+	if (!status)
+		status = fetch_client_init(&first, &served, picture->name, true, err);
+	if (!status)
+		status = first_fetch(&first, err);
+	fetch_client_release(&first);
+	snprintf(group, sizeof group, "stored %.24s, %d by each", picture->name, STORED_FETCHES);
+	if (!status)
+		status = measure_stored_crews(session, &crowd, group, err);
+	served_stop(&served);
+	return status;
+}
