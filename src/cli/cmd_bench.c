@@ -27,6 +27,8 @@
 /* For each thing measured, where the options say nothing; the short way is that of all parts. */
 #define TIME_NS       (300 * NS_PER_MS)
 #define RUNS          10
+#define SIZES         "64,4K,64K,1M,8M"
+#define QUICK_SIZES   "64,64K,8M"
 #define QUICK_TIME_NS (50 * NS_PER_MS)
 #define QUICK_RUNS    5
 
@@ -41,7 +43,6 @@ struct bench_options {
 };
 
 static const struct bench_options defaults = {
-	.sizes = "64,4K,64K,1M,8M",
 	.time_ns = NOT_GIVEN,
 	.warmup = 1,
 };
@@ -82,6 +83,8 @@ struct bench_work {
 
 static uint64_t began;
 static bool progress_shown;
+
+struct part;
 
 /* Calls `add` with each word of a list. */
 static int each_word(const char *list, struct bench_work *work,
@@ -133,10 +136,11 @@ static int add_mechanism(struct bench_work *work, const char *word, struct error
 	return add_transport(work, transport, err);
 }
 
-static int choose_mechanisms(struct bench_work *work, struct error *err)
+static int choose_mechanisms(struct bench_work *work, const struct part *part, struct error *err)
 {
 	const struct bench_options *options = work->options;
-	int status = each_word(options->sizes, work, add_size, err);
+	const char *sizes = options->sizes ? options->sizes : part ? SIZES : QUICK_SIZES;
+	int status = each_word(sizes, work, add_size, err);
 
 	/* The limit is always measured: it is what the others are compared with. */
 	if (!status)
@@ -198,7 +202,7 @@ static int plan_work(
 	struct bench_work *work, const struct part *part, int argc, char **argv, struct error *err)
 {
 	const struct bench_options *options = work->options;
-	int status = choose_mechanisms(work, err);
+	int status = choose_mechanisms(work, part, err);
 
 	if (!status && !options->time_ns)
 		status = error_set(err, STATUS_USAGE, "--time: more than 0");
