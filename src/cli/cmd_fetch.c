@@ -2,7 +2,9 @@
 #include "cli/commands.h"
 
 #include "base/number.h"
+#include "base/text.h"
 #include "cli/fetch.h"
+#include "cli/preview.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@ struct fetch_options {
 	const char *name_space, *output, *type, *icc;
 	const char *scale, *fit, *channels, *layout, *depth, *seed;
 	uint64_t timeout, wait, count, at_once, quality;
-	bool json, names, random, info, quiet;
+	bool json, names, random, info, preview, quiet;
 	bool premultiply, keep_orientation, strict, lenient;
 };
 
@@ -53,6 +55,8 @@ static const struct option_row rows[] = {
 		0, 0, NULL},
 	{0, "info", NULL, "say what is known of the image, without decoding it", OPTION_FLAG,
 		ROW(info), 0, 0, NULL},
+	{0, "preview", NULL, "show the image in the terminal", OPTION_FLAG, ROW(preview), 0, 0,
+		NULL},
 	{0, "names", NULL, "list the names that the server has", OPTION_FLAG, ROW(names), 0, 0,
 		NULL},
 	{0, "random", NULL, "draw names at random, from those given or all", OPTION_FLAG,
@@ -154,10 +158,17 @@ static int check(const struct fetch_options *given, size_t words, struct error *
 	if (!words && !given->names && !given->random)
 		return error_set(err, STATUS_USAGE,
 			"which image? 'shmsem fetch NAME'; --names lists what there is");
-	if (given->names && (writes || given->random || given->info || given->count))
+	if (given->preview && (given->json || (given->output && !strcmp(given->output, "-"))))
+		return error_set(err, STATUS_USAGE,
+			"--preview wants standard output for itself; leave out -J and -o -");
+	if (given->preview && given->layout && !strcmp(given->layout, "bgr"))
+		return error_set(
+			err, STATUS_USAGE, "--preview shows red first; leave out --layout");
+	if (given->names &&
+		(writes || given->preview || given->random || given->info || given->count))
 		return error_set(err, STATUS_USAGE, "--names fetches nothing; ask for it alone");
-	if (given->info && writes)
-		return error_set(err, STATUS_USAGE, "--info has no pixels to write");
+	if (given->info && (writes || given->preview))
+		return error_set(err, STATUS_USAGE, "--info has no pixels to write or show");
 	if (given->seed && !given->random)
 		return error_set(err, STATUS_USAGE, "--seed is for --random");
 	if (given->json && given->output && !strcmp(given->output, "-"))
@@ -177,6 +188,7 @@ static int make_plan(const struct fetch_options *given, struct fetch_plan *ret, 
 		.icc = given->icc,
 		.at_once = given->at_once ? (unsigned)given->at_once : 1,
 		.info = given->info,
+		.preview = given->preview,
 		.say_orientation = given->keep_orientation,
 	};
 	int status = make_request(given, &plan.request, err);
@@ -207,7 +219,7 @@ static int make_output(
 	if (plan->icc && count > 1)
 		return error_set(err, STATUS_USAGE, "--icc: one file is for one image");
 	/* Standard output takes them one after the other. */
-	if (plan->output.kind == OUTPUT_STREAM)
+	if (plan->output.kind == OUTPUT_STREAM || plan->preview)
 		plan->at_once = 1;
 	return STATUS_OK;
 }
@@ -261,6 +273,22 @@ static int print(
 	return STATUS_OK;
 }
 
+/* Who looks at rows might rather look at the image. */
+static void suggest_preview(
+	const struct fetch_options *given, const struct fetch_names *names, int status)
+{
+	char shown[256];
+
+	if (status || given->preview || given->json || given->quiet || given->output ||
+		given->info || !preview_possible() || !isatty(STDOUT_FILENO) ||
+		!isatty(STDERR_FILENO))
+		return;
+	fflush(stdout);
+	fprintf(stderr, FETCH_COMMAND ": to see it: shmsem fetch%s%s --preview '%s'\n",
+		given->name_space ? " -N " : "", given->name_space ? given->name_space : "",
+		text_escape(names->names[0], strlen(names->names[0]), shown, sizeof shown));
+}
+
 static int fetch_named(const struct fetch_options *given, struct fetch_plan *plan,
 	struct shmsem *client, const struct fetch_names *names, struct error *err)
 {
@@ -279,6 +307,7 @@ static int fetch_named(const struct fetch_options *given, struct fetch_plan *pla
 		status = print(given, &work, err);
 		if (!status)
 			status = fetch_summary(&work);
+		suggest_preview(given, names, status);
 		fetch_work_release(&work);
 	}
 	fetch_draw_release(&drawn);

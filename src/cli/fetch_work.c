@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "cli/preview.h"
 #include "cli/replace.h"
 
 #include <errno.h>
@@ -155,6 +156,8 @@ static int use(const struct fetch_plan *plan, const char *name, const struct shm
 		.icc_bytes = image->info.icc_bytes};
 	int status = output_write(&plan->output, name, &pixels, check_whole, image, err);
 
+	if (!status && plan->preview)
+		status = preview_show(&pixels, err);
 	if (!status && plan->icc)
 		status = write_profile(plan->icc, image, err);
 	return status;

@@ -412,13 +412,29 @@ struct job *attendant_job(struct server *server, const char *name, struct stored
 	return job;
 }
 
+/*
+ * What there is for a key. Of a file that is decoded already, maybe under another name, more can be
+ * told than its header says. With the store's lock held.
+ */
+static struct stored *find_image(const struct store *store, const struct image_key *key)
+{
+	struct image_key decoded = *key;
+	struct stored *image;
+
+	decoded.kind = LINK_DECODE;
+	image = store_find(store, &decoded);
+	if (key->kind == LINK_DECODE || (image && image->state == STORED_READY && !image->recent))
+		return image;
+	return store_find(store, key);
+}
+
 /* The job for a file that the store does not know; NULL if it does, or if there is no memory: then
  * all is answered. */
 static struct job *admit(struct server *server, struct request *request, uint32_t kind,
 	struct resolved *file, const struct watch_mark *mark)
 {
 	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
-	struct stored *image = store_find(&server->store, &key);
+	struct stored *image = find_image(&server->store, &key);
 	struct error err;
 	struct job *job;
 
@@ -454,8 +470,10 @@ static void serve_image(struct server *server, struct request *request)
 	store_lock(store);
 	watch_update(server->watch);
 	image = known_image(server, request, LINK_DECODE);
-	if (kind == LINK_PROBE && (!image || image->state != STORED_READY))
+	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
 		image = known_image(server, request, LINK_PROBE);
+		image = image ? find_image(store, &image->key) : NULL;
+	}
 	if (image) {
 		settle(server, request, image);
 		store_unlock(store);

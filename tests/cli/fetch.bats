@@ -218,3 +218,196 @@ pixels_of_png() {
 	kill -CONT "$SERVER"
 	finish
 }
+
+# with_orientation N <JPEG -- the same file with EXIF data that say so.
+with_orientation() {
+	printf '\xff\xd8\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x0'"$1"'\0\0\0\0\0\0'
+	tail -c +3
+}
+
+# Nothing but samples of a pnm or pam file of COUNT bytes of them.
+samples() {
+	tail -c "$1"
+}
+
+@test "--scale and --fit give what djpeg gives at that scale" {
+	begin
+	for scale in 1/2 1/4 1/8; do
+		djpeg -scale "$scale" "$SHMSEM_IMAGES/apple.jpg" | cmp - <(fetch --scale "$scale" -o - apple)
+	done
+	djpeg -scale 1/2 "$SHMSEM_IMAGES/apple.jpg" | cmp - <(fetch --fit 300x300 -o - apple)
+	djpeg "$SHMSEM_IMAGES/apple.jpg" | cmp - <(fetch --fit 321x10 -o - apple)
+	run -64 fetch --scale 1/3 apple
+	run -64 fetch --fit 300 apple
+	run -64 fetch --fit 3x4 --scale 1/2 apple
+	finish
+}
+
+@test "--channels, --layout and --premultiply change the samples" {
+	begin
+	djpeg -grayscale "$SHMSEM_IMAGES/apple.jpg" | cmp - <(fetch --channels gray -o - apple)
+	djpeg "$SHMSEM_IMAGES/apple.jpg" >apple.ppm
+	fetch --channels rgba -o apple.pam apple
+	pamchannel -tupletype RGB -infile apple.pam 0 1 2 | pamtopnm | cmp - apple.ppm
+	[ "$(pamchannel -infile apple.pam 3 | samples 614400 | tr -d '\377' | wc -c)" -eq 0 ]
+	pamchannel -tupletype RGB -infile apple.ppm 2 1 0 | samples 1843200 |
+		cmp - <(fetch --layout bgr -t raw -o - apple)
+	run -64 fetch --layout bgr -o bgr.png apple
+	fetch -o ball.raw ball
+	fetch --premultiply -o multiplied.raw ball
+	# Bytes of both, side by side: R G B A of the one, then of the other.
+	paste -d ' ' <(od -An -v -tu1 -w4 ball.raw) <(od -An -v -tu1 -w4 multiplied.raw) | awk '
+		$4 != $8 { exit 1 }
+		$4 && $4 < 255 { some = 1 }
+		{
+			for (i = 1; i <= 3; i++) {
+				off = $(i + 4) - $i * $4 / 255
+				if (off > 0.5 || off < -0.5)
+					exit 1
+			}
+		}
+		END { if (!some || NR != 640000) exit 1 }'
+	finish
+}
+
+@test "--depth native keeps 16-bit samples" {
+	mkdir images
+	{
+		printf 'P5\n64 32\n65535\n'
+		head -c 4096 "$SHMSEM_IMAGES/dog.png"
+	} >deep.pgm
+	pnmtopng deep.pgm >images/deep.png 2>/dev/null
+	serve_start "$NS" images
+	fetch --depth native -o - deep | cmp - deep.pgm
+	fetch --depth native -o copy.png deep
+	pngtopnm copy.png | cmp - deep.pgm
+	[ "$(fetch --depth 8 -t raw -o - deep | wc -c)" -eq 2048 ]
+	run -64 fetch --depth native -o deep.jpg deep
+	finish
+}
+
+@test "an image is turned upright, and --no-orient leaves it and says how it lies" {
+	mkdir images
+	with_orientation 6 <"$SHMSEM_IMAGES/apple.jpg" >images/turned.jpg
+	serve_start "$NS" images
+	djpeg "$SHMSEM_IMAGES/apple.jpg" >apple.ppm
+	pamflip -rotate270 apple.ppm | cmp - <(fetch -o - turned)
+	run --separate-stderr fetch --no-orient -o left.ppm turned
+	cmp left.ppm apple.ppm
+	[[ "$stderr" == *"turned: left in orientation 6"* ]]
+	finish
+}
+
+@test "a damaged end is a warning for JPEG and an error for PNG, or what is asked for" {
+	mkdir images
+	head -c 40000 "$SHMSEM_IMAGES/apple.jpg" >images/apple.jpg
+	head -c 40000 "$SHMSEM_IMAGES/dog.png" >images/dog.png
+	serve_start "$NS" images
+	run -0 --separate-stderr fetch apple
+	[[ "$stderr" == *"apple: warning: "* ]]
+	run -65 fetch --strict apple
+	run -65 fetch dog
+	run -0 --separate-stderr fetch --lenient dog
+	[[ "$stderr" == *"dog: warning: "* ]]
+	run -64 fetch --strict --lenient dog
+	finish
+}
+
+@test "--quality is that of the JPEG" {
+	begin
+	fetch --quality 20 -o poor.jpg dog
+	fetch --quality 95 -o rich.jpg dog
+	[ "$(stat -c %s poor.jpg)" -lt "$(($(stat -c %s rich.jpg) / 2))" ]
+	pngtopnm "$SHMSEM_IMAGES/dog.png" | cjpeg -quality 20 | djpeg | cmp - <(djpeg poor.jpg)
+	run -64 fetch --quality 0 -o poor.jpg dog
+	finish
+}
+
+@test "a colour profile goes to its own file, and with the image" {
+	mkdir images
+	{
+		printf '\0\0\0\204\0\0\0\0\x04\x20\0\0mntrRGB XYZ '
+		head -c 12 /dev/zero
+		printf acsp
+		head -c 92 /dev/zero
+	} >profile.icc
+	djpeg "$SHMSEM_IMAGES/apple.jpg" | cjpeg -icc profile.icc >images/apple.jpg
+	cp "$SHMSEM_IMAGES/dog.png" images/
+	serve_start "$NS" images
+	fetch --icc copy.icc -o apple.jpg apple
+	cmp copy.icc profile.icc
+	djpeg -icc again.icc apple.jpg >/dev/null
+	cmp again.icc profile.icc
+	fetch --info apple | grep -q "profile  *ICC, 132 bytes"
+	run -66 fetch --icc none.icc dog
+	[ ! -e none.icc ]
+	run -64 fetch --icc all.icc apple dog
+	finish
+}
+
+@test "--info tells what is known without decoding, and where a stored image lies" {
+	begin
+	run -0 fetch --info car
+	[[ "$output" == *"geometry     2560x1707, 3 channels of 8 bits, 13109760 bytes"* ]]
+	[[ "$output" == *"file         jpeg, 2560x1707"* ]]
+	[[ "$output" == *"not decoded yet"* ]]
+	[ "$("$SHMSEM" list -N "$NS" --stats -J | jq '[.. | .decodes? // empty | tonumber] | add')" -eq 0 ]
+	fetch -q car
+	for name in car car.jpg; do
+		run -0 fetch --info "$name"
+		[[ "$output" == *"store        segment "*" at byte 0, decoded "*" ago, held by 0"* ]]
+	done
+	fetch --info -J --scale 1/2 car |
+		jq -e '.images[0] | .width == 1280 and .store.stored == false and .file.format == "jpeg"'
+	run -66 fetch --info nowhere
+	finish
+}
+
+@test "wildcards stand for what they match on the server" {
+	begin
+	[ "$(fetch '*.png' | tail -n +2 | awk '{ print $1 }' | xargs)" = "ball.png dog.png" ]
+	[ "$(fetch '[ac]*' dog | tail -n +2 | awk '{ print $1 }' | xargs)" = "apple.jpg car.jpg dog" ]
+	run -66 fetch '*.gif'
+	[[ "$output" == *"no image that matches '*.gif'"* ]]
+	fetch -q -o out -t pnm '*.jpg'
+	[ "$(cd out && echo *)" = "apple.jpg.ppm car.jpg.ppm" ]
+	finish
+}
+
+@test "-j asks for several at once, be there seats for all of them or not" {
+	mkdir images
+	for i in $(seq 40); do
+		cp "$SHMSEM_IMAGES/dog.png" "images/dog$i.png"
+	done
+	echo rubbish >images/rubbish.png
+	serve_start "$NS" -s 3 images
+	run -1 --separate-stderr fetch -j 8 --timeout 20 -t pnm -o out '*'
+	[ "${#lines[@]}" -eq 41 ]
+	[[ "$stderr" == *"1 of 41 failed: rubbish.png"* ]]
+	pngtopnm "$SHMSEM_IMAGES/dog.png" >dog.ppm
+	for i in $(seq 40); do
+		cmp dog.ppm "out/dog$i.png.ppm"
+	done
+	[ "$(ls out | wc -l)" -eq 40 ]
+	finish
+}
+
+@test "--preview shows the image, and who looks at rows on a terminal hears of it" {
+	begin
+	if [[ "$("$SHMSEM" --version)" == *"preview left out"* ]]; then
+		run -69 fetch --preview apple
+		[[ "$output" == *"without libchafa"* ]]
+		finish
+		return
+	fi
+	TERM=xterm-256color COLORTERM=truecolor fetch --preview -q apple >shown
+	[ "$(wc -l <shown)" -gt 10 ]
+	grep -q $'\e\[38;2;' shown
+	TERM=xterm-kitty fetch --preview -q ball | head -c 3 | cmp - <(printf '\e_G')
+	TERM=xterm run script -qec "'$SHMSEM' fetch -N $NS dog" /dev/null
+	[[ "$output" == *"shmsem fetch -N $NS --preview 'dog'"* ]]
+	run fetch dog
+	[[ "$output" != *preview* ]]
+	run -64 fetch --preview -o - dog
+	finish
+}
