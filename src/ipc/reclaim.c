@@ -112,18 +112,23 @@ static int remove_head(
 	return STATUS_NOT_PERMITTED;
 }
 
-/* Becomes the one cleaner of a HEAD whose server is dead. */
+/*
+ * Becomes the one cleaner of a HEAD whose server is dead. A server locks its HEAD before anybody
+ * can see it, so once that lock is free it stays so; we only look, for to those who wait for a
+ * server, its lock in our hands would be its life.
+ */
 static int anchor_lock(
 	const struct name_space *space, int fd, const struct header *header, struct error *err)
 {
-	int failed = lock_take(fd, WIRE_CLEANER_LOCK);
+	int failed = lock_take(fd, WIRE_CLEANER_LOCK), held;
 
 	if (failed == EAGAIN)
 		return LOOK_AGAIN;
-	if (!failed)
-		failed = lock_take(fd, WIRE_SERVER_LOCK);
-	if (failed == EAGAIN)
+	held = failed ? 0 : lock_held(fd, WIRE_SERVER_LOCK, 1);
+	if (held == 1)
 		return server_lives(space, header->pid, err);
+	if (held < 0)
+		failed = errno;
 	if (failed)
 		return error_os(err, failed, "cannot lock the header of '%s'", space->text);
 	return STATUS_OK;
