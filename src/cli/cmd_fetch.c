@@ -19,7 +19,7 @@ struct fetch_options {
 	const char *name_space, *output, *type, *icc;
 	const char *scale, *fit, *channels, *layout, *depth, *seed;
 	uint64_t timeout, wait, count, at_once, quality;
-	bool json, names, random, info, preview, quiet;
+	bool json, names, random, info, preview, create, quiet;
 	bool premultiply, keep_orientation, strict, lenient;
 };
 
@@ -65,6 +65,8 @@ static const struct option_row rows[] = {
 	{0, "seed", "N", "repeat the draw that had this seed", OPTION_TEXT, ROW(seed), 0, 0, NULL},
 	{'j', "jobs", "N", "ask for N images at once, over as many seats", OPTION_NUMBER,
 		ROW(at_once), 1, AT_ONCE_MOST, NULL},
+	{0, "create", NULL, "create the objects, for a classic responder that joins", OPTION_FLAG,
+		ROW(create), 0, 0, NULL},
 	{0, "timeout", "SEC", "give up an image after SEC (default: 30)", OPTION_DURATION,
 		ROW(timeout), 0, 0, NULL},
 	{0, "wait", "SEC", "wait so long for a server to appear", OPTION_DURATION, ROW(wait), 0, 0,
@@ -150,12 +152,39 @@ static int make_request(
 	return STATUS_OK;
 }
 
+/* The option that the classic exchange has no words for, or NULL. */
+static const char *classic_lacks(const struct fetch_options *given)
+{
+	return given->names              ? "--names"
+	       : given->info             ? "--info"
+	       : given->icc              ? "--icc"
+	       : given->scale            ? "--scale"
+	       : given->fit              ? "--fit"
+	       : given->channels         ? "--channels"
+	       : given->layout           ? "--layout"
+	       : given->depth            ? "--depth"
+	       : given->premultiply      ? "--premultiply"
+	       : given->keep_orientation ? "--no-orient"
+	       : given->strict           ? "--strict"
+	       : given->lenient          ? "--lenient"
+	       : given->at_once          ? "--jobs"
+					 : NULL;
+}
+
 /* Options that contradict each other, before anything is done. */
 static int check(const struct fetch_options *given, size_t words, struct error *err)
 {
 	bool writes = given->output || given->type || given->icc;
 
-	if (!words && !given->names && !given->random)
+	if (given->create) {
+		const char *option = classic_lacks(given);
+
+		if (option)
+			return error_set(err, STATUS_USAGE,
+				"%s: a classic responder, as --create wants one, knows only names",
+				option);
+	}
+	if (!words && (given->create || (!given->names && !given->random)))
 		return error_set(err, STATUS_USAGE,
 			"which image? 'shmsem fetch NAME'; --names lists what there is");
 	if (given->preview && (given->json || (given->output && !strcmp(given->output, "-"))))
@@ -231,12 +260,13 @@ static int find_names(const struct fetch_options *given, struct shmsem *client, 
 	struct fetch_names all = {0};
 	int status = STATUS_OK;
 
-	if (!count || given->names || fetch_has_globs(words, count))
+	if (client && (!count || given->names || fetch_has_globs(words, count)))
 		status = fetch_names_all(client, &all, err);
 	if (status)
 		return status;
 	if (count) {
-		status = fetch_names_match(words, count, &all, given->names, ret, err);
+		status = fetch_names_match(
+			words, count, client ? &all : NULL, given->names, ret, err);
 		fetch_names_release(&all);
 	} else if (!all.count && given->random) {
 		status = error_set(err, STATUS_NOT_FOUND, "the server has no images");
@@ -301,10 +331,12 @@ static int fetch_named(const struct fetch_options *given, struct fetch_plan *pla
 	if (!status)
 		status = fetch_work_init(&work, plan, names, &drawn, err);
 	if (!status) {
-		progress_begin(&work.progress, FETCH_COMMAND, drawn.count);
-		fetch_all(&work, client);
-		progress_end(&work.progress);
-		status = print(given, &work, err);
+		if (client)
+			fetch_all(&work, client);
+		else
+			status = fetch_create(&work, err);
+		if (!status)
+			status = print(given, &work, err);
 		if (!status)
 			status = fetch_summary(&work);
 		suggest_preview(given, names, status);
@@ -319,7 +351,7 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 	const struct fetch_options *given = options;
 	size_t words = (size_t)argc;
 	struct fetch_names names = {0};
-	struct shmsem *client;
+	struct shmsem *client = NULL; /* none with --create */
 	struct fetch_plan plan;
 	int status = check(given, words, err);
 
@@ -329,7 +361,7 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 	if (!status)
 		status = make_output(
 			given, given->count > words ? given->count : words, &plan, err);
-	if (!status)
+	if (!status && !given->create)
 		status = fetch_connect(&plan, &client, err);
 	if (status)
 		return status;
@@ -345,7 +377,8 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 const struct command command_fetch = {
 	.name = "fetch",
 	.summary = "get images by name",
-	.synopsis = "[OPTION…] NAME…\n[OPTION…] --random [-c N] [NAME…]\n--names [-J] [GLOB…]",
+	.synopsis = "[OPTION…] NAME…\n[OPTION…] --random [-c N] [NAME…]\n--create [OPTION…] "
+		    "NAME…\n--names [-J] [GLOB…]",
 	.details = "Asks the server of a namespace for images, which it decodes or has decoded "
 		   "already,\n"
 		   "and prints a row for each. A NAME with wildcards stands for what it matches "

@@ -68,7 +68,8 @@ int fetch_names_all(struct shmsem *client, struct fetch_names *ret, struct error
 bool fetch_has_globs(char **words, size_t count);
 
 /* The words as names; those with wildcards, and with `strictly` all, stand for what they match in
- * `all`. STATUS_NOT_FOUND if one matches nothing. */
+ * `all`. STATUS_NOT_FOUND if one matches nothing. `all` is NULL if nobody knows what there is: then
+ * they are names as they stand. */
 int fetch_names_match(char **words, size_t count, const struct fetch_names *all, bool strictly,
 	struct fetch_names *ret, struct error *err);
 void fetch_names_release(struct fetch_names *names);
@@ -79,13 +80,20 @@ int fetch_draw_random(size_t names, uint64_t draws, const uint64_t *seed, struct
 	struct error *err);
 void fetch_draw_release(struct fetch_draw *draw);
 
-/* `progress` is begun and ended by the caller. */
 int fetch_work_init(struct fetch_work *ret, const struct fetch_plan *plan,
 	const struct fetch_names *names, const struct fetch_draw *draw, struct error *err);
 void fetch_work_release(struct fetch_work *work);
 
 /* Notes what came of draw number `at`, and says what there is to say. */
 void fetch_done(struct fetch_work *work, size_t at, int status, const struct error *err);
+
+/* Writes and shows an image as the plan says; `check` and `held` as output_write has them. */
+int fetch_put(const struct fetch_plan *plan, const char *name, const struct encode_image *image,
+	int (*check)(const void *held, struct error *err), const void *held, struct error *err);
+
+/* Asks a classic responder for all of it, creating the objects of the exchange. A signal that ends
+ * us does so after they are unlinked. */
+int fetch_create(struct fetch_work *work, struct error *err);
 
 /* Asks for all of it: over `client`, and over as many connections more as the plan says. */
 void fetch_all(struct fetch_work *work, struct shmsem *client);

@@ -118,7 +118,7 @@ int fetch_names_match(char **words, size_t count, const struct fetch_names *all,
 	int status = STATUS_OK;
 
 	for (size_t i = 0; i < count && !status; i++) {
-		if (strictly || (is_glob(words[i]) && !is_there(all, words[i])))
+		if (all && (strictly || (is_glob(words[i]) && !is_there(all, words[i]))))
 			status = add_matches(&names, words[i], all, err);
 		else if (!add_name(&names, words[i]))
 			status = no_memory(err);

@@ -82,10 +82,13 @@ static const char *orientation_text(unsigned orientation)
 	return orientation < sizeof texts / sizeof *texts ? texts[orientation] : texts[0];
 }
 
-/* A server begins with the name, or with that of the file, where the image is the trouble. */
+/* Where the image is the trouble, most sentences have its name, or that of its file, already. */
 static void say_failure(struct fetch_work *work, const char *name, const char *text)
 {
-	if (!strncmp(text, name, strlen(name)))
+	char quoted[258];
+
+	snprintf(quoted, sizeof quoted, "'%s'", name);
+	if (!strncmp(text, name, strlen(name)) || strstr(text, quoted))
 		progress_say(&work->progress, "%s", text);
 	else
 		progress_say(&work->progress, "%s: %s", name, text);
@@ -144,6 +147,16 @@ static int write_profile(const char *path, const struct shmsem_image *image, str
 	return status;
 }
 
+int fetch_put(const struct fetch_plan *plan, const char *name, const struct encode_image *image,
+	int (*check)(const void *held, struct error *err), const void *held, struct error *err)
+{
+	int status = output_write(&plan->output, name, image, check, held, err);
+
+	if (!status && plan->preview)
+		status = preview_show(image, err);
+	return status;
+}
+
 static int use(const struct fetch_plan *plan, const char *name, const struct shmsem_image *image,
 	struct error *err)
 {
@@ -154,10 +167,8 @@ static int use(const struct fetch_plan *plan, const char *name, const struct shm
 		.bits = image->info.bits,
 		.icc = image->icc,
 		.icc_bytes = image->info.icc_bytes};
-	int status = output_write(&plan->output, name, &pixels, check_whole, image, err);
+	int status = fetch_put(plan, name, &pixels, check_whole, image, err);
 
-	if (!status && plan->preview)
-		status = preview_show(&pixels, err);
 	if (!status && plan->icc)
 		status = write_profile(plan->icc, image, err);
 	return status;
@@ -223,10 +234,12 @@ void fetch_all(struct fetch_work *work, struct shmsem *client)
 	size_t wanted = (work->plan->at_once < most ? work->plan->at_once : most) - 1;
 	AUTO_FREE pthread_t *others = wanted ? calloc(wanted, sizeof *others) : NULL;
 
+	progress_begin(&work->progress, FETCH_COMMAND, most);
 	while (others && started < wanted &&
 		pthread_create(&others[started], NULL, ask_too, work) == 0)
 		started++;
 	ask(work, client);
 	for (size_t i = 0; i < started; i++)
 		pthread_join(others[i], NULL);
+	progress_end(&work->progress);
 }

@@ -411,3 +411,80 @@ samples() {
 	run -64 fetch --preview -o - dog
 	finish
 }
+
+# The pixels of a classic responder's image, as tests/fixtures/classic_responder.c has them.
+made_up() {
+	awk -v w="$1" -v h="$2" -v c="$3" 'BEGIN {
+		for (i = 0; i < w * h * c; i++)
+			printf "%02x", (31 * i + 7 * int(i / 256) + w + 3 * h + 5 * c) % 256
+	}' | xxd -r -p
+}
+
+# check_made_up FOLDER -- the three images that the tests below ask for.
+check_made_up() {
+	made_up 64 48 3 | cmp - "$1/g-64x48x3.raw"
+	made_up 200 150 4 | cmp - "$1/g-200x150x4.raw"
+	made_up 7 5 1 | cmp - "$1/g-7x5x1.raw"
+}
+
+@test "--create asks a classic responder that was there first, a hundred times in a row" {
+	timeout 60 "$CLASSIC_RESPONDER" "$NS" 100 3>&- &
+	local responder=$!
+	wait_for_file "/dev/shm/sem.SEM_${NS}_RES"
+	run -0 --separate-stderr fetch --create --random -c 100 --seed 1 -t raw -o out \
+		g-64x48x3 g-200x150x4 g-7x5x1
+	[ "${#lines[@]}" -eq 101 ] && [ -z "$stderr" ]
+	wait "$responder"
+	check_made_up out
+	assert_nothing_left
+}
+
+@test "--create may start first, and waits for its responder" {
+	fetch --create -c 33 -t raw -o out g-64x48x3 g-200x150x4 g-7x5x1 >rows 3>&- &
+	local requester=$!
+	wait_for_file "/dev/shm/SEG_${NS}_DATA"
+	timeout 60 "$CLASSIC_RESPONDER" "$NS" 99
+	wait "$requester"
+	[ "$(wc -l <rows)" -eq 100 ]
+	check_made_up out
+	assert_nothing_left
+}
+
+@test "what a classic responder cannot serve is status 66, and the others come" {
+	timeout 60 "$CLASSIC_RESPONDER" "$NS" 2 3>&- &
+	run -1 --separate-stderr fetch --create nowhere g-7x5x1
+	[[ "${lines[1]}" == g-7x5x1* ]]
+	[[ "$stderr" == *"could not serve 'nowhere'"* ]]
+	wait
+	assert_nothing_left
+}
+
+@test "--create without a responder ends in time, or by a signal, and leaves nothing" {
+	run -75 fetch --create --timeout 200ms g-7x5x1
+	assert_nothing_left
+	"$SHMSEM" fetch -N "$NS" --create g-7x5x1 3>&- &
+	local requester=$!
+	wait_for_file "/dev/shm/SEG_${NS}_DATA"
+	kill -TERM "$requester"
+	local status=0
+	wait "$requester" || status=$?
+	[ "$status" -eq 143 ]
+	assert_nothing_left
+}
+
+@test "serve --join answers fetch --create" {
+	"$SHMSEM" serve -N "$NS" --join --requests 3 "$SHMSEM_IMAGES" 2>/dev/null 3>&- &
+	SERVERS+=($!)
+	fetch --create -o - -t pnm apple car apple >three.ppm
+	djpeg "$SHMSEM_IMAGES/apple.jpg" >apple.ppm
+	cat apple.ppm <(djpeg "$SHMSEM_IMAGES/car.jpg") apple.ppm | cmp - three.ppm
+	wait
+	assert_nothing_left
+}
+
+@test "what the classic exchange has no words for is refused with --create" {
+	run -64 fetch --create --scale 1/2 apple
+	[[ "$output" == *"--scale"* ]]
+	run -64 fetch --create --names
+	run -64 fetch --create
+}
