@@ -19,9 +19,13 @@
  *into *error (NULL if the sentence is not wanted). Outputs are written on success only. Nothing is
  *printed, and no signal handler or thread is made unless asked for. All waits are bounded.
  *
- * Threads: a struct shmsem may be used by one thread at a time; different handles are independent.
- *shmsem_cancel and shmsem_release may be called from any thread at any time. After fork() the child
- *must connect anew: the parent's handle refuses to work there.
+ * Threads: a struct shmsem, shmsem_queue or shmsem_server may be used by one thread at a time;
+ * different handles are independent. shmsem_cancel, shmsem_server_stop and shmsem_release may be
+ * called from any thread at any time, the first two from signal handlers, too.
+ *
+ * fork(): the child must connect anew; the parent's handles refuse to work there. Images held at
+ * the fork can be read in the child for as long as the parent holds them. The child inherits no
+ * lock, so nothing stays taken when the parent ends.
  */
 #ifndef SHMSEM_H
 #define SHMSEM_H
@@ -55,11 +59,24 @@ enum shmsem_status {
 
 #define SHMSEM_MESSAGE_SIZE 512
 
+/*
+ * Told, in one sentence, what a handle does that its caller does not see otherwise: connections
+ * made and lost. Called in the thread that the handle works in.
+ */
+typedef void shmsem_log(void *data, const char *sentence);
+
 struct shmsem_error {
 	int status;                        /* enum shmsem_status */
 	int os_error;                      /* the errno behind it, or 0 */
 	char message[SHMSEM_MESSAGE_SIZE]; /* one sentence, always terminated */
 };
+
+/* Fills *error, which may be NULL, and returns `status`; for the callbacks of shmsem_serve. */
+SHMSEM_API int shmsem_fail(struct shmsem_error *error, int status, const char *format, ...)
+#if defined(__GNUC__)
+	__attribute__((format(printf, 3, 4)))
+#endif
+	;
 
 /* A client: a connection that is made when needed, and again after a server was restarted. */
 struct shmsem;
@@ -81,6 +98,9 @@ struct shmsem_connect_options {
 	uint64_t wait_ns;       /* wait so long for a server to appear; 0: not at all */
 	uint64_t timeout_ns;    /* for each call, waiting for a seat included; 0: 30 s */
 	unsigned flags;         /* enum shmsem_connect_flags */
+	shmsem_log *log;        /* NULL: nobody is told */
+	void *log_data;
+	uint64_t reserved[4]; /* zero */
 };
 
 /*
@@ -124,7 +144,8 @@ struct shmsem_request {
 	uint8_t layout;      /* enum shmsem_layout */
 	uint8_t flags;       /* enum shmsem_request_flags */
 	uint32_t fit_width,
-		fit_height; /* not 0: the largest scale that leaves at least this size */
+		fit_height;   /* not 0: the largest scale that leaves at least this size */
+	uint64_t reserved[2]; /* zero */
 };
 
 enum shmsem_format {
@@ -182,6 +203,16 @@ struct shmsem_image {
 SHMSEM_API int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
 	struct shmsem_image *ret, struct shmsem_error *error);
 
+/*
+ * Gets several, one after the other: images[i] and statuses[i] (which may be NULL) belong to
+ * requests[i]. All are tried, but after SHMSEM_UNAVAILABLE or a cancel the rest get the same
+ * status. Returns the first status that is not SHMSEM_OK, with its error; images[i] is zeroed where
+ * there is none, so all of them may be passed to shmsem_release. A shmsem_queue has them decoded at
+ * the same time.
+ */
+SHMSEM_API int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests,
+	size_t count, struct shmsem_image *images, int *statuses, struct shmsem_error *error);
+
 /* Gives an image back; its pointers are then dangling. Any thread; a released or zeroed image is
  * ignored. */
 SHMSEM_API void shmsem_release(struct shmsem_image *image);
@@ -205,10 +236,112 @@ SHMSEM_API int shmsem_names(struct shmsem *client, int (*each)(void *data, const
 	void *data, struct shmsem_error *error);
 
 /*
- * Ends the wait of a call that another thread is in; it returns SHMSEM_TRY_AGAIN.
- * Async-signal-safe. A cancel while no call is under way ends the next one.
+ * Ends the wait of a call that another thread is in; it returns SHMSEM_TRY_AGAIN, with
+ * os_error ECANCELED. Async-signal-safe. A cancel while no call is under way ends the next one.
  */
 SHMSEM_API void shmsem_cancel(struct shmsem *client);
+
+/*
+ * A queue: threads that fetch while the program does something else, each with a connection, and so
+ * a seat, of its own, made when first needed. What they got waits for shmsem_collect, and a file
+ * descriptor says so, for poll() and its like.
+ */
+struct shmsem_queue;
+
+struct shmsem_result {
+	void *tag; /* as given to shmsem_submit */
+	int status;
+	struct shmsem_image image; /* SHMSEM_OK: pass it to shmsem_release */
+	struct shmsem_error error; /* otherwise */
+};
+
+/*
+ * Starts `threads` (1 to 64) threads, which block all signals but SIGBUS. `options` are those of
+ * each connection; may be NULL, and the name is copied. Free *ret with shmsem_queue_close.
+ */
+SHMSEM_API int shmsem_queue_open(struct shmsem_queue **ret,
+	const struct shmsem_connect_options *options, unsigned threads, struct shmsem_error *error);
+
+/* Asks; never waits. The request and its name are copied. */
+SHMSEM_API int shmsem_submit(struct shmsem_queue *queue, const struct shmsem_request *request,
+	void *tag, struct shmsem_error *error);
+
+/* Readable (POLLIN) while there is something to collect. Never read or close it. */
+SHMSEM_API int shmsem_fd(const struct shmsem_queue *queue);
+
+/*
+ * Takes a result, in the order in which they came; never waits. SHMSEM_OK if there was one,
+ * whatever became of it (ret->status), else SHMSEM_TRY_AGAIN.
+ */
+SHMSEM_API int shmsem_collect(struct shmsem_queue *queue, struct shmsem_result *ret);
+
+/* Cancels what is under way, releases what was not collected, ends the threads. NULL is ignored. */
+SHMSEM_API void shmsem_queue_close(struct shmsem_queue *queue);
+
+/*
+ * The other side: a program that hands out images, or any other bytes, that it makes itself. To its
+ * clients it is a server like shmsem-serve(1).
+ */
+struct shmsem_server;
+
+/* A request being answered; valid inside the callback only. */
+struct shmsem_answer;
+
+struct shmsem_serve_options {
+	const char *name_space; /* as in shmsem_connect_options */
+	uint64_t memory; /* bytes for images; 0: 512 MiB, or a quarter of what is free if less */
+	unsigned seats;  /* clients at a time; 0: 16 */
+	unsigned mode;   /* permissions of the objects; 0: 0600. Pixels get its read bits only */
+	unsigned flags;  /* enum shmsem_connect_flags */
+	/*
+	 * Makes the image that is asked for: calls shmsem_place, writes the pixels, returns
+	 * SHMSEM_OK; or a status with a sentence (shmsem_fail), which the client gets. Called for
+	 * every request, from shmsem_server_run. Options that it ignores are ignored.
+	 */
+	int (*make)(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
+		struct shmsem_error *error);
+	/* Names what there is, by shmsem_add_name, in any order; NULL: nothing. */
+	int (*names)(void *data, struct shmsem_answer *answer, struct shmsem_error *error);
+	void *data;
+	uint64_t reserved[4]; /* zero */
+};
+
+/*
+ * Makes a namespace's objects; what a dead server left of it is removed first. SHMSEM_TRY_AGAIN if
+ * a server lives there. Requests are answered by shmsem_server_run. Free *ret with
+ * shmsem_server_close.
+ */
+SHMSEM_API int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *options,
+	struct shmsem_error *error);
+
+/*
+ * Room for the pixels of the answer, and for info->icc_bytes of colour profile (ret_icc may be
+ * NULL). Of *info width, height, channels and bits (0: 8) count, bytes and stride follow from them,
+ * the rest is passed on. Bytes that are no image: width is their number, height, channels 1.
+ * *ret_pixels is NULL where only the geometry was asked for (shmsem_info): return SHMSEM_OK then.
+ * SHMSEM_TRY_AGAIN if images that clients hold leave no room.
+ */
+SHMSEM_API int shmsem_place(struct shmsem_answer *answer, const struct shmsem_info *info,
+	void **ret_pixels, void **ret_icc, struct shmsem_error *error);
+
+/* One name of the list; SHMSEM_USAGE for an empty one or one over 1024 bytes. */
+SHMSEM_API int shmsem_add_name(
+	struct shmsem_answer *answer, const char *name, struct shmsem_error *error);
+
+/*
+ * Answers requests, in this thread, for `timeout_ns` (0: only those that are there, UINT64_MAX:
+ * until shmsem_server_stop), then returns SHMSEM_OK. SHMSEM_UNAVAILABLE if somebody removed the
+ * objects.
+ */
+SHMSEM_API int shmsem_server_run(
+	struct shmsem_server *server, uint64_t timeout_ns, struct shmsem_error *error);
+
+/* Makes shmsem_server_run return SHMSEM_OK, now or at its next call. Async-signal-safe. */
+SHMSEM_API void shmsem_server_stop(struct shmsem_server *server);
+
+/* Refuses what has not been answered and removes every object; NULL is ignored. Images that clients
+ * hold stay theirs. In a child of fork() only the memory is freed. */
+SHMSEM_API void shmsem_server_close(struct shmsem_server *server);
 
 /* The namespace that the client uses; lives as long as the client. */
 SHMSEM_API const char *shmsem_namespace(const struct shmsem *client);

@@ -43,6 +43,15 @@ int error_os(struct error *err, int os_error, const char *format, ...)
 	return status;
 }
 
+int error_cancelled(struct error *err, const char *text)
+{
+	int status = error_set(err, STATUS_TRY_AGAIN, "%s", text);
+
+	if (err)
+		err->os_error = ECANCELED;
+	return status;
+}
+
 int error_prefix(struct error *err, const char *format, ...)
 {
 	char text[ERROR_TEXT_SIZE];

@@ -45,6 +45,9 @@ int error_set_va(struct error *err, int status, const char *format, va_list argu
 int error_os(struct error *err, int os_error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* STATUS_TRY_AGAIN with os_error ECANCELED: somebody wanted the wait to end. */
+int error_cancelled(struct error *err, const char *text);
+
 /* Puts "<context>: " before the text that is there; returns the status that is there
  * (STATUS_INTERNAL if err is NULL). */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

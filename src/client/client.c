@@ -4,11 +4,13 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "client/connection.h"
+#include "client/error.h"
 #include "config.h"
 #include "ipc/guard.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -20,26 +22,23 @@ struct shmsem {
 	struct name_space space;
 	uint64_t wait_ns, timeout_ns;
 	unsigned flags;
+	shmsem_log *log;
+	void *log_data;
 	pid_t owner; /* the process that made it (base/process.h) */
 	atomic_bool cancelled;
 	struct connection *connection; /* NULL: to be made by the next call */
 };
 
-_Static_assert(SHMSEM_MESSAGE_SIZE == ERROR_TEXT_SIZE, "errors are copied whole");
 _Static_assert(SHMSEM_HELD_MOST == WIRE_HOLDS, "the public limit is the layout's");
-_Static_assert((int)SHMSEM_NOT_PERMITTED == (int)STATUS_NOT_PERMITTED &&
-		       (int)SHMSEM_TRY_AGAIN == (int)STATUS_TRY_AGAIN,
-	"one set of statuses");
 
-/* Hands an internal error out; returns its status. */
-static int give(struct shmsem_error *ret, const struct error *err, int status)
+static void tell(const struct shmsem *client, const char *what)
 {
-	if (ret && status) {
-		ret->status = status;
-		ret->os_error = err->os_error;
-		memcpy(ret->message, err->text, sizeof ret->message);
-	}
-	return status;
+	char sentence[ERROR_TEXT_SIZE];
+
+	if (!client->log)
+		return;
+	snprintf(sentence, sizeof sentence, "%s '%s'", what, client->space.text);
+	client->log(client->log_data, sentence);
 }
 
 static int no_server(const struct shmsem *client, const struct error *cause, struct error *err)
@@ -64,19 +63,19 @@ static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, str
 			deadline, &client->cancelled, &client->connection, &cause);
 		struct timespec turn = clock_timespec(WAIT_POLL_NS);
 
+		if (!status)
+			tell(client, "connected to the server of");
+		if (status && cause.os_error == ECANCELED)
+			atomic_store(&client->cancelled, false);
 		if (status != STATUS_UNAVAILABLE) {
-			/* A cancel that ended the wait for a seat is spent. */
-			if (status == STATUS_TRY_AGAIN)
-				atomic_store(&client->cancelled, false);
-			if (status && err)
+			if (status)
 				*err = cause;
 			return status;
 		}
 		if (clock_now() >= appear)
 			return no_server(client, &cause, err);
 		if (atomic_exchange(&client->cancelled, false))
-			return error_set(
-				err, STATUS_TRY_AGAIN, "cancelled while waiting for a server");
+			return error_cancelled(err, "cancelled while waiting for a server");
 		nanosleep(&turn, NULL);
 	}
 }
@@ -96,12 +95,14 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 	int status;
 
 	if (!client)
-		return give(error, &err, error_os(&err, ENOMEM, "cannot connect"));
+		return error_give(error, &err, error_os(&err, ENOMEM, "cannot connect"));
 	if (!options)
 		options = &plain;
 	client->wait_ns = options->wait_ns;
 	client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
 	client->flags = options->flags;
+	client->log = options->log;
+	client->log_data = options->log_data;
 	client->owner = process_id();
 	status = namespace_parse(options->name_space, &client->space, &err);
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
@@ -114,7 +115,7 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 	}
 	if (status) {
 		free(client);
-		return give(error, &err, status);
+		return error_give(error, &err, status);
 	}
 	*ret = client;
 	return SHMSEM_OK;
@@ -141,6 +142,7 @@ static int call(struct shmsem *client, const struct wire_request *request, const
 
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
+	tell(client, "lost the server of");
 	detach(client);
 	return status;
 }
@@ -161,7 +163,7 @@ int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 
 	if (!status)
 		status = call(client, &request, "", deadline, &answer, words, text, &err);
-	return give(error, &err, status);
+	return error_give(error, &err, status);
 }
 
 static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
@@ -295,7 +297,30 @@ int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
 {
 	struct error err = {0};
 
-	return give(error, &err, fetch(client, request, ret, &err));
+	return error_give(error, &err, fetch(client, request, ret, &err));
+}
+
+int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests, size_t count,
+	struct shmsem_image *images, int *statuses, struct shmsem_error *error)
+{
+	struct error first = {0}, err = {0};
+	bool ended = false;
+
+	for (size_t i = 0; i < count; i++) {
+		int status = err.status;
+
+		images[i] = (struct shmsem_image){0};
+		if (!ended) {
+			status = fetch(client, &requests[i], &images[i], &err);
+			err.status = status;
+			ended = status == STATUS_UNAVAILABLE || err.os_error == ECANCELED;
+		}
+		if (status && !first.status)
+			first = err;
+		if (statuses)
+			statuses[i] = status;
+	}
+	return error_give(error, &first, first.status);
 }
 
 void shmsem_release(struct shmsem_image *image)
@@ -318,7 +343,7 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 	if (connection)
 		status = connection_check(connection, image->hold, image->info.segment,
 			image->info.offset + image->info.bytes, &err);
-	return give(error, &err, status);
+	return error_give(error, &err, status);
 }
 
 int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struct shmsem_info *ret,
@@ -337,7 +362,7 @@ int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struc
 		status = call(client, &request, asked->name, deadline, &answer, words, text, &err);
 	if (!status)
 		status = check_info(&answer, words, text, ret, &err);
-	return give(error, &err, status);
+	return error_give(error, &err, status);
 }
 
 /* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
@@ -381,7 +406,7 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 			status = names_page(
 				text, answer.text_length, last, each, data, &stop, &err);
 	}
-	return give(error, &err, status);
+	return error_give(error, &err, status);
 }
 
 void shmsem_cancel(struct shmsem *client)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "ipc/fork.h"
 #include "ipc/guard.h"
 #include "ipc/semaphore.h"
 
@@ -71,7 +72,9 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	if (status)
 		goto fail;
 	connection->data = calloc(connection->head.segments, sizeof *connection->data);
-	if (!connection->data) {
+	if (!connection->data ||
+		!fork_hide(&connection->head.segment.fd, connection->head.segment.base,
+			connection->head.segment.reserved)) {
 		status = error_os(err, ENOMEM, "cannot connect");
 		goto fail;
 	}
@@ -80,17 +83,15 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	status = seat_claim(&connection->head, deadline, cancelled, &connection->seat, err);
 	if (status)
 		goto fail;
+	connection->seated = true;
 	connection->sequence = WIRE_SEQUENCE(
 		atomic_load(&head_seat(&connection->head, connection->seat)->turn));
 	status = open_objects(connection, err);
-	if (status) {
-		seat_release(&connection->head, connection->seat);
+	if (status)
 		goto fail;
-	}
 	*ret = connection;
 	return STATUS_OK;
 fail:
-	connection->owner = 0; /* no seat to give back */
 	connection_unref(connection);
 	return status;
 }
@@ -105,8 +106,11 @@ void connection_unref(struct connection *connection)
 {
 	if (!connection || atomic_fetch_sub(&connection->references, 1) != 1)
 		return;
-	/* A child of fork() shares the open file: giving the seat back is the parent's business. */
-	if (connection->owner == process_id())
+	fork_keep(&connection->head.segment.fd);
+	/* A child of fork() has no HEAD; giving the seat back is the parent's business. */
+	if (connection->owner != process_id())
+		connection->head.segment.base = NULL;
+	else if (connection->seated)
 		seat_release(&connection->head, connection->seat);
 	guard_remove(connection->request_guard);
 	guard_remove(connection->response_guard);
@@ -198,7 +202,7 @@ static int await_answer(struct connection *connection, struct wire_seat *page, u
 		if (status)
 			return status;
 		if (atomic_exchange(cancelled, false))
-			return error_set(err, STATUS_TRY_AGAIN, "cancelled");
+			return error_cancelled(err, "cancelled");
 		if (now >= deadline)
 			return error_set(err, STATUS_TRY_AGAIN, "timed out waiting for the server");
 		semaphore_wait(connection->response, until < deadline ? until : deadline);
@@ -249,6 +253,10 @@ int connection_call(struct connection *connection, const struct wire_request *re
 	if (length > WIRE_NAME_MAX)
 		return error_set(err, STATUS_USAGE, "a name of %zu bytes is over the limit of %d",
 			length, WIRE_NAME_MAX);
+	if (atomic_load_explicit(cancelled, memory_order_relaxed)) {
+		atomic_store(cancelled, false);
+		return error_cancelled(err, "cancelled");
+	}
 	write_request(connection, page, request, name, length);
 	if (connection->sequence % DRAIN_EVERY == 0)
 		drain(connection);

@@ -34,6 +34,7 @@ struct connection {
 	bool lost; /* HEAD was made anew under us */
 	struct spin spin;
 	bool guarded;
+	bool seated;       /* `seat` is ours */
 	pid_t owner;       /* the process that made it (base/process.h) */
 	struct data *data; /* head.segments of them */
 };

@@ -148,8 +148,7 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 		if (!head_server_alive(head))
 			status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
 		else if (cancelled && atomic_load(cancelled))
-			status = error_set(
-				err, STATUS_TRY_AGAIN, "cancelled while waiting for a seat");
+			status = error_cancelled(err, "cancelled while waiting for a seat");
 		else if (clock_now() >= deadline)
 			status = error_set(err, STATUS_TRY_AGAIN,
 				"all %u seats are taken; the server's --seats gives more",

@@ -172,28 +172,36 @@ int segment_open(
 	return STATUS_OK;
 }
 
+int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err)
+{
+	uint64_t end = offset + length;
+	int failed;
+
+	do
+		failed = posix_fallocate(segment->fd, (off_t)offset, (off_t)length);
+	while (failed == EINTR);
+	if (failed == ENOSPC || failed == EFBIG)
+		return segment_full(offset < segment->size && end > segment->size
+					    ? end - segment->size
+					    : length,
+			err);
+	if (failed)
+		return error_os(err, failed, "cannot reserve %llu bytes of shared memory",
+			(unsigned long long)length);
+	if (end > segment->size)
+		segment->size = end;
+	return STATUS_OK;
+}
+
 int segment_grow(struct segment *segment, size_t size, struct error *err)
 {
 	uint64_t whole;
-	int failed;
 
 	if (!size_align(size, (uint64_t)sysconf(_SC_PAGESIZE), &whole) ||
 		(segment->base && whole > segment->reserved))
 		return error_set(err, STATUS_TRY_AGAIN,
 			"a segment of %zu bytes is over its limit of %zu", size, segment->reserved);
-	if (!whole)
-		return STATUS_OK;
-	do
-		failed = posix_fallocate(segment->fd, 0, (off_t)whole);
-	while (failed == EINTR);
-	if (failed == ENOSPC || failed == EFBIG)
-		return segment_full(whole > segment->size ? whole - segment->size : whole, err);
-	if (failed)
-		return error_os(err, failed, "cannot reserve %llu bytes of shared memory",
-			(unsigned long long)whole);
-	if (whole > segment->size)
-		segment->size = whole;
-	return STATUS_OK;
+	return whole ? segment_back(segment, 0, whole, err) : STATUS_OK;
 }
 
 int segment_refresh(struct segment *segment, struct error *err)

@@ -59,6 +59,9 @@ int segment_open(
  */
 int segment_grow(struct segment *segment, size_t size, struct error *err);
 
+/* The same for offset[0..length) only, whole pages, within the reserve. */
+int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err);
+
 /* Asks the kernel for the size now and keeps it in segment->size. */
 int segment_refresh(struct segment *segment, struct error *err);
 

@@ -58,6 +58,8 @@ enum wire_operation {
 		       the list */
 };
 
+#define WIRE_LAYOUT_MOST 1 /* RGB or BGR */
+
 /* What is asked of an image; the numbers are those of image_options and of shmsem.h. */
 struct wire_options {
 	uint8_t scale, channels, layout, flags;

@@ -19,13 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_TURN_NS  (100 * NS_PER_MS)
-#define DRAIN_MOST    256
-#define STORM_REST_NS NS_PER_MS
-
-/* Wake-ups in a row without a request, after which they are a storm. */
-#define STORM_WAKES 16
-
 /* A file this small may be an icon: it is offered room together with the job, which saves a message
  * each way. */
 #define SMALL_FILE (32 << 10)
@@ -33,46 +26,28 @@
 
 /* ---- answers ---- */
 
-/*
- * Completes an answer whose fields are written. A requester that withdrew, died or was replaced has
- * another turn by now: then this answer is nobody's, and holds nothing.
- */
+/* Completes an answer whose fields are written. */
 static void publish(struct server *server, const struct request *request, uint64_t held)
 {
-	struct wire_seat *page = head_seat(&server->head, request->seat);
-	uint64_t expected = WIRE_TURN(request->sequence, WIRE_TAKEN);
-
-	if (held)
-		atomic_store_explicit(&page->holds[request->hold], held, memory_order_relaxed);
-	if (atomic_compare_exchange_strong(
-		    &page->turn, &expected, WIRE_TURN(request->sequence, WIRE_ANSWERED))) {
+	if (turn_complete(&server->objects.head, request->turn.seat, request->turn.sequence,
+		    request->turn.request.hold, held)) {
 		if (held)
-			store_note_hold(&server->store, request->seat, request->hold, held);
-		semaphore_post(server->response_semaphores[request->seat]);
-	} else if (held)
-		atomic_compare_exchange_strong(&page->holds[request->hold], &held, 0);
-	server_count(server, WIRE_COUNT_REQUESTS, 1);
+			store_note_hold(&server->store, request->turn.seat,
+				request->turn.request.hold, held);
+		semaphore_post(server->objects.responses[request->turn.seat]);
+	}
 	if (atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
 		atomic_store(&server->stopping, true);
-}
-
-static void write_text(
-	struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length)
-{
-	if (length > WIRE_TEXT_SIZE)
-		length = WIRE_TEXT_SIZE;
-	memcpy(page->text, text, length);
-	answer->text_length = (uint32_t)length;
 }
 
 static void answer_plainly(
 	struct server *server, const struct request *request, const char *text, size_t length)
 {
-	struct wire_seat *page = head_seat(&server->head, request->seat);
+	struct wire_seat *page = head_seat(&server->objects.head, request->turn.seat);
 	struct wire_answer answer = {0};
 
 	if (length)
-		write_text(page, &answer, text, length);
+		turn_text(page, &answer, text, length);
 	memcpy(&page->answer, &answer, sizeof answer);
 	publish(server, request, 0);
 }
@@ -80,15 +55,7 @@ static void answer_plainly(
 static void answer_error(
 	struct server *server, const struct request *request, const struct error *failure)
 {
-	struct wire_seat *page = head_seat(&server->head, request->seat);
-	struct wire_answer answer = {.status = (uint32_t)failure->status};
-
-	for (int i = 0; i < 4; i++)
-		atomic_store_explicit(&page->words[i], 0, memory_order_relaxed);
-	write_text(page, &answer, failure->text, strlen(failure->text));
-	memcpy(&page->answer, &answer, sizeof answer);
-	atomic_fetch_add_explicit(&head_seat_counters(&server->head, request->seat)->failures, 1,
-		memory_order_relaxed);
+	turn_fail(&server->objects.head, request->turn.seat, failure);
 	publish(server, request, 0);
 }
 
@@ -96,11 +63,12 @@ static void answer_error(
 static void answer_image(
 	struct server *server, const struct request *request, struct stored *image, bool from_store)
 {
-	struct wire_seat *page = head_seat(&server->head, request->seat);
-	struct wire_seat_counters *counters = head_seat_counters(&server->head, request->seat);
+	struct wire_seat *page = head_seat(&server->objects.head, request->turn.seat);
+	struct wire_seat_counters *counters = head_seat_counters(
+		&server->objects.head, request->turn.seat);
 	const struct image_info *info = &image->decoded.info;
 	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
-	bool get = request->operation == WIRE_GET, stored = image->extent != NULL;
+	bool get = request->turn.request.operation == WIRE_GET, stored = image->extent != NULL;
 	struct wire_answer answer = {
 		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
 			 (image->decoded.warning[0] ? WIRE_WARNING : 0),
@@ -130,7 +98,7 @@ static void answer_image(
 	for (int i = 0; i < 4; i++)
 		atomic_store_explicit(&page->words[i], words[i], memory_order_relaxed);
 	if (image->decoded.warning[0])
-		write_text(page, &answer, image->decoded.warning, strlen(image->decoded.warning));
+		turn_text(page, &answer, image->decoded.warning, strlen(image->decoded.warning));
 	memcpy(&page->answer, &answer, sizeof answer);
 	if (from_store && get) {
 		server_count(server, WIRE_COUNT_HITS, 1);
@@ -385,7 +353,8 @@ static bool alias_current(struct server *server, struct alias *alias, uint64_t n
 static struct stored *known_image(
 	struct server *server, const struct request *request, uint32_t kind)
 {
-	struct alias *alias = store_alias(&server->store, request->name, kind, &request->options);
+	struct alias *alias = store_alias(
+		&server->store, request->turn.name, kind, &request->options);
 
 	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias, clock_now()))
 		return NULL;
@@ -443,11 +412,12 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 		image = NULL;
 	}
 	if (image && !store_may_retry(image)) {
-		store_name(&server->store, image, request->name, file->path, mark, clock_now());
+		store_name(
+			&server->store, image, request->turn.name, file->path, mark, clock_now());
 		settle(server, request, image);
 		return NULL;
 	}
-	job = attendant_job(server, request->name, image, &key, file, mark);
+	job = attendant_job(server, request->turn.name, image, &key, file, mark);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		answer_error(server, request, &err);
@@ -465,7 +435,7 @@ static void serve_image(struct server *server, struct request *request)
 	struct watch_mark mark;
 	struct error err;
 	struct job *job = NULL;
-	uint32_t kind = request->operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
+	uint32_t kind = request->turn.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
 	store_lock(store);
 	watch_update(server->watch);
@@ -479,10 +449,10 @@ static void serve_image(struct server *server, struct request *request)
 		store_unlock(store);
 		return;
 	}
-	mark = watch_folder_of(server->watch, request->name);
+	mark = watch_folder_of(server->watch, request->turn.name);
 	store_unlock(store);
 
-	if (files_resolve(server->folder, request->name, &file, &err) ||
+	if (files_resolve(server->folder, request->turn.name, &file, &err) ||
 		files_check(&file, server->options.file_bytes, &err)) {
 		answer_error(server, request, &err);
 	} else {
@@ -498,25 +468,6 @@ static void serve_image(struct server *server, struct request *request)
 		dispatch(server, job);
 }
 
-/* Fills `text` with the names that come after `last`; the bytes used. */
-static size_t names_after(const struct server *server, const char *last, char text[WIRE_TEXT_SIZE])
-{
-	size_t used = 0;
-
-	for (const char *at = server->names; at < server->names + server->names_size;
-		at += strlen(at) + 1) {
-		size_t length = strlen(at) + 1;
-
-		if (strcmp(at, last) <= 0)
-			continue;
-		if (used + length > WIRE_TEXT_SIZE)
-			break;
-		memcpy(text + used, at, length);
-		used += length;
-	}
-	return used;
-}
-
 /* A listing begins with the empty name, and is then handed out as it was at that moment. */
 static void serve_names(struct server *server, struct request *request)
 {
@@ -528,13 +479,13 @@ static void serve_names(struct server *server, struct request *request)
 	atomic_store(&request->busy, true);
 	pthread_mutex_unlock(&server->baton);
 	pthread_mutex_lock(&server->names_lock);
-	if (!request->name[0] || !server->names) {
+	if (!request->turn.name[0] || !server->names) {
 		free(server->names);
 		server->names = NULL;
 		status = files_list(server->folder, &server->names, &server->names_size, &err);
 	}
 	if (!status)
-		used = names_after(server, request->name, text);
+		used = turn_names(server->names, server->names_size, request->turn.name, text);
 	pthread_mutex_unlock(&server->names_lock);
 	if (status)
 		answer_error(server, request, &err);
@@ -542,43 +493,20 @@ static void serve_names(struct server *server, struct request *request)
 		answer_plainly(server, request, text, used);
 	atomic_store(&request->busy, false);
 	/* The leader may have passed the requester's next request over while this one was busy. */
-	semaphore_post(server->request_semaphore);
+	semaphore_post(server->objects.request);
 	pthread_mutex_lock(&server->baton);
 }
 
-/* What a requester may write into its page is checked here, in the copy, before anything else looks
- * at it. */
-static int check_request(const struct request *request, uint64_t length, struct error *err)
+static void serve_request(struct server *server, struct request *request)
 {
-	const struct image_options *options = &request->options;
-
-	if (length > WIRE_NAME_MAX || memchr(request->name, '\0', length))
-		return error_set(err, STATUS_USAGE, "the name is damaged");
-	if (request->operation > WIRE_NAMES)
-		return error_set(
-			err, STATUS_USAGE, "this server knows no operation %u", request->operation);
-	if (request->hold >= WIRE_HOLDS)
-		return error_set(err, STATUS_USAGE, "there is no hold word %u", request->hold);
-	if (options->scale > 8 || (options->scale & (options->scale - 1)) ||
-		options->channels > 4 || options->channels == 2 ||
-		options->layout > IMAGE_LAYOUT_BGR)
-		return error_set(err, STATUS_USAGE, "the options are not possible");
-	if (!length && (request->operation == WIRE_GET || request->operation == WIRE_INFO))
-		return error_set(err, STATUS_USAGE, "the name is empty");
-	return STATUS_OK;
-}
-
-static void serve_request(struct server *server, struct request *request, uint64_t length)
-{
-	struct error err;
-
-	atomic_fetch_add_explicit(&head_seat_counters(&server->head, request->seat)->requests, 1,
+	atomic_fetch_add_explicit(
+		&head_seat_counters(&server->objects.head, request->turn.seat)->requests, 1,
 		memory_order_relaxed);
-	if (check_request(request, length, &err)) {
-		answer_error(server, request, &err);
+	if (request->refused.status) {
+		answer_error(server, request, &request->refused);
 		return;
 	}
-	switch ((enum wire_operation)request->operation) {
+	switch ((enum wire_operation)request->turn.request.operation) {
 	case WIRE_PING:
 		answer_plainly(server, request, NULL, 0);
 		break;
@@ -592,107 +520,52 @@ static void serve_request(struct server *server, struct request *request, uint64
 	}
 }
 
-/* Takes up the request of a seat, if it has one: a private copy, made after the turn word says that
- * it is complete. */
-static struct request *take_from(struct server *server, unsigned seat, uint64_t *ret_length)
+/* Takes up the request of a seat, if it has one. */
+static struct request *take_from(struct server *server, unsigned seat)
 {
-	struct wire_seat *page = head_seat(&server->head, seat);
-	uint64_t turn = atomic_load_explicit(&page->turn, memory_order_acquire), length;
 	struct request *request = &server->requests[seat];
-	struct wire_request wire;
+	const struct wire_options *options = &request->turn.request.options;
+	uint64_t sequence;
 
-	if (WIRE_STATE(turn) != WIRE_REQUESTED ||
+	if (!turn_requested(&server->objects.head, seat, &sequence) ||
 		atomic_load_explicit(&request->busy, memory_order_acquire))
 		return NULL;
 	/* The last request of this seat was withdrawn, and its image is not here yet. */
 	if (atomic_load(&request->image))
 		unpark(server, request);
-	if (!atomic_compare_exchange_strong(
-		    &page->turn, &turn, WIRE_TURN(WIRE_SEQUENCE(turn), WIRE_TAKEN)))
+	if (!turn_take(&server->objects.head, seat, sequence, &request->turn))
 		return NULL;
-	wire_copy(&wire, &page->request, sizeof wire);
-	length = wire.length;
-	*ret_length = length;
-	if (length > WIRE_NAME_MAX)
-		length = 0;
-	wire_copy(request->name, page->name, length);
-	request->name[length] = '\0';
-	request->sequence = WIRE_SEQUENCE(turn);
-	request->operation = wire.operation;
-	request->hold = wire.hold;
-	request->options = (struct image_options){
-		.scale = wire.options.scale > 1 ? wire.options.scale : 0,
-		.channels = wire.options.channels,
-		.layout = wire.options.layout,
-		.flags = wire.options.flags,
-		.fit_width = wire.options.fit_width,
-		.fit_height = wire.options.fit_height};
+	request->refused.status = STATUS_OK;
+	turn_check(&request->turn, &request->refused);
+	request->options = (struct image_options){.scale = options->scale > 1 ? options->scale : 0,
+		.channels = options->channels,
+		.layout = options->layout,
+		.flags = options->flags,
+		.fit_width = options->fit_width,
+		.fit_height = options->fit_height};
 	return request;
 }
 
+struct look {
+	struct server *server;
+	struct request *found;
+};
+
 /* The next seat with a request, beginning behind the one that was last served. */
-static struct request *take_request(struct server *server, uint64_t *ret_length)
+static bool take_request(void *context)
 {
+	struct look *look = context;
+	struct server *server = look->server;
 	unsigned seats = server->options.seats, seat = server->next_seat;
 
 	for (unsigned i = 0; i < seats; i++, seat = seat + 1 < seats ? seat + 1 : 0) {
-		struct request *request = take_from(server, seat, ret_length);
-
-		if (request) {
+		look->found = take_from(server, seat);
+		if (look->found) {
 			server->next_seat = seat + 1 < seats ? seat + 1 : 0;
-			return request;
+			return true;
 		}
 	}
-	return NULL;
-}
-
-static struct request *spin_for_request(struct server *server, uint64_t *ret_length)
-{
-	uint64_t until = spin_until(&server->spin);
-	struct request *request = NULL;
-
-	while (until && !atomic_load_explicit(&server->stopping, memory_order_relaxed)) {
-		for (int i = 0; i < 64 && !request; i++) {
-			request = take_request(server, ret_length);
-			spin_pause();
-		}
-		if (request || clock_now() >= until)
-			break;
-	}
-	return request;
-}
-
-/* Waits for a request, for 100 ms at most. Tokens are only hints: whatever their number, the turn
- * words decide. */
-static struct request *await_request(struct server *server, uint64_t *ret_length)
-{
-	struct request *request = spin_for_request(server, ret_length);
-	uint64_t begin;
-	bool woken;
-
-	if (request) {
-		spin_learn(&server->spin, 0);
-		return request;
-	}
-	if (semaphore_drain(server->request_semaphore, DRAIN_MOST) == DRAIN_MOST)
-		semaphore_reset(server->request_semaphore);
-	request = take_request(server, ret_length);
-	if (request)
-		return request;
-	begin = clock_now();
-	woken = semaphore_wait(server->request_semaphore, begin + WAIT_TURN_NS);
-	request = take_request(server, ret_length);
-	spin_learn(&server->spin, clock_now() - begin);
-	server->idle_wakes = woken && !request ? server->idle_wakes + 1 : 0;
-	if (server->idle_wakes > STORM_WAKES) {
-		/* Somebody posts what nobody asked: rest between two looks instead of running after
-		 * every post. */
-		struct timespec rest = clock_timespec(STORM_REST_NS);
-
-		nanosleep(&rest, NULL);
-		request = take_request(server, ret_length);
-	}
-	return request;
+	return false;
 }
 
 void *attendant_main(void *context)
@@ -703,11 +576,11 @@ void *attendant_main(void *context)
 		preload_work(server);
 	pthread_mutex_lock(&server->baton);
 	while (!atomic_load(&server->stopping)) {
-		uint64_t length;
-		struct request *request = await_request(server, &length);
+		struct look look = {.server = server};
 
-		if (request)
-			serve_request(server, request, length);
+		if (turn_await(
+			    &server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
+			serve_request(server, look.found);
 	}
 	pthread_mutex_unlock(&server->baton);
 	return NULL;
@@ -716,7 +589,6 @@ void *attendant_main(void *context)
 void attendant_refuse_all(struct server *server)
 {
 	struct error stopping;
-	uint64_t length;
 
 	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
 	for (unsigned seat = 0; seat < server->options.seats; seat++) {
@@ -726,7 +598,7 @@ void attendant_refuse_all(struct server *server)
 			unpark(server, request);
 			answer_error(server, request, &stopping);
 		}
-		request = take_from(server, seat, &length);
+		request = take_from(server, seat);
 		if (request)
 			answer_error(server, request, &stopping);
 	}

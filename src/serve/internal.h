@@ -3,14 +3,14 @@
  */
 #pragma once
 
-#include "ipc/spin.h"
+#include "ipc/publish.h"
+#include "ipc/turn.h"
 #include "serve/preload.h"
 #include "serve/server.h"
 #include "serve/store.h"
 #include "serve/watch.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
 /*
@@ -18,11 +18,9 @@
  * is on that image's list, and belongs to the store's lock.
  */
 struct request {
-	unsigned seat;
-	uint64_t sequence;
-	uint32_t operation, hold;
+	struct turn turn;
+	struct error refused; /* what turn_check found */
 	struct image_options options;
-	char name[WIRE_NAME_MAX + 1];
 	atomic_bool busy;             /* another attendant than the leader is at it */
 	struct stored *_Atomic image; /* that it waits for */
 	struct request *next;         /* who waits for the same */
@@ -39,27 +37,20 @@ struct job {
 
 struct server {
 	struct server_options options;
-	int folder;       /* the served one */
-	unsigned missing; /* enum sandbox_missing */
-	int request_lock; /* the file of REQ, locked */
-	bool store_ready; /* store was made */
-	struct head head;
-	sem_t *request_semaphore;
-	sem_t **response_semaphores;
+	int folder;                   /* the served one */
+	unsigned missing;             /* enum sandbox_missing */
+	bool store_ready;             /* store was made */
+	struct publication objects;   /* data is not mapped here: the server touches no pixel */
 	struct wire_server constants; /* of HEAD, as it was made */
 	unsigned next_check;          /* object that is next looked at */
-	struct published *objects;    /* what is to be unlinked, in the order of their making */
-	unsigned objects_count;
-	struct segment *data; /* not mapped here: the server touches no pixel */
 	struct store store;
 	struct watch *watch;      /* under the store's lock */
 	struct request *requests; /* one for each seat */
-	struct spin spin;
+	struct turn_wait wait;
 
 	/* Whoever has it is the leader: the one attendant that takes requests. */
 	pthread_mutex_t baton;
 	unsigned next_seat;
-	unsigned idle_wakes; /* in a row: woken, and nobody had asked for anything */
 
 	/* Decoders that are free, and jobs that wait for one. */
 	pthread_mutex_t pool_lock;
@@ -79,16 +70,6 @@ struct server {
 	_Atomic uint64_t answers;
 };
 
-/* An object in /dev/shm that is ours to unlink. */
-struct published {
-	char file[OBJECT_FILE_SIZE];
-	enum object_kind kind;
-	unsigned index;
-	dev_t device;
-	ino_t inode;
-	int guard; /* of a semaphore's page (guard.h), or -1 */
-};
-
 /* An attendant thread. */
 void *attendant_main(void *server);
 
@@ -101,8 +82,8 @@ struct decoder_setup server_decoder_setup(const struct server_options *options, 
 /* One more of a counter on the statistics page. */
 static inline void server_count(struct server *server, enum wire_counter counter, uint64_t amount)
 {
-	atomic_fetch_add_explicit(
-		&head_server(&server->head)->counters[counter], amount, memory_order_relaxed);
+	atomic_fetch_add_explicit(&head_server(&server->objects.head)->counters[counter], amount,
+		memory_order_relaxed);
 }
 
 /*

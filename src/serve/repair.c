@@ -18,7 +18,7 @@
 
 void repair_remember(struct server *server)
 {
-	memcpy(&server->constants, head_server(&server->head), WIRE_SERVER_CONSTANTS);
+	memcpy(&server->constants, head_server(&server->objects.head), WIRE_SERVER_CONSTANTS);
 }
 
 /* ---- semaphores ---- */
@@ -26,8 +26,8 @@ void repair_remember(struct server *server)
 static sem_t *semaphore_of(const struct server *server, const struct published *object)
 {
 	if (object->kind == OBJECT_REQUEST)
-		return server->request_semaphore;
-	return object->kind == OBJECT_RESPONSE ? server->response_semaphores[object->index] : NULL;
+		return server->objects.request;
+	return object->kind == OBJECT_RESPONSE ? server->objects.responses[object->index] : NULL;
 }
 
 /* Opens the object for repair, if its name still is its own. */
@@ -87,17 +87,18 @@ static int check_object(const struct published *object, sem_t *semaphore, struct
 
 static int check_names(struct server *server, struct error *err)
 {
-	unsigned turn = server->objects_count < CHECKS_EACH_TURN ? server->objects_count
-								 : CHECKS_EACH_TURN;
+	unsigned turn = server->objects.published_count < CHECKS_EACH_TURN
+				? server->objects.published_count
+				: CHECKS_EACH_TURN;
 	int status = STATUS_OK;
 
 	/* HEAD every time: without it nobody new finds us. */
-	status = check_object(&server->objects[0], NULL, err);
+	status = check_object(&server->objects.published[0], NULL, err);
 	for (unsigned i = 0; i < turn && !status; i++) {
 		struct published *object;
 
-		server->next_check = (server->next_check + 1) % server->objects_count;
-		object = &server->objects[server->next_check];
+		server->next_check = (server->next_check + 1) % server->objects.published_count;
+		object = &server->objects.published[server->next_check];
 		status = check_object(object, semaphore_of(server, object), err);
 	}
 	return status;
@@ -107,7 +108,7 @@ static int check_names(struct server *server, struct error *err)
 
 static bool head_whole(const struct server *server)
 {
-	const struct head *head = &server->head;
+	const struct head *head = &server->objects.head;
 	struct stat status;
 
 	if (guard_hit(head->guard) || fstat(head->segment.fd, &status) != 0 ||
@@ -125,12 +126,12 @@ static bool head_whole(const struct server *server)
  */
 static void repair_seat(struct server *server, unsigned seat)
 {
-	struct wire_seat *page = head_seat(&server->head, seat);
+	struct wire_seat *page = head_seat(&server->objects.head, seat);
 
 	store_restore_holds(&server->store, seat);
 	page->version = WIRE_VERSION;
-	page->seats = server->head.seats;
-	page->segments = server->head.segments;
+	page->seats = server->objects.head.seats;
+	page->segments = server->objects.head.segments;
 	page->instance = server->store.instance;
 	atomic_thread_fence(memory_order_release);
 	page->magic = WIRE_MAGIC;
@@ -138,7 +139,7 @@ static void repair_seat(struct server *server, unsigned seat)
 
 static void repair_head(struct server *server)
 {
-	struct head *head = &server->head;
+	struct head *head = &server->objects.head;
 
 	if (segment_grow(&head->segment, head->segment.size, NULL))
 		return; /* no room now */

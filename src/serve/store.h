@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "image/image.h"
+#include "ipc/place.h"
 #include "ipc/seats.h"
 #include "serve/files.h"
 #include "serve/link.h"
-#include "serve/place.h"
 #include "serve/watch.h"
 
 #include <pthread.h>

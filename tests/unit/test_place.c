@@ -1,7 +1,7 @@
 /* Placement against a model that is nothing but a row of pages. */
 #include "test.h"
 
-#include "serve/place.h"
+#include "ipc/place.h"
 
 #include <stdlib.h>
 #include <string.h>

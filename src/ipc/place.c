@@ -1,4 +1,4 @@
-#include "serve/place.h"
+#include "ipc/place.h"
 
 #include <stdlib.h>
 

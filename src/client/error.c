@@ -1,0 +1,40 @@
+#include "client/error.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+_Static_assert(SHMSEM_MESSAGE_SIZE == ERROR_TEXT_SIZE, "errors are copied whole");
+_Static_assert((int)SHMSEM_NOT_PERMITTED == (int)STATUS_NOT_PERMITTED &&
+		       (int)SHMSEM_TRY_AGAIN == (int)STATUS_TRY_AGAIN,
+	"one set of statuses");
+
+int error_give(struct shmsem_error *ret, const struct error *err, int status)
+{
+	if (ret && status) {
+		ret->status = status;
+		ret->os_error = err->os_error;
+		memcpy(ret->message, err->text, sizeof ret->message);
+	}
+	return status;
+}
+
+int error_take(struct error *err, const struct shmsem_error *from, int status)
+{
+	if (status < 0 || !error_status_valid((unsigned)status))
+		return error_set(err, STATUS_INTERNAL, "the program gave a status of %d", status);
+	error_set(err, status, "%.*s", (int)sizeof from->message - 1,
+		from->message[0] ? from->message : "the program said no more");
+	err->os_error = from->os_error;
+	return status;
+}
+
+int shmsem_fail(struct shmsem_error *error, int status, const char *format, ...)
+{
+	struct error err = {0};
+	va_list arguments;
+
+	va_start(arguments, format);
+	error_set_va(&err, status, format, arguments);
+	va_end(arguments);
+	return error_give(error, &err, status);
+}

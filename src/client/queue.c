@@ -1,0 +1,265 @@
+/*
+ * libshmsem: fetching in threads of its own, for programs that must not wait.
+ */
+#include "base/process.h"
+#include "client/error.h"
+#include "shmsem.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define THREADS_MOST 64
+
+/* A request on its way through the queue, and then its result. */
+struct item {
+	struct item *next;
+	struct shmsem_request request;
+	struct shmsem_result result;
+	char name[];
+};
+
+struct list {
+	struct item *first, **last;
+};
+
+struct worker {
+	struct shmsem_queue *queue;
+	pthread_t thread;
+	struct shmsem *client; /* under the queue's lock where others look at it */
+};
+
+struct shmsem_queue {
+	struct shmsem_connect_options options;
+	char *name_space;
+	pid_t owner;
+	int event; /* counts what is to be collected */
+	pthread_mutex_t lock;
+	pthread_cond_t wanted;
+	struct list asked, done;
+	bool closing;
+	unsigned started;
+	struct worker workers[];
+};
+
+static void list_append(struct list *list, struct item *item)
+{
+	item->next = NULL;
+	*list->last = item;
+	list->last = &item->next;
+}
+
+static struct item *list_take(struct list *list)
+{
+	struct item *item = list->first;
+
+	if (!item)
+		return NULL;
+	list->first = item->next;
+	if (!list->first)
+		list->last = &list->first;
+	return item;
+}
+
+/* Connects if that was not done yet. The client is made known under the lock, so that closing can
+ * cancel it. */
+static int worker_connect(struct worker *worker, struct shmsem_error *error)
+{
+	struct shmsem_queue *queue = worker->queue;
+	struct shmsem_connect_options options = queue->options;
+	struct shmsem *client;
+	int status;
+
+	if (worker->client)
+		return SHMSEM_OK;
+	status = shmsem_connect(&client, &options, error);
+	if (status)
+		return status;
+	pthread_mutex_lock(&queue->lock);
+	worker->client = client;
+	if (queue->closing)
+		shmsem_cancel(client);
+	pthread_mutex_unlock(&queue->lock);
+	return SHMSEM_OK;
+}
+
+static void run(struct worker *worker, struct item *item)
+{
+	struct shmsem_result *result = &item->result;
+
+	result->status = worker_connect(worker, &result->error);
+	if (!result->status)
+		result->status = shmsem_fetch(
+			worker->client, &item->request, &result->image, &result->error);
+}
+
+static void *worker_main(void *context)
+{
+	struct worker *worker = context;
+	struct shmsem_queue *queue = worker->queue;
+
+	pthread_mutex_lock(&queue->lock);
+	for (;;) {
+		struct item *item;
+
+		while (!queue->closing && !queue->asked.first)
+			pthread_cond_wait(&queue->wanted, &queue->lock);
+		if (queue->closing)
+			break;
+		item = list_take(&queue->asked);
+		pthread_mutex_unlock(&queue->lock);
+		run(worker, item);
+		pthread_mutex_lock(&queue->lock);
+		list_append(&queue->done, item);
+		eventfd_write(queue->event, 1);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return NULL;
+}
+
+static int start(struct shmsem_queue *queue, unsigned threads)
+{
+	sigset_t all, before;
+	int failed = 0;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (unsigned i = 0; i < threads && !failed; i++) {
+		queue->workers[i].queue = queue;
+		failed = pthread_create(
+			&queue->workers[i].thread, NULL, worker_main, &queue->workers[i]);
+		queue->started += !failed;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return failed;
+}
+
+int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_options *options,
+	unsigned threads, struct shmsem_error *error)
+{
+	struct shmsem_queue *queue;
+	struct error err = {0};
+	int failed = 0;
+
+	if (!threads || threads > THREADS_MOST)
+		return shmsem_fail(error, SHMSEM_USAGE, "a queue has 1 to %d threads, not %u",
+			THREADS_MOST, threads);
+	queue = calloc(1, sizeof *queue + threads * sizeof *queue->workers);
+	if (!queue)
+		return error_give(error, &err, error_os(&err, ENOMEM, "cannot make a queue"));
+	if (options)
+		queue->options = *options;
+	queue->owner = process_id();
+	queue->asked.last = &queue->asked.first;
+	queue->done.last = &queue->done.first;
+	pthread_mutex_init(&queue->lock, NULL);
+	pthread_cond_init(&queue->wanted, NULL);
+	if (queue->options.name_space) {
+		queue->name_space = strdup(queue->options.name_space);
+		queue->options.name_space = queue->name_space;
+		failed = queue->name_space ? 0 : ENOMEM;
+	}
+	queue->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	if (queue->event < 0)
+		failed = errno;
+	if (!failed)
+		failed = start(queue, threads);
+	if (failed) {
+		shmsem_queue_close(queue);
+		return error_give(error, &err, error_os(&err, failed, "cannot make a queue"));
+	}
+	*ret = queue;
+	return SHMSEM_OK;
+}
+
+int shmsem_submit(struct shmsem_queue *queue, const struct shmsem_request *request, void *tag,
+	struct shmsem_error *error)
+{
+	size_t size = request->name ? strlen(request->name) + 1 : 0;
+	struct error err = {0};
+	struct item *item;
+
+	if (queue->owner != process_id())
+		return shmsem_fail(error, SHMSEM_USAGE,
+			"this queue was made before fork(); open one in the child");
+	item = calloc(1, sizeof *item + size);
+	if (!item)
+		return error_give(error, &err, error_os(&err, ENOMEM, "cannot ask"));
+	item->request = *request;
+	item->result.tag = tag;
+	if (size) {
+		memcpy(item->name, request->name, size);
+		item->request.name = item->name;
+	}
+	pthread_mutex_lock(&queue->lock);
+	list_append(&queue->asked, item);
+	pthread_cond_signal(&queue->wanted);
+	pthread_mutex_unlock(&queue->lock);
+	return SHMSEM_OK;
+}
+
+int shmsem_fd(const struct shmsem_queue *queue)
+{
+	return queue->event;
+}
+
+int shmsem_collect(struct shmsem_queue *queue, struct shmsem_result *ret)
+{
+	struct item *item;
+	eventfd_t one;
+
+	if (queue->owner != process_id())
+		return SHMSEM_TRY_AGAIN;
+	pthread_mutex_lock(&queue->lock);
+	item = list_take(&queue->done);
+	if (item)
+		eventfd_read(queue->event, &one);
+	pthread_mutex_unlock(&queue->lock);
+	if (!item)
+		return SHMSEM_TRY_AGAIN;
+	*ret = item->result;
+	free(item);
+	return SHMSEM_OK;
+}
+
+static void end_threads(struct shmsem_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->closing = true;
+	for (unsigned i = 0; i < queue->started; i++)
+		if (queue->workers[i].client)
+			shmsem_cancel(queue->workers[i].client);
+	pthread_cond_broadcast(&queue->wanted);
+	pthread_mutex_unlock(&queue->lock);
+	for (unsigned i = 0; i < queue->started; i++)
+		pthread_join(queue->workers[i].thread, NULL);
+}
+
+void shmsem_queue_close(struct shmsem_queue *queue)
+{
+	struct item *item;
+
+	if (!queue)
+		return;
+	/* A child of fork() has none of the threads, and perhaps a lock that one of them held. */
+	if (queue->owner == process_id())
+		end_threads(queue);
+	for (unsigned i = 0; i < queue->started; i++)
+		shmsem_close(queue->workers[i].client);
+	while ((item = list_take(&queue->asked)))
+		free(item);
+	while ((item = list_take(&queue->done))) {
+		shmsem_release(&item->result.image);
+		free(item);
+	}
+	if (queue->event >= 0)
+		close(queue->event);
+	free(queue->name_space);
+	free(queue);
+}

@@ -1,0 +1,282 @@
+#include "ipc/publish.h"
+
+#include "base/clock.h"
+#include "ipc/fork.h"
+#include "ipc/guard.h"
+#include "ipc/lock.h"
+#include "ipc/reclaim.h"
+#include "ipc/semaphore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RESERVE_DEFAULT (UINT64_C(512) << 20)
+#define RESERVE_LEAST   (UINT64_C(1) << 20)
+#define CREATE_ATTEMPTS 8
+
+uint64_t publication_default_reserve(void)
+{
+	struct statvfs system;
+	uint64_t quarter;
+
+	if (statvfs(SHM_DIRECTORY, &system) != 0)
+		return RESERVE_DEFAULT;
+	quarter = (uint64_t)system.f_bavail * system.f_bsize / 4;
+	if (quarter > RESERVE_DEFAULT)
+		return RESERVE_DEFAULT;
+	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;
+}
+
+static void remember(struct publication *publication, enum object_kind kind, unsigned index,
+	dev_t device, ino_t inode)
+{
+	struct published *object = &publication->published[publication->published_count++];
+
+	*object = (struct published){
+		.kind = kind, .index = index, .device = device, .inode = inode, .guard = -1};
+	object_file(&publication->options.space, kind, index, object->file);
+}
+
+static void write_constants(struct publication *publication, uint64_t instance)
+{
+	const struct publication_options *options = &publication->options;
+	struct head *head = &publication->head;
+	struct wire_server *page;
+	struct timespec now;
+
+	head->seats = options->seats;
+	head->segments = options->segments;
+	head->reserve = options->reserve;
+	for (unsigned seat = 0; seat < options->seats; seat++) {
+		struct wire_seat *at = head_seat(head, seat);
+
+		at->magic = WIRE_MAGIC;
+		at->version = WIRE_VERSION;
+		at->seats = options->seats;
+		at->segments = options->segments;
+		at->instance = instance;
+	}
+	page = head_server(head);
+	clock_gettime(CLOCK_REALTIME, &now);
+	page->pid = (uint32_t)getpid();
+	page->reserve = options->reserve;
+	page->flags = options->flags;
+	page->started = (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_LIMIT], options->reserve);
+}
+
+/* Takes the lock that says we live, and that no child of ours is to keep. */
+static int lock_alive(int *fd, const struct segment *segment)
+{
+	if (!fork_hide(fd, segment ? segment->base : NULL, segment ? segment->reserved : 0))
+		return ENOMEM;
+	return lock_take(*fd, WIRE_SERVER_LOCK);
+}
+
+/*
+ * Makes the namespace ours: HEAD, complete and locked, gets its name if nobody has it. What a dead
+ * responder left is removed and the attempt repeated.
+ */
+static int create_head(struct publication *publication, struct error *err)
+{
+	const struct publication_options *options = &publication->options;
+	size_t size = wire_head_size(options->seats);
+	struct segment *segment = &publication->head.segment;
+	char name[OBJECT_NAME_SIZE];
+	uint64_t instance = 0;
+	int status, failed;
+
+	status = segment_new(size, size, &options->access, segment, err);
+	if (status)
+		return status;
+	if (getrandom(&instance, sizeof instance, GRND_NONBLOCK) < 0)
+		instance = clock_now();
+	write_constants(publication, instance);
+	failed = lock_alive(&segment->fd, segment);
+	if (failed)
+		return error_os(err, failed, "cannot lock the header segment");
+	object_name(&options->space, OBJECT_HEAD, 0, name);
+	for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+		status = reclaim_namespace(&options->space, NULL, err);
+		if (status)
+			return status;
+		status = segment_publish(segment, name, err);
+		if (!status || !err || err->os_error != EEXIST)
+			break;
+	}
+	if (!status)
+		remember(publication, OBJECT_HEAD, 0, segment->device, segment->inode);
+	publication->head.guard = guard_add(segment->base, segment->reserved);
+	return status;
+}
+
+static int create_semaphore(struct publication *publication, enum object_kind kind, unsigned index,
+	sem_t **ret, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+	dev_t device;
+	ino_t inode;
+	int status;
+
+	object_name(&publication->options.space, kind, index, name);
+	status = semaphore_create(name, &publication->options.access, &device, &inode, err);
+	if (status)
+		return status;
+	remember(publication, kind, index, device, inode);
+	status = semaphore_open(name, ret, err);
+	if (!status) {
+		uintptr_t page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
+
+		publication->published[publication->published_count - 1].guard = guard_add(
+			(void *)page, WIRE_PAGE);
+	}
+	return status;
+}
+
+/* The lock on REQ's own file tells it from a classic namespace's, should HEAD ever be missing. */
+static int lock_request_semaphore(struct publication *publication, struct error *err)
+{
+	char file[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	int failed;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
+		object_file(&publication->options.space, OBJECT_REQUEST, 0, file));
+	publication->request_lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	failed = publication->request_lock < 0 ? errno
+					       : lock_alive(&publication->request_lock, NULL);
+	return failed ? error_os(err, failed, "cannot lock the request semaphore") : STATUS_OK;
+}
+
+static int create_data(struct publication *publication, unsigned index, struct error *err)
+{
+	const struct publication_options *options = &publication->options;
+	struct segment *segment = &publication->data[index];
+	struct access access = options->access;
+	char name[OBJECT_NAME_SIZE];
+	int status, failed;
+
+	/* Clients read data, and only read it; we ourselves must be able to write. */
+	access.mode = (access.mode & 0444) | 0600;
+	status = segment_new(
+		WIRE_PAGE, options->map_data ? options->reserve : 0, &access, segment, err);
+	if (status)
+		return status;
+	failed = lock_alive(&segment->fd, segment);
+	if (failed)
+		return error_os(err, failed, "cannot lock a data segment");
+	status = segment_publish(
+		segment, object_name(&options->space, OBJECT_DATA, index, name), err);
+	if (!status)
+		remember(publication, OBJECT_DATA, index, segment->device, segment->inode);
+	if (!status && segment->base)
+		publication->published[publication->published_count - 1].guard = guard_add(
+			segment->base, segment->reserved);
+	return status;
+}
+
+int publication_create(struct publication *publication, const struct publication_options *options,
+	struct error *err)
+{
+	int status;
+
+	*publication = PUBLICATION_NONE;
+	publication->options = *options;
+	publication->published = calloc(
+		2 + options->seats + options->segments, sizeof *publication->published);
+	publication->responses = calloc(options->seats, sizeof *publication->responses);
+	publication->data = calloc(options->segments, sizeof *publication->data);
+	if (!publication->published || !publication->responses || !publication->data)
+		return error_os(
+			err, ENOMEM, "cannot create the objects of '%s'", options->space.text);
+	for (unsigned i = 0; i < options->segments; i++)
+		publication->data[i] = SEGMENT_NONE;
+
+	status = create_head(publication, err);
+	if (!status)
+		status = create_semaphore(
+			publication, OBJECT_REQUEST, 0, &publication->request, err);
+	if (!status)
+		status = lock_request_semaphore(publication, err);
+	for (unsigned i = 0; i < options->seats && !status; i++)
+		status = create_semaphore(
+			publication, OBJECT_RESPONSE, i, &publication->responses[i], err);
+	for (unsigned i = 0; i < options->segments && !status; i++)
+		status = create_data(publication, i, err);
+	return status;
+}
+
+void publication_ready(struct publication *publication)
+{
+	atomic_store(&head_server(&publication->head)->ready, 1);
+}
+
+bool publication_damaged(const struct publication *publication)
+{
+	bool hit = guard_hit(publication->head.guard);
+
+	for (unsigned i = 0; i < publication->published_count && !hit; i++)
+		hit = guard_hit(publication->published[i].guard);
+	return hit;
+}
+
+int publication_check(const struct publication *publication, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	object_name(&publication->options.space, OBJECT_HEAD, 0, name);
+	if (head_current(&publication->head, name))
+		return STATUS_OK;
+	return error_set(err, STATUS_UNAVAILABLE,
+		"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
+		"in logind.conf(5)",
+		name + 1, SHM_DIRECTORY);
+}
+
+void publication_withdraw(struct publication *publication)
+{
+	/* What has one of the names by now, after a successor took over, is not ours. */
+	while (publication->published_count) {
+		struct published *object = &publication->published[--publication->published_count];
+
+		shm_unlink_same(object->file, object->device, object->inode);
+		guard_remove(object->guard);
+	}
+}
+
+void publication_disown(struct publication *publication)
+{
+	publication->published_count = 0;
+	publication->head.segment.base = NULL;
+	for (unsigned i = 0; publication->data && i < publication->options.segments; i++)
+		publication->data[i].base = NULL;
+}
+
+void publication_release(struct publication *publication)
+{
+	const struct publication_options *options = &publication->options;
+
+	for (unsigned i = 0; publication->responses && i < options->seats; i++)
+		if (publication->responses[i])
+			sem_close(publication->responses[i]);
+	if (publication->request)
+		sem_close(publication->request);
+	for (unsigned i = 0; publication->data && i < options->segments; i++) {
+		fork_keep(&publication->data[i].fd);
+		segment_release(&publication->data[i]);
+	}
+	fork_keep(&publication->request_lock);
+	fork_keep(&publication->head.segment.fd);
+	if (publication->request_lock >= 0)
+		close(publication->request_lock);
+	free(publication->published);
+	free(publication->responses);
+	free(publication->data);
+	head_release(&publication->head);
+	*publication = PUBLICATION_NONE;
+}

@@ -1,0 +1,82 @@
+/*
+ * A turn of the exchange as the responder sees it: take a request up, check the copy, answer it.
+ * And what must not be used again: the images that requesters hold.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "ipc/seats.h"
+#include "ipc/spin.h"
+#include "ipc/wire.h"
+
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A private copy of a request. */
+struct turn {
+	unsigned seat;
+	uint64_t sequence;
+	struct wire_request request;
+	char name[WIRE_NAME_MAX + 1]; /* terminated; empty if the length is impossible */
+};
+
+/* The sequence number of the request that stands in the seat, if one does. */
+bool turn_requested(const struct head *head, unsigned seat, uint64_t *ret_sequence);
+
+/* Takes that request up; false if it was withdrawn meanwhile. */
+bool turn_take(const struct head *head, unsigned seat, uint64_t sequence, struct turn *ret);
+
+/* What a requester may write into its page is checked here, before anything else looks at it.
+ * STATUS_USAGE. */
+int turn_check(const struct turn *turn, struct error *err);
+
+/* Puts a text into an answer, cut to what fits. */
+void turn_text(struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length);
+
+/* Fills in the answer of a failure, but for turn_complete. */
+void turn_fail(const struct head *head, unsigned seat, const struct error *failure);
+
+/*
+ * Completes an answer whose fields are written, and makes the requester hold the image numbered
+ * `image` (0: none). A requester that withdrew, died or was replaced has another turn by now: then
+ * this answer is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
+ */
+bool turn_complete(
+	const struct head *head, unsigned seat, uint64_t sequence, uint32_t hold, uint64_t image);
+
+/* Looks for a request and keeps it in `context`; false if there is none. */
+typedef bool turn_look(void *context);
+
+/*
+ * Waits until `look` finds a request, spinning if that has paid lately, then asleep for 100 ms at
+ * most, and not beyond `deadline`. Tokens are only hints: whatever their number, the turn words
+ * decide. *stopping ends the spinning; whoever sets it posts `request`, too.
+ */
+struct turn_wait {
+	sem_t *request;
+	struct spin spin;
+	unsigned idle_wakes; /* in a row: woken, and nobody had asked for anything */
+};
+
+bool turn_await(struct turn_wait *wait, const atomic_bool *stopping, uint64_t deadline,
+	turn_look *look, void *context);
+
+/* Fills `text` with those of the names (each ended by a NUL, in order) that come after `last`; the
+ * bytes used. */
+size_t turn_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE]);
+
+/* The numbers in the hold words of all seats that somebody sits on, sorted. */
+struct held {
+	uint64_t *numbers;
+	size_t count;
+};
+
+/*
+ * Hold words are written by the responder alone, so nobody can begin to hold anything while it
+ * looks; that somebody lets go is no harm. Words of a seat without a holder are void. False when
+ * out of memory; free ret->numbers.
+ */
+bool held_collect(const struct head *head, struct held *ret);
+bool held_contains(const struct held *held, uint64_t number);
