@@ -134,6 +134,18 @@ void place_cool(struct place *place, struct extent *extent)
 	merge(extent);
 }
 
+uint64_t place_run(const struct extent *extent)
+{
+	uint64_t run = extent->length;
+
+	for (const struct extent *at = extent->before; at && at->kind != EXTENT_USED;
+		at = at->before)
+		run += at->length;
+	for (const struct extent *at = extent->after; at && at->kind != EXTENT_USED; at = at->after)
+		run += at->length;
+	return run;
+}
+
 struct extent *place_longest_warm(const struct place *place)
 {
 	struct extent *longest = NULL;

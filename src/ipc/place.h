@@ -59,6 +59,9 @@ void place_give(struct place *place, struct extent *extent);
  * then. */
 void place_cool(struct place *place, struct extent *extent);
 
+/* Bytes of the free run that `extent` would be part of if it were free. */
+uint64_t place_run(const struct extent *extent);
+
 /* The longest warm extent, or NULL. */
 struct extent *place_longest_warm(const struct place *place);
 

@@ -409,17 +409,21 @@ void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_u
 }
 
 /* Evicts the least recently used image of a segment (of every other segment than it, if `others`)
- * that nobody holds. */
-static bool evict_one(struct store *store, const struct held *held, unsigned segment, bool others)
+ * that nobody holds. The bytes of the free run that this makes or enlarges; 0 if there was none. */
+static uint64_t evict_one(
+	struct store *store, const struct held *held, unsigned segment, bool others)
 {
+	uint64_t run;
+
 	for (struct stored *image = store->ready.oldest; image; image = image->newer) {
 		if ((image->segment == segment) == others || is_held(held, image))
 			continue;
+		run = place_run(image->extent);
 		discard(store, image);
 		store->evictions++;
-		return true;
+		return run;
 	}
-	return false;
+	return 0;
 }
 
 /* Gives warm room of other segments back to the system until `excess` bytes are gone; what is left
@@ -479,10 +483,17 @@ static uint64_t clear_run(struct store *store, const struct held *held, unsigned
 
 		if (cold != UINT64_MAX && !excess)
 			return cold;
-		/* This segment's own images first: their room is warm. */
-		if (own && evict_one(store, held, segment, false))
+		/* This segment's own images first: their room is warm. Where no run would do, only
+		 * the one that has just grown may, and only then is the whole worth a search. */
+		while (own) {
+			uint64_t run = evict_one(store, held, segment, false);
+
+			own = run != 0;
+			if (own && (cold != UINT64_MAX || run >= bytes))
+				break;
+		}
+		if (own)
 			continue;
-		own = false;
 		if (cold == UINT64_MAX)
 			return UINT64_MAX;
 		if (cool_others(store, segment, excess) == 0)
