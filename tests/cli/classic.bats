@@ -3,6 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 load server.bash
+load pixels.bash
 
 setup() {
 	cd "$SHMSEM_IMAGES"
@@ -19,27 +20,6 @@ join_start() {
 	"$SHMSEM" serve -N "$space" --join "$@" 2>"$BATS_TEST_TMPDIR/serve.err" 3>&- &
 	SERVER=$!
 	SERVERS+=("$SERVER")
-}
-
-# The CRC-32 of standard input as the requester prints it.
-crc() {
-	gzip -1 -c | tail -c 8 | head -c 4 | od -An -tu4 | xargs printf '%08x'
-}
-
-# bare BYTES -- the last BYTES of standard input, which are the pixels of a PNM file.
-bare() {
-	tail -c "$1"
-}
-
-# answer_of NAME -- the line that a requester prints for the image, by other decoders than ours.
-answer_of() {
-	case "$1" in
-	apple) echo "apple 640 960 3 1843200 $(djpeg apple.jpg | bare 1843200 | crc)" ;;
-	car.jpg) echo "car.jpg 2560 1707 3 13109760 $(djpeg car.jpg | bare 13109760 | crc)" ;;
-	ball) echo "ball 800 800 4 2560000 $(pngtopam -alphapam ball.png | bare 2560000 | crc)" ;;
-	dog.png) echo "dog.png 640 427 3 819840 $(pngtopam dog.png | bare 819840 | crc)" ;;
-	*) echo "$1 0 0 0 0 00000000" ;;
-	esac
 }
 
 # answers_to COUNT NAME… -- what a requester prints that asks COUNT times for the names in turn.

@@ -3,6 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 load server.bash
+load pixels.bash
 
 setup() {
 	mkdir "$BATS_TEST_TMPDIR/bin" "$BATS_TEST_TMPDIR/work"
@@ -101,5 +102,31 @@ run_examples_beside_server() {
 	[ "${#lines[@]}" = 4 ]
 	[ "${lines[0]}" = "apple.jpg: 160 x 240" ]
 	serve_stop "$SERVER"
+	assert_nothing_left
+}
+
+exchange() {
+	timeout 20 python3 "$SHMSEM_TESTS/exchange.py" "$@"
+}
+
+@test "a requester that knows no more than shmsem(7) says gets names and pixels" {
+	serve_start told images
+	run -0 exchange told names
+	[ "$output" = $'apple.jpg\nball.png\ncar.jpg\ndog.png' ]
+	run -0 exchange told get apple ball car.jpg dog.png
+	cd images
+	diff <(echo "$output") <(for name in apple ball car.jpg dog.png; do answer_of "$name"; done | cut -d ' ' -f 1-4,6)
+	cd ..
+	run -1 exchange told get nothing
+	[[ "$output" == *"status 66: "* ]]
+	serve_stop "$SERVER"
+	assert_nothing_left
+}
+
+@test "a server told a number of requests answers so many, and not one more" {
+	serve_start count --requests 5 images
+	run -0 exchange count ping 4
+	run -1 exchange count ping 2
+	wait "$SERVER"
 	assert_nothing_left
 }
