@@ -1,0 +1,85 @@
+# What a stranger gets: an installed prefix, found by pkg-config, and the examples built against it.
+
+bats_require_minimum_version 1.5.0
+
+load server.bash
+
+setup_file() {
+	export PREFIX="$BATS_FILE_TMPDIR/prefix"
+	DESTDIR="$PREFIX" meson install -C "$SHMSEM_BUILD" --no-rebuild --quiet
+	PKG_CONFIG_LIBDIR="$(dirname "$(find "$PREFIX" -name shmsem.pc)")"
+	LIBRARIES="$(dirname "$PKG_CONFIG_LIBDIR")"
+	export PKG_CONFIG_LIBDIR LIBRARIES PKG_CONFIG_SYSROOT_DIR="$PREFIX" LD_LIBRARY_PATH="$LIBRARIES"
+}
+
+teardown() {
+	serve_end_all
+}
+
+# build EXAMPLE [shared|static] -- compiles an example as a stranger would; the program is $BATS_TEST_TMPDIR/EXAMPLE.
+build() {
+	local flags libraries
+	flags="$(pkg-config --cflags shmsem)"
+	libraries="$(pkg-config --libs shmsem)"
+	[ "${2:-shared}" = shared ] ||
+		libraries="$LIBRARIES/libshmsem.a -pthread"
+	# shellcheck disable=SC2086 # several words each
+	cc -std=c11 -Wall -Wextra -Werror $flags -o "$BATS_TEST_TMPDIR/$1" "$SHMSEM_EXAMPLES/$1.c" $libraries $SHMSEM_SANITIZE
+}
+
+@test "eight lines fetch an image, with the shared library" {
+	build first
+	serve_start images "$SHMSEM_IMAGES"
+	run -0 env SHMSEM_NAMESPACE=images "$BATS_TEST_TMPDIR/first" apple
+	[ "$output" = "640×960×3" ]
+	run -66 env SHMSEM_NAMESPACE=images "$BATS_TEST_TMPDIR/first" pear
+	serve_stop "$SERVER"
+}
+
+@test "the same with the static library, which then is not looked for" {
+	build first static
+	serve_start images "$SHMSEM_IMAGES"
+	run -0 env -u LD_LIBRARY_PATH SHMSEM_NAMESPACE=images "$BATS_TEST_TMPDIR/first" apple
+	[ "$output" = "640×960×3" ]
+	serve_stop "$SERVER"
+}
+
+@test "an event loop gets its images through a descriptor" {
+	build event_loop
+	serve_start images "$SHMSEM_IMAGES"
+	run -0 env SHMSEM_NAMESPACE=images "$BATS_TEST_TMPDIR/event_loop" apple car
+	[ "$(sort <<<"$output" | head -1)" = "apple: 640×960" ]
+	[ "${#lines[@]}" = 2 ]
+	run -1 env SHMSEM_NAMESPACE=images "$BATS_TEST_TMPDIR/event_loop" pear
+	serve_stop "$SERVER"
+}
+
+@test "a responder hands out what it makes, and leaves nothing" {
+	build responder
+	build first
+	env SHMSEM_NAMESPACE=ramps "$BATS_TEST_TMPDIR/responder" 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	wait_for_file /dev/shm/SEG_ramps_DATA
+	run -0 env SHMSEM_NAMESPACE=ramps "$BATS_TEST_TMPDIR/first" 16
+	[ "$output" = "256×16×1" ]
+	run -66 env SHMSEM_NAMESPACE=ramps "$BATS_TEST_TMPDIR/first" 0
+	[ "$output" = "ask for 1 to 4096" ]
+	serve_stop "$SERVER"
+	assert_nothing_left
+}
+
+@test "the header is C++ as well" {
+	printf '#include <shmsem.h>\nint main() { return shmsem_version()[0] == 0; }\n' >"$BATS_TEST_TMPDIR/plus.cc"
+	# shellcheck disable=SC2046 # several words each
+	c++ -Wall -Wextra -Werror $(pkg-config --cflags shmsem) -o "$BATS_TEST_TMPDIR/plus" "$BATS_TEST_TMPDIR/plus.cc" \
+		$(pkg-config --libs shmsem) $SHMSEM_SANITIZE
+	"$BATS_TEST_TMPDIR/plus"
+}
+
+@test "the library shows its own names, versioned, and needs libc alone" {
+	run -0 nm -D --defined-only "$LIBRARIES/libshmsem.so.0"
+	! grep -v ' shmsem_.*@@SHMSEM_0$\| SHMSEM_0$' <<<"$output"
+	[ -n "$SHMSEM_SANITIZE" ] ||
+		[ "$(objdump -p "$LIBRARIES/libshmsem.so.0" | awk '/NEEDED/ { print $2 }')" = libc.so.6 ]
+}
