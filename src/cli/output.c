@@ -51,10 +51,10 @@ static int choose_format(
 		*ret = (enum encode_format)format;
 	else if (type)
 		return error_set(err, STATUS_USAGE,
-			"-t: there is no format '%s', but png, jpeg, pnm and raw", type);
+			"-t: there is no format '%s', but png, jpeg, pnm, qoi and raw", type);
 	else
 		return error_set(err, STATUS_USAGE,
-			"-o: '%s' does not end in .png, .jpg, .ppm, .pgm, .pam or .raw; say "
+			"-o: '%s' does not end in .png, .jpg, .ppm, .pgm, .pam, .qoi or .raw; say "
 			"which format with -t",
 			output->path);
 	return STATUS_OK;

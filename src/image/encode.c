@@ -23,6 +23,7 @@ int encode_format_of(const char *name)
 		{"pgm", ENCODE_PNM},
 		{"pam", ENCODE_PNM},
 		{"raw", ENCODE_RAW},
+		{"qoi", ENCODE_QOI},
 	};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -41,6 +42,8 @@ const char *encode_extension(enum encode_format format, unsigned channels)
 		return ".jpg";
 	case ENCODE_PNM:
 		return channels == 1 ? ".pgm" : channels == 3 ? ".ppm" : ".pam";
+	case ENCODE_QOI:
+		return ".qoi";
 	case ENCODE_RAW:
 		break;
 	}
@@ -142,6 +145,17 @@ static int check_jpeg(const struct encode_image *image, int quality, struct erro
 	return STATUS_OK;
 }
 
+static int check_qoi(const struct encode_image *image, struct error *err)
+{
+	if (image->bits == 16)
+		return error_set(err, STATUS_USAGE,
+			"QOI cannot hold 16-bit samples; ask for 8 bits, or write png or pnm");
+	if (image->channels < 3)
+		return error_set(err, STATUS_USAGE,
+			"QOI cannot hold grey; ask for RGB or RGBA, or write png or pnm");
+	return STATUS_OK;
+}
+
 static int check_image(const struct encode_image *image, struct error *err)
 {
 	uint64_t bytes;
@@ -164,6 +178,8 @@ int encode_write(FILE *file, enum encode_format format, const struct encode_imag
 
 	if (status == STATUS_OK && format == ENCODE_JPEG)
 		status = check_jpeg(image, quality, err);
+	if (status == STATUS_OK && format == ENCODE_QOI)
+		status = check_qoi(image, err);
 	if (status)
 		return status;
 	switch (format) {
@@ -175,6 +191,8 @@ int encode_write(FILE *file, enum encode_format format, const struct encode_imag
 		return write_pnm(file, image, err);
 	case ENCODE_RAW:
 		return write_raw(file, image, err);
+	case ENCODE_QOI:
+		return encode_qoi(file, image, err);
 	}
 	return error_set(err, STATUS_USAGE, "there is no image format %d", (int)format);
 }

@@ -1,5 +1,5 @@
 /*
- * Pixels to files: PNG, JPEG, PNM (P5, P6, PAM) and the bare samples.
+ * Pixels to files: PNG, JPEG, QOI, PNM (P5, P6, PAM) and the bare samples.
  */
 #pragma once
 
@@ -14,6 +14,7 @@ enum encode_format {
 	ENCODE_JPEG,
 	ENCODE_PNM,
 	ENCODE_RAW,
+	ENCODE_QOI,
 };
 
 /* Pixels as image.h describes them: interleaved, rows without padding, RGB order, native byte
@@ -31,8 +32,8 @@ struct encode_options {
 	int quality; /* JPEG, 1 to 100; 0 means 90 */
 };
 
-/* The format that "png", "jpeg", "jpg", "pnm", "ppm", "pgm", "pam" or "raw" names, in any case; -1
- * for none. */
+/* The format that "png", "jpeg", "jpg", "pnm", "ppm", "pgm", "pam", "qoi" or "raw" names, in any
+ * case; -1 for none. */
 int encode_format_of(const char *name);
 
 /* ".png" and so on, the dot included; PNM gives .pgm, .ppm or .pam by the channels. */
@@ -40,8 +41,9 @@ const char *encode_extension(enum encode_format format, unsigned channels);
 
 /*
  * Writes the image to `file`. The caller flushes and checks that, too; a write error is STATUS_IO.
- * What the format cannot hold is STATUS_USAGE with the way out: alpha and 16 bits in JPEG. Of a
- * colour profile, PNG leaves out what does not fit the channels. `options` may be NULL.
+ * What the format cannot hold is STATUS_USAGE with the way out: alpha and 16 bits in JPEG, grey and
+ * 16 bits in QOI. Of a colour profile, PNG leaves out what does not fit the channels. `options` may
+ * be NULL.
  */
 int encode_write(FILE *file, enum encode_format format, const struct encode_image *image,
 	const struct encode_options *options, struct error *err);

@@ -146,6 +146,81 @@ static void raw_is_the_samples(void **state)
 	free(file.data);
 }
 
+/* A decoder by the specification, for what this encoder may write. Returns where the pixels end. */
+static const uint8_t *decode_qoi(const uint8_t *at, size_t count, unsigned channels, uint8_t *to)
+{
+	uint8_t seen[64][4] = {{0}}, now[4] = {0, 0, 0, 255};
+	unsigned run = 0;
+
+	for (size_t i = 0; i < count; i++, to += channels) {
+		unsigned op = run ? 0 : *at++, green = (op & 63) - 32;
+
+		if (run) {
+			run--;
+		} else if (op == 0xff || op == 0xfe) {
+			memcpy(now, at, op == 0xff ? 4 : 3);
+			at += op == 0xff ? 4 : 3;
+		} else if (op >> 6 == 0) {
+			memcpy(now, seen[op], 4);
+		} else if (op >> 6 == 1) {
+			for (int sample = 0; sample < 3; sample++)
+				now[sample] += (uint8_t)((op >> (4 - 2 * sample) & 3) - 2);
+		} else if (op >> 6 == 2) {
+			now[0] += (uint8_t)(green - 8 + (*at >> 4));
+			now[1] += (uint8_t)green;
+			now[2] += (uint8_t)(green - 8 + (*at++ & 15));
+		} else {
+			run = op & 63;
+		}
+		memcpy(seen[(now[0] * 3 + now[1] * 5 + now[2] * 7 + now[3] * 11) % 64], now, 4);
+		memcpy(to, now, channels);
+	}
+	return at;
+}
+
+static void qoi_is_read_back_by_its_specification(void **state)
+{
+	static const uint8_t steps[] = {0, 1, 255, 0, 7, 30, 0, 0, 100, 254};
+	uint8_t pixels[100 * 40 * 4], back[sizeof pixels];
+
+	(void)state;
+	/* Small and large steps, colours that come again, and runs, also at the end. */
+	for (size_t i = 0; i < sizeof pixels; i++)
+		pixels[i] = (uint8_t)(i < 4 ? 0
+				      : i > sizeof pixels / 2
+					      ? 77
+					      : pixels[i - 4] + steps[(i / 9 + i * i / 64) % 10]);
+	for (unsigned channels = 3; channels <= 4; channels++) {
+		struct encode_image image = {.pixels = pixels,
+			.width = 100,
+			.height = 40,
+			.channels = (uint8_t)channels,
+			.bits = 8};
+		const uint8_t head[] = {
+			'q', 'o', 'i', 'f', 0, 0, 0, 100, 0, 0, 0, 40, (uint8_t)channels, 0};
+		struct bytes file = write_image(ENCODE_QOI, &image, NULL);
+
+		assert_memory_equal(file.data, head, sizeof head);
+		assert_ptr_equal(decode_qoi(file.data + sizeof head, 4000, channels, back),
+			file.data + file.size - 8);
+		assert_memory_equal(back, pixels, (size_t)4000 * channels);
+		assert_memory_equal(file.data + file.size - 8, "\0\0\0\0\0\0\0\1", 8);
+		free(file.data);
+	}
+}
+
+static void qoi_refuses_what_it_cannot_hold(void **state)
+{
+	struct encode_image grey = sample(1, 8), deep = sample(3, 16);
+	struct error err;
+
+	(void)state;
+	assert_int_equal(encode_write(stdout, ENCODE_QOI, &grey, NULL, &err), STATUS_USAGE);
+	assert_non_null(strstr(err.text, "grey"));
+	assert_int_equal(encode_write(stdout, ENCODE_QOI, &deep, NULL, &err), STATUS_USAGE);
+	assert_non_null(strstr(err.text, "16-bit"));
+}
+
 static void profiles_are_kept(void **state)
 {
 	static const enum encode_format formats[] = {ENCODE_PNG, ENCODE_JPEG};
@@ -184,7 +259,7 @@ static void a_full_disk_is_an_error(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof pixels; i++)
 		pixels[i] = (uint8_t)(i * i >> 3 ^ i);
-	for (int format = ENCODE_PNG; format <= ENCODE_RAW; format++) {
+	for (int format = ENCODE_PNG; format <= ENCODE_QOI; format++) {
 		FILE *file = fopen("/dev/full", "w");
 		struct error err = {0};
 
@@ -201,9 +276,9 @@ static void a_full_disk_is_an_error(void **state)
 static void names_and_extensions_agree(void **state)
 {
 	static const char *const names[] = {
-		"png", "JPG", "jpeg", "pnm", "PGM", "ppm", "pam", "raw"};
+		"png", "JPG", "jpeg", "pnm", "PGM", "ppm", "pam", "raw", "qoi"};
 	static const int formats[] = {ENCODE_PNG, ENCODE_JPEG, ENCODE_JPEG, ENCODE_PNM, ENCODE_PNM,
-		ENCODE_PNM, ENCODE_PNM, ENCODE_RAW};
+		ENCODE_PNM, ENCODE_PNM, ENCODE_RAW, ENCODE_QOI};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -211,7 +286,7 @@ static void names_and_extensions_agree(void **state)
 	assert_int_equal(encode_format_of("gif"), -1);
 	assert_int_equal(encode_format_of(""), -1);
 	for (unsigned channels = 1; channels <= 4; channels++) {
-		for (int format = ENCODE_PNG; format <= ENCODE_RAW; format++) {
+		for (int format = ENCODE_PNG; format <= ENCODE_QOI; format++) {
 			const char *extension = encode_extension(
 				(enum encode_format)format, channels);
 
@@ -247,6 +322,8 @@ int main(void)
 		cmocka_unit_test(pnm_is_written_to_the_letter),
 		cmocka_unit_test(pnm_of_16_bits_has_the_high_byte_first),
 		cmocka_unit_test(raw_is_the_samples),
+		cmocka_unit_test(qoi_is_read_back_by_its_specification),
+		cmocka_unit_test(qoi_refuses_what_it_cannot_hold),
 		cmocka_unit_test(profiles_are_kept),
 		cmocka_unit_test(a_full_disk_is_an_error),
 		cmocka_unit_test(names_and_extensions_agree),
