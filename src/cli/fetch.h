@@ -14,6 +14,15 @@
 
 #define FETCH_COMMAND "shmsem fetch"
 
+/* The options as they are given. */
+struct fetch_options {
+	const char *name_space, *output, *type, *icc;
+	const char *scale, *fit, *channels, *layout, *depth, *seed;
+	uint64_t timeout, wait, count, at_once, quality;
+	bool json, names, random, info, preview, create, quiet;
+	bool premultiply, keep_orientation, strict, lenient;
+};
+
 /* What the options say. */
 struct fetch_plan {
 	struct shmsem_connect_options connect;
@@ -58,6 +67,11 @@ struct fetch_work {
 	_Atomic size_t next;
 	_Atomic bool stop; /* nobody reads our output any more */
 };
+
+/* Says what contradicts itself before anything is done; all of the plan but for its output. `words`
+ * is how many names are given. */
+int fetch_understand(
+	const struct fetch_options *given, size_t words, struct fetch_plan *ret, struct error *err);
 
 /* Connects, and says that it waits if it has to wait for a server. */
 int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct error *err);

@@ -371,6 +371,10 @@ samples() {
 	[[ "$output" == *"no image that matches '*.gif'"* ]]
 	fetch -q -o out -t pnm '*.jpg'
 	[ "$(cd out && echo *)" = "apple.jpg.ppm car.jpg.ppm" ]
+	fetch -q -o one 'ap*'
+	[ "$(cd one && echo *)" = apple.jpg.png ]
+	fetch -q -o apple.png 'ap*'
+	pngtopnm apple.png | cmp - out/apple.jpg.ppm
 	finish
 }
 
