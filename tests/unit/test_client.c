@@ -1,0 +1,717 @@
+/* The library against a real server, started by the test: SHMSEM names the program. */
+#include "test.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "image/encode.h"
+#include "ipc/header.h"
+#include "ipc/names.h"
+#include "shmsem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define PATIENCE (30 * NS_PER_SECOND)
+
+struct scene {
+	char folder[64], space[64];
+	pid_t server;
+	struct shmsem *client;
+};
+
+/* ---- images ---- */
+
+static uint8_t pixel_byte(unsigned seed, size_t i)
+{
+	return (uint8_t)(seed * 131 + i * 7 + (i >> 8) * 13);
+}
+
+/* An RGB image whose bytes follow from `seed`. */
+static void write_image(
+	const struct scene *scene, const char *name, unsigned seed, uint32_t width, uint32_t height)
+{
+	size_t size = (size_t)width * height * 3;
+	struct encode_image image = {.width = width, .height = height, .channels = 3, .bits = 8};
+	char path[512], beside[520];
+	uint8_t *pixels = malloc(size);
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", scene->folder, name);
+	snprintf(beside, sizeof beside, "%s/.new", scene->folder);
+	for (size_t i = 0; i < size; i++)
+		pixels[i] = pixel_byte(seed, i);
+	image.pixels = pixels;
+	file = fopen(beside, "we");
+	assert_non_null(file);
+	assert_int_equal(encode_write(file, ENCODE_PNG, &image, NULL, NULL), 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(rename(beside, path), 0);
+	free(pixels);
+}
+
+static bool right_pixels(const struct shmsem_image *image, unsigned seed)
+{
+	const uint8_t *pixels = image->pixels;
+
+	for (size_t i = 0; i < image->info.bytes; i++)
+		if (pixels[i] != pixel_byte(seed, i))
+			return false;
+	return true;
+}
+
+/* ---- server ---- */
+
+static void start_server(struct scene *scene, const char *decoders, const char *cache)
+{
+	char *arguments[] = {getenv("SHMSEM"), (char *)"serve", (char *)"-q", (char *)"-N",
+		scene->space, (char *)"-s", (char *)"6", (char *)"-w", (char *)decoders,
+		(char *)"--cache", (char *)cache, scene->folder, NULL};
+
+	assert_non_null(arguments[0]);
+	assert_int_equal(
+		posix_spawn(&scene->server, arguments[0], NULL, NULL, arguments, environ), 0);
+}
+
+static void end_server(struct scene *scene, int signal)
+{
+	int status;
+
+	kill(scene->server, signal);
+	assert_int_equal(waitpid(scene->server, &status, 0), scene->server);
+	if (signal == SIGTERM)
+		assert_int_equal(status, 0);
+	scene->server = 0;
+}
+
+static struct shmsem *connect_to(const struct scene *scene)
+{
+	const struct shmsem_connect_options options = {
+		.name_space = scene->space, .wait_ns = PATIENCE, .timeout_ns = PATIENCE};
+	struct shmsem_error error;
+	struct shmsem *client;
+
+	if (shmsem_connect(&client, &options, &error))
+		fail_msg("%s", error.message);
+	return client;
+}
+
+static uint64_t counter(const struct scene *scene, enum wire_counter which)
+{
+	struct name_space space;
+	char file[OBJECT_FILE_SIZE];
+	struct header header;
+	struct stat status;
+	int fd;
+
+	strcpy(space.text, scene->space);
+	fd = object_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
+	assert_true(fd >= 0);
+	assert_int_equal(header_read(fd, &header), 0);
+	close(fd);
+	return header.counters[which];
+}
+
+/* The one decoder of a server with -w 1. */
+static pid_t decoder_of(const struct scene *scene)
+{
+	char path[64], text[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)scene->server,
+		(int)scene->server);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof text, file));
+	fclose(file);
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static int set_up_with(void **state, const char *decoders, const char *cache)
+{
+	static unsigned serial;
+	struct scene *scene = calloc(1, sizeof *scene);
+
+	alarm(120);
+	strcpy(scene->folder, "/tmp/test-client-XXXXXX");
+	assert_non_null(mkdtemp(scene->folder));
+	snprintf(scene->space, sizeof scene->space, "test-client-%d-%u", (int)getpid(), serial++);
+	write_image(scene, "a.png", 1, 100, 80);
+	write_image(scene, "b.png", 2, 64, 64);
+	start_server(scene, decoders, cache);
+	scene->client = connect_to(scene);
+	*state = scene;
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, "1", "16M");
+}
+
+static int set_up_small(void **state)
+{
+	return set_up_with(state, "2", "1M");
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+	(void)status, (void)kind, (void)where;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	struct scene *scene = *state;
+	struct name_space space;
+	char file[OBJECT_FILE_SIZE];
+	struct stat status;
+
+	shmsem_close(scene->client);
+	if (scene->server)
+		end_server(scene, SIGTERM);
+	strcpy(space.text, scene->space);
+	assert_int_equal(
+		object_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status), -1);
+	nftw(scene->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(scene);
+	alarm(0);
+	return 0;
+}
+
+static int fetch(struct shmsem *client, const char *name, struct shmsem_image *ret)
+{
+	struct shmsem_error error;
+	const struct shmsem_request request = {.name = name};
+
+	return shmsem_fetch(client, &request, ret, &error);
+}
+
+static struct shmsem_image fetched(struct shmsem *client, const char *name, unsigned seed)
+{
+	const struct shmsem_request request = {.name = name};
+	struct shmsem_image image;
+	struct shmsem_error error;
+
+	if (shmsem_fetch(client, &request, &image, &error))
+		fail_msg("%s", error.message);
+	assert_true(right_pixels(&image, seed));
+	return image;
+}
+
+/* ---- tests ---- */
+
+static void an_image_is_decoded_once_and_then_comes_from_the_store(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_image first = fetched(scene->client, "a", 1), second;
+
+	assert_int_equal(first.info.width, 100);
+	assert_int_equal(first.info.height, 80);
+	assert_int_equal(first.info.channels, 3);
+	assert_int_equal(first.info.from_store, 0);
+	second = fetched(scene->client, "a.png", 1);
+	assert_int_equal(second.info.from_store, 1);
+	assert_ptr_equal(first.pixels, second.pixels);
+	assert_int_equal(counter(scene, WIRE_COUNT_DECODES), 1);
+	shmsem_release(&first);
+	shmsem_release(&first);
+	assert_true(right_pixels(&second, 1));
+	shmsem_release(&second);
+}
+
+struct crowd {
+	const struct scene *scene;
+	const char *name;
+	int status;
+	char message[SHMSEM_MESSAGE_SIZE];
+};
+
+static void *crowd_main(void *context)
+{
+	struct crowd *crowd = context;
+	struct shmsem *client = connect_to(crowd->scene);
+	const struct shmsem_request request = {.name = crowd->name};
+	struct shmsem_error error = {0};
+	struct shmsem_image image;
+
+	crowd->status = shmsem_fetch(client, &request, &image, &error);
+	if (!crowd->status) {
+		crowd->status = right_pixels(&image, 1) ? 0 : -1;
+		shmsem_release(&image);
+	}
+	strcpy(crowd->message, error.message);
+	shmsem_close(client);
+	return NULL;
+}
+
+/* Lets four clients ask for the same while the decoder is stopped. */
+static void ask_in_a_crowd(const struct scene *scene, const char *name, struct crowd crowd[4])
+{
+	pid_t decoder = decoder_of(scene);
+	uint64_t before = counter(scene, WIRE_COUNT_REQUESTS), deadline;
+	pthread_t threads[4];
+
+	kill(decoder, SIGSTOP);
+	for (int i = 0; i < 4; i++) {
+		crowd[i] = (struct crowd){.scene = scene, .name = name};
+		assert_int_equal(pthread_create(&threads[i], NULL, crowd_main, &crowd[i]), 0);
+	}
+	/* All four wait: none was answered, and the server took their requests. */
+	deadline = deadline_after(NS_PER_SECOND / 2);
+	while (clock_now() < deadline)
+		assert_int_equal(counter(scene, WIRE_COUNT_REQUESTS), before);
+	kill(decoder, SIGCONT);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void who_asks_at_the_same_time_shares_one_decode(void **state)
+{
+	struct scene *scene = *state;
+	struct crowd crowd[4];
+
+	ask_in_a_crowd(scene, "a", crowd);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(crowd[i].status, 0);
+	assert_int_equal(counter(scene, WIRE_COUNT_DECODES), 1);
+}
+
+static void who_asks_for_a_broken_image_shares_its_error_which_is_remembered(void **state)
+{
+	struct scene *scene = *state;
+	struct crowd crowd[4];
+	struct shmsem_image image;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/bad.png", scene->folder);
+	file = fopen(path, "we");
+	fputs("\x89PNG\r\n\x1a\nand nothing more", file);
+	fclose(file);
+	ask_in_a_crowd(scene, "bad", crowd);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(crowd[i].status, SHMSEM_BAD_DATA);
+		assert_non_null(strstr(crowd[i].message, "bad.png"));
+	}
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(fetch(scene->client, "bad", &image), SHMSEM_BAD_DATA);
+	assert_int_equal(counter(scene, WIRE_COUNT_FAILURES), 1);
+	/* A new file is a new chance. */
+	write_image(scene, "bad.png", 9, 10, 10);
+	image = fetched(scene->client, "bad", 9);
+	shmsem_release(&image);
+}
+
+static void sixty_four_images_are_held_and_no_more(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_image images[SHMSEM_HELD_MOST], more;
+	const struct shmsem_request request = {.name = "a"};
+	struct shmsem_error error;
+
+	for (int i = 0; i < SHMSEM_HELD_MOST; i++)
+		images[i] = fetched(scene->client, i % 2 ? "a" : "b", i % 2 ? 1 : 2);
+	assert_int_equal(shmsem_fetch(scene->client, &request, &more, &error), SHMSEM_TRY_AGAIN);
+	assert_non_null(strstr(error.message, "64"));
+	assert_int_equal(shmsem_ping(scene->client, NULL), 0);
+	shmsem_release(&images[17]);
+	images[17] = fetched(scene->client, "a", 1);
+	for (int i = 0; i < SHMSEM_HELD_MOST; i++)
+		shmsem_release(&images[i]);
+}
+
+/* 1 MB of store: 60 KB are held, and 10 MB go through it. */
+static void held_pixels_stay_as_they_are_while_others_come_and_go(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_image held[2] = {
+		fetched(scene->client, "a", 1), fetched(scene->client, "b", 2)};
+	const void *where = held[0].pixels;
+	struct shmsem *other = connect_to(scene);
+	char name[32];
+
+	for (unsigned i = 0; i < 60; i++) {
+		struct shmsem_image image;
+
+		snprintf(name, sizeof name, "n%u.png", i);
+		write_image(scene, name, i, 200 + i, 300);
+		image = fetched(i % 2 ? other : scene->client, name, i);
+		shmsem_release(&image);
+		assert_ptr_equal(held[0].pixels, where);
+		assert_true(right_pixels(&held[0], 1));
+		assert_true(right_pixels(&held[1], 2));
+	}
+	assert_true(counter(scene, WIRE_COUNT_EVICTIONS) > 0 ||
+		    counter(scene, WIRE_COUNT_DECODES) == 62);
+	assert_true(counter(scene, WIRE_COUNT_CACHE_BACKED) <= 1 << 20);
+	for (int i = 0; i < 2; i++)
+		shmsem_release(&held[i]);
+	shmsem_close(other);
+}
+
+static void a_store_full_of_held_images_says_so(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_request request = {.name = "big2"};
+	struct shmsem_image held, image;
+	struct shmsem_error error;
+
+	write_image(scene, "big1.png", 3, 500, 450);
+	write_image(scene, "big2.png", 4, 500, 450);
+	held = fetched(scene->client, "big1", 3);
+	assert_int_equal(shmsem_fetch(scene->client, &request, &image, &error), SHMSEM_TRY_AGAIN);
+	assert_non_null(strstr(error.message, "needed"));
+	assert_non_null(strstr(error.message, "held"));
+	assert_non_null(strstr(error.message, "1M allowed"));
+	shmsem_release(&held);
+	image = fetched(scene->client, "big2", 4);
+	shmsem_release(&image);
+}
+
+static void a_changed_file_is_never_answered_with_old_pixels(void **state)
+{
+	struct scene *scene = *state;
+	char from[128], to[128];
+
+	for (unsigned i = 0; i < 200; i++) {
+		struct shmsem_image image;
+
+		write_image(scene, "a.png", i, 20, 20);
+		image = fetched(scene->client, "a", i);
+		shmsem_release(&image);
+	}
+	snprintf(from, sizeof from, "%s/b.png", scene->folder);
+	snprintf(to, sizeof to, "%s/a.png", scene->folder);
+	for (unsigned i = 0; i < 2; i++) {
+		struct shmsem_image image;
+
+		assert_int_equal(i ? unlink(to) : rename(from, to), 0);
+		assert_int_equal(fetch(scene->client, "b", &image), SHMSEM_NOT_FOUND);
+		if (!i) {
+			image = fetched(scene->client, "a", 2);
+			shmsem_release(&image);
+		}
+	}
+	{
+		struct shmsem_image image;
+
+		assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_NOT_FOUND);
+	}
+}
+
+static void after_a_restart_one_call_says_so_and_the_next_works(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_image held = fetched(scene->client, "a", 1), image;
+
+	for (int i = 0; i < 3; i++) {
+		struct shmsem *waiter;
+
+		end_server(scene, i % 2 ? SIGTERM : SIGKILL);
+		start_server(scene, "1", "16M");
+		waiter = connect_to(scene); /* it is there */
+		assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_UNAVAILABLE);
+		image = fetched(scene->client, "a", 1);
+		shmsem_release(&image);
+		assert_true(right_pixels(&held, 1));
+		shmsem_close(waiter);
+	}
+	shmsem_release(&held);
+}
+
+static void without_a_server_the_error_says_how_to_start_one(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_connect_options options = {.name_space = "test-client-nobody"};
+	struct shmsem_error error;
+	struct shmsem *client;
+	struct shmsem_image image;
+
+	assert_int_equal(shmsem_connect(&client, &options, &error), SHMSEM_UNAVAILABLE);
+	assert_non_null(strstr(error.message, "shmsem serve -N test-client-nobody"));
+	end_server(scene, SIGTERM);
+	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_UNAVAILABLE);
+	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_UNAVAILABLE);
+}
+
+static void a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_request request = {.name = "a", .timeout_ns = 300 * NS_PER_MS};
+	struct shmsem_image image;
+	uint64_t begin;
+
+	kill(scene->server, SIGSTOP);
+	begin = clock_now();
+	assert_int_equal(shmsem_fetch(scene->client, &request, &image, NULL), SHMSEM_TRY_AGAIN);
+	assert_true(clock_now() - begin >= 300 * NS_PER_MS);
+	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);
+	kill(scene->server, SIGCONT);
+	image = fetched(scene->client, "a", 1);
+	shmsem_release(&image);
+}
+
+static void *cancel_main(void *context)
+{
+	const struct timespec soon = {.tv_nsec = 50000000};
+
+	nanosleep(&soon, NULL);
+	shmsem_cancel(context);
+	return NULL;
+}
+
+static void a_cancelled_call_ends_and_the_next_one_works(void **state)
+{
+	struct scene *scene = *state;
+	pid_t decoder = decoder_of(scene);
+	struct shmsem_image image;
+	pthread_t thread;
+	uint64_t begin = clock_now();
+
+	kill(decoder, SIGSTOP);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_main, scene->client), 0);
+	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_TRY_AGAIN);
+	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);
+	pthread_join(thread, NULL);
+	kill(decoder, SIGCONT);
+	for (int i = 0; i < 20; i++) {
+		image = fetched(scene->client, i % 2 ? "a" : "b", i % 2 ? 1 : 2);
+		shmsem_release(&image);
+	}
+}
+
+/* Answers that come late must not disturb the requests after them. */
+static void requests_that_timed_out_never_disturb_later_ones(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_request short_one = {.name = "late", .timeout_ns = 1};
+	struct shmsem_image image;
+
+	for (unsigned i = 0; i < 200; i++) {
+		write_image(scene, "late.png", i, 150, 150);
+		if (shmsem_fetch(scene->client, &short_one, &image, NULL) == 0)
+			shmsem_release(&image);
+		image = fetched(scene->client, "a", 1);
+		shmsem_release(&image);
+	}
+}
+
+static int count_name(void *context, const char *name)
+{
+	char expected[32];
+	unsigned *count = context;
+
+	snprintf(expected, sizeof expected, "m%04u.png", *count - 2);
+	if (*count >= 2)
+		assert_string_equal(name, expected);
+	++*count;
+	return 0;
+}
+
+static int stop_at_once(void *context, const char *name)
+{
+	(void)name;
+	++*(unsigned *)context;
+	return 1;
+}
+
+static void more_than_a_thousand_names_come_in_pages(void **state)
+{
+	struct scene *scene = *state;
+	unsigned count = 0, first = 0;
+	struct shmsem_error error;
+	uint64_t begin;
+	char path[128];
+
+	for (int i = 0; i < 1500; i++) {
+		snprintf(path, sizeof path, "%s/m%04d.png", scene->folder, i);
+		close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	}
+	begin = clock_now();
+	assert_int_equal(shmsem_names(scene->client, count_name, &count, &error), 0);
+	assert_int_equal(count, 1502);
+	/* Eight pages; none waits for a poll. */
+	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);
+	assert_int_equal(shmsem_names(scene->client, stop_at_once, &first, &error), 0);
+	assert_int_equal(first, 1);
+}
+
+static void info_tells_without_decoding(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_request request = {.name = "a"}, none = {.name = "none"};
+	struct shmsem_image image;
+	struct shmsem_info info;
+
+	assert_int_equal(shmsem_info(scene->client, &request, &info, NULL), 0);
+	assert_int_equal(info.width, 100);
+	assert_int_equal(info.bytes, 100 * 80 * 3);
+	assert_int_equal(info.from_store, 0);
+	assert_int_equal(info.format, SHMSEM_PNG);
+	assert_int_equal(counter(scene, WIRE_COUNT_DECODES), 0);
+	image = fetched(scene->client, "a", 1);
+	assert_int_equal(shmsem_info(scene->client, &request, &info, NULL), 0);
+	assert_int_equal(info.from_store, 1);
+	assert_int_equal(info.holders, 1);
+	assert_true(info.age_ns > 0);
+	shmsem_release(&image);
+	assert_int_equal(shmsem_info(scene->client, &request, &info, NULL), 0);
+	assert_int_equal(info.holders, 0);
+	assert_int_equal(shmsem_info(scene->client, &none, &info, NULL), SHMSEM_NOT_FOUND);
+}
+
+static void wrong_arguments_are_told_before_anything_is_asked(void **state)
+{
+	struct scene *scene = *state;
+	static const struct shmsem_request wrong[] = {{.name = NULL}, {.name = ""},
+		{.name = "a", .scale = 3}, {.name = "a", .scale = 16}, {.name = "a", .channels = 2},
+		{.name = "a", .channels = 5}};
+	char name[1100] = "";
+	struct shmsem_image image;
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		assert_int_equal(
+			shmsem_fetch(scene->client, &wrong[i], &image, NULL), SHMSEM_USAGE);
+	memset(name, 'x', 1025);
+	assert_int_equal(fetch(scene->client, name, &image), SHMSEM_USAGE);
+	assert_int_equal(fetch(scene->client, "../a", &image), SHMSEM_NOT_FOUND);
+	assert_int_equal(fetch(scene->client, "a\nb", &image), SHMSEM_NOT_FOUND);
+}
+
+static void a_child_of_fork_is_refused_and_does_no_harm(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_image held = fetched(scene->client, "a", 1);
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		struct shmsem_image image;
+
+		status = fetch(scene->client, "b", &image) == SHMSEM_USAGE && right_pixels(&held, 1)
+				 ? 0
+				 : 1;
+		shmsem_release(&held);
+		shmsem_close(scene->client);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	{
+		const struct shmsem_request request = {.name = "a"};
+		struct shmsem_info info;
+
+		assert_int_equal(shmsem_info(scene->client, &request, &info, NULL), 0);
+		assert_int_equal(info.holders, 1);
+	}
+	shmsem_release(&held);
+}
+
+static void images_outlive_their_client_and_keep_its_seat(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem *other = connect_to(scene);
+	const struct shmsem_request request = {.name = "a"};
+	struct shmsem_image held = fetched(other, "a", 1);
+	struct shmsem_info info;
+
+	shmsem_close(other);
+	assert_true(right_pixels(&held, 1));
+	assert_int_equal(shmsem_info(scene->client, &request, &info, NULL), 0);
+	assert_int_equal(info.holders, 1);
+	shmsem_release(&held);
+	assert_int_equal(shmsem_info(scene->client, &request, &info, NULL), 0);
+	assert_int_equal(info.holders, 0);
+}
+
+static void seats_run_out_with_a_clear_error_and_come_free(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_connect_options options = {
+		.name_space = scene->space, .timeout_ns = 100 * NS_PER_MS};
+	struct shmsem *clients[5], *late;
+	struct shmsem_error error;
+
+	for (int i = 0; i < 5; i++)
+		clients[i] = connect_to(scene);
+	assert_int_equal(shmsem_connect(&late, &options, &error), SHMSEM_TRY_AGAIN);
+	assert_non_null(strstr(error.message, "all 6 seats are taken"));
+	shmsem_close(clients[3]);
+	assert_int_equal(shmsem_connect(&clients[3], &options, &error), 0);
+	for (int i = 0; i < 5; i++)
+		shmsem_close(clients[i]);
+}
+
+static void the_segment_under_a_held_image_can_be_checked(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_connect_options options = {
+		.name_space = scene->space, .flags = SHMSEM_GUARD_SIGBUS, .timeout_ns = PATIENCE};
+	struct shmsem_image image;
+	struct shmsem_error error;
+	struct shmsem *guarded;
+	char path[128];
+
+	assert_int_equal(shmsem_connect(&guarded, &options, &error), 0);
+	image = fetched(guarded, "a", 1);
+	assert_int_equal(shmsem_check(&image, &error), 0);
+	snprintf(path, sizeof path, "/dev/shm/SEG_%s_DATA", scene->space);
+	assert_int_equal(truncate(path, 0), 0);
+	right_pixels(&image, 1);
+	assert_int_equal(shmsem_check(&image, &error), SHMSEM_BAD_DATA);
+	shmsem_release(&image);
+	image = (struct shmsem_image){0};
+	/* The server makes it whole again, and decodes again. */
+	for (uint64_t deadline = deadline_after(PATIENCE);;) {
+		int status = fetch(guarded, "b", &image);
+
+		assert_true(clock_now() < deadline);
+		if (!status && right_pixels(&image, 2))
+			break;
+		shmsem_release(&image);
+	}
+	assert_int_equal(shmsem_check(&image, &error), 0);
+	shmsem_release(&image);
+	shmsem_close(guarded);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define SMALL(name) cmocka_unit_test_setup_teardown(name, set_up_small, tear_down)
+		TEST(an_image_is_decoded_once_and_then_comes_from_the_store),
+		TEST(who_asks_at_the_same_time_shares_one_decode),
+		TEST(who_asks_for_a_broken_image_shares_its_error_which_is_remembered),
+		TEST(sixty_four_images_are_held_and_no_more),
+		SMALL(held_pixels_stay_as_they_are_while_others_come_and_go),
+		SMALL(a_store_full_of_held_images_says_so),
+		TEST(a_changed_file_is_never_answered_with_old_pixels),
+		TEST(after_a_restart_one_call_says_so_and_the_next_works),
+		TEST(without_a_server_the_error_says_how_to_start_one),
+		TEST(a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive),
+		TEST(a_cancelled_call_ends_and_the_next_one_works),
+		TEST(requests_that_timed_out_never_disturb_later_ones),
+		TEST(more_than_a_thousand_names_come_in_pages),
+		TEST(info_tells_without_decoding),
+		TEST(wrong_arguments_are_told_before_anything_is_asked),
+		TEST(a_child_of_fork_is_refused_and_does_no_harm),
+		TEST(images_outlive_their_client_and_keep_its_seat),
+		TEST(seats_run_out_with_a_clear_error_and_come_free),
+		TEST(the_segment_under_a_held_image_can_be_checked),
+	};
+
+	return cmocka_run_group_tests_name("client", tests, NULL, NULL);
+}
