@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+"""Killed and stopped processes (FAULTS.md, rows 2 to 5)."""
+import os
+import random
+import signal
+import time
+
+from harness import BAD_DATA, SLACK, TRY_AGAIN, UNAVAILABLE, check, fault, main, state_of, until
+
+
+def waiting(scene, worker, decoder, image):
+    """Sends a request that the (stopped) decoder will not answer."""
+    os.kill(decoder, signal.SIGSTOP)
+    until(lambda: state_of(decoder) == 'T')
+    worker.send('fetch', image.name)
+
+
+def taken(scene, seat):
+    """Whether the server works on the request of a seat: state 2 of its turn word."""
+    with open(scene.path('HEAD'), 'rb') as file:
+        return os.pread(file.fileno(), 1, seat * 4096 + 64) == b'\x02'
+
+
+@fault()
+def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
+    server = scene.serve('-w', '1')
+    victim, other = scene.worker(), scene.worker()
+    numbers = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
+    stored = scene.image('stored')
+    victims = {number: scene.image(f'victim{number}', seed=number) for number in numbers}
+    fresh = {number: scene.image(f'fresh{number}', seed=number + 100) for number in numbers}
+    # What was written a moment ago is decoded again when anything else happens in its folder.
+    time.sleep(0.05)
+    other.fetch(stored)
+    longest = 0
+    for number, image in victims.items():
+        decoder = server.decoder_pids()[0]
+        waiting(scene, victim, decoder, image)
+        until(lambda: taken(scene, 0))
+        status, text = other.call('repeat', 10, stored.name, stored.sum)
+        check(status == 0, 'the other client got', status, text)
+        begin = time.monotonic()
+        os.kill(decoder, number)
+        if number != signal.SIGKILL:
+            os.kill(decoder, signal.SIGCONT)
+        status, text = victim.receive()
+        longest = max(longest, time.monotonic() - begin)
+        check(status in (BAD_DATA, TRY_AGAIN), status, text)
+        check(image.name in text and signal.Signals(number).name in text, 'named neither image nor signal:', text)
+        victim.fetch(fresh[number])
+        check(server.decoder_pids() != [decoder], 'the decoder is the same')
+    scene.note(f'longest time from kill to answer: {longest * 1000:.1f} ms')
+    check(longest < 0.1 + SLACK, longest)
+
+
+@fault()
+def killed_clients_leave_their_seat_at_once(scene):
+    scene.serve('-w', '1', '-s', '1', '--cache', '1M')
+    images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(20)]
+    longest = 0
+    rounds = 150
+    for turn in range(rounds):
+        begin = time.monotonic()
+        worker = scene.worker(wait=0)
+        longest = max(longest, time.monotonic() - begin)
+        if turn % 3:
+            worker.fetch(images[turn % 20])
+        if turn % 2:
+            worker.send('repeat', 1000, images[turn * 7 % 20].name, 0)
+            time.sleep(random.random() * 0.003)
+        worker.kill()
+    scene.note(f'{rounds} clients killed; longest time until the seat was had again: {longest * 1000:.1f} ms')
+    check(longest < 0.1 + SLACK, longest)
+    scene.worker(wait=0).fetch(images[3])
+
+
+@fault()
+def sixty_four_clients_learn_that_their_server_was_killed(scene):
+    server = scene.serve('-w', '1', '-s', '64')
+    workers = [scene.worker() for _ in range(64)]
+    image = scene.image('never', width=200)
+    decoder = server.decoder_pids()[0]
+    for worker in workers:
+        waiting(scene, worker, decoder, image)
+    until(lambda: all(taken(scene, seat) for seat in range(64)))
+    begin = time.monotonic()
+    server.process.kill()
+    server.process.wait()
+    for worker in workers:
+        status, text = worker.receive()
+        check(status == UNAVAILABLE and 'died' in text, status, text)
+    took = time.monotonic() - begin
+    scene.note(f'all 64 told after {took * 1000:.0f} ms')
+    check(took < 0.25 + SLACK, took)
+    until(lambda: state_of(decoder) in 'XZ')
+    server = scene.serve('-w', '1', '-s', '64')
+    for worker in workers:
+        worker.fetch(image)
+
+
+@fault()
+def a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
+    server = scene.serve('-w', '1', '--decode-timeout', '1')
+    patient, hasty = scene.worker(), scene.worker(timeout=300)
+    stuck, fine = scene.image('stuck'), scene.image('fine', seed=2)
+    decoder = server.decoder_pids()[0]
+    waiting(scene, patient, decoder, stuck)
+    begin = time.monotonic()
+    status, text = hasty.call('fetch', fine.name)
+    check(status == TRY_AGAIN, status, text)
+    check(0.3 <= time.monotonic() - begin < 0.4 + SLACK, time.monotonic() - begin)
+    status, text = patient.receive()
+    check(status == BAD_DATA and 'stuck' in text and '--decode-timeout' in text, status, text)
+    until(lambda: state_of(decoder) == 'X')
+    patient.fetch(fine)
+
+
+@fault()
+def a_stopped_server_is_alive(scene):
+    server = scene.serve('-w', '1')
+    worker = scene.worker(timeout=300)
+    image = scene.image('a')
+    os.kill(server.pid, signal.SIGSTOP)
+    status, text = worker.call('fetch', image.name)
+    check(status == TRY_AGAIN, status, text)
+    second = scene.serve('-w', '1', ready=False)
+    check(second.process.wait(20) == TRY_AGAIN, second.said())
+    check(str(server.pid) in second.said(), second.said())
+    os.kill(server.pid, signal.SIGCONT)
+    worker.timeout = 20000
+    check(worker.connect()[0] == 0)
+    worker.fetch(image)
+
+
+@fault()
+def processes_killed_at_random_under_load_leave_nothing(scene):
+    """Servers, decoders and clients, in turn; FAULT_KILLS of each."""
+    rounds = int(os.environ.get('FAULT_KILLS', '30'))
+    images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
+    chance = random.Random(7)
+    server = scene.serve('-s', '6', '--cache', '1M')
+    workers = [scene.worker() for _ in range(4)]
+    killed = {'server': 0, 'decoder': 0, 'client': 0}
+    for turn in range(3 * rounds):
+        busy = [(worker, chance.choice(images)) for worker in workers]
+        for worker, image in busy:
+            worker.send('repeat', 30, image.name, image.sum)
+        time.sleep(chance.random() * 0.01)
+        victim = ('server', 'decoder', 'client')[turn % 3]
+        killed[victim] += 1
+        if victim == 'server':
+            server.process.kill()
+            server.process.wait()
+        elif victim == 'decoder':
+            pids = server.decoder_pids()
+            if pids:
+                os.kill(chance.choice(pids), signal.SIGKILL)
+        else:
+            worker, _ = busy.pop(chance.randrange(len(busy)))
+            worker.kill()
+            workers.remove(worker)
+            scene.workers.remove(worker)
+        for worker, image in busy:
+            status, text = worker.receive()
+            check(status in (0, UNAVAILABLE, TRY_AGAIN, BAD_DATA), status, text)
+        if victim == 'server':
+            server = scene.serve('-s', '6', '--cache', '1M')
+            for worker in workers:
+                worker.call('ping')
+        elif victim == 'client':
+            workers.append(scene.worker())
+    for worker in workers:
+        status, text = worker.call('repeat', 3, images[0].name, images[0].sum)
+        check(status == 0, status, text)
+    scene.note('killed:', killed, 'hangs 0, wrong pixels 0')
+
+
+if __name__ == '__main__':
+    main()

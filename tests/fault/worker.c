@@ -1,0 +1,256 @@
+/*
+ * A client that does what it is told, a line at a time, and answers each line with one of its own:
+ * "STATUS TEXT". What the fault suite's scripts use the library through.
+ *
+ *	connect NS GUARD TIMEOUT_MS WAIT_MS
+ *	fetch NAME		holds it: "0 SLOT WIDTH FROM_STORE CRC"
+ *	repeat N NAME CRC	fetches and releases N times: "0 LONGEST_NS MEDIAN_NS", or the first
+ *error; 99 if pixels are wrong turns SECONDS NS NAME	connects, fetches, closes again and again:
+ *"0 TURNS LONGEST_NS MEDIAN_NS" sum SLOT / check SLOT / release SLOT / ping / names / close post
+ * /SEM_NAME N	posts any semaphore
+ */
+#include "base/clock.h"
+#include "shmsem.h"
+
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define SAMPLES 1000000
+#define WRONG   99
+
+static struct shmsem *client;
+static struct shmsem_image images[SHMSEM_HELD_MOST];
+static uint64_t samples[SAMPLES];
+static size_t samples_count;
+
+static void answer(int status, const struct shmsem_error *error)
+{
+	printf("%d %s\n", status, status ? error->message : "");
+}
+
+static unsigned long sum(const struct shmsem_image *image)
+{
+	return crc32(0, image->pixels, (uInt)image->info.bytes);
+}
+
+static void sample(uint64_t begin)
+{
+	if (samples_count < SAMPLES)
+		samples[samples_count++] = clock_now() - begin;
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The longest and the median of the samples, which are then forgotten. */
+static void print_samples(const char *before)
+{
+	qsort(samples, samples_count, sizeof *samples, compare);
+	printf("0 %s%llu %llu\n", before,
+		samples_count ? (unsigned long long)samples[samples_count - 1] : 0,
+		samples_count ? (unsigned long long)samples[samples_count / 2] : 0);
+	samples_count = 0;
+}
+
+static int connect_to(
+	const char *space, int guard, unsigned timeout, unsigned wait, struct shmsem_error *error)
+{
+	const struct shmsem_connect_options options = {.name_space = space,
+		.timeout_ns = timeout * NS_PER_MS,
+		.wait_ns = wait * NS_PER_MS,
+		.flags = guard ? SHMSEM_GUARD_SIGBUS : 0};
+
+	shmsem_close(client);
+	client = NULL;
+	return shmsem_connect(&client, &options, error);
+}
+
+static void fetch(const char *name)
+{
+	const struct shmsem_request request = {.name = name};
+	struct shmsem_error error = {0};
+	int slot = 0, status;
+
+	while (slot < SHMSEM_HELD_MOST && images[slot].connection)
+		slot++;
+	if (slot == SHMSEM_HELD_MOST) {
+		printf("75 all slots are in use\n");
+		return;
+	}
+	status = shmsem_fetch(client, &request, &images[slot], &error);
+	if (status)
+		answer(status, &error);
+	else
+		printf("0 %d %u %u %lu\n", slot, images[slot].info.width,
+			images[slot].info.from_store, sum(&images[slot]));
+}
+
+/* Pixels that were cut off while they were read are no error of anybody's if the check says so. */
+static int fetch_checked(const char *name, unsigned long expected, struct shmsem_error *error)
+{
+	const struct shmsem_request request = {.name = name};
+	struct shmsem_image image;
+	int status = shmsem_fetch(client, &request, &image, error);
+
+	if (status)
+		return status;
+	if (expected && sum(&image) != expected) {
+		status = shmsem_check(&image, error);
+		if (!status) {
+			snprintf(error->message, sizeof error->message, "wrong pixels of %s", name);
+			status = WRONG;
+		}
+	}
+	shmsem_release(&image);
+	return status;
+}
+
+static void repeat(unsigned count, const char *name, unsigned long expected)
+{
+	struct shmsem_error error = {0};
+	int status = 0;
+
+	for (unsigned i = 0; i < count && !status; i++) {
+		uint64_t begin = clock_now();
+
+		status = fetch_checked(name, expected, &error);
+		sample(begin);
+	}
+	if (status) {
+		samples_count = 0;
+		answer(status, &error);
+	} else {
+		print_samples("");
+	}
+}
+
+static void take_turns(unsigned seconds, const char *space, const char *name)
+{
+	uint64_t until = deadline_after(seconds * NS_PER_SECOND);
+	struct shmsem_error error = {0};
+	char before[32];
+	unsigned turns = 0;
+	int status = 0;
+
+	while (!status && clock_now() < until) {
+		uint64_t begin = clock_now();
+
+		status = connect_to(space, 0, 60000, 0, &error);
+		if (!status)
+			status = fetch_checked(name, 0, &error);
+		sample(begin);
+		shmsem_close(client);
+		client = NULL;
+		turns++;
+	}
+	if (status) {
+		answer(status, &error);
+		return;
+	}
+	snprintf(before, sizeof before, "%u ", turns);
+	print_samples(before);
+}
+
+static int count_name(void *context, const char *name)
+{
+	(void)name;
+	++*(unsigned *)context;
+	return 0;
+}
+
+static void post(const char *name, unsigned long count)
+{
+	sem_t *semaphore = sem_open(name, 0);
+	unsigned long posted = 0;
+
+	if (semaphore == SEM_FAILED) {
+		printf("66 no such semaphore\n");
+		return;
+	}
+	while (posted < count && sem_post(semaphore) == 0)
+		posted++;
+	printf("0 %lu\n", posted);
+	sem_close(semaphore);
+}
+
+static void slot_command(const char *command, unsigned slot)
+{
+	struct shmsem_error error = {0};
+	struct shmsem_image *image = &images[slot % SHMSEM_HELD_MOST];
+
+	if (!strcmp(command, "sum"))
+		printf("0 %lu\n", image->connection ? sum(image) : 0);
+	else if (!strcmp(command, "check"))
+		answer(shmsem_check(image, &error), &error);
+	else {
+		shmsem_release(image);
+		answer(0, &error);
+	}
+}
+
+static void obey(const char *command, char **words)
+{
+	struct shmsem_error error = {0};
+	unsigned count = 0;
+	int status;
+
+	if (!strcmp(command, "connect")) {
+		status = connect_to(words[0], atoi(words[1]), (unsigned)atoi(words[2]),
+			(unsigned)atoi(words[3]), &error);
+		answer(status, &error);
+	} else if (!strcmp(command, "post")) {
+		post(words[0], strtoul(words[1], NULL, 10));
+	} else if (!strcmp(command, "turns")) {
+		take_turns((unsigned)atoi(words[0]), words[1], words[2]);
+	} else if (!client) {
+		printf("64 not connected\n");
+	} else if (!strcmp(command, "fetch")) {
+		fetch(words[0]);
+	} else if (!strcmp(command, "repeat")) {
+		repeat((unsigned)atoi(words[0]), words[1], strtoul(words[2], NULL, 10));
+	} else if (!strcmp(command, "ping")) {
+		status = shmsem_ping(client, &error);
+		answer(status, &error);
+	} else if (!strcmp(command, "names")) {
+		status = shmsem_names(client, count_name, &count, &error);
+		if (status)
+			answer(status, &error);
+		else
+			printf("0 %u\n", count);
+	} else if (!strcmp(command, "close")) {
+		shmsem_close(client);
+		client = NULL;
+		printf("0 \n");
+	} else {
+		slot_command(command, (unsigned)atoi(words[0]));
+	}
+}
+
+int main(void)
+{
+	char line[2048];
+
+	while (fgets(line, sizeof line, stdin)) {
+		char *words[8] = {0}, *rest = line;
+		static char nothing[] = "0";
+
+		for (size_t i = 0; i < 8; i++) {
+			words[i] = strsep(&rest, " \n");
+			if (!words[i])
+				words[i] = nothing;
+		}
+		obey(words[0], words + 1);
+		fflush(stdout);
+	}
+	shmsem_close(client);
+	return 0;
+}
