@@ -15,12 +15,16 @@ unsigned spin_cpus(void)
 
 void spin_init(struct spin *spin, uint64_t budget_ns)
 {
-	*spin = (struct spin){.score = SPIN_SCORE_MOST, .budget = spin_cpus() > 1 ? budget_ns : 0};
+	unsigned cpus = spin_cpus();
+
+	*spin = (struct spin){
+		.score = SPIN_SCORE_MOST, .budget = cpus > 1 ? budget_ns : 0, .cpus = cpus};
 }
 
 uint64_t spin_until(const struct spin *spin)
 {
-	if (!spin->budget || spin->score <= SPIN_SCORE_MOST / 2)
+	/* Whoever we wait for needs a CPU, too. */
+	if (!spin->budget || spin->score <= SPIN_SCORE_MOST / 2 || spin->wanted + 2 > spin->cpus)
 		return 0;
 	return clock_now() + spin->budget;
 }

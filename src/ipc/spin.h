@@ -11,6 +11,9 @@
 struct spin {
 	int score;       /* 0 to SPIN_SCORE_MOST: how often it has lately paid */
 	uint64_t budget; /* ns to spin at the most */
+	unsigned cpus;   /* that this process may run on */
+	unsigned
+		wanted; /* of these, by others at this moment: to be kept up to date by who knows */
 };
 
 #define SPIN_SCORE_MOST 16

@@ -324,24 +324,27 @@ static void dispatch(struct server *server, struct job *job)
 
 	if (decoder < 0)
 		return;
+	atomic_fetch_add(&server->decoding, 1);
 	pthread_mutex_unlock(&server->baton);
 	for (; job;
 		job = atomic_load(&server->stopping) ? NULL : next_job(server, (unsigned)decoder))
 		attendant_decode(server, (unsigned)decoder, job, &err);
+	atomic_fetch_sub(&server->decoding, 1);
 	pthread_mutex_lock(&server->baton);
 }
 
 /* ---- requests ---- */
 
-/*
- * Whether what an alias says can be answered without opening the file. With the store's lock held,
- * after watch_update.
+/* Whether what an alias says can be answered without opening the file. With the store's lock held.
  */
-static bool alias_current(struct server *server, struct alias *alias, uint64_t now)
+static bool alias_current(struct server *server, struct alias *alias)
 {
-	if (watch_same(server->watch, &alias->mark))
-		return true;
+	uint64_t now = server->options.fresh_ns ? clock_now() : 0;
+
 	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
+		return true;
+	watch_update(server->watch);
+	if (watch_same(server->watch, &alias->mark))
 		return true;
 	if (alias->mark.folder || alias->image->recent ||
 		!files_unchanged(server->folder, alias->path, &alias->image->key.file))
@@ -356,7 +359,7 @@ static struct stored *known_image(
 	struct alias *alias = store_alias(
 		&server->store, request->turn.name, kind, &request->options);
 
-	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias, clock_now()))
+	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias))
 		return NULL;
 	return alias->image;
 }
@@ -438,7 +441,6 @@ static void serve_image(struct server *server, struct request *request)
 	uint32_t kind = request->turn.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
 	store_lock(store);
-	watch_update(server->watch);
 	image = known_image(server, request, LINK_DECODE);
 	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
 		image = known_image(server, request, LINK_PROBE);
@@ -578,6 +580,7 @@ void *attendant_main(void *context)
 	while (!atomic_load(&server->stopping)) {
 		struct look look = {.server = server};
 
+		server->wait.spin.wanted = atomic_load(&server->decoding);
 		if (turn_await(
 			    &server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
 			serve_request(server, look.found);

@@ -56,6 +56,7 @@ struct server {
 	pthread_mutex_t pool_lock;
 	struct decoder *decoders;
 	bool *decoder_busy;
+	_Atomic unsigned decoding; /* decoders at work */
 	struct job *first_job, **last_job;
 
 	pthread_mutex_t names_lock;
