@@ -344,10 +344,9 @@ static bool alias_current(struct server *server, struct alias *alias)
 	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
 		return true;
 	watch_update(server->watch);
-	if (watch_same(server->watch, &alias->mark))
-		return true;
-	if (alias->mark.folder || alias->image->recent ||
-		!files_unchanged(server->folder, alias->path, &alias->image->key.file))
+	if (!watch_same(server->watch, &alias->mark) &&
+		(alias->mark.folder || alias->image->recent ||
+			!files_unchanged(server->folder, alias->path, &alias->image->key.file)))
 		return false;
 	alias->checked_at = now;
 	return true;
