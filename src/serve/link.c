@@ -355,8 +355,9 @@ int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct d
 	if (outcome == REPLY_COMPLETE && reply.status) {
 		if (error_status_valid(reply.status))
 			return error_set(err, (int)reply.status, "%s",
-				text_is_plain(reply.text, strlen(reply.text)) ? reply.text
-									      : "damaged");
+				reply.text[0] && text_is_plain(reply.text, strlen(reply.text))
+					? reply.text
+					: "its decoder failed without a sentence");
 		outcome = REPLY_WRONG;
 	}
 	if (outcome == REPLY_COMPLETE &&
