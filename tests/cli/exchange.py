@@ -74,6 +74,7 @@ class Requester:
         """The status, the classic words, the answer's other fields as bytes, and the text."""
         struct.pack_into("Q", self.head, self.page, len(name))
         struct.pack_into("II16s", self.head, self.page + 72, operation, hold, bytes(16))
+        struct.pack_into("Q", self.head, self.page + 96, len(name))
         self.head[self.page + 256 : self.page + 256 + len(name)] = name
         self.sequence += 1
         self.turn.value = self.sequence << 8 | REQUESTED

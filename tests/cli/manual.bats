@@ -10,7 +10,9 @@ setup() {
 	ln -s "$SHMSEM" "$BATS_TEST_TMPDIR/bin/shmsem"
 	PATH="$BATS_TEST_TMPDIR/bin:$PATH"
 	cd "$BATS_TEST_TMPDIR/work"
+	mkdir assets
 	ln -s "$SHMSEM_IMAGES" images
+	ln -s "$SHMSEM_IMAGES" assets/images
 }
 
 teardown() {
@@ -89,10 +91,10 @@ run_examples_beside_server() {
 		/^\.Ed/ { inside = 0 }
 		inside { print >("example" count ".c") }
 		/^\.Bd -literal/ { inside = 1; count++ }'
-	[ -s example1.c ] && [ -s example2.c ]
+	[ -s example1.c ] && [ -s example2.c ] && [ -s example3.c ]
 	serve_start shmsem images
 	local i
-	for i in 1 2; do
+	for i in 1 2 3; do
 		"${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I "$SHMSEM_INCLUDE" -o "example$i" "example$i.c" \
 			"$LIBSHMSEM"
 	done
@@ -101,6 +103,12 @@ run_examples_beside_server() {
 	run -0 env LD_LIBRARY_PATH="${LIBSHMSEM%/*}" timeout 20 ./example2
 	[ "${#lines[@]}" = 4 ]
 	[ "${lines[0]}" = "apple.jpg: 160 x 240" ]
+	serve_stop "$SERVER"
+	SHMSEM_NAMESPACE=made LD_LIBRARY_PATH="${LIBSHMSEM%/*}" ./example3 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	run -0 timeout 20 shmsem fetch -N made --wait 10 anything
+	[[ "$output" == *256* ]]
 	serve_stop "$SERVER"
 	assert_nothing_left
 }
