@@ -28,6 +28,8 @@ static const struct option_row rows[] = {
 		100, NULL},
 	{0, "icc", "FILE", "write the image's colour profile there", OPTION_TEXT, ROW(icc), 0, 0,
 		NULL},
+	{0, "srgb", NULL, "what is written or shown, converted to sRGB by the image's profile",
+		OPTION_FLAG, ROW(srgb), 0, 0, NULL},
 	{0, "scale", "1/N", "smaller: 1/2, 1/4 or 1/8", OPTION_TEXT, ROW(scale), 0, 0, NULL},
 	{0, "fit", "WxH", "the smallest of these scales that is not smaller than W x H",
 		OPTION_TEXT, ROW(fit), 0, 0, NULL},

@@ -20,7 +20,7 @@ struct fetch_options {
 	const char *scale, *fit, *channels, *layout, *depth, *seed;
 	uint64_t timeout, wait, count, at_once, quality;
 	bool json, names, random, info, preview, create, quiet;
-	bool premultiply, keep_orientation, strict, lenient;
+	bool premultiply, srgb, keep_orientation, strict, lenient;
 };
 
 /* What the options say. */
@@ -34,6 +34,7 @@ struct fetch_plan {
 	bool info;        /* ask what is known instead of fetching */
 	bool say_orientation;
 	bool preview;
+	bool srgb; /* colours converted by the image's profile */
 };
 
 /* Names, each once; heap memory. */

@@ -88,6 +88,7 @@ static const char *classic_lacks(const struct fetch_options *given)
 	return given->names              ? "--names"
 	       : given->info             ? "--info"
 	       : given->icc              ? "--icc"
+	       : given->srgb             ? "--srgb"
 	       : given->scale            ? "--scale"
 	       : given->fit              ? "--fit"
 	       : given->channels         ? "--channels"
@@ -128,6 +129,12 @@ static int check(const struct fetch_options *given, size_t words, struct error *
 		return error_set(err, STATUS_USAGE, "--names fetches nothing; ask for it alone");
 	if (given->info && (writes || given->preview))
 		return error_set(err, STATUS_USAGE, "--info has no pixels to write or show");
+	if (given->srgb && !given->output && !given->preview)
+		return error_set(err, STATUS_USAGE, "--srgb is for -o and --preview");
+	if (given->srgb && (given->premultiply || given->layout))
+		return error_set(err, STATUS_USAGE,
+			"--srgb wants straight alpha and red first; leave out --premultiply and "
+			"--layout");
 	if (given->seed && !given->random)
 		return error_set(err, STATUS_USAGE, "--seed is for --random");
 	if (given->json && given->output && !strcmp(given->output, "-"))
@@ -149,6 +156,7 @@ int fetch_understand(
 		.at_once = given->at_once ? (unsigned)given->at_once : 1,
 		.info = given->info,
 		.preview = given->preview,
+		.srgb = given->srgb,
 		.say_orientation = given->keep_orientation,
 	};
 	int status = check(given, words, err);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/preview.h"
 #include "cli/replace.h"
+#include "cli/srgb.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -160,15 +161,18 @@ int fetch_put(const struct fetch_plan *plan, const char *name, const struct enco
 static int use(const struct fetch_plan *plan, const char *name, const struct shmsem_image *image,
 	struct error *err)
 {
-	const struct encode_image pixels = {.pixels = image->pixels,
+	struct encode_image pixels = {.pixels = image->pixels,
 		.width = image->info.width,
 		.height = image->info.height,
 		.channels = image->info.channels,
 		.bits = image->info.bits,
 		.icc = image->icc,
 		.icc_bytes = image->info.icc_bytes};
-	int status = fetch_put(plan, name, &pixels, check_whole, image, err);
+	AUTO_FREE void *converted = NULL;
+	int status = plan->srgb ? srgb_convert(&pixels, &converted, err) : STATUS_OK;
 
+	if (!status)
+		status = fetch_put(plan, name, &pixels, check_whole, image, err);
 	if (!status && plan->icc)
 		status = write_profile(plan->icc, image, err);
 	return status;

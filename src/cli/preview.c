@@ -5,9 +5,9 @@
 #if SHMSEM_PREVIEW
 
 #include "base/cleanup.h"
+#include "cli/late.h"
 
 #include <chafa.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,30 +18,26 @@
 #define ROWS         24
 #define FONT_RATIO   0.5F /* width to height of a character */
 
-/* What is used of libchafa and GLib, by its own name and type. */
-#define FUNCTIONS(use)                              \
-	use(chafa_calc_canvas_geometry);            \
-	use(chafa_canvas_config_new);               \
-	use(chafa_canvas_config_unref);             \
-	use(chafa_canvas_config_set_geometry);      \
-	use(chafa_canvas_config_set_cell_geometry); \
-	use(chafa_canvas_config_set_canvas_mode);   \
-	use(chafa_canvas_config_set_pixel_mode);    \
-	use(chafa_canvas_new);                      \
-	use(chafa_canvas_unref);                    \
-	use(chafa_canvas_draw_all_pixels);          \
-	use(chafa_canvas_print);                    \
-	use(chafa_term_db_get_default);             \
-	use(chafa_term_db_detect);                  \
-	use(chafa_term_info_have_seq);              \
-	use(chafa_term_info_unref);                 \
-	use(g_get_environ);                         \
-	use(g_strfreev);                            \
-	use(g_string_free)
-
-#define MEMBER(name) __typeof__(name) *name
+/* What is used of libchafa and GLib. */
 struct chafa {
-	FUNCTIONS(MEMBER);
+	__typeof__(chafa_calc_canvas_geometry) *chafa_calc_canvas_geometry;
+	__typeof__(chafa_canvas_config_new) *chafa_canvas_config_new;
+	__typeof__(chafa_canvas_config_unref) *chafa_canvas_config_unref;
+	__typeof__(chafa_canvas_config_set_geometry) *chafa_canvas_config_set_geometry;
+	__typeof__(chafa_canvas_config_set_cell_geometry) *chafa_canvas_config_set_cell_geometry;
+	__typeof__(chafa_canvas_config_set_canvas_mode) *chafa_canvas_config_set_canvas_mode;
+	__typeof__(chafa_canvas_config_set_pixel_mode) *chafa_canvas_config_set_pixel_mode;
+	__typeof__(chafa_canvas_new) *chafa_canvas_new;
+	__typeof__(chafa_canvas_unref) *chafa_canvas_unref;
+	__typeof__(chafa_canvas_draw_all_pixels) *chafa_canvas_draw_all_pixels;
+	__typeof__(chafa_canvas_print) *chafa_canvas_print;
+	__typeof__(chafa_term_db_get_default) *chafa_term_db_get_default;
+	__typeof__(chafa_term_db_detect) *chafa_term_db_detect;
+	__typeof__(chafa_term_info_have_seq) *chafa_term_info_have_seq;
+	__typeof__(chafa_term_info_unref) *chafa_term_info_unref;
+	__typeof__(g_get_environ) *g_get_environ;
+	__typeof__(g_strfreev) *g_strfreev;
+	__typeof__(g_string_free) *g_string_free;
 };
 
 bool preview_possible(void)
@@ -49,27 +45,35 @@ bool preview_possible(void)
 	return true;
 }
 
-/* Loaded once, and kept until the process ends. */
 static int load(const struct chafa **ret, struct error *err)
 {
 	static struct chafa chafa;
-	static bool loaded;
-	void *object;
+	static const struct late_function functions[] = {
+		LATE_FUNCTION(chafa, chafa_calc_canvas_geometry),
+		LATE_FUNCTION(chafa, chafa_canvas_config_new),
+		LATE_FUNCTION(chafa, chafa_canvas_config_unref),
+		LATE_FUNCTION(chafa, chafa_canvas_config_set_geometry),
+		LATE_FUNCTION(chafa, chafa_canvas_config_set_cell_geometry),
+		LATE_FUNCTION(chafa, chafa_canvas_config_set_canvas_mode),
+		LATE_FUNCTION(chafa, chafa_canvas_config_set_pixel_mode),
+		LATE_FUNCTION(chafa, chafa_canvas_new),
+		LATE_FUNCTION(chafa, chafa_canvas_unref),
+		LATE_FUNCTION(chafa, chafa_canvas_draw_all_pixels),
+		LATE_FUNCTION(chafa, chafa_canvas_print),
+		LATE_FUNCTION(chafa, chafa_term_db_get_default),
+		LATE_FUNCTION(chafa, chafa_term_db_detect),
+		LATE_FUNCTION(chafa, chafa_term_info_have_seq),
+		LATE_FUNCTION(chafa, chafa_term_info_unref),
+		LATE_FUNCTION(chafa, g_get_environ),
+		LATE_FUNCTION(chafa, g_strfreev),
+		LATE_FUNCTION(chafa, g_string_free),
+		{0},
+	};
+	int status = late_load(CHAFA_OBJECT, "--preview", functions, err);
 
-	if (!loaded) {
-		object = dlopen(CHAFA_OBJECT, RTLD_NOW | RTLD_LOCAL);
-		if (!object)
-			return error_set(err, STATUS_UNAVAILABLE,
-				"--preview needs libchafa, which is not installed: %s", dlerror());
-#define LOOK_UP(name)                                 \
-	*(void **)&chafa.name = dlsym(object, #name); \
-	if (!chafa.name)                              \
-	return error_set(err, STATUS_UNAVAILABLE, "--preview: this libchafa has no " #name)
-		FUNCTIONS(LOOK_UP);
-		loaded = true;
-	}
-	*ret = &chafa;
-	return STATUS_OK;
+	if (!status)
+		*ret = &chafa;
+	return status;
 }
 
 /* RGBA, 8 bits a sample, of whatever there is; heap memory. */

@@ -492,3 +492,52 @@ check_made_up() {
 	run -64 fetch --create --names
 	run -64 fetch --create
 }
+
+# A colour profile for grey, whose samples are linear in light.
+linear_profile() {
+	printf '\0\0\0\274\0\0\0\0\x02\x40\0\0mntrGRAYXYZ '
+	head -c 12 /dev/zero
+	printf acsp
+	head -c 28 /dev/zero
+	printf '\0\0\xf6\xd6\0\x01\0\0\0\0\xd3\x2d'
+	head -c 48 /dev/zero
+	printf '\0\0\0\x02wtpt\0\0\0\x9c\0\0\0\x14kTRC\0\0\0\xb0\0\0\0\x0c'
+	printf 'XYZ \0\0\0\0\0\0\xf6\xd6\0\x01\0\0\0\0\xd3\x2d'
+	printf 'curv\0\0\0\0\0\0\0\0'
+}
+
+@test "--srgb converts colours by the image's profile, and nothing else does" {
+	if [[ "$("$SHMSEM" --version)" == *"srgb left out"* ]]; then
+		begin
+		run -69 fetch --srgb -o dog.png dog
+		[[ "$output" == *"without lcms2"* ]]
+		finish
+		return
+	fi
+	mkdir images
+	linear_profile >linear.icc
+	pgmramp -lr 256 16 | cjpeg -quality 100 -icc linear.icc >images/ramp.jpg
+	djpeg -pnm images/ramp.jpg >images/ramp.pgm
+	cp "$SHMSEM_IMAGES/dog.png" images/
+	LC_ALL=C sed 's/GRAY/RGB /' linear.icc >broken.icc
+	djpeg "$SHMSEM_IMAGES/apple.jpg" | cjpeg -icc broken.icc >images/odd.jpg
+	serve_start "$NS" images
+	fetch -o - ramp | cmp - images/ramp.pgm
+	fetch --srgb -t raw -o ramp.raw ramp
+	paste -d ' ' <(tail -c 4096 images/ramp.pgm | od -An -v -tu1 -w1) <(od -An -v -tu1 -w1 ramp.raw) | awk '
+		{
+			light = $1 / 255
+			want = 255 * (light <= 0.0031308 ? 12.92 * light : 1.055 * light ^ (1 / 2.4) - 0.055)
+			if ($2 - want > 1 || want - $2 > 1)
+				exit 1
+		}
+		END { if (NR != 4096) exit 1 }'
+	fetch --srgb -o ramp.png ramp
+	! grep -q iCCP ramp.png
+	fetch --srgb -o - dog | cmp - <(pngtopnm "$SHMSEM_IMAGES/dog.png")
+	run -65 fetch --srgb -o odd.png odd
+	[[ "$output" == *"its colour profile says nothing"* ]]
+	[ ! -e odd.png ]
+	run -64 fetch --srgb dog
+	finish
+}
