@@ -6,5 +6,6 @@ const struct command *const commands[] = {
 	&command_list,
 	&command_cleanup,
 	&command_bench,
+	&command_doctor,
 	NULL,
 };

@@ -8,3 +8,4 @@ extern const struct command command_fetch;
 extern const struct command command_list;
 extern const struct command command_cleanup;
 extern const struct command command_bench;
+extern const struct command command_doctor;

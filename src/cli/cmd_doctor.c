@@ -1,0 +1,107 @@
+/* shmsem doctor: what on this host will bite, and what helps. */
+#include "cli/commands.h"
+
+#include "cli/doctor.h"
+#include "cli/table.h"
+
+#include <stdio.h>
+
+struct doctor_options {
+	bool json;
+};
+
+static const struct option_row options[] = {
+	{'J', "json", NULL, "as JSON", OPTION_FLAG, offsetof(struct doctor_options, json), 0, 0,
+		NULL},
+	{0},
+};
+
+enum column {
+	COLUMN_CHECK,
+	COLUMN_STATE,
+	COLUMN_FINDING,
+	COLUMN_REMEDY
+};
+
+static const struct table_column columns[] = {
+	[COLUMN_CHECK] = {"CHECK", TABLE_TEXT, "what was looked at"},
+	[COLUMN_STATE] = {"STATE", TABLE_TEXT, "ok, warning or bad"},
+	[COLUMN_FINDING] = {"FINDING", TABLE_WIDE, "what was found"},
+	[COLUMN_REMEDY] = {"REMEDY", TABLE_WIDE, "what helps"},
+	{0},
+};
+
+static const char *const states[] = {
+	[FINDING_OK] = "ok",
+	[FINDING_WARNING] = "warning",
+	[FINDING_BAD] = "bad",
+};
+
+static int print_json(const struct findings *findings, struct error *err)
+{
+	const struct table_style style = {.json = true};
+	struct table_selection all;
+	struct table table = TABLE_NONE;
+	int status = table_select(NULL, "CHECK,STATE,FINDING,REMEDY", columns, &all, err);
+
+	if (!status)
+		status = table_init(&table, "findings", columns, &all, &style, err);
+	for (size_t i = 0; i < findings->count && !status; i++) {
+		const struct finding *finding = &findings->items[i];
+
+		status = table_add_line(&table, err);
+		if (!status)
+			status = table_put(&table, COLUMN_CHECK, finding->check, err);
+		if (!status)
+			status = table_put(&table, COLUMN_STATE, states[finding->state], err);
+		if (!status)
+			status = table_put(&table, COLUMN_FINDING, finding->what, err);
+		if (!status && finding->remedy[0])
+			status = table_put(&table, COLUMN_REMEDY, finding->remedy, err);
+	}
+	if (!status)
+		status = table_print(&table, err);
+	table_release(&table);
+	return status;
+}
+
+static void print_text(const struct findings *findings)
+{
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *finding = &findings->items[i];
+
+		printf("%-8s %-14s %s\n", states[finding->state], finding->check, finding->what);
+		if (finding->remedy[0])
+			printf("%23s → %s\n", "", finding->remedy);
+	}
+}
+
+static int run(const void *given, int argc, char **argv, struct error *err)
+{
+	const struct doctor_options *doctor = given;
+	struct findings findings;
+	int status = STATUS_OK;
+
+	(void)argv;
+	if (argc)
+		return error_set(err, STATUS_USAGE, "takes no arguments");
+	doctor_examine(&findings);
+	if (doctor->json)
+		status = print_json(&findings, err);
+	else
+		print_text(&findings);
+	for (size_t i = 0; i < findings.count && !status; i++)
+		if (findings.items[i].state == FINDING_BAD)
+			status = STATUS_PARTLY;
+	return status;
+}
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.summary = "look at this host for what will bite, and say what helps",
+	.synopsis = "[-J]",
+	.details = "Status 1 if something does not work; warnings alone are 0.",
+	.options = options,
+	.options_size = sizeof(struct doctor_options),
+	.run = run,
+};

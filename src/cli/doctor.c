@@ -1,0 +1,291 @@
+#include "cli/doctor.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/number.h"
+#include "cli/logind.h"
+#include "ipc/holders.h"
+#include "ipc/lock.h"
+#include "ipc/names.h"
+#include "ipc/objects.h"
+#include "ipc/segment.h"
+#include "ipc/spin.h"
+#include "ipc/wire.h"
+#include "serve/landlock.h"
+#include "serve/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define SHM_SMALL   (UINT64_C(128) << 20) /* containers have 64M unless told otherwise */
+#define STORE_USUAL (UINT64_C(512) << 20) /* what a server takes where there is enough */
+#define FILES_FEW   256
+
+static struct finding *find(struct findings *findings, const char *check, enum finding_state state,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static struct finding *find(struct findings *findings, const char *check, enum finding_state state,
+	const char *format, ...)
+{
+	struct finding *finding = &findings->items[findings->count++];
+	va_list arguments;
+
+	*finding = (struct finding){.check = check, .state = state};
+	va_start(arguments, format);
+	vsnprintf(finding->what, sizeof finding->what, format, arguments);
+	va_end(arguments);
+	return finding;
+}
+
+static void remedy(struct finding *finding, const char *text)
+{
+	snprintf(finding->remedy, sizeof finding->remedy, "%s", text);
+}
+
+/* ---- /dev/shm ---- */
+
+static void examine_kind(struct findings *findings)
+{
+	struct statfs system;
+
+	if (statfs(SHM_DIRECTORY, &system) != 0)
+		remedy(find(findings, "file system", FINDING_BAD, "there is no %s: %s",
+			       SHM_DIRECTORY, strerror(errno)),
+			"mount -t tmpfs -o mode=1777 tmpfs /dev/shm");
+	else if (system.f_type != TMPFS_MAGIC)
+		remedy(find(findings, "file system", FINDING_WARNING,
+			       "%s is no tmpfs: images go to a disk, or through a network",
+			       SHM_DIRECTORY),
+			"mount -t tmpfs -o mode=1777 tmpfs /dev/shm");
+	else
+		find(findings, "file system", FINDING_OK, "%s is a tmpfs", SHM_DIRECTORY);
+}
+
+static void examine_size(struct findings *findings)
+{
+	char whole[SIZE_TEXT_SIZE], free[SIZE_TEXT_SIZE];
+	uint64_t size, left;
+	struct statvfs system;
+	const char *help = NULL;
+
+	if (statvfs(SHM_DIRECTORY, &system) != 0)
+		return;
+	size = (uint64_t)system.f_blocks * system.f_frsize;
+	left = (uint64_t)system.f_bavail * system.f_frsize;
+	if (size && size < SHM_SMALL)
+		help = "in a container --shm-size=1g (Docker) or an emptyDir with medium: Memory "
+		       "(Kubernetes); on a host mount -o remount,size=50% /dev/shm";
+	else if (size && left < size / 10)
+		help = "'shmsem list -a' shows what takes the room, 'shmsem cleanup' removes what "
+		       "is stale";
+	if (size)
+		remedy(find(findings, "size", help ? FINDING_WARNING : FINDING_OK,
+			       "%s, %s of it free", format_size(size, whole),
+			       format_size(left, free)),
+			help ? help : "");
+	else
+		find(findings, "size", FINDING_OK, "%s has no limit of its own", SHM_DIRECTORY);
+	if (system.f_files && system.f_favail < FILES_FEW)
+		remedy(find(findings, "inodes", FINDING_WARNING, "%llu files can still be made",
+			       (unsigned long long)system.f_favail),
+			"mount -o remount,nr_inodes=0 /dev/shm");
+}
+
+static void examine_mode(struct findings *findings)
+{
+	struct stat status;
+
+	if (stat(SHM_DIRECTORY, &status) != 0)
+		return;
+	if (access(SHM_DIRECTORY, W_OK | X_OK) != 0)
+		remedy(find(findings, "mode", FINDING_BAD, "%s has mode %04o, and we cannot write",
+			       SHM_DIRECTORY, status.st_mode & 07777),
+			"chmod 1777 /dev/shm");
+	else if (status.st_mode & S_IWOTH && !(status.st_mode & S_ISVTX))
+		remedy(find(findings, "mode", FINDING_WARNING,
+			       "%s has mode %04o: without the sticky bit anybody can remove and "
+			       "replace anybody's objects",
+			       SHM_DIRECTORY, status.st_mode & 07777),
+			"chmod +t /dev/shm");
+	else
+		find(findings, "mode", FINDING_OK, "%04o", status.st_mode & 07777);
+}
+
+/* Objects are made as unnamed files, which then get a name, and carry locks. */
+static void examine_objects(struct findings *findings)
+{
+	AUTO_CLOSE int fd = shm_unnamed(&(struct access){.mode = 0600, .group = (gid_t)-1});
+	int failed = fd < 0 ? errno : lock_take(fd, WIRE_SERVER_LOCK);
+
+	if (!failed)
+		failed = posix_fallocate(fd, 0, WIRE_PAGE);
+	if (fd < 0)
+		remedy(find(findings, "objects", FINDING_BAD, "an object cannot be made in %s: %s",
+			       SHM_DIRECTORY, strerror(failed)),
+			"a kernel with O_TMPFILE on tmpfs (3.11), and a sandbox that allows it");
+	else if (failed)
+		remedy(find(findings, "objects", FINDING_BAD,
+			       "an object cannot be locked or filled: %s", strerror(failed)),
+			failed == ENOSPC ? "make room: see 'size'"
+					 : "a kernel with open-file-description locks (3.15)");
+	else
+		find(findings, "objects", FINDING_OK, "can be made, locked and filled");
+	if (access("/proc/self/fd", X_OK) != 0)
+		remedy(find(findings, "proc", FINDING_WARNING,
+			       "no /proc: 'list' and 'cleanup' cannot see who uses what, and only "
+			       "root can make objects"),
+			"mount -t proc proc /proc");
+}
+
+static void examine_leftovers(struct findings *findings)
+{
+	struct objects objects = OBJECTS_NONE;
+	struct holders holders = HOLDERS_NONE;
+	char size[SIZE_TEXT_SIZE];
+	struct error err = {0};
+	uint64_t bytes = 0;
+	size_t ours = 0, others = 0;
+
+	if (objects_read(&objects, &err) || holders_read(&holders, &err)) {
+		find(findings, "leftovers", FINDING_WARNING, "%s", err.text);
+	} else {
+		objects_judge(&objects, &holders);
+		for (size_t i = 0; i < objects.count; i++) {
+			if (objects.items[i].state != OBJECT_STALE)
+				continue;
+			*(objects.items[i].native ? &ours : &others) += 1;
+			bytes += objects.items[i].allocated;
+		}
+		if (ours || others)
+			remedy(find(findings, "leftovers", FINDING_WARNING,
+				       "%zu objects of dead servers and %zu of other programs, %s",
+				       ours, others, format_size(bytes, size)),
+				others ? "'shmsem cleanup'; for the others 'shmsem cleanup "
+					 "--foreign GLOB'"
+				       : "'shmsem cleanup', or shmsem-cleanup.timer");
+		else
+			find(findings, "leftovers", FINDING_OK, "nothing is known to be stale");
+	}
+	objects_release(&objects);
+	holders_release(&holders);
+}
+
+/* ---- the system ---- */
+
+static void examine_logind(struct findings *findings)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	switch (logind_removal("", geteuid(), user ? user->pw_name : "")) {
+	case LOGIND_KEEPS:
+		find(findings, "RemoveIPC", FINDING_OK, "logind keeps this user's objects");
+		break;
+	case LOGIND_LOGGED_IN:
+	case LOGIND_AWAY:
+		remedy(find(findings, "RemoveIPC", FINDING_WARNING,
+			       "logind removes this user's objects, those of running servers too, "
+			       "when the last session ends"),
+			"'loginctl enable-linger', RemoveIPC=no in logind.conf(5), or a server "
+			"that runs as a system user (shmsem@.service)");
+		break;
+	}
+}
+
+static void examine_sandbox(struct findings *findings)
+{
+	unsigned missing = sandbox_missing();
+
+	if (missing & SANDBOX_NO_SECCOMP)
+		remedy(find(findings, "seccomp", FINDING_BAD,
+			       "decoders cannot be confined: no system-call filters"),
+			"a kernel with CONFIG_SECCOMP_FILTER and a build with libseccomp; "
+			"'serve --allow-degraded-sandbox' goes without");
+	else
+		find(findings, "seccomp", FINDING_OK, "there");
+	if (missing & SANDBOX_NO_LANDLOCK)
+		remedy(find(findings, "Landlock", FINDING_WARNING,
+			       "not there: decoders rely on seccomp alone"),
+			"a kernel of 5.13 or later with landlock in lsm= (see 'cat "
+			"/sys/kernel/security/lsm')");
+	else
+		find(findings, "Landlock", FINDING_OK, "version %d", landlock_version());
+}
+
+static void examine_cpus(struct findings *findings)
+{
+	unsigned cpus = spin_cpus();
+
+	if (cpus < 2)
+		remedy(find(findings, "CPUs", FINDING_WARNING,
+			       "one: nobody spins, and each hand-off costs two context switches"),
+			"a second CPU (cpuset, --cpus, taskset)");
+	else
+		find(findings, "CPUs", FINDING_OK, "%u", cpus);
+}
+
+/* "always within_size [advise] never": what stands in the brackets. */
+static void examine_huge_pages(struct findings *findings)
+{
+	AUTO_CLOSE int fd = open(
+		"/sys/kernel/mm/transparent_hugepage/shmem_enabled", O_RDONLY | O_CLOEXEC);
+	char text[128] = "", *begin, *end;
+
+	if (fd < 0 || read_full(fd, text, sizeof text - 1) <= 0 || !(begin = strchr(text, '[')) ||
+		!(end = strchr(begin, ']'))) {
+		find(findings, "huge pages", FINDING_OK, "the kernel has none for shared memory");
+		return;
+	}
+	*end = '\0';
+	find(findings, "huge pages", FINDING_OK,
+		"%s by /sys (a mount's own huge= counts instead; small pages are well)", begin + 1);
+}
+
+static void examine_limit(
+	struct findings *findings, const char *check, int which, uint64_t least, const char *help)
+{
+	char text[SIZE_TEXT_SIZE];
+	struct rlimit limit;
+
+	if (getrlimit((__rlimit_resource_t)which, &limit) != 0)
+		return;
+	if (limit.rlim_cur == RLIM_INFINITY)
+		find(findings, check, FINDING_OK, "no limit");
+	else if (limit.rlim_cur < least)
+		remedy(find(findings, check, FINDING_WARNING, "%s",
+			       format_size(limit.rlim_cur, text)),
+			help);
+	else if (which == RLIMIT_NOFILE)
+		find(findings, check, FINDING_OK, "%llu", (unsigned long long)limit.rlim_cur);
+	else
+		find(findings, check, FINDING_OK, "%s", format_size(limit.rlim_cur, text));
+}
+
+void doctor_examine(struct findings *ret)
+{
+	ret->count = 0;
+	examine_kind(ret);
+	examine_size(ret);
+	examine_mode(ret);
+	examine_objects(ret);
+	examine_leftovers(ret);
+	examine_logind(ret);
+	examine_sandbox(ret);
+	examine_cpus(ret);
+	examine_huge_pages(ret);
+	examine_limit(ret, "open files", RLIMIT_NOFILE, FILES_FEW,
+		"ulimit -n 1024, or LimitNOFILE= in the unit");
+	examine_limit(ret, "file size", RLIMIT_FSIZE, STORE_USUAL,
+		"ulimit -f unlimited, or LimitFSIZE=: it holds for shared memory, too");
+	examine_limit(ret, "address space", RLIMIT_AS, 8 * STORE_USUAL,
+		"ulimit -v unlimited, or LimitAS=: a segment's whole room is reserved, not used");
+}

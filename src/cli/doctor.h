@@ -1,0 +1,29 @@
+/*
+ * What on this host will bite a server or its clients, and what helps.
+ */
+#pragma once
+
+#include <stddef.h>
+
+enum finding_state {
+	FINDING_OK,
+	FINDING_WARNING, /* will bite one day, or costs speed */
+	FINDING_BAD,     /* does not work */
+};
+
+struct finding {
+	const char *check; /* what was looked at */
+	enum finding_state state;
+	char what[256];   /* what was found */
+	char remedy[256]; /* what helps; empty where nothing is needed */
+};
+
+#define FINDINGS_MOST 24
+
+struct findings {
+	struct finding items[FINDINGS_MOST];
+	size_t count;
+};
+
+/* Looks at everything; changes nothing but an unnamed file in /dev/shm, which is gone at once. */
+void doctor_examine(struct findings *ret);

@@ -1,0 +1,75 @@
+# shmsem doctor, on hosts that lack this and that.
+
+bats_require_minimum_version 1.5.0
+
+load server.bash
+
+teardown() {
+	serve_end_all
+}
+
+# finding CHECK FIELD -- of the last output, as JSON
+finding() {
+	jq -r --arg check "$1" --arg field "$2" '.findings[] | select(.check == $check) | .[$field]' <<<"$output"
+}
+
+@test "a host that is well has nothing bad, and is left as it was" {
+	run -0 "$SHMSEM" doctor
+	[[ "$output" == *"ok       file system"* ]]
+	assert_nothing_left
+	run -64 "$SHMSEM" doctor all
+}
+
+@test "a small /dev/shm is told, with the way out" {
+	mount -o remount,size=64M /dev/shm
+	run -0 "$SHMSEM" doctor --json
+	[ "$(finding size state)" = warning ]
+	[[ "$(finding size finding)" == 64M,* ]]
+	[[ "$(finding size remedy)" == *--shm-size* ]]
+}
+
+@test "a full one is told" {
+	mount -o remount,size=256M /dev/shm
+	head -c 250M /dev/zero >/dev/shm/filler
+	run -0 "$SHMSEM" doctor --json
+	rm /dev/shm/filler
+	[ "$(finding size state)" = warning ]
+}
+
+@test "a lost sticky bit and a wrong file system are told" {
+	chmod 0777 /dev/shm
+	run -0 "$SHMSEM" doctor --json
+	[ "$(finding mode state)" = warning ]
+	[ "$(finding mode remedy)" = "chmod +t /dev/shm" ]
+	chmod 1777 /dev/shm
+	mount -t ramfs none /dev/shm
+	run "$SHMSEM" doctor --json
+	umount /dev/shm
+	[ "$(finding 'file system' state)" = warning ]
+}
+
+@test "a file system that cannot be written is bad" {
+	mount -o remount,ro /dev/shm
+	run -1 "$SHMSEM" doctor --json
+	mount -o remount,rw /dev/shm
+	[ "$(finding objects state)" = bad ]
+}
+
+@test "what a killed server left is counted" {
+	serve_start dead "$SHMSEM_IMAGES"
+	kill -KILL "$SERVER"
+	wait "$SERVER" || true
+	run -0 "$SHMSEM" doctor --json
+	[ "$(finding leftovers state)" = warning ]
+	"$SHMSEM" cleanup
+	run -0 "$SHMSEM" doctor --json
+	[ "$(finding leftovers state)" = ok ]
+}
+
+@test "limits and a single CPU are told" {
+	run -0 sh -c 'ulimit -n 64; ulimit -v 1000000; exec taskset -c 0 "$SHMSEM" doctor --json'
+	[ "$(finding 'open files' state)" = warning ]
+	[ "$(finding 'address space' state)" = warning ]
+	[ "$(finding CPUs state)" = warning ]
+	[ "$(finding 'file size' state)" = ok ]
+}
