@@ -47,7 +47,7 @@ field() {
 }
 
 container() {
-	unshare --pid --fork --mount-proc "$@"
+	unshare --pid --fork --mount-proc --propagation unchanged "$@"
 }
 
 # serve NS [ARGUMENT…]: starts a server and waits until it takes requests; sets HOLDER to its pid.

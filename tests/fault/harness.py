@@ -275,7 +275,9 @@ def fault(size='256m', inodes=None, seconds=60):
 def run_inside(function, size, inodes, seconds):
     """In a process 1 of its own, with /proc and /dev/shm to match."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    call(libc.mount, b'none', b'/', None, MS_REC | MS_PRIVATE, None)
+    # Not '/': in a chroot that is no mount point whose propagation could be changed.
+    for point in (b'/proc', b'/dev/shm'):
+        call(libc.mount, b'none', point, None, MS_REC | MS_PRIVATE, None)
     call(libc.mount, b'proc', b'/proc', b'proc', 0, None)
     options = f'mode=1777,size={size}' + (f',nr_inodes={inodes}' if inodes else '')
     call(libc.mount, b'none', b'/dev/shm', b'tmpfs', 0, options.encode())
