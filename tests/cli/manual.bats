@@ -39,7 +39,7 @@ run_example() {
 	if [[ "$1" == "shmsem serve"* && "$1" != *" -- "* ]]; then
 		seconds=2
 	fi
-	run timeout --preserve-status --signal=TERM "$seconds" bash -c "$1"
+	run timeout --preserve-status --signal=TERM "$seconds" bash -c 'exec 3>&-; exec bash -c "$1"' bash "$1"
 	if [ "$status" != 0 ]; then
 		printf '%s\nstatus %s\n%s\n' "$1" "$status" "$output" >&2
 		return 1
@@ -53,7 +53,7 @@ run_examples() {
 	[ "${#lines[@]}" -gt 0 ]
 	local line
 	for line in "${lines[@]}"; do
-		run_example "$line" 3>&-
+		run_example "$line"
 	done
 }
 
