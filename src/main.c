@@ -1,6 +1,7 @@
 /* The command table, dispatch and exit status. */
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/complete.h"
 #include "cli/version.h"
 #include "serve/decoder.h"
 
@@ -70,6 +71,10 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
 		return decoder_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], COMPLETE_MODE)) {
+		complete_print(argc - 2, argv + 2);
+		return STATUS_OK;
+	}
 	if (argc < 2) {
 		print_usage(stderr);
 		return STATUS_USAGE;

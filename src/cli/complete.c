@@ -1,0 +1,141 @@
+#include "cli/complete.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "ipc/header.h"
+#include "ipc/objects.h"
+#include "shmsem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PATIENCE_NS NS_PER_SECOND
+
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static void offer(const char *candidate, const char *what, const char *typed)
+{
+	if (begins(candidate, typed))
+		printf("%s\t%s\n", candidate, what);
+}
+
+static void offer_commands(const char *typed)
+{
+	for (size_t i = 0; commands[i]; i++)
+		offer(commands[i]->name, commands[i]->summary, typed);
+	offer("--help", "list the commands", typed);
+	offer("--version", "tell what this is", typed);
+}
+
+static void offer_options(const struct command *command, const char *typed)
+{
+	char text[64];
+
+	for (const struct option_row *row = command->options; row->name; row++) {
+		snprintf(text, sizeof text, "--%s", row->name);
+		offer(text, row->help, typed);
+		snprintf(text, sizeof text, "-%c", row->letter);
+		if (row->letter)
+			offer(text, row->help, typed);
+	}
+	offer("--help", "show the options and exit", typed);
+}
+
+static void offer_namespaces(const char *typed)
+{
+	struct objects objects = OBJECTS_NONE;
+
+	if (objects_read(&objects, NULL))
+		return;
+	for (size_t i = 0; i < objects.count; i++)
+		if (objects.items[i].named && objects.items[i].kind == OBJECT_HEAD)
+			offer(objects.items[i].space.text,
+				object_served(objects.items[i].name) == 1 ? "a server lives there"
+									  : "no server",
+				typed);
+	objects_release(&objects);
+}
+
+static int offer_name(void *typed, const char *name)
+{
+	if (text_is_plain(name, strlen(name)))
+		offer(name, "image", typed);
+	return 0;
+}
+
+static void offer_names(const char *name_space, char *typed)
+{
+	struct shmsem_connect_options options = {
+		.name_space = name_space, .timeout_ns = PATIENCE_NS};
+	struct shmsem *client;
+
+	if (shmsem_connect(&client, &options, NULL))
+		return;
+	shmsem_names(client, offer_name, typed, NULL);
+	shmsem_close(client);
+}
+
+/* By what --help calls an argument or a word. */
+static void offer_for(const char *what, const char *name_space, char *typed)
+{
+	if (strstr(what, "FILE"))
+		puts(":files");
+	else if (strstr(what, "DIR"))
+		puts(":directories");
+	else if (strstr(what, "NAME"))
+		offer_names(name_space, typed);
+	else if (strstr(what, "NS") || strstr(what, "GLOB"))
+		offer_namespaces(typed);
+}
+
+/* The option that the word is, if it takes the next word as its argument. */
+static const struct option_row *wants_argument(const struct command *command, const char *word)
+{
+	for (const struct option_row *row = command->options; row->name; row++) {
+		bool is = word[0] == '-' && word[1] == '-'
+				  ? !strcmp(word + 2, row->name)
+				  : row->letter && word[0] == '-' && word[1] == row->letter &&
+					    !word[2];
+
+		if (is)
+			return row->argument && row->argument[0] != '[' ? row : NULL;
+	}
+	return NULL;
+}
+
+void complete_print(int argc, char **argv)
+{
+	const struct option_row *wanting = NULL;
+	const struct command *command = NULL;
+	const char *name_space = NULL;
+	char nothing[] = "", *typed = argc ? argv[argc - 1] : nothing;
+
+	if (argc < 2) {
+		offer_commands(typed);
+		return;
+	}
+	for (size_t i = 0; commands[i] && !command; i++)
+		if (!strcmp(commands[i]->name, argv[0]))
+			command = commands[i];
+	if (!command)
+		return;
+	for (int i = 1; i < argc - 1; i++) {
+		if (wanting && !strcmp(wanting->name, "namespace"))
+			name_space = argv[i];
+		if (!wanting && !strcmp(argv[i], "--")) {
+			puts(":files");
+			return;
+		}
+		wanting = wanting ? NULL : wants_argument(command, argv[i]);
+	}
+	if (wanting)
+		offer_for(wanting->argument, name_space, typed);
+	else if (typed[0] == '-')
+		offer_options(command, typed);
+	else
+		offer_for(command->synopsis, name_space, typed);
+}

@@ -1,0 +1,94 @@
+# What the shells offer: each is asked as its user's key would ask it.
+
+bats_require_minimum_version 1.5.0
+
+load server.bash
+
+setup() {
+	PATH="$(dirname "$SHMSEM"):$PATH"
+}
+
+teardown() {
+	serve_end_all
+}
+
+# in_bash WORD... -- what bash offers for the last word
+in_bash() {
+	bash --norc -c '
+		source "$1"
+		shift
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		compopt() { :; }
+		_shmsem
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$SHMSEM_COMPLETIONS/shmsem.bash" "$@"
+}
+
+# in_zsh WORD... -- the same in zsh, with its own builtins replaced by printing
+in_zsh() {
+	zsh -fc '
+		script=$1
+		shift
+		words=("$@") CURRENT=$#
+		compadd() { print -rl -- "${candidates[@]}" }
+		_files() { print -r -- "files $*" }
+		source $script' zsh "$SHMSEM_COMPLETIONS/_shmsem" "$@"
+}
+
+# in_fish LINE -- the same in fish
+in_fish() {
+	HOME="$BATS_TEST_TMPDIR" fish --no-config -c 'source $argv[1]; complete -C $argv[2]' "$SHMSEM_COMPLETIONS/shmsem.fish" "$1" |
+		cut -f1
+}
+
+@test "every command and every option of the tables is offered" {
+	local command option
+	for command in $("$SHMSEM" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+		in_bash shmsem "$command" | grep -qx "$command"
+		for option in $("$SHMSEM" "$command" --help | grep -o '^ .\{5\}--[a-z-]*' | grep -o -- '--.*'); do
+			in_bash shmsem "$command" "$option" | grep -qxe "$option"
+		done
+	done
+}
+
+@test "bash, zsh and fish offer the same" {
+	serve_start offered "$SHMSEM_IMAGES"
+	for words in "shmsem se" "shmsem fetch --na" "shmsem fetch -N off" "shmsem fetch -N offered ap" "shmsem bogus x"; do
+		# shellcheck disable=SC2086 # several words
+		in_bash $words | sort >"$BATS_TEST_TMPDIR/bash"
+		# shellcheck disable=SC2086
+		in_zsh $words | sort >"$BATS_TEST_TMPDIR/zsh"
+		in_fish "$words" | sort >"$BATS_TEST_TMPDIR/fish"
+		diff <(sed '/^$/d' "$BATS_TEST_TMPDIR/bash") <(sed '/^$/d' "$BATS_TEST_TMPDIR/zsh")
+		diff <(sed '/^$/d' "$BATS_TEST_TMPDIR/bash") <(sed '/^$/d' "$BATS_TEST_TMPDIR/fish")
+	done
+	serve_stop "$SERVER"
+}
+
+@test "live namespaces and the names of their images are offered" {
+	serve_start offered "$SHMSEM_IMAGES"
+	run -0 in_bash shmsem fetch --namespace ""
+	[ "$output" = offered ]
+	run -0 in_bash shmsem fetch -N offered ""
+	[ "$output" = "$(ls "$SHMSEM_IMAGES")" ]
+	run -0 in_bash shmsem fetch -N nobody ""
+	[ -z "$output" ]
+	run -0 in_bash shmsem cleanup ""
+	[ "$output" = offered ]
+	serve_stop "$SERVER"
+}
+
+@test "folders and files are offered where they are wanted" {
+	mkdir "$BATS_TEST_TMPDIR/folder"
+	touch "$BATS_TEST_TMPDIR/file"
+	cd "$BATS_TEST_TMPDIR"
+	run -0 in_bash shmsem serve fo
+	[ "$output" = folder ]
+	run -0 in_bash shmsem serve fi
+	[ -z "$output" ]
+	run -0 in_bash shmsem fetch --icc fi
+	[ "$output" = file ]
+	run -0 in_zsh shmsem serve fo
+	[ "$output" = "files -/" ]
+	run -0 in_fish "shmsem serve fo"
+	[ "$output" = folder/ ]
+}
