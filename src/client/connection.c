@@ -205,7 +205,9 @@ static int await_answer(struct connection *connection, struct wire_seat *page, u
 			return error_cancelled(err, "cancelled");
 		if (now >= deadline)
 			return error_set(err, STATUS_TRY_AGAIN, "timed out waiting for the server");
-		semaphore_wait(connection->response, until < deadline ? until : deadline);
+		/* What somebody has done to it, to its count of waiters even, is put right. */
+		if (!semaphore_wait(connection->response, until < deadline ? until : deadline))
+			semaphore_reset(connection->response);
 		if (++turns % STORM_WAKES == 0 && clock_now() - begin < turns * NS_PER_MS) {
 			/* Somebody posts what nobody answered. */
 			struct timespec rest = clock_timespec(STORM_REST_NS);
@@ -348,9 +350,15 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 	return STATUS_OK;
 }
 
+/* How often the server found a segment cut off. */
+static unsigned server_cuts(const struct connection *connection)
+{
+	return atomic_load_explicit(&head_server(&connection->head)->cuts, memory_order_relaxed);
+}
+
 void connection_mapped(struct connection *connection, unsigned hold, uint32_t segment)
 {
-	connection->cuts[hold] = connection->data[segment].cuts;
+	connection->cuts[hold] += connection->data[segment].cuts;
 }
 
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
@@ -362,7 +370,7 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 	if (status)
 		return status;
 	if (data->segment.size < end || guard_hit(data->guard) ||
-		data->cuts != connection->cuts[hold])
+		data->cuts + server_cuts(connection) != connection->cuts[hold])
 		return error_set(err, STATUS_BAD_DATA, "the segment under the image was cut off");
 	return STATUS_OK;
 }
@@ -378,6 +386,7 @@ int connection_hold(struct connection *connection)
 		hold = __builtin_ctzll(~holds);
 	} while (!atomic_compare_exchange_weak(
 		&connection->holds, &holds, holds | UINT64_C(1) << hold));
+	connection->cuts[hold] = server_cuts(connection);
 	return hold;
 }
 

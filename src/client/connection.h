@@ -29,7 +29,7 @@ struct connection {
 	sem_t *request, *response;
 	uint64_t sequence;
 	_Atomic uint64_t holds;    /* a bit for each hold word in use */
-	unsigned cuts[WIRE_HOLDS]; /* of its segment when the image was held */
+	unsigned cuts[WIRE_HOLDS]; /* known when the image was asked for */
 	int request_guard, response_guard;
 	bool lost; /* HEAD was made anew under us */
 	struct spin spin;

@@ -135,6 +135,9 @@ bool turn_await(struct turn_wait *wait, const atomic_bool *stopping, uint64_t de
 	begin = clock_now();
 	woken = semaphore_wait(
 		wait->request, deadline < begin + WAIT_TURN_NS ? deadline : begin + WAIT_TURN_NS);
+	/* What somebody has done to it, to its count of waiters even, is put right. */
+	if (!woken)
+		semaphore_reset(wait->request);
 	found = look(context);
 	spin_learn(&wait->spin, clock_now() - begin);
 	wait->idle_wakes = woken && !found ? wait->idle_wakes + 1 : 0;

@@ -149,6 +149,7 @@ static void repair_head(struct server *server)
 		if (!head_seat_whole(head, seat, server->store.instance))
 			repair_seat(server, seat);
 	memcpy(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS);
+	atomic_store(&head_server(head)->cuts, server->store.all_cuts);
 }
 
 int repair_objects(struct server *server, struct error *err)

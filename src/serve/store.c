@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FIRST_BUCKETS 256
@@ -516,7 +517,7 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 		held = (struct held){0};
 		return no_room(store, &held, bytes, err);
 	}
-	/* Growing a segment would hide that somebody has cut it off. */
+	/* Growing a segment makes it harder to see that somebody has cut it off. */
 	store_check_segments(store);
 	if (!collect_held(store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
@@ -551,6 +552,7 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 		}
 		if (extent->offset + bytes > store->data[segment].size)
 			store->data[segment].size = extent->offset + bytes;
+		store_check_segments(store);
 	}
 	*ret = extent;
 	return STATUS_OK;
@@ -629,26 +631,35 @@ unsigned store_holders(const struct store *store, const struct stored *image)
 }
 
 /*
- * Makes the extents that exist exist again from `size` on, where the segment was cut off, and the
- * segment as long as it was. Cold extents stay holes: they are not within the budget. Without room
- * it stays short, and is found so again.
+ * Makes the extents that exist exist again, where the segment was cut off, and the segment as long
+ * as it was. Cold extents stay holes: they are not within the budget. Without room it stays short,
+ * and is found so again.
  */
-static void regrow(const struct store *store, unsigned index, size_t size, size_t expected)
+static void regrow(const struct store *store, unsigned index)
 {
 	int fd = store->data[index].fd, failed = 0;
+	struct stat status;
 
 	for (const struct extent *at = store->places[index].first; at && !failed; at = at->after) {
-		uint64_t from = at->offset > size ? at->offset : size,
-			 end = at->offset + at->length;
-
-		if (at->kind == EXTENT_COLD || end <= from)
+		if (at->kind == EXTENT_COLD)
 			continue;
 		do
-			failed = posix_fallocate(fd, (off_t)from, (off_t)(end - from));
+			failed = posix_fallocate(fd, (off_t)at->offset, (off_t)at->length);
 		while (failed == EINTR);
 	}
-	if (!failed)
-		failed = ftruncate(fd, (off_t)expected);
+	if (!failed && fstat(fd, &status) == 0 &&
+		(uint64_t)status.st_size < store->data[index].size)
+		ftruncate(fd, (off_t)store->data[index].size);
+}
+
+/* Neither shorter nor emptier than we made it: a segment that was cut off may have grown since. */
+static bool segment_whole(const struct store *store, unsigned index)
+{
+	struct stat status;
+
+	return fstat(store->data[index].fd, &status) != 0 ||
+	       ((uint64_t)status.st_size >= store->data[index].size &&
+		       (uint64_t)status.st_blocks * 512 >= store->places[index].backed);
 }
 
 size_t store_check_segments(struct store *store)
@@ -656,18 +667,18 @@ size_t store_check_segments(struct store *store)
 	size_t lost = 0;
 
 	for (unsigned i = 0; i < store->segments; i++) {
-		size_t expected = store->data[i].size;
-
-		if (segment_refresh(&store->data[i], NULL) || store->data[i].size >= expected)
+		if (segment_whole(store, i))
 			continue;
 		for (struct stored *image = store->ready.oldest; image; image = image->newer)
 			if (image->segment == i && image->findable) {
 				store_forget(store, image);
 				lost++;
 			}
-		regrow(store, i, store->data[i].size, expected);
-		store->data[i].size = expected;
+		/* Before zeros can be read there. */
 		store->cuts[i]++;
+		store->all_cuts++;
+		atomic_store(&head_server(store->head)->cuts, store->all_cuts);
+		regrow(store, i);
 	}
 	return lost;
 }
