@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+"""Nothing left to have: room, inodes, descriptors, address space (FAULTS.md, rows 11 and 12)."""
+import os
+import resource
+import signal
+
+from harness import EVERY, TRY_AGAIN, check, fault, main, until
+
+STEP = 4096
+
+
+def fill_all_but(free):
+    """Takes all of /dev/shm but so many bytes."""
+    system = os.statvfs('/dev/shm')
+    take = system.f_bavail * system.f_frsize - free
+    fd = os.open('/dev/shm/filler', os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+    if take > 0:
+        os.posix_fallocate(fd, 0, take)
+    os.close(fd)
+
+
+def typed(server, words):
+    code = server.process.wait(20)
+    check(code == TRY_AGAIN, 'ended with', code, server.said())
+    for word in words:
+        check(word in server.said(), 'does not say', word, ':', server.said())
+
+
+@fault(size='1m', seconds=120)
+def a_full_dev_shm_is_told_at_every_step_and_works_again_with_room(scene):
+    image = scene.image('a', width=80)
+    outcomes = {'no start': 0, 'no image': 0, 'enough': 0}
+    free = 0
+    while outcomes['enough'] < 3:
+        os.path.exists('/dev/shm/filler') and os.unlink('/dev/shm/filler')
+        fill_all_but(free)
+        free += STEP
+        server = scene.serve('-w', '1', '-s', '2', '--cache', '256K', ready=False)
+        until(lambda: 'serving' in server.said() or server.process.poll() is not None)
+        if server.process.returncode is not None:
+            typed(server, ['needed', 'free', 'shmsem cleanup', '--shm-size', 'remount'])
+            check(os.listdir('/dev/shm') == ['filler'], os.listdir('/dev/shm'))
+            outcomes['no start'] += 1
+            continue
+        server.wait_ready()
+        worker = scene.worker()
+        status, text = worker.call('fetch', image.name)
+        if status:
+            check(status == TRY_AGAIN and 'needed' in text and 'free' in text, status, text)
+            outcomes['no image'] += 1
+            os.unlink('/dev/shm/filler')
+            worker.fetch(image)
+        else:
+            check(int(text.split()[3]) == image.sum, 'wrong pixels')
+            outcomes['enough'] += 1
+        worker.end()
+        check(server.end() == 0, server.said())
+    os.path.exists('/dev/shm/filler') and os.unlink('/dev/shm/filler')
+    check(outcomes['no start'] and outcomes['no image'], outcomes)
+    scene.note('steps of 4 KiB:', outcomes)
+
+
+@fault(size='1m', seconds=60)
+def a_dev_shm_that_fills_up_later_is_told_too(scene):
+    images = [scene.image(f'i{i}', seed=i, width=80 + i) for i in range(20)]
+    scene.serve('-w', '1', '-s', '2', '--cache', '512K')
+    worker = scene.worker()
+    worker.call('release', worker.fetch(images[0]))
+    fill_all_but(0)
+    refused = 0
+    for image in images:
+        status, text = worker.call('repeat', 1, image.name, image.sum)
+        check(status in (0, TRY_AGAIN), status, text)
+        refused += status != 0
+    os.unlink('/dev/shm/filler')
+    for image in images:
+        check(worker.call('repeat', 1, image.name, image.sum)[0] == 0)
+    scene.note(f'{refused} of 20 images refused while it was full')
+
+
+def start_with_inodes(scene, inodes):
+    server = scene.serve('-w', '1', '-s', '2', ready=False)
+    until(lambda: 'serving' in server.said() or server.process.poll() is not None)
+    if server.process.returncode is None:
+        return server
+    check(server.process.returncode == TRY_AGAIN, inodes, server.process.returncode, server.said())
+    check(not [name for name in os.listdir('/dev/shm') if not name.startswith('filler')], os.listdir('/dev/shm'))
+    return None
+
+
+@fault(inodes=40)
+def without_inodes_the_server_says_so_and_leaves_nothing(scene):
+    image = scene.image('a')
+    free = os.statvfs('/dev/shm').f_ffree
+    for number in range(free):
+        open(f'/dev/shm/filler{number}', 'wb').close()
+    refused = 0
+    for number in range(free):
+        server = start_with_inodes(scene, number)
+        if server:
+            server.wait_ready()
+            worker = scene.worker()
+            worker.fetch(image)
+            worker.end()
+            check(server.end() == 0)
+            break
+        refused += 1
+        os.unlink(f'/dev/shm/filler{number}')
+    for name in os.listdir('/dev/shm'):
+        os.unlink('/dev/shm/' + name)
+    check(0 < refused < free, refused)
+    scene.note(f'refused with 0 to {refused - 1} inodes')
+
+
+def limited(kind, value):
+    return lambda: resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
+
+
+@fault()
+def with_few_descriptors_the_server_starts_and_serves_or_says_so(scene):
+    image = scene.image('a')
+    outcomes = {}
+    for descriptors in range(3, 40, EVERY):
+        server = scene.serve('-w', '1', '-s', '2', ready=False,
+                             preexec_fn=limited(resource.RLIMIT_NOFILE, descriptors))
+        until(lambda: 'serving' in server.said() or server.process.poll() is not None)
+        if server.process.returncode is not None:
+            code = server.process.returncode
+            # Below 4 not even the loader can open a library.
+            check(code == TRY_AGAIN or (descriptors <= 4 and code == 127), descriptors, code, server.said())
+        else:
+            worker = scene.worker()
+            for _ in range(3):
+                status, text = worker.call('fetch', image.name)
+                check(status in (0, TRY_AGAIN), descriptors, status, text)
+                code = f'fetch {status}'
+            status, text = worker.call('names')
+            check(status in (0, TRY_AGAIN), descriptors, status, text)
+            worker.end()
+            check(server.end() == 0, server.said())
+        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        outcomes[code] = outcomes.get(code, 0) + 1
+    check('fetch 0' in outcomes, outcomes)
+    scene.note('outcomes:', outcomes)
+
+
+@fault()
+def a_server_that_runs_out_of_descriptors_works_again_when_there_are_some(scene):
+    server = scene.serve('-w', '1', '-s', '4')
+    images = [scene.image(f'i{i}', seed=i) for i in range(6)]
+    worker = scene.worker()
+    worker.fetch(images[0])
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, 1024))
+    for image in images[1:4]:
+        status, text = worker.call('fetch', image.name)
+        check(status == TRY_AGAIN and 'open files' in text, status, text)
+    for decoder in server.decoder_pids():
+        os.kill(decoder, signal.SIGKILL)
+    check(worker.call('fetch', images[4].name)[0] == TRY_AGAIN)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+    for image in images:
+        until(lambda: worker.call('repeat', 1, image.name, image.sum)[0] == 0, 5)
+
+
+@fault()
+def with_little_address_space_server_and_client_say_so(scene):
+    image = scene.image('a')
+    outcomes = {}
+    for megabytes in range(4, 400, 12 * EVERY):
+        server = scene.serve('-w', '1', '-s', '2', '--cache', '64M', ready=False,
+                             preexec_fn=limited(resource.RLIMIT_AS, megabytes << 20))
+        until(lambda: 'serving' in server.said() or server.process.poll() is not None)
+        if server.process.returncode is not None:
+            code = server.process.returncode
+            check(code in (TRY_AGAIN, 127), megabytes, code, server.said())
+        else:
+            worker = scene.worker()
+            status, text = worker.call('fetch', image.name)
+            check(status in (0, TRY_AGAIN), megabytes, status, text)
+            worker.end()
+            code = f'fetch {status}'
+            check(server.end() == 0, server.said())
+        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        outcomes[code] = outcomes.get(code, 0) + 1
+    check('fetch 0' in outcomes, outcomes)
+    scene.note('server:', outcomes)
+    scene.serve('-w', '1', '-s', '2', '--cache', '64M')
+    outcomes = {}
+    for megabytes in range(24, 160, 8 * EVERY):
+        worker = scene.worker(connect=False, preexec_fn=limited(resource.RLIMIT_AS, megabytes << 20))
+        status, text = worker.connect()
+        if status == 0:
+            status, text = worker.call('fetch', image.name)
+        check(status in (0, TRY_AGAIN), megabytes, status, text)
+        worker.end()
+        outcomes[status] = outcomes.get(status, 0) + 1
+    check(0 in outcomes and TRY_AGAIN in outcomes, outcomes)
+    scene.note('client:', outcomes)
+
+
+if __name__ == '__main__':
+    main()
