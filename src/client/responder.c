@@ -75,7 +75,7 @@ static int reclaim_room(struct shmsem_server *server, struct error *err)
 	struct placed **at = &server->placed, *placed;
 	struct held held;
 
-	if (!held_collect(&server->objects.head, &held))
+	if (!held_collect(&server->objects.head, NULL, NULL, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	while ((placed = *at))
 		if (held_contains(&held, placed->number)) {

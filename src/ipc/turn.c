@@ -176,7 +176,20 @@ static int compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-bool held_collect(const struct head *head, struct held *ret)
+static size_t page_words(const struct head *head, unsigned seat, uint64_t numbers[WIRE_HOLDS])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < WIRE_HOLDS; i++) {
+		uint64_t number = atomic_load(&head_seat(head, seat)->holds[i]);
+
+		if (number)
+			numbers[count++] = number;
+	}
+	return count;
+}
+
+bool held_collect(const struct head *head, held_words *words, const void *context, struct held *ret)
 {
 	size_t room = (size_t)head->seats * WIRE_HOLDS, count = 0;
 	uint64_t *numbers = malloc(room * sizeof *numbers);
@@ -184,16 +197,11 @@ bool held_collect(const struct head *head, struct held *ret)
 	if (!numbers)
 		return false;
 	for (unsigned seat = 0; seat < head->seats; seat++) {
-		size_t before = count;
+		size_t held = words ? words(context, seat, numbers + count)
+				    : page_words(head, seat, numbers + count);
 
-		for (size_t i = 0; i < WIRE_HOLDS; i++) {
-			uint64_t number = atomic_load(&head_seat(head, seat)->holds[i]);
-
-			if (number)
-				numbers[count++] = number;
-		}
-		if (count > before && lock_held(head->segment.fd, wire_seat_lock(seat), 1) == 0)
-			count = before;
+		if (held && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
+			count += held;
 	}
 	qsort(numbers, count, sizeof *numbers, compare_numbers);
 	*ret = (struct held){.numbers = numbers, .count = count};
@@ -202,5 +210,6 @@ bool held_collect(const struct head *head, struct held *ret)
 
 bool held_contains(const struct held *held, uint64_t number)
 {
-	return bsearch(&number, held->numbers, held->count, sizeof *held->numbers, compare_numbers);
+	return held->count &&
+	       bsearch(&number, held->numbers, held->count, sizeof *held->numbers, compare_numbers);
 }

@@ -73,10 +73,15 @@ struct held {
 	size_t count;
 };
 
+/* What a seat holds, for who knows better than its page: at most WIRE_HOLDS numbers, their count.
+ */
+typedef size_t held_words(const void *context, unsigned seat, uint64_t numbers[WIRE_HOLDS]);
+
 /*
  * Hold words are written by the responder alone, so nobody can begin to hold anything while it
  * looks; that somebody lets go is no harm. Words of a seat without a holder are void. False when
- * out of memory; free ret->numbers.
+ * out of memory; free ret->numbers. `words` may be NULL: the page itself says.
  */
-bool held_collect(const struct head *head, struct held *ret);
+bool held_collect(
+	const struct head *head, held_words *words, const void *context, struct held *ret);
 bool held_contains(const struct held *held, uint64_t number);

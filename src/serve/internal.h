@@ -94,6 +94,10 @@ static inline void server_count(struct server *server, enum wire_counter counter
 struct job *attendant_job(struct server *server, const char *name, struct stored *again,
 	const struct image_key *key, struct resolved *file, const struct watch_mark *mark);
 
+/* Decodes, now or when a decoder is free, and goes on while there are jobs in line. Called by the
+ * leader, who lets the baton go meanwhile. */
+void attendant_dispatch(struct server *server, struct job *job);
+
 /* Does the job with the decoder of that data segment and answers all who wait for the image. *err
  * says what was wrong with it. */
 int attendant_decode(struct server *server, unsigned segment, struct job *job, struct error *err);

@@ -129,6 +129,9 @@ void store_name(struct store *store, struct stored *image, const char *name, con
 /* Takes the image out of the tables: nobody new gets it. It goes when nobody holds it. */
 void store_forget(struct store *store, struct stored *image);
 
+/* Drops what nobody waits for, holds or finds, with the room it has. */
+void store_discard(struct store *store, struct stored *image);
+
 /* It is now the most recently used. */
 void store_touch(struct store *store, struct stored *image);
 

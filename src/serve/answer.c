@@ -1,0 +1,142 @@
+#include "serve/answer.h"
+
+#include "base/clock.h"
+#include "ipc/semaphore.h"
+
+#include <string.h>
+
+/* Completes an answer whose fields are written. */
+static void publish(struct server *server, const struct request *request, uint64_t held)
+{
+	if (turn_complete(&server->objects.head, request->turn.seat, request->turn.sequence,
+		    request->turn.request.hold, held)) {
+		if (held)
+			store_note_hold(&server->store, request->turn.seat,
+				request->turn.request.hold, held);
+		semaphore_post(server->objects.responses[request->turn.seat]);
+	}
+	if (atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
+		atomic_store(&server->stopping, true);
+}
+
+void answer_plainly(
+	struct server *server, const struct request *request, const char *text, size_t length)
+{
+	struct wire_seat *page = head_seat(&server->objects.head, request->turn.seat);
+	struct wire_answer answer = {0};
+
+	if (length)
+		turn_text(page, &answer, text, length);
+	memcpy(&page->answer, &answer, sizeof answer);
+	publish(server, request, 0);
+}
+
+void answer_error(struct server *server, const struct request *request, const struct error *failure)
+{
+	turn_fail(&server->objects.head, request->turn.seat, failure);
+	publish(server, request, 0);
+}
+
+/* With the store's lock held: the hold word must be there before anybody may look for room. */
+static void answer_image(
+	struct server *server, const struct request *request, struct stored *image, bool from_store)
+{
+	struct wire_seat *page = head_seat(&server->objects.head, request->turn.seat);
+	struct wire_seat_counters *counters = head_seat_counters(
+		&server->objects.head, request->turn.seat);
+	const struct image_info *info = &image->decoded.info;
+	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
+	bool get = request->turn.request.operation == WIRE_GET, stored = image->extent != NULL;
+	struct wire_answer answer = {
+		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
+			 (image->decoded.warning[0] ? WIRE_WARNING : 0),
+		.image = image->number,
+		.stride = info->bytes / info->height,
+		.icc_bytes = info->icc_bytes,
+		.file_width = info->file_width,
+		.file_height = info->file_height,
+		.bits = info->bits,
+		.format = info->format,
+		.orientation = info->orientation,
+		.scale = info->scale,
+		.file_bits = info->file_bits,
+		.file_channels = info->file_channels,
+		.file_bytes = image->key.file.size,
+		.gamma = info->gamma,
+	};
+
+	if (stored) {
+		answer.segment = image->segment;
+		answer.offset = image->extent->offset;
+		answer.icc_offset = image->extent->offset + image->decoded.profile;
+		answer.age = clock_now() - image->decoded_at;
+	}
+	if (!get)
+		answer.holders = store_holders(&server->store, image);
+	for (int i = 0; i < 4; i++)
+		atomic_store_explicit(&page->words[i], words[i], memory_order_relaxed);
+	if (image->decoded.warning[0])
+		turn_text(page, &answer, image->decoded.warning, strlen(image->decoded.warning));
+	memcpy(&page->answer, &answer, sizeof answer);
+	if (from_store && get) {
+		server_count(server, WIRE_COUNT_HITS, 1);
+		atomic_fetch_add_explicit(&counters->hits, 1, memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&counters->bytes, info->bytes, memory_order_relaxed);
+	publish(server, request, get ? image->number : 0);
+}
+
+void answer_later(struct request *request, struct stored *image)
+{
+	request->next = image->waiters;
+	image->waiters = request;
+	atomic_store(&request->image, image);
+}
+
+void answer_never(struct server *server, struct request *request)
+{
+	struct stored *image;
+
+	store_lock(&server->store);
+	image = atomic_load(&request->image);
+	if (image) {
+		struct request **at = &image->waiters;
+
+		while (*at != request)
+			at = &(*at)->next;
+		*at = request->next;
+		atomic_store(&request->image, NULL);
+	}
+	store_unlock(&server->store);
+}
+
+void answer_with(struct server *server, struct request *request, struct stored *image)
+{
+	switch (image->state) {
+	case STORED_DECODING:
+		answer_later(request, image);
+		break;
+	case STORED_READY:
+		store_touch(&server->store, image);
+		answer_image(server, request, image, true);
+		break;
+	case STORED_FAILED:
+		answer_error(server, request, &image->failure);
+		break;
+	}
+}
+
+void answer_waiters(struct server *server, struct stored *image)
+{
+	struct request *request = image->waiters, *next;
+
+	image->waiters = NULL;
+	for (; request; request = next) {
+		next = request->next;
+		if (image->state == STORED_FAILED)
+			answer_error(server, request, &image->failure);
+		else
+			answer_image(server, request, image, false);
+		atomic_store(&request->image, NULL);
+	}
+}
