@@ -247,7 +247,7 @@ static int map_image(struct connection *connection, unsigned hold, const struct 
 			answer->icc_bytes, &icc, err);
 	if (status)
 		return status;
-	connection_mapped(connection, hold, answer->segment);
+	connection_mapped(connection, hold, answer->segment, answer->cuts);
 	image->pixels = pixels;
 	image->icc = icc;
 	return STATUS_OK;

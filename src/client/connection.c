@@ -350,27 +350,23 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 	return STATUS_OK;
 }
 
-/* How often the server found a segment cut off. */
-static unsigned server_cuts(const struct connection *connection)
+void connection_mapped(
+	struct connection *connection, unsigned hold, uint32_t segment, unsigned cuts)
 {
-	return atomic_load_explicit(&head_server(&connection->head)->cuts, memory_order_relaxed);
-}
-
-void connection_mapped(struct connection *connection, unsigned hold, uint32_t segment)
-{
-	connection->cuts[hold] += connection->data[segment].cuts;
+	connection->cuts[hold] = connection->data[segment].cuts + cuts;
 }
 
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
 	struct error *err)
 {
+	const struct wire_server *server = head_server(&connection->head);
 	struct data *data = &connection->data[segment];
 	int status = segment_refresh(&data->segment, err);
 
 	if (status)
 		return status;
 	if (data->segment.size < end || guard_hit(data->guard) ||
-		data->cuts + server_cuts(connection) != connection->cuts[hold])
+		data->cuts + atomic_load(&server->cuts) != connection->cuts[hold])
 		return error_set(err, STATUS_BAD_DATA, "the segment under the image was cut off");
 	return STATUS_OK;
 }
@@ -386,7 +382,6 @@ int connection_hold(struct connection *connection)
 		hold = __builtin_ctzll(~holds);
 	} while (!atomic_compare_exchange_weak(
 		&connection->holds, &holds, holds | UINT64_C(1) << hold));
-	connection->cuts[hold] = server_cuts(connection);
 	return hold;
 }
 

@@ -29,7 +29,7 @@ struct connection {
 	sem_t *request, *response;
 	uint64_t sequence;
 	_Atomic uint64_t holds;    /* a bit for each hold word in use */
-	unsigned cuts[WIRE_HOLDS]; /* known when the image was asked for */
+	unsigned cuts[WIRE_HOLDS]; /* known when the image was handed over */
 	int request_guard, response_guard;
 	bool lost; /* HEAD was made anew under us */
 	struct spin spin;
@@ -61,7 +61,8 @@ bool connection_damaged(const struct connection *connection);
 /* Notes that an image in that (open) segment is held from now on; connection_check then says
  * STATUS_BAD_DATA if something of the first `end` bytes of the segment is cut off, or was when it
  * was read. */
-void connection_mapped(struct connection *connection, unsigned hold, uint32_t segment);
+void connection_mapped(
+	struct connection *connection, unsigned hold, uint32_t segment, unsigned cuts);
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
 	struct error *err);
 

@@ -100,7 +100,9 @@ struct wire_answer {
 	uint64_t age;     /* ns since it was decoded */
 	uint64_t file_bytes;
 	uint64_t gamma;
-	uint64_t reserved[4];
+	uint32_t cuts; /* the server's count of them when it answered */
+	uint32_t reserved_word;
+	uint64_t reserved[3];
 };
 
 struct wire_seat {
