@@ -1,5 +1,5 @@
 /* libshmsem: the public calls of shmsem.h on top of a connection. */
-#include "shmsem.h"
+#include "client/client.h"
 
 #include "base/clock.h"
 #include "base/process.h"
@@ -86,16 +86,14 @@ static void detach(struct shmsem *client)
 	client->connection = NULL;
 }
 
-int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
-	struct shmsem_error *error)
+int client_new(struct shmsem **ret, const struct shmsem_connect_options *options, struct error *err)
 {
 	static const struct shmsem_connect_options plain;
 	struct shmsem *client = calloc(1, sizeof *client);
-	struct error err = {0};
 	int status;
 
 	if (!client)
-		return error_give(error, &err, error_os(&err, ENOMEM, "cannot connect"));
+		return error_os(err, ENOMEM, "cannot connect");
 	if (!options)
 		options = &plain;
 	client->wait_ns = options->wait_ns;
@@ -104,17 +102,36 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 	client->log = options->log;
 	client->log_data = options->log_data;
 	client->owner = process_id();
-	status = namespace_parse(options->name_space, &client->space, &err);
+	status = namespace_parse(options->name_space, &client->space, err);
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
-		status = guard_install(&err);
-	if (!status) {
-		uint64_t appear = client->wait_ns ? deadline_after(client->wait_ns) : 0;
-		uint64_t deadline = deadline_after(client->timeout_ns);
-
-		status = attach(client, appear, appear > deadline ? appear : deadline, &err);
-	}
+		status = guard_install(err);
 	if (status) {
 		free(client);
+		return status;
+	}
+	*ret = client;
+	return STATUS_OK;
+}
+
+int client_connect(struct shmsem *client, struct error *err)
+{
+	uint64_t appear = client->wait_ns ? deadline_after(client->wait_ns) : 0;
+	uint64_t deadline = deadline_after(client->timeout_ns);
+
+	return attach(client, appear, appear > deadline ? appear : deadline, err);
+}
+
+int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
+	struct shmsem_error *error)
+{
+	struct shmsem *client = NULL;
+	struct error err = {0};
+	int status = client_new(&client, options, &err);
+
+	if (!status)
+		status = client_connect(client, &err);
+	if (status) {
+		shmsem_close(client);
 		return error_give(error, &err, status);
 	}
 	*ret = client;

@@ -2,8 +2,8 @@
  * libshmsem: fetching in threads of its own, for programs that must not wait.
  */
 #include "base/process.h"
+#include "client/client.h"
 #include "client/error.h"
-#include "shmsem.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -66,36 +66,32 @@ static struct item *list_take(struct list *list)
 	return item;
 }
 
-/* Connects if that was not done yet. The client is made known under the lock, so that closing can
- * cancel it. */
-static int worker_connect(struct worker *worker, struct shmsem_error *error)
+/* Makes the client, under the lock, so that closing can cancel it, even while it connects. */
+static int make_client(struct worker *worker, struct error *err)
 {
 	struct shmsem_queue *queue = worker->queue;
-	struct shmsem_connect_options options = queue->options;
-	struct shmsem *client;
-	int status;
+	int status = SHMSEM_OK;
 
-	if (worker->client)
-		return SHMSEM_OK;
-	status = shmsem_connect(&client, &options, error);
-	if (status)
-		return status;
 	pthread_mutex_lock(&queue->lock);
-	worker->client = client;
 	if (queue->closing)
-		shmsem_cancel(client);
+		status = error_cancelled(err, "the queue was closed");
+	else if (!worker->client)
+		status = client_new(&worker->client, &queue->options, err);
 	pthread_mutex_unlock(&queue->lock);
-	return SHMSEM_OK;
+	return status;
 }
 
 static void run(struct worker *worker, struct item *item)
 {
 	struct shmsem_result *result = &item->result;
+	struct error err = {0};
+	int status = make_client(worker, &err);
 
-	result->status = worker_connect(worker, &result->error);
-	if (!result->status)
-		result->status = shmsem_fetch(
-			worker->client, &item->request, &result->image, &result->error);
+	if (!status)
+		status = client_connect(worker->client, &err);
+	result->status = status ? error_give(&result->error, &err, status)
+				: shmsem_fetch(worker->client, &item->request, &result->image,
+					  &result->error);
 }
 
 static void *worker_main(void *context)

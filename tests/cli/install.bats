@@ -86,6 +86,8 @@ build() {
 @test "Python finds the module in the prefix, typed, and shows an image to numpy" {
 	local module
 	module="$(dirname "$(dirname "$(find "$PREFIX" -name py.typed)")")"
+	run -0 /usr/bin/python3 -c 'import site; print("\n".join(site.getsitepackages()))'
+	grep -qxF "${module#"$PREFIX"}" <<<"$output"
 	serve_start images "$SHMSEM_IMAGES"
 	run -0 env SHMSEM_NAMESPACE=images PYTHONPATH="$module" /usr/bin/python3 -B -c '
 import numpy, shmsem

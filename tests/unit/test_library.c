@@ -437,6 +437,18 @@ static void closing_a_queue_ends_what_is_under_way(void **state)
 	shmsem_server_close(drawing.server);
 }
 
+static void closing_a_queue_does_not_wait_for_a_server_that_never_comes(void **state)
+{
+	struct shmsem_connect_options options = {.name_space = space, .wait_ns = 1000 * SECOND};
+	struct shmsem_queue *queue;
+
+	(void)state;
+	assert_int_equal(shmsem_queue_open(&queue, &options, 2, NULL), SHMSEM_OK);
+	assert_int_equal(
+		shmsem_submit(queue, &(struct shmsem_request){.name = "x"}, NULL, NULL), SHMSEM_OK);
+	shmsem_queue_close(queue);
+}
+
 /* Fetches, and hands every other image to whoever is at the same place in the exchange. */
 static _Atomic(struct shmsem_image *) parcels[4];
 
@@ -608,6 +620,7 @@ int main(void)
 		cmocka_unit_test(run_for_no_time_answers_what_is_there),
 		cmocka_unit_test(a_queue_says_by_its_descriptor_that_there_is_something),
 		cmocka_unit_test(closing_a_queue_ends_what_is_under_way),
+		cmocka_unit_test(closing_a_queue_does_not_wait_for_a_server_that_never_comes),
 		cmocka_unit_test(threads_with_a_client_each_disturb_nobody),
 		cmocka_unit_test(connections_made_and_lost_are_told),
 		cmocka_unit_test(a_forked_child_must_connect_anew),
