@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -164,4 +165,19 @@ int repair_objects(struct server *server, struct error *err)
 		store_unlock(&server->store);
 	}
 	return STATUS_OK;
+}
+
+void repair_decoders(struct server *server)
+{
+	pthread_mutex_lock(&server->pool_lock);
+	for (unsigned i = 0; i < server->options.decoders; i++) {
+		struct decoder *decoder = &server->decoders[i];
+		struct pollfd end = {.fd = decoder->pidfd, .events = POLLIN};
+
+		if (server->decoder_busy[i] || !decoder->pid || poll(&end, 1, 0) != 1)
+			continue;
+		decoder_stop(decoder);
+		decoder_start(decoder, NULL);
+	}
+	pthread_mutex_unlock(&server->pool_lock);
 }

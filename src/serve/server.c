@@ -220,6 +220,7 @@ int server_tend(struct server *server, bool *ret_done, struct error *err)
 
 	if (status)
 		return status;
+	repair_decoders(server);
 	store_lock(&server->store);
 	store_check_segments(&server->store);
 	update_sums(server);

@@ -210,6 +210,7 @@ class Server:
 class Scene:
     def __init__(self, name):
         self.space, self.folder = 'fault', tempfile.mkdtemp(prefix='shmsem-fault-')
+        self.scratch = tempfile.mkdtemp(prefix='shmsem-fault-')  # beside what is served and watched
         self.servers, self.workers, self.notes, self.name = [], [], [], name
 
     def image(self, name, seed=1, width=64, height=64):
@@ -295,7 +296,7 @@ def run_inside(function, size, inodes, seconds):
         failed = 1
     for line in scene.notes:
         print('   ', line)
-    subprocess.run(['rm', '-rf', scene.folder], check=False)
+    subprocess.run(['rm', '-rf', scene.folder, scene.scratch], check=False)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(failed)

@@ -54,6 +54,20 @@ def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
 
 
 @fault()
+def a_decoder_that_dies_idle_is_replaced_before_anybody_asks(scene):
+    server = scene.serve('-w', '2')
+    image = scene.image('a')
+    worker = scene.worker()
+    for _ in range(5):
+        before = server.decoder_pids()
+        for decoder in before:
+            os.kill(decoder, signal.SIGKILL)
+        until(lambda before=before: len(server.decoder_pids()) == 2 and not set(server.decoder_pids()) & set(before), 5,
+              'new decoders')
+    worker.fetch(image)
+
+
+@fault()
 def killed_clients_leave_their_seat_at_once(scene):
     scene.serve('-w', '1', '-s', '1', '--cache', '1M')
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(20)]

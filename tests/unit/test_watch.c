@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A folder on a file system that inotify tells the truth of: a/b/x.png, a/y.png and z.png. */
@@ -199,6 +201,24 @@ static void an_overflow_of_the_queue_voids_every_mark(void **state)
 	assert_false(same(tree, &deep));
 }
 
+static void a_writer_that_never_rests_does_not_hold_up_the_reader(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made = mark(tree, "z.png");
+	pid_t child = fork();
+
+	if (!child)
+		for (unsigned i = 0;; i++)
+			fchmodat(tree->root, i % 2 ? "z.png" : "a/y.png", 0600, 0);
+	alarm(20);
+	for (int i = 0; i < 2000; i++)
+		watch_update(tree->watch);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	alarm(0);
+	assert_false(same(tree, &made));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +230,7 @@ int main(void)
 		TEST(a_folder_put_in_a_moved_ones_place_is_watched_itself),
 		TEST(a_folder_deleted_and_made_again_is_watched_itself),
 		TEST(names_that_are_not_plain_are_not_watched),
+		TEST(a_writer_that_never_rests_does_not_hold_up_the_reader),
 		TEST(an_overflow_of_the_queue_voids_every_mark),
 	};
 
