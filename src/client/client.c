@@ -299,6 +299,9 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	if (!status)
 		status = map_image(connection, (unsigned)hold, &answer, &image, err);
 	if (status) {
+		/* It ended between its answer and our opening of the segment. */
+		if (status == STATUS_UNAVAILABLE && client->connection == connection)
+			detach(client);
 		connection_unhold(connection, (unsigned)hold);
 		connection_unref(connection);
 		return status;

@@ -297,6 +297,8 @@ static int open_data(struct connection *connection, uint32_t index, struct error
 
 	object_name(&connection->space, OBJECT_DATA, index, name);
 	status = segment_open(name, false, connection->head.reserve, &data->segment, err);
+	if (status == STATUS_NOT_FOUND)
+		return error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 	if (status)
 		return status;
 	if (connection->guarded && data->segment.base)

@@ -222,7 +222,9 @@ static int explain_unfit(const struct link_reply *reply, struct error *err)
 {
 	char shown[ERROR_TEXT_SIZE];
 
-	return error_set(err, STATUS_INTERNAL, "no decoder: %s",
+	return error_set(err,
+		reply->status == STATUS_TRY_AGAIN ? STATUS_TRY_AGAIN : STATUS_INTERNAL,
+		"no decoder: %s",
 		text_escape(reply->text, strlen(reply->text), shown, sizeof shown));
 }
 

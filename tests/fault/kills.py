@@ -119,6 +119,7 @@ def a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
     stuck, fine = scene.image('stuck'), scene.image('fine', seed=2)
     decoder = server.decoder_pids()[0]
     waiting(scene, patient, decoder, stuck)
+    until(lambda: taken(scene, 0))
     begin = time.monotonic()
     status, text = hasty.call('fetch', fine.name)
     check(status == TRY_AGAIN, status, text)
