@@ -678,11 +678,10 @@ static void the_segment_under_a_held_image_can_be_checked(void **state)
 		int status = fetch(guarded, "b", &image);
 
 		assert_true(clock_now() < deadline);
-		if (!status && right_pixels(&image, 2))
+		if (!status && right_pixels(&image, 2) && !shmsem_check(&image, &error))
 			break;
 		shmsem_release(&image);
 	}
-	assert_int_equal(shmsem_check(&image, &error), 0);
 	shmsem_release(&image);
 	shmsem_close(guarded);
 }
