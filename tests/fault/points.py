@@ -13,6 +13,9 @@ from harness import (BAD_DATA, EVERY, TRY_AGAIN, UNAVAILABLE, WORKER, check, chi
 OBJECT = re.compile(r'^(sem\.SEM_fault(:[0-9]+)?_RE[QS]|SEG_fault_HEAD|SEG_fault(:[0-9]+)?_DATA)$')
 CALL = re.compile(r'^(?:\[pid +\d+\] |\d+ +)?([a-z]\w*)\(')
 
+if os.environ.get('FAULT_SANITIZED'):
+    os.environ['ASAN_OPTIONS'] = 'detect_leaks=0'  # which is itself a tracer, and there can be one only
+
 
 def watching(path, *more):
     return ['strace', '-qqq', '-o', path, '-e', 'signal=none', *more]

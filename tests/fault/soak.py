@@ -22,14 +22,21 @@ class Soak:
     def __init__(self, scene):
         self.scene, self.chance = scene, random.Random(SEED)
         self.images = [scene.image(f'i{i}', seed=i, width=60 + 2 * i) for i in range(IMAGES)]
-        self.counts, self.calls, self.failed, self.restarts = {}, 0, 0, -1
+        self.counts, self.calls, self.failed, self.restarts, self.refused = {}, 0, 0, -1, 0
         self.start()
         self.workers = [self.new_worker() for _ in range(CLIENTS)]
         self.versions = IMAGES
 
     def start(self):
-        self.scene.servers.clear()
-        self.server = self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2')
+        """A killed server's lock lives until a decoder that it was just starting has been started."""
+        def started():
+            self.scene.servers.clear()
+            self.server = self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2', ready=False)
+            until(lambda: 'serving' in self.server.said() or self.server.process.poll() is not None)
+            self.refused += self.server.process.returncode == TRY_AGAIN
+            return self.server.process.returncode != TRY_AGAIN
+        until(started, 5, 'a server to start where one was killed')
+        self.server.wait_ready()
         self.restarts += 1
 
     def new_worker(self):
@@ -182,7 +189,8 @@ def everything_at_random(scene):
             checks += 1
     soak.quiet()
     scene.note(f'{SECONDS:.0f} s, seed {SEED}: {rounds} rounds, {sum(soak.counts.values())} damages {soak.counts}')
-    scene.note(f'{soak.calls} calls of 10 fetches, {soak.failed} with a typed error; {soak.restarts} new servers; '
+    scene.note(f'{soak.calls} calls of 10 fetches, {soak.failed} with a typed error; {soak.restarts} new servers, '
+               f'{soak.refused} refused at first; '
                f'{checks} checks in between; hangs 0, wrong pixels 0, growth 0')
 
 
