@@ -333,7 +333,7 @@ static int run(const void *options_given, int argc, char **argv, struct error *e
 
 const struct command command_bench = {
 	.name = "bench",
-	.summary = "Measure the hand-off beside every other mechanism of the system",
+	.summary = "measure the hand-off beside every other mechanism of the system",
 	.synopsis = "[OPTION…]\n[OPTION…] transport\n[OPTION…] fetch [FILE|DIR…]\n[OPTION…] decode "
 		    "[FILE|DIR…]\n--list",
 	.details = "transport: the round trip of a request and its payload over each mechanism.\n"
