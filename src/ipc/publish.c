@@ -19,6 +19,8 @@
 #define RESERVE_DEFAULT (UINT64_C(512) << 20)
 #define RESERVE_LEAST   (UINT64_C(1) << 20)
 #define CREATE_ATTEMPTS 8
+#define LINGER_NS       (100 * NS_PER_MS)
+#define LINGER_PAUSE_NS (5 * NS_PER_MS)
 
 uint64_t publication_default_reserve(void)
 {
@@ -79,6 +81,22 @@ static int lock_alive(int *fd, const struct segment *segment)
 	return lock_take(*fd, WIRE_SERVER_LOCK);
 }
 
+/* A killed server's locks live on for a moment where it was just starting a decoder: until that
+ * executes, it has every descriptor. */
+static int reclaim_patiently(const struct name_space *space, struct error *err)
+{
+	const struct timespec pause = clock_timespec(LINGER_PAUSE_NS);
+	uint64_t deadline = deadline_after(LINGER_NS);
+	int status = reclaim_namespace(space, NULL, err);
+
+	while (status == STATUS_TRY_AGAIN && err && err->os_error == EAGAIN &&
+		clock_now() < deadline) {
+		nanosleep(&pause, NULL);
+		status = reclaim_namespace(space, NULL, err);
+	}
+	return status;
+}
+
 /*
  * Makes the namespace ours: HEAD, complete and locked, gets its name if nobody has it. What a dead
  * responder left is removed and the attempt repeated.
@@ -103,7 +121,7 @@ static int create_head(struct publication *publication, struct error *err)
 		return error_os(err, failed, "cannot lock the header segment");
 	object_name(&options->space, OBJECT_HEAD, 0, name);
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
-		status = reclaim_namespace(&options->space, NULL, err);
+		status = reclaim_patiently(&options->space, err);
 		if (status)
 			return status;
 		status = segment_publish(segment, name, err);
