@@ -35,6 +35,8 @@ static int set_up(void **state)
 {
 	struct tree *tree = calloc(1, sizeof *tree);
 
+	if (!tree)
+		return -1;
 	strcpy(tree->path, "/tmp/test-files-XXXXXX");
 	strcpy(tree->outside, "/tmp/test-files-XXXXXX");
 	assert_non_null(mkdtemp(tree->path));
