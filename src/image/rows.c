@@ -202,8 +202,7 @@ void rows_blank(struct rows *rows)
 	size_t size = input_pixel(rows) * rows->plan.width;
 	uint8_t *slot;
 
-	while (rows->taken < rows->plan.height) {
-		rows_slots(rows, &slot, 1);
+	while (rows->taken < rows->plan.height && rows_slots(rows, &slot, 1)) {
 		memset(slot, 0, size);
 		rows_take(rows, 1);
 	}
