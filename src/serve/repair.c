@@ -132,8 +132,7 @@ static void repair_seat(struct server *server, unsigned seat)
 	page->seats = server->objects.head.seats;
 	page->segments = server->objects.head.segments;
 	page->instance = server->store.instance;
-	atomic_thread_fence(memory_order_release);
-	page->magic = WIRE_MAGIC;
+	__atomic_store_n(&page->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
 }
 
 static void repair_head(struct server *server)
