@@ -170,8 +170,10 @@ struct shmsem_info {
 	uint32_t file_width, file_height;
 	uint32_t icc_bytes; /* of its colour profile; 0 for none */
 	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */
+	uint32_t comments;  /* text chunks of a PNG, COM markers of a JPEG */
 	uint32_t holders;   /* seats that hold it now */
 	uint32_t segment;   /* where it lies: data segment */
+	uint32_t reserved;  /* 0 */
 	uint64_t offset;    /* and byte in it */
 	uint64_t age_ns;    /* since it was decoded; 0 if it is not in the store */
 	uint64_t file_bytes;

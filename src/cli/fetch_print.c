@@ -113,11 +113,12 @@ static const char *format_text(unsigned format)
 
 static json_t *json_file(const struct shmsem_info *info)
 {
-	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "format",
+	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:i}", "format",
 		format_text(info->format), "bytes", (json_int_t)info->file_bytes, "width",
 		(int)info->file_width, "height", (int)info->file_height, "channels",
 		info->file_channels, "bits", info->file_bits, "orientation", info->orientation,
-		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5);
+		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5, "comments",
+		(int)info->comments);
 }
 
 static json_t *json_store(const struct shmsem_info *info)
@@ -215,6 +216,8 @@ static void print_info(const char *name, const struct shmsem_info *info)
 		printf("  profile      none\n");
 	if (info->gamma)
 		printf("  gamma        %.5f\n", info->gamma / 1e5);
+	if (info->comments)
+		printf("  comments     %" PRIu32 "\n", info->comments);
 	if (info->from_store)
 		printf("  store        segment %" PRIu32 " at byte %" PRIu64
 		       ", decoded %s ago, held by %" PRIu32 "\n",

@@ -100,8 +100,8 @@ struct wire_answer {
 	uint64_t age;     /* ns since it was decoded */
 	uint64_t file_bytes;
 	uint64_t gamma;
-	uint32_t cuts; /* the server's count of them when it answered */
-	uint32_t reserved_word;
+	uint32_t cuts;     /* the server's count of them when it answered */
+	uint32_t comments; /* text chunks of a PNG, COM markers of a JPEG */
 	uint64_t reserved[3];
 };
 

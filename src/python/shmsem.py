@@ -194,8 +194,10 @@ class _Info(ctypes.Structure):
         ("file_height", ctypes.c_uint32),
         ("icc_bytes", ctypes.c_uint32),
         ("gamma", ctypes.c_uint32),
+        ("comments", ctypes.c_uint32),
         ("holders", ctypes.c_uint32),
         ("segment", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
         ("offset", ctypes.c_uint64),
         ("age_ns", ctypes.c_uint64),
         ("file_bytes", ctypes.c_uint64),
@@ -302,6 +304,7 @@ class Info(NamedTuple):
     file_bytes: int
     icc_bytes: int
     gamma: Optional[float]
+    comments: int  # text chunks of a PNG, COM markers of a JPEG
     holders: int
     age: float  # seconds since it was decoded
     warning: Optional[str]
@@ -326,6 +329,7 @@ def _info(raw: _Info) -> Info:
         file_bytes=raw.file_bytes,
         icc_bytes=raw.icc_bytes,
         gamma=raw.gamma / 100000 if raw.gamma else None,
+        comments=raw.comments,
         holders=raw.holders,
         age=raw.age_ns / 1e9,
         warning=_text(raw.warning) or None,

@@ -63,6 +63,7 @@ static void answer_image(
 		.file_channels = info->file_channels,
 		.file_bytes = image->key.file.size,
 		.gamma = info->gamma,
+		.comments = info->comments,
 		.cuts = server->store.all_cuts,
 	};
 

@@ -363,6 +363,17 @@ samples() {
 	finish
 }
 
+@test "--info counts the comments of a file" {
+	mkdir pictures
+	wrjpgcom -comment one "$SHMSEM_IMAGES/apple.jpg" >pictures/noted.jpg
+	cp "$SHMSEM_IMAGES/apple.jpg" pictures/plain.jpg
+	serve_start "$NS" pictures
+	[ "$(fetch --info -J noted plain | jq -c '[.images[].file.comments]')" = "[1,0]" ]
+	run -0 fetch --info noted
+	[[ "$output" == *"comments     1"* ]]
+	finish
+}
+
 @test "wildcards stand for what they match on the server" {
 	begin
 	[ "$(fetch '*.png' | tail -n +2 | awk '{ print $1 }' | xargs)" = "ball.png dog.png" ]

@@ -60,7 +60,7 @@ static void crash(const char *how)
 	else if (!strcmp(how, "exit"))
 		_exit(0);
 	else if (!strcmp(how, "spin"))
-		for (volatile int i = 0;; i++)
+		for (volatile unsigned i = 0;; i++)
 			;
 }
 
