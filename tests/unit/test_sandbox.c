@@ -307,7 +307,7 @@ static void malloc_works_inside(void **state)
 
 static void use_too_much_memory(intptr_t argument)
 {
-	char *block;
+	char *volatile block; /* lest the compiler leave out a malloc that nobody uses */
 
 	enter((enum sandbox_profile)argument, true, false);
 	block = malloc(2 * MEMORY);
