@@ -38,7 +38,9 @@ installed_unit() {
 	cp "$SHMSEM_IMAGES"/* "$BATS_TEST_TMPDIR/images"
 	chmod 0755 "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" "$(dirname "$(dirname "$BATS_TEST_TMPDIR")")"
 	cp "$SHMSEM" "$BATS_TEST_TMPDIR/shmsem"
-	unshare --net --mount sh -c 'mount -o remount,bind,ro / && cd / && exec "$@"' sh \
+	mkdir "$BATS_TEST_TMPDIR/root"
+	unshare --net --mount --propagation unchanged sh -c \
+		'mount --rbind / "$0" && mount -o remount,bind,ro "$0" && exec chroot "$0" "$@"' "$BATS_TEST_TMPDIR/root" \
 		setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all --no-new-privs \
 		"$BATS_TEST_TMPDIR/shmsem" serve -q -N closed --mode 0660 "$BATS_TEST_TMPDIR/images" 3>&- &
 	SERVER=$!
@@ -65,7 +67,7 @@ installed_unit() {
 contained() {
 	local shm="$1"
 	shift
-	exec unshare --pid --fork --kill-child --mount-proc --mount --ipc sh -c \
+	exec unshare --pid --fork --kill-child --mount-proc --mount --ipc --propagation unchanged sh -c \
 		'mount --bind "$1" /dev/shm && shift && exec "$@"' sh "$shm" "$@"
 }
 
