@@ -245,6 +245,7 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 		.file_channels = info->file_channels,
 		.file_bytes = info->file_bytes,
 		.gamma = info->gamma,
+		.comments = info->comments,
 		.age = info->age_ns,
 	};
 
