@@ -21,6 +21,15 @@ static inline uint64_t clock_now(void)
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* The same, a few ms late and at a fraction of the cost. */
+static inline uint64_t clock_coarse(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
 static inline struct timespec clock_timespec(uint64_t ns)
 {
 	return (struct timespec){
@@ -33,6 +42,20 @@ static inline uint64_t deadline_after(uint64_t timeout_ns)
 	uint64_t now = clock_now();
 
 	return timeout_ns > DEADLINE_NEVER - now ? DEADLINE_NEVER : now + timeout_ns;
+}
+
+/* A time limit whose clock is first looked at when somebody has to wait: that costs as much as an
+ * answer. */
+struct patience {
+	uint64_t timeout_ns;
+	uint64_t deadline; /* 0: not yet worked out */
+};
+
+static inline uint64_t patience_end(struct patience *patience)
+{
+	if (!patience->deadline)
+		patience->deadline = deadline_after(patience->timeout_ns);
+	return patience->deadline;
 }
 
 /* Milliseconds until `deadline`, rounded up and at most `most`: what poll() takes. */

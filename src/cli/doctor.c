@@ -12,6 +12,7 @@
 #include "ipc/spin.h"
 #include "ipc/wire.h"
 #include "serve/landlock.h"
+#include "serve/readiness.h"
 #include "serve/sandbox.h"
 
 #include <errno.h>
@@ -221,6 +222,21 @@ static void examine_sandbox(struct findings *findings)
 		find(findings, "Landlock", FINDING_OK, "version %d", landlock_version());
 }
 
+static void examine_uring(struct findings *findings)
+{
+	int missing = readiness_missing();
+
+	if (missing)
+		remedy(find(findings, "io_uring", FINDING_WARNING,
+			       "not to be had (%s): each answer from the store costs a server one "
+			       "system call",
+			       strerror(missing)),
+			"kernel.io_uring_disabled=0 (sysctl), a container's seccomp profile that "
+			"allows io_uring_setup, a kernel of 5.19 or later, a build with liburing");
+	else
+		find(findings, "io_uring", FINDING_OK, "there");
+}
+
 static void examine_cpus(struct findings *findings)
 {
 	unsigned cpus = spin_cpus();
@@ -280,6 +296,7 @@ void doctor_examine(struct findings *ret)
 	examine_leftovers(ret);
 	examine_logind(ret);
 	examine_sandbox(ret);
+	examine_uring(ret);
 	examine_cpus(ret);
 	examine_huge_pages(ret);
 	examine_limit(ret, "open files", RLIMIT_NOFILE, FILES_FEW,

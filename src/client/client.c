@@ -49,7 +49,8 @@ static int no_server(const struct shmsem *client, const struct error *cause, str
 }
 
 /* Connects if we are not, waiting for a server to appear until `appear`. */
-static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, struct error *err)
+static int attach(
+	struct shmsem *client, uint64_t appear, struct patience *patience, struct error *err)
 {
 	struct error cause;
 
@@ -60,7 +61,7 @@ static int attach(struct shmsem *client, uint64_t appear, uint64_t deadline, str
 		return STATUS_OK;
 	for (;;) {
 		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
-			deadline, &client->cancelled, &client->connection, &cause);
+			patience_end(patience), &client->cancelled, &client->connection, &cause);
 		struct timespec turn = clock_timespec(WAIT_POLL_NS);
 
 		if (!status)
@@ -116,9 +117,11 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 int client_connect(struct shmsem *client, struct error *err)
 {
 	uint64_t appear = client->wait_ns ? deadline_after(client->wait_ns) : 0;
-	uint64_t deadline = deadline_after(client->timeout_ns);
+	struct patience patience = {.deadline = deadline_after(client->timeout_ns)};
 
-	return attach(client, appear, appear > deadline ? appear : deadline, err);
+	if (patience.deadline < appear)
+		patience.deadline = appear;
+	return attach(client, appear, &patience, err);
 }
 
 int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
@@ -151,10 +154,10 @@ void shmsem_close(struct shmsem *client)
  * so that the next call makes a new one.
  */
 static int call(struct shmsem *client, const struct wire_request *request, const char *name,
-	uint64_t deadline, struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text,
-	struct error *err)
+	struct patience *patience, struct wire_answer *ret_answer, uint64_t ret_words[4],
+	char *ret_text, struct error *err)
 {
-	int status = connection_call(client->connection, request, name, deadline,
+	int status = connection_call(client->connection, request, name, patience,
 		&client->cancelled, ret_answer, ret_words, ret_text, err);
 
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
@@ -164,22 +167,23 @@ static int call(struct shmsem *client, const struct wire_request *request, const
 	return status;
 }
 
-static uint64_t call_deadline(const struct shmsem *client, uint64_t timeout_ns)
+static struct patience call_patience(const struct shmsem *client, uint64_t timeout_ns)
 {
-	return deadline_after(timeout_ns ? timeout_ns : client->timeout_ns);
+	return (struct patience){.timeout_ns = timeout_ns ? timeout_ns : client->timeout_ns};
 }
 
 int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 {
 	const struct wire_request request = {.operation = WIRE_PING};
-	uint64_t deadline = call_deadline(client, 0), words[4];
+	struct patience patience = call_patience(client, 0);
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_answer answer;
-	struct error err = {0};
-	int status = attach(client, 0, deadline, &err);
+	struct error err;
+	uint64_t words[4];
+	int status = attach(client, 0, &patience, &err);
 
 	if (!status)
-		status = call(client, &request, "", deadline, &answer, words, text, &err);
+		status = call(client, &request, "", &patience, &answer, words, text, &err);
 	return error_give(error, &err, status);
 }
 
@@ -222,30 +226,31 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 			"the server's answer does not fit together: %llu bytes for %llu×%llu×%llu",
 			(unsigned long long)words[0], (unsigned long long)words[1],
 			(unsigned long long)words[2], (unsigned long long)words[3]);
-	*ret = (struct shmsem_info){
-		.bytes = bytes,
-		.width = (uint32_t)words[1],
-		.height = (uint32_t)words[2],
-		.stride = (uint32_t)stride,
-		.channels = (uint8_t)words[3],
-		.bits = answer->bits,
-		.format = answer->format,
-		.orientation = answer->orientation,
-		.scale = answer->scale,
-		.file_bits = answer->file_bits,
-		.file_channels = answer->file_channels,
-		.from_store = !!(answer->flags & WIRE_FROM_STORE),
-		.file_width = answer->file_width,
-		.file_height = answer->file_height,
-		.icc_bytes = answer->icc_bytes,
-		.gamma = (uint32_t)answer->gamma,
-		.comments = answer->comments,
-		.holders = answer->holders,
-		.segment = answer->segment,
-		.offset = answer->offset,
-		.age_ns = answer->age,
-		.file_bytes = answer->file_bytes,
-	};
+	/* Not all of it: most of the space is for a warning that few images have. */
+	ret->bytes = bytes;
+	ret->width = (uint32_t)words[1];
+	ret->height = (uint32_t)words[2];
+	ret->stride = (uint32_t)stride;
+	ret->channels = (uint8_t)words[3];
+	ret->bits = answer->bits;
+	ret->format = answer->format;
+	ret->orientation = answer->orientation;
+	ret->scale = answer->scale;
+	ret->file_bits = answer->file_bits;
+	ret->file_channels = answer->file_channels;
+	ret->from_store = !!(answer->flags & WIRE_FROM_STORE);
+	ret->file_width = answer->file_width;
+	ret->file_height = answer->file_height;
+	ret->icc_bytes = answer->icc_bytes;
+	ret->gamma = (uint32_t)answer->gamma;
+	ret->comments = answer->comments;
+	ret->holders = answer->holders;
+	ret->segment = answer->segment;
+	ret->offset = answer->offset;
+	ret->age_ns = answer->age;
+	ret->file_bytes = answer->file_bytes;
+	ret->reserved = 0;
+	ret->warning[0] = '\0';
 	if (answer->flags & WIRE_WARNING) {
 		strncpy(ret->warning, text, sizeof ret->warning - 1);
 		ret->warning[sizeof ret->warning - 1] = '\0';
@@ -274,15 +279,16 @@ static int map_image(struct connection *connection, unsigned hold, const struct 
 static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	struct shmsem_image *ret, struct error *err)
 {
-	uint64_t deadline = call_deadline(client, asked->timeout_ns), words[4];
-	struct shmsem_image image = {0};
+	struct patience patience = call_patience(client, asked->timeout_ns);
+	struct shmsem_image image;
 	char text[WIRE_TEXT_SIZE + 1];
 	struct connection *connection;
 	struct wire_request request;
 	struct wire_answer answer;
+	uint64_t words[4];
 	int status, hold;
 
-	status = attach(client, 0, deadline, err);
+	status = attach(client, 0, &patience, err);
 	if (status)
 		return status;
 	connection = connection_ref(client->connection);
@@ -294,7 +300,7 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	}
 	status = make_request(asked, WIRE_GET, (uint32_t)hold, &request, err);
 	if (!status)
-		status = call(client, &request, asked->name, deadline, &answer, words, text, err);
+		status = call(client, &request, asked->name, &patience, &answer, words, text, err);
 	if (!status)
 		status = check_info(&answer, words, text, &image.info, err);
 	if (!status)
@@ -316,7 +322,7 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
 	struct shmsem_image *ret, struct shmsem_error *error)
 {
-	struct error err = {0};
+	struct error err;
 
 	return error_give(error, &err, fetch(client, request, ret, &err));
 }
@@ -352,7 +358,8 @@ void shmsem_release(struct shmsem_image *image)
 		return;
 	connection_unhold(connection, image->hold);
 	connection_unref(connection);
-	*image = (struct shmsem_image){0};
+	image->connection = NULL;
+	image->pixels = image->icc = NULL;
 }
 
 int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
@@ -370,17 +377,18 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struct shmsem_info *ret,
 	struct shmsem_error *error)
 {
-	uint64_t deadline = call_deadline(client, asked->timeout_ns), words[4];
+	struct patience patience = call_patience(client, asked->timeout_ns);
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_request request;
 	struct wire_answer answer;
-	struct error err = {0};
-	int status = attach(client, 0, deadline, &err);
+	struct error err;
+	uint64_t words[4];
+	int status = attach(client, 0, &patience, &err);
 
 	if (!status)
 		status = make_request(asked, WIRE_INFO, 0, &request, &err);
 	if (!status)
-		status = call(client, &request, asked->name, deadline, &answer, words, text, &err);
+		status = call(client, &request, asked->name, &patience, &answer, words, text, &err);
 	if (!status)
 		status = check_info(&answer, words, text, ret, &err);
 	return error_give(error, &err, status);
@@ -415,11 +423,13 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 	int status = STATUS_OK;
 
 	while (!status && !stop && answer.text_length) {
-		uint64_t deadline = call_deadline(client, 0), words[4];
+		struct patience patience = call_patience(client, 0);
+		uint64_t words[4];
 
-		status = attach(client, 0, deadline, &err);
+		status = attach(client, 0, &patience, &err);
 		if (!status)
-			status = call(client, &request, last, deadline, &answer, words, text, &err);
+			status = call(
+				client, &request, last, &patience, &answer, words, text, &err);
 		if (!status && answer.text_length > WIRE_TEXT_SIZE)
 			status = error_set(
 				&err, STATUS_BAD_DATA, "the server's list of names is damaged");

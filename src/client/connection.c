@@ -147,17 +147,14 @@ static void drain(struct connection *connection)
 
 static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uint64_t turn)
 {
-	uint64_t until = spin_until(spin);
+	uint64_t until = 0;
 
-	while (until) {
-		for (int i = 0; i < 64; i++) {
+	while (spin_on(spin, &until))
+		for (int i = 0; i < SPIN_LOOKS; i++) {
 			if (answered(page, turn))
 				return true;
 			spin_pause();
 		}
-		if (clock_now() >= until)
-			break;
-	}
 	return answered(page, turn);
 }
 
@@ -182,10 +179,10 @@ static int check_wait(
 }
 
 /* Waits until the seat's turn word says ANSWERED for this request. */
-static int await_answer(struct connection *connection, struct wire_seat *page, uint64_t deadline,
-	atomic_bool *cancelled, struct error *err)
+static int await_answer(struct connection *connection, struct wire_seat *page,
+	struct patience *patience, atomic_bool *cancelled, struct error *err)
 {
-	uint64_t turn = WIRE_TURN(connection->sequence, WIRE_ANSWERED), begin;
+	uint64_t turn = WIRE_TURN(connection->sequence, WIRE_ANSWERED), begin, deadline;
 	unsigned turns = 0;
 
 	if (spin_for_answer(&connection->spin, page, turn)) {
@@ -193,6 +190,7 @@ static int await_answer(struct connection *connection, struct wire_seat *page, u
 		return STATUS_OK;
 	}
 	begin = clock_now();
+	deadline = patience_end(patience);
 	/* Tokens of answers that we saw by spinning; then look once more before sleeping. */
 	drain(connection);
 	while (!answered(page, turn)) {
@@ -224,10 +222,11 @@ static void write_request(struct connection *connection, struct wire_seat *page,
 	const struct wire_request *request, const char *name, size_t length)
 {
 	connection->sequence++;
-	atomic_store_explicit(&page->words[0], length, memory_order_relaxed);
 	memcpy(&page->request, request, sizeof *request);
 	page->request.length = length;
-	memcpy(page->name, name, length);
+	/* What it was last time stays where it is, in both sides' caches. */
+	if (memcmp(page->name, name, length) != 0)
+		memcpy(page->name, name, length);
 	atomic_store_explicit(
 		&page->turn, WIRE_TURN(connection->sequence, WIRE_REQUESTED), memory_order_release);
 	semaphore_post(connection->request);
@@ -244,8 +243,8 @@ static void copy_text(struct wire_seat *page, uint32_t length, char *ret_text)
 }
 
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, uint64_t deadline, atomic_bool *cancelled, struct wire_answer *ret_answer,
-	uint64_t ret_words[4], char *ret_text, struct error *err)
+	const char *name, struct patience *patience, atomic_bool *cancelled,
+	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err)
 {
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
 	size_t length = strlen(name);
@@ -262,13 +261,15 @@ int connection_call(struct connection *connection, const struct wire_request *re
 	write_request(connection, page, request, name, length);
 	if (connection->sequence % DRAIN_EVERY == 0)
 		drain(connection);
-	status = await_answer(connection, page, deadline, cancelled, err);
+	status = await_answer(connection, page, patience, cancelled, err);
 	if (status) {
 		/* Withdrawn: an answer to it finds another turn and is dropped. */
 		connection->sequence++;
 		atomic_store(&page->turn, WIRE_TURN(connection->sequence, WIRE_IDLE));
 		return status;
 	}
+	/* Letting go of the image will write there, maybe soon. */
+	__builtin_prefetch(&page->holds[request->hold], 1);
 	wire_copy(ret_answer, &page->answer, sizeof *ret_answer);
 	for (int i = 0; i < 4; i++)
 		ret_words[i] = atomic_load_explicit(&page->words[i], memory_order_relaxed);
@@ -375,16 +376,12 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 
 int connection_hold(struct connection *connection)
 {
-	uint64_t holds = atomic_load(&connection->holds);
-	int hold;
-
-	do {
-		if (holds == UINT64_MAX)
-			return -1;
-		hold = __builtin_ctzll(~holds);
-	} while (!atomic_compare_exchange_weak(
-		&connection->holds, &holds, holds | UINT64_C(1) << hold));
-	return hold;
+	for (int hold = 0; hold < WIRE_HOLDS; hold++)
+		if (!atomic_load_explicit(&connection->holds[hold], memory_order_acquire)) {
+			atomic_store_explicit(&connection->holds[hold], true, memory_order_relaxed);
+			return hold;
+		}
+	return -1;
 }
 
 void connection_unhold(struct connection *connection, unsigned hold)
@@ -392,6 +389,6 @@ void connection_unhold(struct connection *connection, unsigned hold)
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
 
 	if (connection->owner == process_id())
-		atomic_store(&page->holds[hold], 0);
-	atomic_fetch_and(&connection->holds, ~(UINT64_C(1) << hold));
+		atomic_store_explicit(&page->holds[hold], 0, memory_order_release);
+	atomic_store_explicit(&connection->holds[hold], false, memory_order_release);
 }

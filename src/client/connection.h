@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "ipc/names.h"
 #include "ipc/seats.h"
@@ -28,8 +29,8 @@ struct connection {
 	unsigned seat;
 	sem_t *request, *response;
 	uint64_t sequence;
-	_Atomic uint64_t holds;    /* a bit for each hold word in use */
-	unsigned cuts[WIRE_HOLDS]; /* known when the image was handed over */
+	atomic_bool holds[WIRE_HOLDS]; /* hold words in use; set by who fetches, cleared by any */
+	unsigned cuts[WIRE_HOLDS];     /* known when the image was handed over */
 	int request_guard, response_guard;
 	bool lost; /* HEAD was made anew under us */
 	struct spin spin;
@@ -52,8 +53,8 @@ void connection_unref(struct connection *connection);
  * server died.
  */
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, uint64_t deadline, atomic_bool *cancelled, struct wire_answer *ret_answer,
-	uint64_t ret_words[4], char *ret_text, struct error *err);
+	const char *name, struct patience *patience, atomic_bool *cancelled,
+	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err);
 
 /* Whether it is of no more use: HEAD or a semaphore was cut off. */
 bool connection_damaged(const struct connection *connection);
@@ -71,6 +72,7 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 int connection_data(struct connection *connection, uint32_t segment, uint64_t offset,
 	uint64_t length, const uint8_t **ret, struct error *err);
 
-/* A free hold word, reserved for the caller; -1 if all are in use. */
+/* A free hold word, reserved for the caller, who is the one that uses the connection; -1 if all are
+ * in use. Any thread gives it back. */
 int connection_hold(struct connection *connection);
 void connection_unhold(struct connection *connection, unsigned hold);

@@ -41,8 +41,7 @@ struct shmsem_server {
 	bool distrust; /* room that is warm by the books may not exist: reserve it again */
 	struct turn_wait wait;
 	struct turn turn; /* the request being answered */
-	unsigned next_seat;
-	char *names; /* the list that is being handed out, each name ended by a NUL */
+	char *names;      /* the list that is being handed out, each name ended by a NUL */
 	size_t names_size;
 	atomic_bool stopping;
 };
@@ -199,11 +198,8 @@ int shmsem_place(struct shmsem_answer *answer, const struct shmsem_info *info, v
 
 static void complete(struct shmsem_server *server, uint64_t image)
 {
-	const struct turn *turn = &server->turn;
-
-	if (turn_complete(
-		    &server->objects.head, turn->seat, turn->sequence, turn->request.hold, image))
-		semaphore_post(server->objects.responses[turn->seat]);
+	if (turn_complete(&server->objects.head, &server->turn, image))
+		semaphore_post(server->objects.responses[server->turn.seat]);
 }
 
 static void refuse(struct shmsem_server *server, const struct error *failure)
@@ -218,7 +214,7 @@ static void answer_text(struct shmsem_server *server, const char *text, size_t l
 	struct wire_answer answer = {0};
 
 	turn_text(answer_page(server), &answer, text, length);
-	memcpy(&answer_page(server)->answer, &answer, sizeof answer);
+	turn_answer(&server->objects.head, server->turn.seat, (const uint64_t[4]){0}, &answer);
 	complete(server, 0);
 }
 
@@ -255,13 +251,10 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 		atomic_fetch_add(&page->counters[WIRE_COUNT_DECODES], 1);
 		atomic_fetch_add(&seat->bytes, info->bytes);
 	}
-	for (int i = 0; i < 4; i++)
-		atomic_store_explicit(
-			&answer_page(server)->words[i], words[i], memory_order_relaxed);
 	if (info->warning[0])
 		turn_text(answer_page(server), &answer, info->warning,
 			strnlen(info->warning, sizeof info->warning));
-	memcpy(&answer_page(server)->answer, &answer, sizeof answer);
+	turn_answer(&server->objects.head, server->turn.seat, words, &answer);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->place.backed);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->place.used);
 	complete(server, answer.image);
@@ -393,20 +386,21 @@ static void serve_names(struct shmsem_server *server)
 
 /* ---- running ---- */
 
-static bool look(void *context)
+static bool look(void *context, bool everywhere)
 {
 	struct shmsem_server *server = context;
 	const struct head *head = &server->objects.head;
+	unsigned looks = everywhere ? head->seats : 1;
 
-	for (unsigned i = 0; i < head->seats; i++) {
-		unsigned seat = (server->next_seat + i) % head->seats;
+	/* The seat that was served last comes last. */
+	for (unsigned i = head->seats - looks + 1; i <= head->seats; i++) {
+		unsigned seat = (server->turn.seat + i) % head->seats;
 		uint64_t sequence;
 
-		if (!turn_requested(head, seat, &sequence) ||
-			!turn_take(head, seat, sequence, &server->turn))
-			continue;
-		server->next_seat = seat + 1;
-		return true;
+		if (turn_requested(head, seat, &sequence)) {
+			turn_read(head, seat, sequence, &server->turn);
+			return true;
+		}
 	}
 	return false;
 }
@@ -459,7 +453,7 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 	while (!status && !atomic_exchange(&server->stopping, false)) {
 		bool found = timeout_ns ? turn_await(&server->wait, &server->stopping, deadline,
 						  look, server)
-					: look(server);
+					: look(server, true);
 
 		if (found)
 			serve(server);
@@ -542,7 +536,7 @@ static void refuse_all(struct shmsem_server *server)
 	struct error stopping;
 
 	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
-	while (look(server))
+	while (look(server, true))
 		refuse(server, &stopping);
 }
 

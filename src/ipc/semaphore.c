@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* "/SEM_x" is the file "sem.SEM_x". */
@@ -77,6 +80,38 @@ bool semaphore_try(sem_t *semaphore)
 	return sem_trywait(semaphore) == 0;
 }
 
+#if defined(__GLIBC__) && __SIZEOF_POINTER__ == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+/*
+ * sem_clockwait() ends the process when the semaphore's page goes away under the sleeping futex,
+ * which is anybody's to do who may truncate the file. This does the same to the semaphore, whose
+ * layout between processes is that of glibc since 2.21: one word of 64 bits, the value in the lower
+ * half and the number of those who sleep in the upper.
+ */
+#define WAITER (UINT64_C(1) << 32)
+
+bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
+{
+	_Atomic uint64_t *word = (_Atomic uint64_t *)(void *)semaphore;
+	struct timespec until = clock_timespec(deadline);
+	uint64_t seen = atomic_fetch_add(word, WAITER) + WAITER;
+
+	for (;;) {
+		while ((uint32_t)seen)
+			if (atomic_compare_exchange_weak(word, &seen, seen - 1 - WAITER))
+				return true;
+		if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, 0, &until, NULL,
+			    FUTEX_BITSET_MATCH_ANY) != 0 &&
+			errno != EAGAIN && errno != EINTR)
+			break;
+		seen = atomic_load(word);
+	}
+	atomic_fetch_sub(word, WAITER);
+	return false;
+}
+
+#else
+
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 {
 	struct timespec until = clock_timespec(deadline);
@@ -86,6 +121,8 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 			return false;
 	return true;
 }
+
+#endif
 
 void semaphore_reset(sem_t *semaphore)
 {

@@ -32,8 +32,8 @@ void semaphore_post(sem_t *semaphore);
 /* Takes a token if there is one, without waiting. */
 bool semaphore_try(sem_t *semaphore);
 
-/* Waits for a token until `deadline` (clock.h); false if it came first. Signals do not end the
- * wait. */
+/* Waits for a token until `deadline` (clock.h); false if it came first, or if somebody has cut the
+ * semaphore's file off (where guard.h guards it). Signals do not end the wait. */
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline);
 
 /* Takes all tokens away, were they two thousand million. Only for the one who waits on it, while

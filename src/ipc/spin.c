@@ -4,6 +4,9 @@
 
 #include <sched.h>
 
+/* As the end of the time to spin: not yet known. */
+#define SPIN_BEGUN 1
+
 unsigned spin_cpus(void)
 {
 	cpu_set_t set;
@@ -21,12 +24,22 @@ void spin_init(struct spin *spin, uint64_t budget_ns)
 		.score = SPIN_SCORE_MOST, .budget = cpus > 1 ? budget_ns : 0, .cpus = cpus};
 }
 
-uint64_t spin_until(const struct spin *spin)
+bool spin_on(const struct spin *spin, uint64_t *until)
 {
-	/* Whoever we wait for needs a CPU, too. */
-	if (!spin->budget || spin->score <= SPIN_SCORE_MOST / 2 || spin->wanted + 2 > spin->cpus)
-		return 0;
-	return clock_now() + spin->budget;
+	switch (*until) {
+	case 0:
+		/* Whoever we wait for needs a CPU, too. */
+		if (!spin->budget || spin->score <= SPIN_SCORE_MOST / 2 ||
+			spin->wanted + 2 > spin->cpus)
+			return false;
+		*until = SPIN_BEGUN;
+		return true;
+	case SPIN_BEGUN:
+		*until = clock_now() + spin->budget;
+		return true;
+	default:
+		return clock_now() < *until;
+	}
 }
 
 void spin_learn(struct spin *spin, uint64_t waited_ns)

@@ -17,12 +17,16 @@ struct spin {
 };
 
 #define SPIN_SCORE_MOST 16
+#define SPIN_LOOKS      64
 
 /* `budget_ns` of 0 or a process that may use one CPU only: never spins. */
 void spin_init(struct spin *spin, uint64_t budget_ns);
 
-/* The moment until which to spin now; 0 for not at all. */
-uint64_t spin_until(const struct spin *spin);
+/*
+ * Whether to go on spinning; to be asked before each SPIN_LOOKS looks, with *until 0 before the
+ * first. Time begins to count after those.
+ */
+bool spin_on(const struct spin *spin, uint64_t *until);
 
 /* To be told after each wait how long it took, spun or slept: what the next decisions rest on. */
 void spin_learn(struct spin *spin, uint64_t waited_ns);

@@ -11,35 +11,39 @@
 #define WAIT_TURN_NS  (100 * NS_PER_MS)
 #define DRAIN_MOST    256
 #define STORM_REST_NS NS_PER_MS
+#define CACHE_LINE    64
+
+/* One of so many looks while spinning is at all seats. */
+#define LOOKS_EVERYWHERE 8
 
 /* Wake-ups in a row without a request, after which they are a storm. */
 #define STORM_WAKES 16
 
-bool turn_requested(const struct head *head, unsigned seat, uint64_t *ret_sequence)
+void turn_read(const struct head *head, unsigned seat, uint64_t sequence, struct turn *ret)
 {
-	uint64_t turn = atomic_load_explicit(&head_seat(head, seat)->turn, memory_order_acquire);
+	const struct wire_seat *page = head_seat(head, seat);
+	uint64_t length;
 
-	*ret_sequence = WIRE_SEQUENCE(turn);
-	return WIRE_STATE(turn) == WIRE_REQUESTED;
-}
-
-bool turn_take(const struct head *head, unsigned seat, uint64_t sequence, struct turn *ret)
-{
-	uint64_t expected = WIRE_TURN(sequence, WIRE_REQUESTED), length;
-	struct wire_seat *page = head_seat(head, seat);
-
-	if (!atomic_compare_exchange_strong(
-		    &page->turn, &expected, WIRE_TURN(sequence, WIRE_TAKEN)))
-		return false;
 	ret->seat = seat;
 	ret->sequence = sequence;
+	ret->taken = false;
 	wire_copy(&ret->request, &page->request, sizeof ret->request);
+	/* Where the answer will be noted, which the other side has written last. */
+	__builtin_prefetch(&page->holds[ret->request.hold % WIRE_HOLDS], 1);
 	length = ret->request.length;
 	if (length > WIRE_NAME_MAX)
 		length = 0;
 	wire_copy(ret->name, page->name, length);
 	ret->name[length] = '\0';
-	return true;
+}
+
+bool turn_take(const struct head *head, struct turn *turn)
+{
+	uint64_t expected = WIRE_TURN(turn->sequence, WIRE_REQUESTED);
+
+	turn->taken = atomic_compare_exchange_strong(&head_seat(head, turn->seat)->turn, &expected,
+		WIRE_TURN(turn->sequence, WIRE_TAKEN));
+	return turn->taken;
 }
 
 int turn_check(const struct turn *turn, struct error *err)
@@ -70,52 +74,68 @@ void turn_text(struct wire_seat *page, struct wire_answer *answer, const char *t
 	answer->text_length = (uint32_t)length;
 }
 
+/* Writes what differs: a cache line that stays as it is need not go to the other side again. */
+static void put(void *shared, const void *private, size_t size)
+{
+	if (memcmp(shared, private, size) != 0)
+		memcpy(shared, private, size);
+}
+
+void turn_answer(const struct head *head, unsigned seat, const uint64_t words[4],
+	const struct wire_answer *answer)
+{
+	struct wire_seat *page = head_seat(head, seat);
+	const char *from = (const char *)answer;
+	char *to = (char *)&page->answer;
+
+	for (int i = 0; i < 4; i++)
+		if (atomic_load_explicit(&page->words[i], memory_order_relaxed) != words[i])
+			atomic_store_explicit(&page->words[i], words[i], memory_order_relaxed);
+	for (size_t at = 0; at < sizeof *answer; at += CACHE_LINE)
+		put(to + at, from + at, CACHE_LINE);
+}
+
 void turn_fail(const struct head *head, unsigned seat, const struct error *failure)
 {
 	struct wire_answer answer = {.status = (uint32_t)failure->status};
-	struct wire_seat *page = head_seat(head, seat);
 
-	for (int i = 0; i < 4; i++)
-		atomic_store_explicit(&page->words[i], 0, memory_order_relaxed);
-	turn_text(page, &answer, failure->text, strlen(failure->text));
-	memcpy(&page->answer, &answer, sizeof answer);
-	atomic_fetch_add_explicit(
-		&head_seat_counters(head, seat)->failures, 1, memory_order_relaxed);
+	turn_text(head_seat(head, seat), &answer, failure->text, strlen(failure->text));
+	turn_answer(head, seat, (const uint64_t[4]){0}, &answer);
+	wire_count(&head_seat_counters(head, seat)->failures, 1);
 }
 
-bool turn_complete(
-	const struct head *head, unsigned seat, uint64_t sequence, uint32_t hold, uint64_t image)
+bool turn_complete(const struct head *head, const struct turn *turn, uint64_t image)
 {
-	struct wire_seat *page = head_seat(head, seat);
-	uint64_t expected = WIRE_TURN(sequence, WIRE_TAKEN);
+	struct wire_seat *page = head_seat(head, turn->seat);
+	_Atomic uint64_t *hold = &page->holds[turn->request.hold % WIRE_HOLDS];
+	uint64_t expected = WIRE_TURN(turn->sequence, turn->taken ? WIRE_TAKEN : WIRE_REQUESTED);
 	bool wanted;
 
 	if (image)
-		atomic_store_explicit(&page->holds[hold], image, memory_order_relaxed);
+		atomic_store_explicit(hold, image, memory_order_relaxed);
 	wanted = atomic_compare_exchange_strong(
-		&page->turn, &expected, WIRE_TURN(sequence, WIRE_ANSWERED));
+		&page->turn, &expected, WIRE_TURN(turn->sequence, WIRE_ANSWERED));
 	if (!wanted && image)
-		atomic_compare_exchange_strong(&page->holds[hold], &image, 0);
+		atomic_compare_exchange_strong(hold, &image, 0);
 	atomic_fetch_add_explicit(
 		&head_server(head)->counters[WIRE_COUNT_REQUESTS], 1, memory_order_relaxed);
 	return wanted;
 }
 
+/* The seats' words lie a page apart, where they contend for few lines of the cache: a look at all
+ * of them takes longer than an answer. */
 static bool spin_for_request(
 	const struct spin *spin, const atomic_bool *stopping, turn_look *look, void *context)
 {
-	uint64_t until = spin_until(spin);
-	bool found = false;
+	uint64_t until = 0;
 
-	while (until && !atomic_load_explicit(stopping, memory_order_relaxed)) {
-		for (int i = 0; i < 64 && !found; i++) {
-			found = look(context);
+	while (spin_on(spin, &until) && !atomic_load_explicit(stopping, memory_order_relaxed))
+		for (int i = 0; i < SPIN_LOOKS; i++) {
+			if (look(context, i % LOOKS_EVERYWHERE == 0))
+				return true;
 			spin_pause();
 		}
-		if (found || clock_now() >= until)
-			break;
-	}
-	return found;
+	return false;
 }
 
 bool turn_await(struct turn_wait *wait, const atomic_bool *stopping, uint64_t deadline,
@@ -130,7 +150,7 @@ bool turn_await(struct turn_wait *wait, const atomic_bool *stopping, uint64_t de
 	}
 	if (semaphore_drain(wait->request, DRAIN_MOST) == DRAIN_MOST)
 		semaphore_reset(wait->request);
-	if (look(context))
+	if (look(context, true))
 		return true;
 	begin = clock_now();
 	woken = semaphore_wait(
@@ -138,7 +158,7 @@ bool turn_await(struct turn_wait *wait, const atomic_bool *stopping, uint64_t de
 	/* What somebody has done to it, to its count of waiters even, is put right. */
 	if (!woken)
 		semaphore_reset(wait->request);
-	found = look(context);
+	found = look(context, true);
 	spin_learn(&wait->spin, clock_now() - begin);
 	wait->idle_wakes = woken && !found ? wait->idle_wakes + 1 : 0;
 	if (wait->idle_wakes > STORM_WAKES) {
@@ -147,7 +167,7 @@ bool turn_await(struct turn_wait *wait, const atomic_bool *stopping, uint64_t de
 		struct timespec rest = clock_timespec(STORM_REST_NS);
 
 		nanosleep(&rest, NULL);
-		found = look(context);
+		found = look(context, true);
 	}
 	return found;
 }

@@ -18,15 +18,30 @@
 struct turn {
 	unsigned seat;
 	uint64_t sequence;
+	bool taken; /* the page says TAKEN, not REQUESTED any more */
 	struct wire_request request;
 	char name[WIRE_NAME_MAX + 1]; /* terminated; empty if the length is impossible */
 };
 
 /* The sequence number of the request that stands in the seat, if one does. */
-bool turn_requested(const struct head *head, unsigned seat, uint64_t *ret_sequence);
+static inline bool turn_requested(const struct head *head, unsigned seat, uint64_t *ret_sequence)
+{
+	uint64_t turn = atomic_load_explicit(&head_seat(head, seat)->turn, memory_order_acquire);
 
-/* Takes that request up; false if it was withdrawn meanwhile. */
-bool turn_take(const struct head *head, unsigned seat, uint64_t sequence, struct turn *ret);
+	*ret_sequence = WIRE_SEQUENCE(turn);
+	return WIRE_STATE(turn) == WIRE_REQUESTED;
+}
+
+/* Copies that request. It may be withdrawn meanwhile; then the copy is good for nothing, and the
+ * next two functions say so. */
+void turn_read(const struct head *head, unsigned seat, uint64_t sequence, struct turn *ret);
+
+/*
+ * Takes the request up, which is for what is not answered at once: an answer that follows without
+ * delay needs no such note, and the requester's cache keeps the line it spins on. False if it was
+ * withdrawn.
+ */
+bool turn_take(const struct head *head, struct turn *turn);
 
 /* What a requester may write into its page is checked here, before anything else looks at it.
  * STATUS_USAGE. */
@@ -35,19 +50,23 @@ int turn_check(const struct turn *turn, struct error *err);
 /* Puts a text into an answer, cut to what fits. */
 void turn_text(struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length);
 
-/* Fills in the answer of a failure, but for turn_complete. */
+/* Writes the answer, but for turn_complete; `words` are those of the classic exchange. */
+void turn_answer(const struct head *head, unsigned seat, const uint64_t words[4],
+	const struct wire_answer *answer);
+
+/* The same for a failure. */
 void turn_fail(const struct head *head, unsigned seat, const struct error *failure);
 
 /*
- * Completes an answer whose fields are written, and makes the requester hold the image numbered
- * `image` (0: none). A requester that withdrew, died or was replaced has another turn by now: then
- * this answer is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
+ * Completes an answer that was written, and makes the requester hold the image numbered `image` (0:
+ * none). A requester that withdrew, died or was replaced has another turn by now: then this answer
+ * is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
  */
-bool turn_complete(
-	const struct head *head, unsigned seat, uint64_t sequence, uint32_t hold, uint64_t image);
+bool turn_complete(const struct head *head, const struct turn *turn, uint64_t image);
 
-/* Looks for a request and keeps it in `context`; false if there is none. */
-typedef bool turn_look(void *context);
+/* Looks for a request and keeps it in `context`; false if there is none. Unless `everywhere`, it is
+ * enough to look where the last one was: whoever asks is likely to ask again. */
+typedef bool turn_look(void *context, bool everywhere);
 
 /*
  * Waits until `look` finds a request, spinning if that has paid lately, then asleep for 100 ms at

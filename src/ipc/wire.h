@@ -2,16 +2,18 @@
  * The layout of HEAD, byte for byte (shmsem(7) tells it to others).
  *
  * HEAD is `seats` pages of 4096 bytes, one a seat; then the server's page; then pages of per-seat
- *counters. A seat's page:
+ * counters. A seat's page:
  *
- *	   0  classic words: as a request word 0 is the length of the name; as an answer {bytes,
- *width, height, channels} 32  constant: magic, version, number of seats, number of data segments,
- *instance 64  turn: sequence number << 8 | state; then the request 128  the answer 256  the name
- *asked for 1280  the answer's text: an error's sentence, or a list of names 3584  the images held:
- *one word each, an image's number or 0
+ *	   0  classic words of the answer: bytes, width, height, channels
+ *	  32  constant: magic, version, number of seats, number of data segments, instance
+ *	  64  turn: sequence number << 8 | state; then the request
+ *	 128  the answer
+ *	 256  the name asked for
+ *	1280  the answer's text: an error's sentence, or a list of names
+ *	3584  the images held: one word each, an image's number or 0
  *
  * Everything here can be changed by the other side at any time: copy it with wire_copy(), check the
- *copy, use the copy.
+ * copy, use the copy. What is written by turns lies on different cache lines.
  */
 #pragma once
 
@@ -42,7 +44,7 @@
 enum wire_state {
 	WIRE_IDLE,      /* the requester may write a request */
 	WIRE_REQUESTED, /* written by the requester: the request is complete */
-	WIRE_TAKEN,     /* written by the server: somebody works on it */
+	WIRE_TAKEN,     /* written by the server: somebody works on it, and it will take a while */
 	WIRE_ANSWERED,  /* written by the server: the answer is complete */
 };
 
@@ -71,7 +73,7 @@ struct wire_request {
 	uint32_t operation; /* enum wire_operation */
 	uint32_t hold;      /* which of the words at 3584 the answer is to use */
 	struct wire_options options;
-	uint64_t length; /* of the name; word 0 says it too, but a late answer may write there */
+	uint64_t length; /* of the name */
 	uint64_t reserved[3];
 };
 
@@ -183,6 +185,13 @@ struct wire_seat_counters {
 };
 
 _Static_assert(sizeof(struct wire_seat_counters) == 32, "wire layout");
+
+/* For a counter that one thread at a time writes. */
+static inline void wire_count(_Atomic uint64_t *counter, uint64_t amount)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+		memory_order_relaxed);
+}
 
 static inline size_t wire_server_offset(unsigned seats)
 {

@@ -8,14 +8,14 @@
 /* Completes an answer whose fields are written. */
 static void publish(struct server *server, const struct request *request, uint64_t held)
 {
-	if (turn_complete(&server->objects.head, request->turn.seat, request->turn.sequence,
-		    request->turn.request.hold, held)) {
+	if (turn_complete(&server->objects.head, &request->turn, held)) {
 		if (held)
 			store_note_hold(&server->store, request->turn.seat,
 				request->turn.request.hold, held);
 		semaphore_post(server->objects.responses[request->turn.seat]);
 	}
-	if (atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
+	if (server->options.requests &&
+		atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
 		atomic_store(&server->stopping, true);
 }
 
@@ -27,7 +27,7 @@ void answer_plainly(
 
 	if (length)
 		turn_text(page, &answer, text, length);
-	memcpy(&page->answer, &answer, sizeof answer);
+	turn_answer(&server->objects.head, request->turn.seat, (const uint64_t[4]){0}, &answer);
 	publish(server, request, 0);
 }
 
@@ -35,6 +35,15 @@ void answer_error(struct server *server, const struct request *request, const st
 {
 	turn_fail(&server->objects.head, request->turn.seat, failure);
 	publish(server, request, 0);
+}
+
+/* By a clock that ticks every few ms if that will do: it is cheaper to look at, and an answer that
+ * is the same as the last one leaves the requester's cache alone. */
+static uint64_t age_of(const struct stored *image, bool coarse)
+{
+	uint64_t now = coarse ? clock_coarse() : clock_now();
+
+	return now > image->decoded_at ? now - image->decoded_at : 0;
 }
 
 /* With the store's lock held: the hold word must be there before anybody may look for room. */
@@ -71,25 +80,25 @@ static void answer_image(
 		answer.segment = image->segment;
 		answer.offset = image->extent->offset;
 		answer.icc_offset = image->extent->offset + image->decoded.profile;
-		answer.age = clock_now() - image->decoded_at;
+		answer.age = age_of(image, get);
 	}
 	if (!get)
 		answer.holders = store_holders(&server->store, image);
-	for (int i = 0; i < 4; i++)
-		atomic_store_explicit(&page->words[i], words[i], memory_order_relaxed);
 	if (image->decoded.warning[0])
 		turn_text(page, &answer, image->decoded.warning, strlen(image->decoded.warning));
-	memcpy(&page->answer, &answer, sizeof answer);
+	turn_answer(&server->objects.head, request->turn.seat, words, &answer);
 	if (from_store && get) {
-		server_count(server, WIRE_COUNT_HITS, 1);
-		atomic_fetch_add_explicit(&counters->hits, 1, memory_order_relaxed);
+		wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_HITS], 1);
+		wire_count(&counters->hits, 1);
 	}
-	atomic_fetch_add_explicit(&counters->bytes, info->bytes, memory_order_relaxed);
+	wire_count(&counters->bytes, info->bytes);
 	publish(server, request, get ? image->number : 0);
 }
 
-void answer_later(struct request *request, struct stored *image)
+void answer_later(struct server *server, struct request *request, struct stored *image)
 {
+	if (!turn_take(&server->objects.head, &request->turn))
+		return;
 	request->next = image->waiters;
 	image->waiters = request;
 	atomic_store(&request->image, image);
@@ -116,7 +125,7 @@ void answer_with(struct server *server, struct request *request, struct stored *
 {
 	switch (image->state) {
 	case STORED_DECODING:
-		answer_later(request, image);
+		answer_later(server, request, image);
 		break;
 	case STORED_READY:
 		store_touch(&server->store, image);

@@ -16,8 +16,8 @@ void answer_error(
  * lock held. */
 void answer_with(struct server *server, struct request *request, struct stored *image);
 
-/* Lets the request wait for the image. With the store's lock held. */
-void answer_later(struct request *request, struct stored *image);
+/* Lets the request wait for the image, unless it was withdrawn. With the store's lock held. */
+void answer_later(struct server *server, struct request *request, struct stored *image);
 
 /* Lets the request wait no longer: it was withdrawn, or all are refused. Takes the store's lock. */
 void answer_never(struct server *server, struct request *request);

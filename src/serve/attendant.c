@@ -24,7 +24,7 @@ static bool alias_current(struct server *server, struct alias *alias)
 
 	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
 		return true;
-	watch_update(server->watch);
+	watch_glance(server->watch, server->leader->readiness);
 	if (!watch_same(server->watch, &alias->mark) &&
 		(alias->mark.folder || alias->image->recent ||
 			!files_unchanged(server->folder, alias->path, &alias->image->key.file)))
@@ -106,18 +106,39 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 		answer_error(server, request, &err);
 		return NULL;
 	}
-	answer_later(request, job->image);
+	answer_later(server, request, job->image);
 	return job;
+}
+
+/* An image that is not in the store, as far as its name tells. */
+static void serve_file(
+	struct server *server, struct request *request, uint32_t kind, struct watch_mark mark)
+{
+	struct resolved file = {.fd = -1};
+	struct error err;
+	struct job *job = NULL;
+
+	if (files_resolve(server->folder, request->turn.name, &file, &err) ||
+		files_check(&file, server->options.file_bytes, &err)) {
+		answer_error(server, request, &err);
+	} else {
+		if (!file.watchable)
+			mark.folder = 0;
+		store_lock(&server->store);
+		job = admit(server, request, kind, &file, &mark);
+		store_unlock(&server->store);
+	}
+	if (file.fd >= 0)
+		close(file.fd);
+	if (job)
+		attendant_dispatch(server, job);
 }
 
 static void serve_image(struct server *server, struct request *request)
 {
 	struct store *store = &server->store;
-	struct resolved file = {.fd = -1};
 	struct stored *image;
 	struct watch_mark mark;
-	struct error err;
-	struct job *job = NULL;
 	uint32_t kind = request->turn.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
 	store_lock(store);
@@ -126,40 +147,42 @@ static void serve_image(struct server *server, struct request *request)
 		image = known_image(server, request, LINK_PROBE);
 		image = image ? find_image(store, &image->key) : NULL;
 	}
-	if (image) {
+	if (image)
 		answer_with(server, request, image);
-		store_unlock(store);
-		return;
-	}
-	mark = watch_folder_of(server->watch, request->turn.name);
+	else
+		mark = watch_folder_of(server->watch, request->turn.name);
 	store_unlock(store);
+	if (!image)
+		serve_file(server, request, kind, mark);
+}
 
-	if (files_resolve(server->folder, request->turn.name, &file, &err) ||
-		files_check(&file, server->options.file_bytes, &err)) {
-		answer_error(server, request, &err);
-	} else {
-		if (!file.watchable)
-			mark.folder = 0;
-		store_lock(store);
-		job = admit(server, request, kind, &file, &mark);
-		store_unlock(store);
-	}
-	if (file.fd >= 0)
-		close(file.fd);
-	if (job)
-		attendant_dispatch(server, job);
+void attendant_lead(struct attendant *attendant)
+{
+	pthread_mutex_lock(&attendant->server->baton);
+	attendant->server->leader = attendant;
+}
+
+struct attendant *attendant_rest(struct server *server)
+{
+	struct attendant *self = server->leader;
+
+	pthread_mutex_unlock(&server->baton);
+	return self;
 }
 
 /* A listing begins with the empty name, and is then handed out as it was at that moment. */
 static void serve_names(struct server *server, struct request *request)
 {
 	char text[WIRE_TEXT_SIZE];
+	struct attendant *self;
 	struct error err;
 	int status = STATUS_OK;
 	size_t used = 0;
 
+	if (!turn_take(&server->objects.head, &request->turn))
+		return;
 	atomic_store(&request->busy, true);
-	pthread_mutex_unlock(&server->baton);
+	self = attendant_rest(server);
 	pthread_mutex_lock(&server->names_lock);
 	if (!request->turn.name[0] || !server->names) {
 		free(server->names);
@@ -176,14 +199,12 @@ static void serve_names(struct server *server, struct request *request)
 	atomic_store(&request->busy, false);
 	/* The leader may have passed the requester's next request over while this one was busy. */
 	semaphore_post(server->objects.request);
-	pthread_mutex_lock(&server->baton);
+	attendant_lead(self);
 }
 
 static void serve_request(struct server *server, struct request *request)
 {
-	atomic_fetch_add_explicit(
-		&head_seat_counters(&server->objects.head, request->turn.seat)->requests, 1,
-		memory_order_relaxed);
+	wire_count(&head_seat_counters(&server->objects.head, request->turn.seat)->requests, 1);
 	if (request->refused.status) {
 		answer_error(server, request, &request->refused);
 		return;
@@ -215,8 +236,8 @@ static struct request *take_from(struct server *server, unsigned seat)
 	/* The last request of this seat was withdrawn, and its image is not here yet. */
 	if (atomic_load(&request->image))
 		answer_never(server, request);
-	if (!turn_take(&server->objects.head, seat, sequence, &request->turn))
-		return NULL;
+	turn_read(&server->objects.head, seat, sequence, &request->turn);
+	server->last_seat = seat;
 	request->refused.status = STATUS_OK;
 	turn_check(&request->turn, &request->refused);
 	request->options = (struct image_options){.scale = options->scale > 1 ? options->scale : 0,
@@ -234,29 +255,28 @@ struct look {
 };
 
 /* The next seat with a request, beginning behind the one that was last served. */
-static bool take_request(void *context)
+static bool take_request(void *context, bool everywhere)
 {
 	struct look *look = context;
 	struct server *server = look->server;
-	unsigned seats = server->options.seats, seat = server->next_seat;
+	unsigned seats = everywhere ? server->options.seats : 0, seat = server->last_seat;
 
-	for (unsigned i = 0; i < seats; i++, seat = seat + 1 < seats ? seat + 1 : 0) {
+	look->found = everywhere ? NULL : take_from(server, seat);
+	for (unsigned i = 0; i < seats && !look->found; i++) {
+		seat = seat + 1 < seats ? seat + 1 : 0;
 		look->found = take_from(server, seat);
-		if (look->found) {
-			server->next_seat = seat + 1 < seats ? seat + 1 : 0;
-			return true;
-		}
 	}
-	return false;
+	return look->found;
 }
 
 void *attendant_main(void *context)
 {
-	struct server *server = context;
+	struct attendant *self = context;
+	struct server *server = self->server;
 
 	if (server->preload)
 		preload_work(server);
-	pthread_mutex_lock(&server->baton);
+	attendant_lead(self);
 	while (!atomic_load(&server->stopping)) {
 		struct look look = {.server = server};
 
@@ -265,7 +285,7 @@ void *attendant_main(void *context)
 			    &server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
 			serve_request(server, look.found);
 	}
-	pthread_mutex_unlock(&server->baton);
+	attendant_rest(server);
 	return NULL;
 }
 

@@ -165,15 +165,16 @@ static struct job *next_job(struct server *server, unsigned decoder)
 void attendant_dispatch(struct server *server, struct job *job)
 {
 	int decoder = decoder_for(server, job);
+	struct attendant *self;
 	struct error err;
 
 	if (decoder < 0)
 		return;
 	atomic_fetch_add(&server->decoding, 1);
-	pthread_mutex_unlock(&server->baton);
+	self = attendant_rest(server);
 	for (; job;
 		job = atomic_load(&server->stopping) ? NULL : next_job(server, (unsigned)decoder))
 		attendant_decode(server, (unsigned)decoder, job, &err);
 	atomic_fetch_sub(&server->decoding, 1);
-	pthread_mutex_lock(&server->baton);
+	attendant_lead(self);
 }

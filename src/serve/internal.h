@@ -6,6 +6,7 @@
 #include "ipc/publish.h"
 #include "ipc/turn.h"
 #include "serve/preload.h"
+#include "serve/readiness.h"
 #include "serve/server.h"
 #include "serve/store.h"
 #include "serve/watch.h"
@@ -35,6 +36,13 @@ struct job {
 	struct job *next;
 };
 
+/* A thread that takes requests. */
+struct attendant {
+	struct server *server;
+	pthread_t thread;
+	struct readiness *readiness; /* of the queue of `watch`; NULL if it has to ask the kernel */
+};
+
 struct server {
 	struct server_options options;
 	int folder;                   /* the served one */
@@ -50,7 +58,8 @@ struct server {
 
 	/* Whoever has it is the leader: the one attendant that takes requests. */
 	pthread_mutex_t baton;
-	unsigned next_seat;
+	struct attendant *leader;
+	unsigned last_seat; /* that was served */
 
 	/* Decoders that are free, and jobs that wait for one. */
 	pthread_mutex_t pool_lock;
@@ -63,16 +72,20 @@ struct server {
 	char *names; /* the list that is being handed out page by page */
 	size_t names_size;
 
-	pthread_t *threads;
-	unsigned threads_count;
+	struct attendant *attendants;
+	unsigned attendants_count;
 	struct preload *preload; /* NULL: nothing is decoded at start */
 	atomic_bool stopping;    /* no new work */
 	atomic_bool abandon;     /* no more time for the work under way */
 	_Atomic uint64_t answers;
 };
 
-/* An attendant thread. */
-void *attendant_main(void *server);
+/* The thread of an attendant. */
+void *attendant_main(void *attendant);
+
+/* Takes the baton, or lets it go, which says whose it was. */
+void attendant_lead(struct attendant *attendant);
+struct attendant *attendant_rest(struct server *server);
 
 /*
  * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:

@@ -42,8 +42,8 @@ static int allocate(struct server *server, struct error *err)
 	server->requests = calloc(options->seats, sizeof *server->requests);
 	server->decoders = calloc(options->decoders, sizeof *server->decoders);
 	server->decoder_busy = calloc(options->decoders, sizeof *server->decoder_busy);
-	server->threads = calloc(options->decoders + 1, sizeof *server->threads);
-	if (!server->requests || !server->decoders || !server->decoder_busy || !server->threads)
+	server->attendants = calloc(options->decoders + 1, sizeof *server->attendants);
+	if (!server->requests || !server->decoders || !server->decoder_busy || !server->attendants)
 		return error_os(err, ENOMEM, "cannot start the server");
 	for (unsigned i = 0; i < options->seats; i++)
 		server->requests[i].turn.seat = i;
@@ -116,10 +116,15 @@ static int start_threads(struct server *server, struct error *err)
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (server->threads_count < server->options.decoders + 1 && !failed) {
-		failed = pthread_create(
-			&server->threads[server->threads_count], NULL, attendant_main, server);
-		server->threads_count += !failed;
+	while (server->attendants_count < server->options.decoders + 1 && !failed) {
+		struct attendant *attendant = &server->attendants[server->attendants_count];
+
+		attendant->server = server;
+		attendant->readiness = readiness_new(watch_descriptor(server->watch));
+		failed = pthread_create(&attendant->thread, NULL, attendant_main, attendant);
+		if (failed)
+			readiness_free(attendant->readiness);
+		server->attendants_count += !failed;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed ? error_os(err, failed, "cannot start an attendant thread") : STATUS_OK;
@@ -240,14 +245,17 @@ static void join_threads(struct server *server)
 	atomic_store(&server->stopping, true);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += (time_t)(STOP_GRACE_NS / NS_PER_SECOND);
-	for (unsigned i = 0; i < server->threads_count; i++) {
+	for (unsigned i = 0; i < server->attendants_count; i++) {
+		pthread_t thread = server->attendants[i].thread;
+
 		semaphore_post(server->objects.request);
-		if (pthread_timedjoin_np(server->threads[i], NULL, &until) == 0)
-			continue;
-		atomic_store(&server->abandon, true);
-		pthread_join(server->threads[i], NULL);
+		if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+			atomic_store(&server->abandon, true);
+			pthread_join(thread, NULL);
+		}
+		readiness_free(server->attendants[i].readiness);
 	}
-	if (server->threads_count)
+	if (server->attendants_count)
 		attendant_refuse_all(server);
 }
 
@@ -274,6 +282,6 @@ void server_stop(struct server *server)
 	free(server->requests);
 	free(server->decoders);
 	free(server->decoder_busy);
-	free(server->threads);
+	free(server->attendants);
 	free(server);
 }

@@ -74,13 +74,19 @@ void store_release(struct store *store)
 	pthread_mutex_destroy(&store->lock);
 }
 
-/* FNV-1a, 64 bits (Fowler, Noll, Vo), folded so that the low bits depend on all. */
+/* As FNV-1a (Fowler, Noll, Vo), but eight bytes at a time, and folded so that low bits depend on
+ * high ones, too. */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
 {
 	const uint8_t *bytes = data;
+	uint64_t word;
 
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+	for (size_t i = 0; i < size; i += sizeof word) {
+		word = 0;
+		memcpy(&word, bytes + i, size - i < sizeof word ? size - i : sizeof word);
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 32;
+	}
 	return hash;
 }
 
@@ -88,17 +94,14 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
 
 static uint64_t hash_key(const struct image_key *key)
 {
-	uint64_t hash = hash_bytes(HASH_START, key, sizeof *key);
-
-	return hash ^ hash >> 32;
+	return hash_bytes(HASH_START, key, sizeof *key);
 }
 
 static uint64_t hash_name(const char *name, uint32_t kind, const struct image_options *options)
 {
 	uint64_t hash = hash_bytes(HASH_START ^ kind, options, sizeof *options);
 
-	hash = hash_bytes(hash, name, strlen(name));
-	return hash ^ hash >> 32;
+	return hash_bytes(hash, name, strlen(name));
 }
 
 static struct stored **image_bucket(const struct store *store, const struct image_key *key)

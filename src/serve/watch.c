@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "serve/files.h"
+#include "serve/readiness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,11 @@ struct watch *watch_free(struct watch *watch)
 		close(watch->inotify);
 	free(watch);
 	return NULL;
+}
+
+int watch_descriptor(const struct watch *watch)
+{
+	return watch->inotify;
 }
 
 static void forget_folder(struct watch *watch, struct folder *folder)
@@ -123,6 +129,15 @@ void watch_update(struct watch *watch)
 			break;
 		}
 	}
+}
+
+void watch_glance(struct watch *watch, struct readiness *readiness)
+{
+	if (readiness && readiness_clear(readiness))
+		return;
+	watch_update(watch);
+	if (readiness)
+		readiness_arm(readiness);
 }
 
 static uint32_t find_folder(const struct watch *watch, const char *path, size_t length)

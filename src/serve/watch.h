@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct watch;
+struct readiness;
 
 /* A file's standing at the moment it was looked at; valid for as long as watch_same says so. */
 struct watch_mark {
@@ -25,8 +26,14 @@ struct watch_mark {
 int watch_new(int root, struct watch **ret, struct error *err);
 struct watch *watch_free(struct watch *watch);
 
+/* The descriptor that events are read from; -1 without inotify. */
+int watch_descriptor(const struct watch *watch);
+
 /* Takes in what happened since the last call: one system call while nothing has. */
 void watch_update(struct watch *watch);
+
+/* The same, without one while nothing has; `readiness` is that of watch_descriptor, or NULL. */
+void watch_glance(struct watch *watch, struct readiness *readiness);
 
 /*
  * Watches the folder of `path` and all above it. To be called, and the mark kept, before the file

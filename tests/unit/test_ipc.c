@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -361,6 +362,90 @@ static void semaphores_count_and_waits_are_bounded(void **state)
 	assert_int_equal(sem_unlink(name), 0);
 }
 
+/* Whether a child has gone to sleep. */
+static bool asleep(pid_t child)
+{
+	char path[32], text[256] = "";
+	AUTO_CLOSE int fd = -1;
+	const char *name_end;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)child);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+	name_end = strrchr(text, ')');
+	return name_end && name_end[2] == 'S';
+}
+
+/* A child that sleeps on a new semaphore, guarded, and ends with what its wait says. */
+static pid_t sleeper(const char *name, sem_t **ret)
+{
+	dev_t device;
+	ino_t inode;
+	pid_t child;
+
+	assert_int_equal(semaphore_create(name, &mine, &device, &inode, NULL), 0);
+	assert_int_equal(semaphore_open(name, ret, NULL), 0);
+	child = fork();
+	if (child == 0) {
+		uintptr_t page = (uintptr_t)*ret & ~(uintptr_t)4095;
+
+		if (guard_install(NULL) || guard_add((void *)page, 4096) < 0)
+			_exit(2);
+		_exit(semaphore_wait(*ret, clock_now() + 20 * NS_PER_SECOND));
+	}
+	assert_true(child > 0);
+	alarm(30);
+	while (!asleep(child))
+		sched_yield();
+	return child;
+}
+
+static void a_post_wakes_who_sleeps(void **state)
+{
+	struct name_space space = space_named("wake");
+	char name[OBJECT_NAME_SIZE];
+	sem_t *semaphore;
+	pid_t child;
+	int status;
+
+	(void)state;
+	object_name(&space, OBJECT_REQUEST, 0, name);
+	child = sleeper(name, &semaphore);
+	assert_int_equal(sem_post(semaphore), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), true);
+	assert_false(semaphore_try(semaphore));
+	sem_close(semaphore);
+	sem_unlink(name);
+	alarm(0);
+}
+
+static void who_sleeps_survives_that_the_file_is_cut_off_and_its_sleep_disturbed(void **state)
+{
+	struct name_space space = space_named("cut");
+	char name[OBJECT_NAME_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	sem_t *semaphore;
+	pid_t child;
+	int status;
+
+	(void)state;
+	object_name(&space, OBJECT_REQUEST, 0, name);
+	child = sleeper(name, &semaphore);
+	snprintf(path, sizeof path, "%s/%s%s", SHM_DIRECTORY, SEMAPHORE_FILE_PREFIX, name + 1);
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(kill(child, SIGSTOP), 0);
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(kill(child, SIGCONT), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), false);
+	sem_close(semaphore);
+	sem_unlink(name);
+	alarm(0);
+}
+
 static void files_that_are_no_semaphores_are_refused(void **state)
 {
 	struct name_space space = space_named("bad");
@@ -508,6 +593,9 @@ int main(void)
 		cmocka_unit_test(modes_are_as_asked_for_whatever_the_umask),
 		cmocka_unit_test(what_is_no_segment_is_not_opened),
 		cmocka_unit_test(semaphores_count_and_waits_are_bounded),
+		cmocka_unit_test(a_post_wakes_who_sleeps),
+		cmocka_unit_test(
+			who_sleeps_survives_that_the_file_is_cut_off_and_its_sleep_disturbed),
 		cmocka_unit_test(files_that_are_no_semaphores_are_refused),
 		cmocka_unit_test(a_cut_segment_reads_as_zeros_and_that_is_remembered),
 		cmocka_unit_test(no_more_ranges_are_guarded_than_there_is_room_for),

@@ -1,0 +1,30 @@
+/*
+ * Whether a descriptor has something to read, found out without a system call.
+ *
+ * An io_uring polls the descriptor. Whoever makes it readable notes so, in the same moment, in
+ * memory that the kernel shares with us: first as IORING_SQ_TASKRUN, for a poll that has fired, and
+ * once this thread has been in the kernel as a completion (io_uring_setup(2),
+ * IORING_SETUP_TASKRUN_FLAG). So what happened before a moment that we know of is seen at that
+ * moment, as read(2) would see it.
+ *
+ * Belongs to the thread that calls readiness_arm.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct readiness;
+
+/* NULL where the kernel, its configuration or this build has no such thing. It says "not clear"
+ * until readiness_arm. */
+struct readiness *readiness_new(int fd);
+struct readiness *readiness_free(struct readiness *readiness);
+
+/* Whether the descriptor has not become readable since readiness_arm. */
+bool readiness_clear(const struct readiness *readiness);
+
+/* Begins anew; to be called after all there was has been read. What comes in between is noted. */
+void readiness_arm(struct readiness *readiness);
+
+/* Whether readiness_new has a chance here: 0, or an errno that says why not. */
+int readiness_missing(void);

@@ -1,0 +1,140 @@
+/* What comes before a moment is seen at that moment, without a system call. */
+#include "test.h"
+
+#include "serve/readiness.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS 20000
+
+static int ends[2];
+
+static int set_up(void **state)
+{
+	assert_int_equal(pipe(ends), 0);
+	*state = readiness_new(ends[0]);
+	/* One says what the other does. */
+	assert_int_equal(*state != NULL, readiness_missing() == 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	readiness_free(*state);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+static void fill(void)
+{
+	assert_int_equal(write(ends[1], "x", 1), 1);
+}
+
+static void empty(void)
+{
+	char byte;
+
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+}
+
+static void nothing_is_clear_before_it_is_armed_nor_once_something_came(void **state)
+{
+	struct readiness *readiness = *state;
+
+	if (!readiness) /* then there is nothing that could be wrong */
+		return;
+	assert_false(readiness_clear(readiness));
+	readiness_arm(readiness);
+	assert_true(readiness_clear(readiness));
+	readiness_arm(readiness);
+	assert_true(readiness_clear(readiness));
+	fill();
+	assert_false(readiness_clear(readiness));
+	empty();
+	assert_false(readiness_clear(readiness));
+	readiness_arm(readiness);
+	assert_true(readiness_clear(readiness));
+	fill();
+	/* What is there already counts, too. */
+	readiness_arm(readiness);
+	assert_false(readiness_clear(readiness));
+	empty();
+	readiness_arm(readiness);
+	assert_true(readiness_clear(readiness));
+}
+
+/* Writes, then says so in shared memory, ROUNDS times; never before the last was taken note of. */
+static void write_and_tell(_Atomic long *told, const _Atomic long *noted)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (long round = 1; round <= ROUNDS; round++) {
+		while (atomic_load(noted) != round - 1)
+			sched_yield();
+		if (write(ends[1], "x", 1) != 1)
+			_exit(1);
+		atomic_store_explicit(told, round, memory_order_release);
+	}
+	_exit(0);
+}
+
+static void what_another_process_did_before_it_told_us_is_always_seen(void **state)
+{
+	struct readiness *readiness = *state;
+	_Atomic long *words;
+	pid_t child;
+	int status;
+
+	if (!readiness)
+		return;
+	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(words != MAP_FAILED);
+	readiness_arm(readiness);
+	alarm(60);
+	child = fork();
+	if (child == 0)
+		write_and_tell(&words[0], &words[1]);
+	assert_true(child > 0);
+	for (long round = 1; round <= ROUNDS; round++) {
+		while (atomic_load_explicit(&words[0], memory_order_acquire) != round)
+			;
+		assert_false(readiness_clear(readiness));
+		empty();
+		readiness_arm(readiness);
+		assert_true(readiness_clear(readiness));
+		atomic_store(&words[1], round);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	alarm(0);
+	munmap(words, 4096);
+}
+
+static void a_descriptor_that_is_none_has_no_readiness(void **state)
+{
+	(void)state;
+	assert_null(readiness_new(-1));
+	assert_null(readiness_free(NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			nothing_is_clear_before_it_is_armed_nor_once_something_came, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_another_process_did_before_it_told_us_is_always_seen, set_up,
+			tear_down),
+		cmocka_unit_test(a_descriptor_that_is_none_has_no_readiness),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
