@@ -4,6 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What was cut off for want of room must not leave half a character. */
+static void keep_whole_characters(char *text)
+{
+	size_t end = strlen(text), last = end, length;
+	unsigned char lead;
+
+	while (last && ((unsigned char)text[last - 1] & 0xc0) == 0x80)
+		last--;
+	if (!last)
+		return;
+	lead = (unsigned char)text[last - 1];
+	length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+	if (end - (last - 1) < length)
+		text[last - 1] = '\0';
+}
+
 int error_set_va(struct error *err, int status, const char *format, va_list arguments)
 {
 	if (!err)
@@ -11,6 +27,7 @@ int error_set_va(struct error *err, int status, const char *format, va_list argu
 	err->status = status;
 	err->os_error = 0;
 	vsnprintf(err->text, sizeof err->text, format, arguments);
+	keep_whole_characters(err->text);
 	return status;
 }
 
@@ -66,6 +83,7 @@ int error_prefix(struct error *err, const char *format, ...)
 	va_end(arguments);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof err->text - used, ": %s", text);
+	keep_whole_characters(err->text);
 	return err->status;
 }
 

@@ -39,6 +39,25 @@ static void long_errors_are_cut(void **state)
 	assert_memory_equal(err.text, "y: xx", 5);
 }
 
+static void no_cut_error_ends_in_half_a_character(void **state)
+{
+	struct error err;
+	char text[ERROR_TEXT_SIZE + 4];
+
+	(void)state;
+	for (size_t shift = 0; shift < 4; shift++) {
+		memset(text, 'x', sizeof text);
+		for (size_t at = shift; at + 4 < sizeof text; at += 4)
+			memcpy(text + at, "\U0001f34e", 4);
+		text[sizeof text - 4 + shift % 4] = '\0';
+		error_set(&err, STATUS_BAD_DATA, "%s", text);
+		assert_true(text_is_plain(err.text, strlen(err.text)));
+		assert_in_range(strlen(err.text), ERROR_TEXT_SIZE - 4, ERROR_TEXT_SIZE - 1);
+		error_prefix(&err, "é");
+		assert_true(text_is_plain(err.text, strlen(err.text)));
+	}
+}
+
 static void sizes_do_not_wrap(void **state)
 {
 	uint64_t value = 7;
@@ -115,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_carry_status_and_sentence),
 		cmocka_unit_test(long_errors_are_cut),
+		cmocka_unit_test(no_cut_error_ends_in_half_a_character),
 		cmocka_unit_test(sizes_do_not_wrap),
 		cmocka_unit_test(numbers_are_read_whole),
 		cmocka_unit_test(numbers_are_written_for_people),
