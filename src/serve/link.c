@@ -128,16 +128,6 @@ static int send_job(const struct decoder *decoder, const struct link_job *job, i
 	return sendmsg(decoder->socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *job ? 0 : -1;
 }
 
-enum reply_outcome {
-	REPLY_COMPLETE,
-	REPLY_DEAD,
-	REPLY_LATE,
-	REPLY_WRONG,
-	REPLY_ABANDONED,
-	REPLY_DIED,  /* as it says itself: LINK_DIED */
-	REPLY_UNFIT, /* LINK_UNFIT */
-};
-
 static enum reply_outcome receive_reply(const struct decoder *decoder, uint64_t deadline,
 	const atomic_bool *abandon, struct link_reply *ret)
 {
@@ -228,7 +218,7 @@ static int explain_unfit(const struct link_reply *reply, struct error *err)
 		text_escape(reply->text, strlen(reply->text), shown, sizeof shown));
 }
 
-static int explain(enum reply_outcome outcome, const siginfo_t *end, const struct link_reply *reply,
+int link_explain(enum reply_outcome outcome, const siginfo_t *end, const struct link_reply *reply,
 	uint64_t timeout_ns, struct error *err)
 {
 	switch (outcome) {
@@ -261,7 +251,7 @@ static int replace_decoder(struct decoder *decoder, enum reply_outcome outcome,
 
 	/* With a process for each image, that one is gone, and who reports it is sound. */
 	if (outcome == REPLY_DIED && decoder->setup.isolate)
-		return explain(outcome, &end, reply, timeout_ns, err);
+		return link_explain(outcome, &end, reply, timeout_ns, err);
 	/* A closed socket and a running process: it ends itself on the closed socket, or is made
 	 * to. */
 	if (outcome != REPLY_DEAD ||
@@ -269,7 +259,7 @@ static int replace_decoder(struct decoder *decoder, enum reply_outcome outcome,
 			poll(&(struct pollfd){.fd = decoder->pidfd, .events = POLLIN}, 1, 50) == 0))
 		kill(decoder->pid, SIGKILL);
 	decoder_reap(decoder, &end);
-	status = explain(outcome, &end, reply, timeout_ns, err);
+	status = link_explain(outcome, &end, reply, timeout_ns, err);
 	if (outcome != REPLY_ABANDONED)
 		decoder_start(decoder, NULL);
 	return status;
@@ -299,7 +289,7 @@ static bool info_fits(
 	return link_layout(info, &ret->profile, &ret->total);
 }
 
-static int give_room(struct decoder *decoder, const struct decoder_job *job,
+static int give_room(const struct decoder *decoder, const struct decoder_job *job,
 	struct link_job *message, struct decoded *decoded, struct error *err)
 {
 	int status = job->make_room(job->context, &decoded->info, decoded->total, &message->offset,
@@ -313,8 +303,8 @@ static int give_room(struct decoder *decoder, const struct decoder_job *job,
 	return status;
 }
 
-int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct decoded *ret,
-	bool *ret_died, struct error *err)
+enum reply_outcome link_talk(const struct decoder *decoder, const struct decoder_job *job,
+	struct link_reply *reply, struct decoded *ret, int *ret_status, struct error *err)
 {
 	struct link_job message = {.kind = job->kind,
 		.number = job->number,
@@ -325,51 +315,63 @@ int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct d
 		.limits = *job->limits};
 	uint64_t deadline = deadline_after(job->timeout_ns);
 	enum reply_outcome outcome = REPLY_DEAD;
-	bool needed = job->kind == LINK_PROBE;
 	struct decoded decoded = {0};
-	struct link_reply reply;
 
 	message.deadline = deadline;
 	if (decoder->setup.isolate) /* it keeps the time itself, and reports */
 		deadline = deadline_after(job->timeout_ns + ISOLATE_GRACE_NS);
+	*ret_status = STATUS_OK;
+	if (send_job(decoder, &message, job->file) == 0)
+		outcome = receive_reply(decoder, deadline, job->abandon, reply);
+	if (outcome == REPLY_COMPLETE && reply->kind == LINK_NEED && reply->number == job->number &&
+		job->kind != LINK_PROBE) {
+		if (!info_fits(&reply->info, job->limits, &decoded))
+			return REPLY_WRONG;
+		if (give_room(decoder, job, &message, &decoded, err)) {
+			*ret_status = err ? err->status : STATUS_TRY_AGAIN;
+			/* The decoder says that it has let go before the next job comes. */
+			return receive_reply(decoder, deadline, job->abandon, reply);
+		}
+		outcome = receive_reply(decoder, deadline, job->abandon, reply);
+	}
+	if (outcome != REPLY_COMPLETE)
+		return outcome;
+	if (reply->kind != LINK_DONE || reply->number != job->number)
+		return REPLY_WRONG;
+	if (reply->status) {
+		if (!error_status_valid(reply->status))
+			return REPLY_WRONG;
+		*ret_status = error_set(err, (int)reply->status, "%s",
+			reply->text[0] && text_is_plain(reply->text, strlen(reply->text))
+				? reply->text
+				: "its decoder failed without a sentence");
+		return REPLY_COMPLETE;
+	}
+	if (!info_fits(&reply->info, job->limits, ret) ||
+		(job->kind == LINK_DECODE && ret->total > message.length))
+		return REPLY_WRONG;
+	text_escape(reply->text, strlen(reply->text), ret->warning, sizeof ret->warning);
+	return REPLY_COMPLETE;
+}
+
+int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct decoded *ret,
+	bool *ret_died, struct error *err)
+{
+	enum reply_outcome outcome;
+	struct link_reply reply;
+	int status;
+
 	*ret_died = false;
 	if (!decoder->pid && decoder_start(decoder, err))
 		return err ? err->status : STATUS_TRY_AGAIN;
-	if (send_job(decoder, &message, job->file) == 0)
-		outcome = receive_reply(decoder, deadline, job->abandon, &reply);
-	if (outcome == REPLY_COMPLETE && reply.kind == LINK_NEED && reply.number == job->number &&
-		!needed) {
-		if (!info_fits(&reply.info, job->limits, &decoded)) {
-			outcome = REPLY_WRONG;
-		} else if (give_room(decoder, job, &message, &decoded, err)) {
-			/* The decoder says that it has let go before the next job comes. */
-			outcome = receive_reply(decoder, deadline, job->abandon, &reply);
-			if (outcome != REPLY_COMPLETE)
-				replace_decoder(decoder, outcome, &reply, job->timeout_ns, NULL);
-			return err ? err->status : STATUS_TRY_AGAIN;
-		} else {
-			needed = true;
-			outcome = receive_reply(decoder, deadline, job->abandon, &reply);
-		}
+	outcome = link_talk(decoder, job, &reply, ret, &status, err);
+	if (outcome == REPLY_COMPLETE)
+		return status;
+	if (status) {
+		/* There was no room, whatever became of the decoder then. */
+		replace_decoder(decoder, outcome, &reply, job->timeout_ns, NULL);
+		return status;
 	}
-	if (outcome == REPLY_COMPLETE && (reply.kind != LINK_DONE || reply.number != job->number))
-		outcome = REPLY_WRONG;
-	if (outcome == REPLY_COMPLETE && reply.status) {
-		if (error_status_valid(reply.status))
-			return error_set(err, (int)reply.status, "%s",
-				reply.text[0] && text_is_plain(reply.text, strlen(reply.text))
-					? reply.text
-					: "its decoder failed without a sentence");
-		outcome = REPLY_WRONG;
-	}
-	if (outcome == REPLY_COMPLETE &&
-		(!info_fits(&reply.info, job->limits, ret) ||
-			(job->kind == LINK_DECODE && ret->total > message.length)))
-		outcome = REPLY_WRONG;
-	if (outcome != REPLY_COMPLETE) {
-		*ret_died = outcome != REPLY_ABANDONED && outcome != REPLY_UNFIT;
-		return replace_decoder(decoder, outcome, &reply, job->timeout_ns, err);
-	}
-	text_escape(reply.text, strlen(reply.text), ret->warning, sizeof ret->warning);
-	return STATUS_OK;
+	*ret_died = outcome != REPLY_ABANDONED && outcome != REPLY_UNFIT;
+	return replace_decoder(decoder, outcome, &reply, job->timeout_ns, err);
 }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "image/image.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -118,3 +119,28 @@ struct decoded {
  */
 int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct decoded *ret,
 	bool *ret_died, struct error *err);
+
+/* ---- what decoder_run is made of, without the processes ---- */
+
+/* How the talk about an image ended. */
+enum reply_outcome {
+	REPLY_COMPLETE,
+	REPLY_DEAD,
+	REPLY_LATE,
+	REPLY_WRONG,
+	REPLY_ABANDONED,
+	REPLY_DIED,  /* as it says itself: LINK_DIED */
+	REPLY_UNFIT, /* LINK_UNFIT */
+};
+
+/*
+ * The talk over decoder->socket, from the job to the answer. REPLY_COMPLETE: *ret_status is the
+ * image's, and *ret is set if that is STATUS_OK. With another outcome it is set where there was no
+ * room, and *reply after REPLY_DIED and REPLY_UNFIT.
+ */
+enum reply_outcome link_talk(const struct decoder *decoder, const struct decoder_job *job,
+	struct link_reply *reply, struct decoded *ret, int *ret_status, struct error *err);
+
+/* The sentence and status of such another outcome; `end` is how the process ended. */
+int link_explain(enum reply_outcome outcome, const siginfo_t *end, const struct link_reply *reply,
+	uint64_t timeout_ns, struct error *err);

@@ -1,93 +1,124 @@
 /*
- * What a decoder says, as the server hears it. The target is its own decoder: started anew it sends
- * whatever stands in the file that it is handed.
+ * What a decoder says, as the server hears it: the messages wait in the socket when the server
+ * begins to talk, and a decoder that says no more is late at once.
  */
 #include "fuzz.h"
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "serve/decoder.h"
-#include "serve/job.h"
+#include "serve/link.h"
+#include "serve/sandbox.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
 #define ROOM (UINT64_C(1) << 20)
 
+/* No talk takes more; the one beyond is left over. */
+#define MESSAGES_MOST 3
+
+enum choice {
+	CHOOSE_PROBE = 1 << 0,
+	CHOOSE_ROOM = 1 << 1,    /* some is offered at once */
+	CHOOSE_END = 1 << 2,     /* the decoder ends after its messages */
+	CHOOSE_NO_ROOM = 1 << 3, /* there is none for who needs it */
+	CHOOSE_SIGNAL = 4,       /* the bits from here on: what it died of; 0: an exit */
+};
+
 static struct decoder decoder;
-
-/* Message after message; the last may be a short one. */
-static void send_all(int file)
-{
-	static uint8_t data[8 * sizeof(struct link_reply)];
-	ssize_t size = pread(file, data, sizeof data, 0);
-
-	for (size_t at = 0; size > 0 && at < (size_t)size; at += sizeof(struct link_reply)) {
-		size_t rest = (size_t)size - at, whole = sizeof(struct link_reply);
-
-		send(DECODER_SOCKET, data + at, rest < whole ? rest : whole, MSG_NOSIGNAL);
-	}
-	close(file);
-}
+static int near;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct link_job job;
-	int file;
+	int pair[2];
 
-	if (*argc > 1 && !strcmp((*argv)[1], DECODER_MODE)) {
-		while (job_receive(&job, &file))
-			if (file >= 0)
-				send_all(file);
-		_exit(0);
-	}
+	(void)argc;
+	(void)argv;
+	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	decoder = DECODER_NONE;
-	decoder.segment_fd = memfd_create("segment", MFD_CLOEXEC);
 	decoder.setup.reserve = ROOM;
-	FUZZ_CHECK(decoder.segment_fd >= 0);
+	decoder.socket = pair[0];
+	near = pair[1];
 	return 0;
+}
+
+/* Message after message; the last may be a short one. An empty packet reads like a closed socket.
+ */
+static void send_all(const uint8_t *data, size_t size, bool end)
+{
+	const size_t whole = sizeof(struct link_reply);
+
+	for (int i = 0; i < MESSAGES_MOST && size; i++) {
+		size_t length = size < whole ? size : whole;
+
+		FUZZ_CHECK(send(near, data, length, MSG_DONTWAIT) == (ssize_t)length);
+		data += length;
+		size -= length;
+	}
+	if (end)
+		FUZZ_CHECK(send(near, "", 0, MSG_DONTWAIT) == 0);
+}
+
+static void empty(int socket)
+{
+	static struct link_reply left;
+
+	while (recv(socket, &left, sizeof left, MSG_DONTWAIT) >= 0)
+		;
 }
 
 static int make_room(void *context, const struct image_info *info, uint64_t bytes,
 	uint64_t *ret_offset, uint64_t *ret_length, struct error *err)
 {
-	(void)context;
+	const bool *none = context;
+
 	(void)info;
-	if (bytes > ROOM)
+	if (*none || bytes > ROOM)
 		return error_set(err, STATUS_TRY_AGAIN, "no room");
 	*ret_offset = 0;
 	*ret_length = ROOM;
 	return STATUS_OK;
 }
 
-/* The first byte chooses what is asked. */
+static void check_failure(int status, const struct error *err)
+{
+	FUZZ_CHECK(status == err->status && error_status_valid((uint32_t)status));
+	FUZZ_CHECK(err->text[0] && text_is_plain(err->text, strlen(err->text)));
+}
+
+/* The first byte chooses what is asked, and how the decoder ends. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct link_reply reply;
 	const struct image_limits limits = {.pixels = 1 << 20, .bytes = 1 << 21, .side = 4096};
 	const struct image_options options = {0};
-	int file = memfd_create("messages", MFD_CLOEXEC), status;
-	struct decoder_job job = {.kind = size && data[0] & 1 ? LINK_PROBE : LINK_DECODE,
+	int choice = size ? data[0] : 0, signal = choice >> CHOOSE_SIGNAL, status;
+	const siginfo_t end = {.si_code = signal ? CLD_KILLED : CLD_EXITED, .si_status = signal};
+	bool none = choice & CHOOSE_NO_ROOM;
+	struct decoder_job job = {.kind = choice & CHOOSE_PROBE ? LINK_PROBE : LINK_DECODE,
 		.number = 1,
-		.file = file,
-		.file_size = size,
+		.file = -1,
 		.options = &options,
 		.limits = &limits,
-		.length = size && data[0] & 2 ? ROOM / 2 : 0,
-		.timeout_ns = 20 * NS_PER_MS,
-		.make_room = make_room};
+		.length = choice & CHOOSE_ROOM ? ROOM / 2 : 0,
+		.make_room = make_room,
+		.context = &none};
+	enum reply_outcome outcome;
 	struct decoded decoded;
 	struct error err = {0};
-	bool died;
 
-	FUZZ_CHECK(file >= 0);
-	if (size > 1)
-		FUZZ_CHECK(write(file, data + 1, size - 1) == (ssize_t)(size - 1));
-	status = decoder_run(&decoder, &job, &decoded, &died, &err);
-	close(file);
+	if (size)
+		send_all(data + 1, size - 1, choice & CHOOSE_END);
+	outcome = link_talk(&decoder, &job, &reply, &decoded, &status, &err);
+	empty(near);
+	empty(decoder.socket);
 	if (status) {
-		FUZZ_CHECK(err.text[0] && text_is_plain(err.text, strlen(err.text)));
+		check_failure(status, &err);
+		return 0;
+	}
+	if (outcome != REPLY_COMPLETE) {
+		status = link_explain(outcome, &end, &reply, job.timeout_ns, &err);
+		check_failure(status, &err);
 		return 0;
 	}
 	FUZZ_CHECK(decoded.info.bytes <= limits.bytes && decoded.info.width <= limits.side);
