@@ -324,8 +324,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	}
 	if (status)
 		return status;
-	if (service.server)
-		say_missing(server_missing(service.server));
+	say_missing(service.server ? server_missing(service.server) : sandbox_missing());
 	if (!serve->quiet && !with_command) {
 		say_ready(&options, service.server);
 		warn_of_logind();

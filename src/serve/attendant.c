@@ -269,6 +269,15 @@ static bool take_request(void *context, bool everywhere)
 	return look->found;
 }
 
+void attendant_turn(struct server *server)
+{
+	struct look look = {.server = server};
+
+	server->wait.spin.wanted = atomic_load(&server->decoding);
+	if (turn_await(&server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
+		serve_request(server, look.found);
+}
+
 void *attendant_main(void *context)
 {
 	struct attendant *self = context;
@@ -277,14 +286,8 @@ void *attendant_main(void *context)
 	if (server->preload)
 		preload_work(server);
 	attendant_lead(self);
-	while (!atomic_load(&server->stopping)) {
-		struct look look = {.server = server};
-
-		server->wait.spin.wanted = atomic_load(&server->decoding);
-		if (turn_await(
-			    &server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
-			serve_request(server, look.found);
-	}
+	while (!atomic_load(&server->stopping))
+		attendant_turn(server);
 	attendant_rest(server);
 	return NULL;
 }

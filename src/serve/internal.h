@@ -87,11 +87,19 @@ void *attendant_main(void *attendant);
 void attendant_lead(struct attendant *attendant);
 struct attendant *attendant_rest(struct server *server);
 
+/* Waits for a request and serves it; without one, for a moment only. With the baton. */
+void attendant_turn(struct server *server);
+
 /*
  * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:
  * a file, what its codec needs, and rows on their way.
  */
 struct decoder_setup server_decoder_setup(const struct server_options *options, uint64_t reserve);
+
+/* What decoders have to do without here: a set of enum sandbox_missing. Never silently weaker:
+ * STATUS_INTERNAL if that includes seccomp and the options do not allow it. */
+int server_check_sandbox(
+	const struct server_options *options, unsigned *ret_missing, struct error *err);
 
 /* One more of a counter on the statistics page. */
 static inline void server_count(struct server *server, enum wire_counter counter, uint64_t amount)

@@ -168,10 +168,13 @@ static uint64_t most_bytes(const struct image_limits *limits)
 int join_start(const struct server_options *options, void (*say)(const char *sentence),
 	struct join **ret, struct error *err)
 {
-	struct join *join = calloc(1, sizeof *join);
+	int status = server_check_sandbox(options, &(unsigned){0}, err);
 	struct classic_responder_options classic;
-	int status;
+	struct join *join;
 
+	if (status)
+		return status;
+	join = calloc(1, sizeof *join);
 	if (!join)
 		return error_os(err, ENOMEM, "cannot start");
 	join->options = *options;

@@ -130,15 +130,17 @@ static int start_threads(struct server *server, struct error *err)
 	return failed ? error_os(err, failed, "cannot start an attendant thread") : STATUS_OK;
 }
 
-/* Never silently weaker. */
-static int check_sandbox(struct server *server, struct error *err)
+int server_check_sandbox(
+	const struct server_options *options, unsigned *ret_missing, struct error *err)
 {
-	server->missing = sandbox_missing();
-	if (server->missing & SANDBOX_NO_SECCOMP && !server->options.allow_degraded)
+	unsigned missing = sandbox_missing();
+
+	if (missing & SANDBOX_NO_SECCOMP && !options->allow_degraded)
 		return error_set(err, STATUS_INTERNAL,
 			"decoders cannot be confined: %s; --allow-degraded-sandbox serves without",
 			HAVE_SECCOMP ? "this kernel has no seccomp filters"
 				     : "this build has no seccomp");
+	*ret_missing = missing;
 	return STATUS_OK;
 }
 
@@ -161,7 +163,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		server->options.cache = publication_default_reserve();
 	server->options.cache = (server->options.cache + PLACE_PAGE - 1) / PLACE_PAGE * PLACE_PAGE;
 
-	status = check_sandbox(server, err);
+	status = server_check_sandbox(options, &server->missing, err);
 	if (!status)
 		status = guard_install(err);
 	if (!status)

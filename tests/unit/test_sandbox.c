@@ -4,8 +4,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config.h"
+#include "serve/join.h"
 #include "serve/landlock.h"
 #include "serve/sandbox.h"
+#include "serve/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -351,6 +353,42 @@ static void no_seccomp_is_refused_unless_allowed(void **state)
 	assert_int_equal(shared->missing & SANDBOX_NO_SECCOMP, SANDBOX_NO_SECCOMP);
 }
 
+/* Both kinds of server, none of which gets as far as its objects. */
+static void serve_without_seccomp(intptr_t degraded)
+{
+	struct server_options options = server_defaults;
+	struct server *server = NULL;
+	struct join *join = NULL;
+	struct error err = {0};
+	int status;
+
+	hide_seccomp();
+	options.directory = "/nonexistent";
+	options.decoders = 1;
+	options.allow_degraded = degraded;
+	if (namespace_parse("test-sandbox", &options.space, NULL))
+		_exit(CANNOT_ENTER);
+	status = server_start(&options, &server, &err);
+	snprintf(shared->text, sizeof shared->text, "%s", err.text);
+	if (join_start(&options, NULL, &join, &err) != status || strcmp(shared->text, err.text))
+		_exit(CANNOT_ENTER);
+	_exit(status);
+}
+
+static void without_seccomp_both_servers_refuse_with_one_sentence(void **state)
+{
+	int status = in_child(serve_without_seccomp, false);
+
+	(void)state;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), STATUS_INTERNAL);
+	assert_non_null(strstr(shared->text, "decoders cannot be confined"));
+	assert_non_null(strstr(shared->text, "--allow-degraded-sandbox"));
+	status = in_child(serve_without_seccomp, true);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), STATUS_NOT_FOUND);
+}
+
 static void hide_landlock(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -494,6 +532,7 @@ int main(void)
 		cmocka_unit_test(malloc_works_inside),
 		cmocka_unit_test(memory_is_limited),
 		cmocka_unit_test(no_seccomp_is_refused_unless_allowed),
+		cmocka_unit_test(without_seccomp_both_servers_refuse_with_one_sentence),
 		cmocka_unit_test(no_landlock_is_told),
 		cmocka_unit_test(landlock_and_limits_hold_alone),
 		cmocka_unit_test(files_come_over_the_socket),
