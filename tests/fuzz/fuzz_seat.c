@@ -1,0 +1,238 @@
+/*
+ * A request as the server sees it: all of HEAD as its clients may have written it, and an attendant
+ * that takes what is asked there. Nothing gets as far as a decoder: the images are in the store,
+ * and none of the files below the folder is one.
+ */
+#include "fuzz.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "ipc/lock.h"
+#include "serve/answer.h"
+#include "serve/repair.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEATS  2
+#define BUDGET ((uint64_t)16 * WIRE_PAGE)
+#define SIDE   100
+
+enum choice {
+	CHOOSE_AGAIN = 1 << 0,   /* who waits withdraws, and asks once more */
+	CHOOSE_FAILURE = 1 << 1, /* what they wait for fails */
+};
+
+static struct server server;
+static struct stored *slow;
+static uint8_t *whole; /* HEAD as it was made */
+static char folder[] = "/tmp/fuzz-seat-XXXXXX";
+
+static void clean_up(void)
+{
+	publication_withdraw(&server.objects);
+	unlinkat(server.folder, "empty.png", 0);
+	rmdir(folder);
+}
+
+static void make_folder(void)
+{
+	int file;
+
+	FUZZ_CHECK(mkdtemp(folder));
+	server.folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	file = openat(server.folder, "empty.png", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	FUZZ_CHECK(server.folder >= 0 && file >= 0);
+	close(file);
+}
+
+static void make_objects(void)
+{
+	struct publication_options objects = {
+		.seats = SEATS, .segments = 1, .reserve = BUDGET, .access = server_defaults.access};
+	char name[64];
+
+	snprintf(name, sizeof name, "fuzz-seat-%d", (int)getpid());
+	FUZZ_CHECK(namespace_parse(name, &objects.space, NULL) == 0);
+	FUZZ_CHECK(publication_create(&server.objects, &objects, NULL) == 0);
+	publication_ready(&server.objects);
+	repair_remember(&server);
+}
+
+/* Somebody sits on every seat, or its words would be void. */
+static void take_seats(void)
+{
+	char name[OBJECT_NAME_SIZE];
+	int file;
+
+	object_name(&server.objects.options.space, OBJECT_HEAD, 0, name);
+	file = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+	FUZZ_CHECK(file >= 0);
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		FUZZ_CHECK(lock_take(file, wire_seat_lock(seat)) == 0);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static struct request requests[SEATS];
+	static struct decoder none;
+	static bool busy;
+
+	(void)argc;
+	(void)argv;
+	none = DECODER_NONE;
+	server = (struct server){.options = server_defaults,
+		.requests = requests,
+		.decoders = &none,
+		.decoder_busy = &busy,
+		.last_job = &server.first_job};
+	server.options.seats = SEATS;
+	server.options.decoders = 1;
+	/* Files are not looked at for what is stored. */
+	server.options.fresh_ns = DEADLINE_NEVER;
+	pthread_mutex_init(&server.baton, NULL);
+	pthread_mutex_init(&server.pool_lock, NULL);
+	pthread_mutex_init(&server.names_lock, NULL);
+	make_folder();
+	FUZZ_CHECK(watch_new(server.folder, &server.watch, NULL) == 0);
+	make_objects();
+	atexit(clean_up);
+	server.wait.request = server.objects.request;
+	take_seats();
+	whole = malloc(wire_head_size(SEATS));
+	FUZZ_CHECK(whole);
+	memcpy(whole, server.objects.head.segment.base, wire_head_size(SEATS));
+	return 0;
+}
+
+static struct stored *add(const char *name, uint64_t inode)
+{
+	const struct image_key key = {.file = {.inode = inode, .size = 1}, .kind = LINK_DECODE};
+	const struct watch_mark mark = {0};
+	struct stored *image = store_add(&server.store, &key);
+
+	FUZZ_CHECK(image);
+	store_name(&server.store, image, name, name, &mark, clock_now());
+	return image;
+}
+
+/* False if there is no room, which the hold words can bring about. */
+static bool finish(struct stored *image, struct error *err)
+{
+	const uint64_t bytes = (uint64_t)SIDE * SIDE * 3;
+	const struct decoded decoded = {
+		.info = {.bytes = bytes, .width = SIDE, .height = SIDE, .channels = 3, .bits = 8},
+		.total = bytes,
+		.warning = "its colours are odd"};
+	struct extent *extent;
+
+	if (store_make_room(&server.store, 0, bytes, &extent, err))
+		return false;
+	store_ready(&server.store, image, 0, extent, &decoded, clock_now());
+	return true;
+}
+
+/* Two images that fill the store, a failure, and one that is being decoded. */
+static void make_store(void)
+{
+	struct error err = {0};
+
+	FUZZ_CHECK(store_init(&server.store, &server.objects.head, server.objects.data, 1, BUDGET,
+			   NULL) == 0);
+	FUZZ_CHECK(finish(add("apple", 1), &err) && finish(add("pear", 2), &err));
+	error_set(&err, STATUS_BAD_DATA, "not an image");
+	store_failed(add("plum", 3), &err, false);
+	slow = add("slow", 4);
+}
+
+static void serve_all(void)
+{
+	struct attendant attendant = {.server = &server};
+	uint64_t sequence;
+	unsigned asked = 0;
+
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		asked += turn_requested(&server.objects.head, seat, &sequence);
+	attendant_lead(&attendant);
+	while (asked--)
+		attendant_turn(&server);
+	attendant_rest(&server);
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		FUZZ_CHECK(!turn_requested(&server.objects.head, seat, &sequence));
+}
+
+static void ask_again(void)
+{
+	for (unsigned seat = 0; seat < SEATS; seat++) {
+		_Atomic uint64_t *turn = &head_seat(&server.objects.head, seat)->turn;
+
+		if (server.requests[seat].image)
+			atomic_store(turn,
+				WIRE_TURN(WIRE_SEQUENCE(atomic_load(turn)) + 1, WIRE_REQUESTED));
+	}
+	serve_all();
+}
+
+static void end_wait(bool failure)
+{
+	struct error err = {0};
+
+	error_set(&err, STATUS_BAD_DATA, "its decoder died of SIGSEGV");
+	store_lock(&server.store);
+	if (failure || !finish(slow, &err))
+		store_failed(slow, &err, failure);
+	answer_waiters(&server, slow);
+	store_settled(&server.store, slow);
+	store_unlock(&server.store);
+}
+
+static void check_answer(unsigned seat)
+{
+	const struct wire_seat *page = head_seat(&server.objects.head, seat);
+	const struct wire_answer *answer = &page->answer;
+
+	FUZZ_CHECK(!server.requests[seat].image);
+	FUZZ_CHECK(answer->text_length <= WIRE_TEXT_SIZE);
+	if (answer->status) {
+		FUZZ_CHECK(error_status_valid(answer->status));
+		FUZZ_CHECK(answer->text_length && text_is_plain(page->text, answer->text_length));
+	} else if (answer->image) {
+		FUZZ_CHECK(answer->segment == 0 && answer->offset % WIRE_PAGE == 0);
+		FUZZ_CHECK(answer->offset + page->words[0] <= BUDGET);
+	}
+}
+
+/* The first byte chooses; what follows lies over HEAD. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *head = server.objects.head.segment.base;
+	int choice = size ? data[0] : 0;
+	bool asked[SEATS], done;
+	uint64_t sequence;
+
+	memcpy(head, whole, wire_head_size(SEATS));
+	make_store();
+	server.last_seat = server.next_check = 0;
+	if (size > 1)
+		memcpy(head, data + 1,
+			size - 1 < wire_head_size(SEATS) ? size - 1 : wire_head_size(SEATS));
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		asked[seat] = turn_requested(&server.objects.head, seat, &sequence);
+	serve_all();
+	if (choice & CHOOSE_AGAIN)
+		ask_again();
+	end_wait(choice & CHOOSE_FAILURE);
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		if (asked[seat])
+			check_answer(seat);
+	FUZZ_CHECK(server_tend(&server, &done, NULL) == 0 && !done);
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		FUZZ_CHECK(head_seat_whole(&server.objects.head, seat, server.store.instance));
+	store_release(&server.store);
+	free(server.names);
+	server.names = NULL;
+	return 0;
+}
