@@ -285,7 +285,8 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		return error_set(err, STATUS_BAD_DATA,
 			"the server's answer has an unknown status, %u", ret_answer->status);
 	return error_set(err, (int)ret_answer->status, "%s",
-		text_is_plain(ret_text, strlen(ret_text))
+		!ret_text[0] ? "the server failed without a sentence"
+		: text_is_plain(ret_text, strlen(ret_text))
 			? ret_text
 			: text_escape(ret_text, strlen(ret_text), shown, sizeof shown));
 }
