@@ -32,6 +32,7 @@ enum choice {
 	CHOOSE_CUTS = 1 << 3,    /* the count of cuts is hostile */
 	CHOOSE_END = 1 << 4,     /* every further answer is an empty one */
 	CHOOSE_UNREADY = 1 << 5, /* the server says that it is not ready */
+	CHOOSE_CUT_LATE = 1 << 6 /* the segment of an image is cut off before its pixels are read */
 };
 
 /* An input begins with this; the rest is the text. */
@@ -109,7 +110,8 @@ static void make_server(void)
 	atomic_store(&server->ready, !(input.choice & CHOOSE_UNREADY));
 	atomic_store(&server->cuts, 0);
 	atomic_store(&page->turn, input.turn);
-	FUZZ_CHECK(ftruncate(objects.data[0].fd, (off_t)BACKED) == 0);
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		FUZZ_CHECK(ftruncate(objects.data[i].fd, (off_t)(i ? WIRE_PAGE : BACKED)) == 0);
 	answers = 0;
 }
 
@@ -138,6 +140,8 @@ static void use_image(struct shmsem_image *image)
 
 	check_info(&image->info);
 	FUZZ_CHECK(image->info.bytes <= RESERVE || input.choice & CHOOSE_HEAD);
+	if (input.choice & CHOOSE_CUT_LATE)
+		FUZZ_CHECK(ftruncate(objects.data[image->info.segment].fd, input.cut) == 0);
 	read_bytes(image->pixels, image->info.bytes);
 	if (image->icc)
 		read_bytes(image->icc, image->info.icc_bytes);
@@ -201,9 +205,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	status = shmsem_connect(&client, &options, &error);
 	if (!status) {
 		status = ask(client, &error);
-		/* A client that lost its server connects anew. */
-		if (status)
-			ask(client, NULL);
+		/* A client that lost its server connects anew; a segment may be mapped anew. */
+		ask(client, NULL);
 		shmsem_close(client);
 	}
 	if (!status)

@@ -24,6 +24,7 @@
 enum choice {
 	CHOOSE_AGAIN = 1 << 0,   /* who waits withdraws, and asks once more */
 	CHOOSE_FAILURE = 1 << 1, /* what they wait for fails */
+	CHOOSE_WHOLE = 1 << 2,   /* the constants of the seats, which are drawn at random, stay */
 };
 
 static struct server server;
@@ -205,20 +206,29 @@ static void check_answer(unsigned seat)
 	}
 }
 
+static void write_head(const uint8_t *data, size_t size, bool keep_constants)
+{
+	const size_t magic = offsetof(struct wire_seat, magic);
+	uint8_t *head = server.objects.head.segment.base;
+
+	memcpy(head, data, size < wire_head_size(SEATS) ? size : wire_head_size(SEATS));
+	for (size_t page = 0; keep_constants && page < SEATS; page++)
+		memcpy(head + page * WIRE_PAGE + magic, whole + page * WIRE_PAGE + magic,
+			offsetof(struct wire_seat, turn) - magic);
+}
+
 /* The first byte chooses; what follows lies over HEAD. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t *head = server.objects.head.segment.base;
 	int choice = size ? data[0] : 0;
 	bool asked[SEATS], done;
 	uint64_t sequence;
 
-	memcpy(head, whole, wire_head_size(SEATS));
+	write_head(whole, wire_head_size(SEATS), false);
 	make_store();
 	server.last_seat = server.next_check = 0;
 	if (size > 1)
-		memcpy(head, data + 1,
-			size - 1 < wire_head_size(SEATS) ? size - 1 : wire_head_size(SEATS));
+		write_head(data + 1, size - 1, choice & CHOOSE_WHOLE);
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		asked[seat] = turn_requested(&server.objects.head, seat, &sequence);
 	serve_all();
