@@ -161,6 +161,7 @@ static int answer(struct channel *channel, struct error *err)
 {
 	struct classic *state = channel->state;
 	const uint64_t words[4] = {channel->size, channel->size, 1, 1};
+	const uint8_t *payload = channel->source;
 	uint64_t length = 0, word = 0;
 	int status = shared_sleep(channel, state->semaphores[false], err);
 
@@ -173,8 +174,10 @@ static int answer(struct channel *channel, struct error *err)
 		status = get(state, CLASSIC_DATA, &word, sizeof word, err);
 	if (!status)
 		status = channel_expect(channel, word, err);
+	if (!status && channel->make)
+		status = channel->make(channel->make_context, channel->size, &payload, err);
 	if (!status)
-		status = put(state, CLASSIC_DATA, channel->source, channel->size, err);
+		status = put(state, CLASSIC_DATA, payload, channel->size, err);
 	if (!status)
 		status = put(state, CLASSIC_HEAD, words, sizeof words, err);
 	return status ? status : shared_post(state->semaphores[true], err);

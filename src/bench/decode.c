@@ -74,6 +74,19 @@ static int run_decode(void *context, uint64_t operations, struct error *err)
 	return STATUS_OK;
 }
 
+int decode_make(void *context, size_t size, const uint8_t **ret_pixels, struct error *err)
+{
+	struct decode_job *job = context;
+	int status = run_decode(job, 1, err);
+
+	if (!status && size > job->room)
+		status = error_set(err, STATUS_INTERNAL, "'%s' has fewer pixels than thought",
+			job->picture->name);
+	if (!status)
+		*ret_pixels = job->pixels;
+	return status;
+}
+
 static const char *way_name(const struct decode_job *job)
 {
 	switch (job->way) {

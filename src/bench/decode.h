@@ -35,6 +35,9 @@ struct decode_job decode_job_borrow(const struct decode_job *job, int way);
 /* A subject that decodes over and over. */
 struct bench_subject decode_subject(struct decode_job *job);
 
+/* A payload_make (transport.h): decodes the job's image once more. */
+int decode_make(void *job, size_t size, const uint8_t **ret_pixels, struct error *err);
+
 /* Each picture has the whole size, and three scales below it. */
 #define DECODE_SCALES 4
 

@@ -182,28 +182,36 @@ static void note_fresh(struct bench_session *session, const struct bench_result 
 			(rows[1].statistics.p50 - rows[0].statistics.p50) / 1000);
 }
 
-/* The plain library's decode, and a fetch that cannot be answered without one. */
+/* The plain library's decode, a fetch that cannot be answered without one, and the classic exchange
+ * whose responder decodes as the limit does. */
 static int measure_fresh(struct bench_session *session, const struct served *served,
 	struct decode_job *job, struct error *err)
 {
 	struct fetch_client client;
-	struct bench_subject subjects[2];
+	struct transport_pair *classic = NULL;
+	struct bench_subject subjects[3];
 	struct bench_result *rows;
 	char group[64];
 	int status = fetch_client_init(&client, served, job->picture->name, true, err);
 
 	if (!status)
 		status = fetch_check_pixels(&client, job, err);
+	if (!status)
+		status = transport_pair_new_making((size_t)job->info.bytes,
+			session->report.machine.responder_cpu, decode_make, job, &classic, err);
 	if (!status) {
 		subjects[0] = decode_subject(job);
 		subjects[1] = fetch_subject(&client, "decoded fresh");
+		subjects[2] = transport_pair_subject(classic);
+		subjects[2].name = "classic, decoded fresh";
 		snprintf(group, sizeof group, "%.32s %ux%u", job->picture->name, job->info.width,
 			job->info.height);
 		status = session_measure(
-			session, "fetch", group, job->info.bytes, subjects, 2, &rows, err);
+			session, "fetch", group, job->info.bytes, subjects, 3, &rows, err);
 	}
 	if (!status)
 		note_fresh(session, rows, &job->info);
+	transport_pair_free(classic);
 	fetch_client_release(&client);
 	return status;
 }

@@ -223,6 +223,22 @@ static int run_pair(void *context, uint64_t operations, struct error *err)
 	return exchange(context, operations, err);
 }
 
+static int fill_expected(
+	const struct channel *channel, uint8_t *expected, uint64_t seed, struct error *err)
+{
+	const uint8_t *made;
+	int status;
+
+	if (!channel->make) {
+		payload_fill(expected, channel->size, seed);
+		return STATUS_OK;
+	}
+	status = channel->make(channel->make_context, channel->size, &made, err);
+	if (!status)
+		memcpy(expected, made, channel->size);
+	return status;
+}
+
 /* Compares a few round trips byte for byte, each with a payload of its own. */
 static int check_pair(struct transport_pair *pair, uint8_t *expected, struct error *err)
 {
@@ -231,8 +247,9 @@ static int check_pair(struct transport_pair *pair, uint8_t *expected, struct err
 
 	channel->expected = expected;
 	for (uint64_t seed = 1; !status && seed <= CHECKS; seed++) {
-		payload_fill(expected, channel->size, seed);
-		status = give_order(pair, 1, seed, err);
+		status = fill_expected(channel, expected, seed, err);
+		if (!status)
+			status = give_order(pair, 1, seed, err);
 		if (!status)
 			status = exchange(pair, 1, err);
 	}
@@ -251,9 +268,10 @@ struct transport_pair *transport_pair_free(struct transport_pair *pair)
 	return NULL;
 }
 
-int transport_pair_new(const struct transport *transport, size_t size, int responder_cpu,
-	struct transport_pair **ret, struct error *err)
+static int new_pair(const struct channel *plan, int responder_cpu, struct transport_pair **ret,
+	struct error *err)
 {
+	size_t size = plan->size;
 	struct transport_pair *pair = calloc(1, sizeof *pair);
 	AUTO_FREE uint8_t *expected = malloc(size);
 	struct channel *channel;
@@ -265,10 +283,9 @@ int transport_pair_new(const struct transport *transport, size_t size, int respo
 	}
 	channel = &pair->channel;
 	pair->control = -1;
-	*channel = (struct channel){.transport = transport,
-		.size = size,
-		.requester = true,
-		.buffer = malloc(size + BUFFER_SLACK)};
+	*channel = *plan;
+	channel->requester = true;
+	channel->buffer = malloc(size + BUFFER_SLACK);
 	snprintf(channel->name, sizeof channel->name, "shmsem-bench-%d-%llx", (int)getpid(),
 		(unsigned long long)clock_now());
 	if (!channel->buffer)
@@ -282,6 +299,25 @@ int transport_pair_new(const struct transport *transport, size_t size, int respo
 	else
 		*ret = pair;
 	return status;
+}
+
+int transport_pair_new(const struct transport *transport, size_t size, int responder_cpu,
+	struct transport_pair **ret, struct error *err)
+{
+	const struct channel plan = {.transport = transport, .size = size};
+
+	return new_pair(&plan, responder_cpu, ret, err);
+}
+
+int transport_pair_new_making(size_t size, int responder_cpu, payload_make *make, void *context,
+	struct transport_pair **ret, struct error *err)
+{
+	const struct channel plan = {.transport = transport_find("classic"),
+		.size = size,
+		.make = make,
+		.make_context = context};
+
+	return new_pair(&plan, responder_cpu, ret, err);
 }
 
 struct bench_subject transport_pair_subject(struct transport_pair *pair)

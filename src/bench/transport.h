@@ -16,6 +16,10 @@
 
 struct transport;
 
+/* Makes a payload of `size` bytes, valid until the next is made. */
+typedef int payload_make(
+	void *context, size_t size, const uint8_t **ret_payload, struct error *err);
+
 /* One mechanism at one size; both processes have one, made before the fork. */
 struct channel {
 	const struct transport *transport;
@@ -28,6 +32,11 @@ struct channel {
 			    sets this in join, to where it lies; else it is private memory */
 	uint64_t word;   /* of the last request, counted on both sides */
 	struct watchdog watchdog;
+
+	/* Not NULL: where the mechanism allows for it, the responder makes each payload anew, as
+	 * the same bytes each time, instead of sending `source`. */
+	payload_make *make;
+	void *make_context;
 
 	/* What the requester makes of the payload, see channel_consume. */
 	const uint8_t *expected; /* not NULL: compare byte for byte with this */
@@ -88,6 +97,10 @@ int transport_measure(struct bench_session *session, const struct transport *con
 struct transport_pair;
 
 int transport_pair_new(const struct transport *transport, size_t size, int responder_cpu,
+	struct transport_pair **ret, struct error *err);
+/* The classic exchange, with a responder that makes each payload anew. `context` is the caller's in
+ * the requester and a copy in the responder. */
+int transport_pair_new_making(size_t size, int responder_cpu, payload_make *make, void *context,
 	struct transport_pair **ret, struct error *err);
 struct transport_pair *transport_pair_free(struct transport_pair *pair);
 struct bench_subject transport_pair_subject(struct transport_pair *pair);
