@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "bench/leavings.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,15 +21,9 @@
 
 static int make_folder(struct served *served, const struct pictures *pictures, struct error *err)
 {
-	const char *above = getenv("TMPDIR");
+	int status = leavings_folder(served->folder, sizeof served->folder, &served->lock, err);
 
-	if (snprintf(served->folder, sizeof served->folder, "%s/shmsem-bench-XXXXXX",
-		    above && *above ? above : "/tmp") >= (int)sizeof served->folder ||
-		!mkdtemp(served->folder)) {
-		served->folder[0] = '\0';
-		return error_os(err, errno, "cannot make a folder for images");
-	}
-	return pictures_write(pictures, served->folder, err);
+	return status ? status : pictures_write(pictures, served->folder, err);
 }
 
 static _Noreturn void run_server(
@@ -129,17 +124,6 @@ int served_start(struct served *served, const struct pictures *pictures,
 	return options->cpu < 0 ? STATUS_OK : pin_threads(served->pid, options->cpu, err);
 }
 
-static void remove_folder(const char *path)
-{
-	AUTO_CLOSEDIR DIR *folder = opendir(path);
-	struct dirent *entry;
-
-	while (folder && (entry = readdir(folder)))
-		if (entry->d_name[0] != '.')
-			unlinkat(dirfd(folder), entry->d_name, 0);
-	rmdir(path);
-}
-
 /* SIGTERM lets it unlink its objects; it has a few seconds for that. */
 static void end_server(pid_t pid)
 {
@@ -159,7 +143,7 @@ void served_stop(struct served *served)
 	if (served->pid)
 		end_server(served->pid);
 	if (served->folder[0])
-		remove_folder(served->folder);
+		leavings_remove_folder(served->folder, &served->lock);
 	*served = (struct served){0};
 }
 

@@ -8,6 +8,7 @@
 #include "bench/decode.h"
 #include "bench/export.h"
 #include "bench/fetch.h"
+#include "bench/leavings.h"
 #include "bench/session.h"
 #include "bench/transport.h"
 #include "bench/watchdog.h"
@@ -197,13 +198,27 @@ static const struct part {
 };
 #define PARTS (sizeof parts / sizeof *parts)
 
+/* An option that would change nothing is a mistake. */
+static int check_options(
+	const struct bench_options *options, const struct part *part, struct error *err)
+{
+	const char *unused = options->sizes ? "--size" : options->mechanisms ? "--mechanism" : NULL;
+
+	if (unused && part && part->measure != measure_transport)
+		return error_set(err, STATUS_USAGE,
+			"%s is for 'transport', and means nothing to '%s'", unused, part->name);
+	return STATUS_OK;
+}
+
 /* Everything is checked before anything is measured. */
 static int plan_work(
 	struct bench_work *work, const struct part *part, int argc, char **argv, struct error *err)
 {
 	const struct bench_options *options = work->options;
-	int status = choose_mechanisms(work, part, err);
+	int status = check_options(options, part, err);
 
+	if (!status)
+		status = choose_mechanisms(work, part, err);
 	if (!status && !options->time_ns)
 		status = error_set(err, STATUS_USAGE, "--time: more than 0");
 	if (!status && part && !part->pictures && argc)
@@ -232,6 +247,7 @@ static int measure_parts(struct bench_work *work, const struct part *part, struc
 
 	if (!status)
 		status = machine_run_on(machine->requester_cpu, err);
+	leavings_sweep();
 	began = clock_now();
 	if (isatty(STDERR_FILENO))
 		work->session.progress = show_progress;
@@ -313,6 +329,8 @@ static int run(const void *options_given, int argc, char **argv, struct error *e
 	if (argc && !part)
 		return error_set(
 			err, STATUS_USAGE, "there is nothing to measure called '%s'", argv[0]);
+	if (work.options->list && argc)
+		return error_set(err, STATUS_USAGE, "--list stands alone");
 	if (work.options->list) {
 		for (size_t i = 0; transports[i]; i++)
 			printf("%-18s %s\n", transports[i]->name, transports[i]->summary);
