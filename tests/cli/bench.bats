@@ -140,6 +140,9 @@ alone()
 	refused transport --pin many
 	refused transport --plot picture.gif
 	refused transport fetch
+	refused fetch --size 64
+	refused decode --mechanism pipe
+	refused transport --list
 	refused elsewhere
 }
 
@@ -216,6 +219,14 @@ alone()
 	[[ "$(tail -20 "$folder/out")" == *GOAL*LIMIT*MEASURED*REACHED*"idle server"* ]]
 }
 
+@test "fetch shows the classic exchange beside each image decoded fresh" {
+	"$SHMSEM" bench fetch "$SHMSEM_IMAGES/apple.jpg" "$SHMSEM_IMAGES/dog.png" -t 1ms -r 1 -w 0 \
+		--export-json "$folder/fetch.json" >/dev/null
+	jq -e '.results | group_by(.group) | map(select(any(.name == "classic, decoded fresh"))) | length == 2
+		and all(.[]; .[0].limit and .[1].name == "decoded fresh" and .[2].bytes == .[1].bytes)' \
+		"$folder/fetch.json"
+}
+
 @test "fetch takes the user's own images" {
 	run alone '"$SHMSEM" bench fetch "$SHMSEM_IMAGES/apple.jpg" -t 2ms -r 1 -w 0 >"$folder/out"
 		echo "status $?"; left'
@@ -234,6 +245,45 @@ alone()
 		[ "$output" = "status $((128 + $(kill -l $signal)))
 nothing" ]
 	done
+}
+
+@test "whenever a signal comes, nothing is left" {
+	for part in transport fetch; do
+		run alone 'for i in $(seq 12); do
+				signal=$(printf "TERM\nINT\nHUP" | shuf -n 1)
+				"$SHMSEM" bench '$part' -t 100 >"$folder/out" 2>&1 & pid=$!
+				sleep 0.$(shuf -i 010-500 -n 1)
+				kill -$signal $pid; wait $pid
+				[ -z "$(left)" ] || { echo "after $signal:"; left; exit 1; }
+			done; echo nothing'
+		[ "$output" = nothing ]
+	done
+}
+
+@test "the next bench removes what a killed one left, and nothing else" {
+	run alone '"$SHMSEM" bench fetch -t 100 >"$folder/out" 2>&1 & pid=$!
+		serving() { ls /dev/shm | grep -q SEG_bench; }
+		nothing_published() { [ -z "$(ls -A /dev/shm)" ]; }
+		until_true serving || exit
+		kill -KILL $pid; wait $pid; until_true nothing_published || exit
+		ls -d "$TMPDIR"/shmsem-bench-* >"$folder/killed"
+		mkdir "$TMPDIR/shmsem-bench-used"
+		exec 8<"$TMPDIR/shmsem-bench-used"
+		flock 8
+		touch "$TMPDIR/shmsem-bench-new" "$TMPDIR/another"
+		touch -d "2 minutes ago" /dev/shm/sem.shmsem-bench-1-res "$TMPDIR/shmsem-bench-1-2" \
+			/dev/shm/another
+		"$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1 >"$folder/out"
+		echo "status $?"; wc -l <"$folder/killed"; ls -A "$TMPDIR" /dev/shm'
+	[ "$output" = "status 0
+1
+/dev/shm:
+another
+
+$TMPDIR:
+another
+shmsem-bench-new
+shmsem-bench-used" ]
 }
 
 @test "without a word it measures all three and ends with the goals" {
