@@ -14,7 +14,7 @@
 
 #define FIRST_TURN_NS  (20 * NS_PER_MS)
 #define WAIT_TURN_NS   (100 * NS_PER_MS)
-#define SPIN_BUDGET_NS (50 * NS_PER_US)
+#define SPIN_BUDGET_NS (200 * NS_PER_US)
 #define DRAIN_EVERY    1024
 #define DRAIN_MOST     256
 #define STORM_REST_NS  NS_PER_MS
