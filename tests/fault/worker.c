@@ -3,13 +3,21 @@
  * "STATUS TEXT". What the fault suite's scripts use the library through.
  *
  *	connect NS GUARD TIMEOUT_MS WAIT_MS
- *	fetch NAME		holds it: "0 SLOT WIDTH FROM_STORE CRC"
- *	repeat N NAME CRC	fetches and releases N times: "0 LONGEST_NS MEDIAN_NS", or the first
- *error; 99 if pixels are wrong turns SECONDS NS NAME	connects, fetches, closes again and again:
- *"0 TURNS LONGEST_NS MEDIAN_NS" sum SLOT / check SLOT / release SLOT / ping / names / close post
- * /SEM_NAME N	posts any semaphore
+ *	fetch NAME
+ *		holds it: "0 SLOT WIDTH FROM_STORE CRC"
+ *	repeat N NAME CRC
+ *		fetches and releases it N times: "0 LONGEST_NS MEDIAN_NS", or the first error; 99
+ *		if pixels are wrong
+ *	log PATH CLIENT
+ *		from now on notes there when it waits for a seat and when it gets one (seat_log.c)
+ *	turns N NS NAME CRC
+ *		connects, fetches, closes N times: "0 LONGEST_NS MEDIAN_NS"
+ *	sum SLOT / check SLOT / release SLOT / ping / names / close
+ *	post SEM_NAME N
+ *		posts any semaphore
  */
 #include "base/clock.h"
+#include "seat_log.h"
 #include "shmsem.h"
 
 #include <fcntl.h>
@@ -51,13 +59,16 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The longest and the median of the samples, which are then forgotten. */
-static void print_samples(const char *before)
+/* The longest and the median of the samples, which are then forgotten, or the error. */
+static void print_result(int status, const struct shmsem_error *error)
 {
 	qsort(samples, samples_count, sizeof *samples, compare);
-	printf("0 %s%llu %llu\n", before,
-		samples_count ? (unsigned long long)samples[samples_count - 1] : 0,
-		samples_count ? (unsigned long long)samples[samples_count / 2] : 0);
+	if (status)
+		answer(status, error);
+	else
+		printf("0 %llu %llu\n",
+			samples_count ? (unsigned long long)samples[samples_count - 1] : 0,
+			samples_count ? (unsigned long long)samples[samples_count / 2] : 0);
 	samples_count = 0;
 }
 
@@ -125,39 +136,25 @@ static void repeat(unsigned count, const char *name, unsigned long expected)
 		status = fetch_checked(name, expected, &error);
 		sample(begin);
 	}
-	if (status) {
-		samples_count = 0;
-		answer(status, &error);
-	} else {
-		print_samples("");
-	}
+	print_result(status, &error);
 }
 
-static void take_turns(unsigned seconds, const char *space, const char *name)
+static void take_turns(unsigned count, const char *space, const char *name, unsigned long expected)
 {
-	uint64_t until = deadline_after(seconds * NS_PER_SECOND);
 	struct shmsem_error error = {0};
-	char before[32];
-	unsigned turns = 0;
 	int status = 0;
 
-	while (!status && clock_now() < until) {
+	for (unsigned i = 0; i < count && !status; i++) {
 		uint64_t begin = clock_now();
 
-		status = connect_to(space, 0, 60000, 0, &error);
+		status = connect_to(space, 0, 60000, 60000, &error);
 		if (!status)
-			status = fetch_checked(name, 0, &error);
+			status = fetch_checked(name, expected, &error);
 		sample(begin);
 		shmsem_close(client);
 		client = NULL;
-		turns++;
 	}
-	if (status) {
-		answer(status, &error);
-		return;
-	}
-	snprintf(before, sizeof before, "%u ", turns);
-	print_samples(before);
+	print_result(status, &error);
 }
 
 static int count_name(void *context, const char *name)
@@ -210,7 +207,10 @@ static void obey(const char *command, char **words)
 	} else if (!strcmp(command, "post")) {
 		post(words[0], strtoul(words[1], NULL, 10));
 	} else if (!strcmp(command, "turns")) {
-		take_turns((unsigned)atoi(words[0]), words[1], words[2]);
+		take_turns(
+			(unsigned)atoi(words[0]), words[1], words[2], strtoul(words[3], NULL, 10));
+	} else if (!strcmp(command, "log")) {
+		printf("%d\n", seat_log_open(words[0], (unsigned)atoi(words[1])) ? 70 : 0);
 	} else if (!client) {
 		printf("64 not connected\n");
 	} else if (!strcmp(command, "fetch")) {
