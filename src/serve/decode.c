@@ -59,16 +59,11 @@ static void offer_room(struct placing *placing, struct decoder_job *order)
 }
 
 /* Looks whether a segment is whole: how often it was not. What a decoder does where there is no
- * memory under it, dying included, is no fault of the image. */
-static unsigned segment_cuts(struct server *server, unsigned segment)
+ * memory under it, dying included, is no fault of the image. With the store's lock held. */
+static unsigned segment_cuts(struct store *store, unsigned segment)
 {
-	unsigned cuts;
-
-	store_lock(&server->store);
-	store_check_segments(&server->store);
-	cuts = server->store.cuts[segment];
-	store_unlock(&server->store);
-	return cuts;
+	store_check_segments(store);
+	return store->cuts[segment];
 }
 
 int attendant_decode(struct server *server, unsigned segment, struct job *job, struct error *err)
@@ -93,18 +88,22 @@ int attendant_decode(struct server *server, unsigned segment, struct job *job, s
 	unsigned cuts;
 
 	offer_room(&placing, &order);
-	cuts = segment_cuts(server, segment);
+	store_lock(&server->store);
+	cuts = segment_cuts(&server->store, segment);
+	store_unlock(&server->store);
 	status = decoder_run(&server->decoders[segment], &order, &decoded, &died, err);
 	if (!status && (!files_key(job->file, &after) || memcmp(&after, &job->key, sizeof after)))
 		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
-	if (order.kind == LINK_DECODE && segment_cuts(server, segment) != cuts)
+
+	/* Until the image is in the store, whoever finds that the segment was cut off does not know
+	 * that this image was in it. */
+	store_lock(&server->store);
+	if (order.kind == LINK_DECODE && segment_cuts(&server->store, segment) != cuts)
 		status = error_set(err, STATUS_TRY_AGAIN,
 			"somebody cut the data segment off while it was decoded; ask again");
 	if (status)
 		error_prefix(
 			err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
-
-	store_lock(&server->store);
 	if (status) {
 		if (placing.extent)
 			store_give_room(&server->store, segment, placing.extent);
