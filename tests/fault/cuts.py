@@ -12,6 +12,7 @@ from harness import (BAD_DATA, INTERNAL, NOT_PERMITTED, SLACK, TRY_AGAIN, UNAVAI
 TYPED = (0, USAGE, BAD_DATA, UNAVAILABLE, INTERNAL, TRY_AGAIN, NOT_PERMITTED)
 PAGE = 4096
 SEATS = 6
+LATE = os.environ.get('FAULT_LATE', 'fault-late.so')
 
 
 def works_again(scene, workers, images):
@@ -87,6 +88,17 @@ def cutting_data_gives_right_pixels_or_an_error(scene):
     works_again(scene, workers, images)
     for image in images:
         workers[0].call('release', workers[0].fetch(image))
+
+
+# A sanitizer's run-time wants to be loaded first.
+@fault(when=not os.environ.get('FAULT_SANITIZED'))
+def cutting_data_between_any_two_steps_of_a_server_gives_right_pixels_or_an_error(scene):
+    """Its threads are late at random (late.c), so that cuts are found by others than those whom they hit."""
+    scene.serve('-w', '3', '-s', str(SEATS), '--cache', '1M', env=dict(os.environ, LD_PRELOAD=LATE))
+    images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
+    workers = [scene.worker() for _ in range(4)]
+    damage_while_busy(scene, [scene.path('DATA', index) for index in range(3)], workers, images, 4, cut)
+    works_again(scene, workers, images)
 
 
 @fault()
