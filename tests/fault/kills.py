@@ -5,7 +5,8 @@ import random
 import signal
 import time
 
-from harness import BAD_DATA, SLACK, TRY_AGAIN, UNAVAILABLE, check, fault, main, state_of, until
+from harness import (BAD_DATA, TRIES, TRY_AGAIN, UNAVAILABLE, check, check_all_within, fault, main, state_of, until,
+                     within)
 
 
 def waiting(scene, worker, decoder, image):
@@ -27,13 +28,13 @@ def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
     victim, other = scene.worker(), scene.worker()
     numbers = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
     stored = scene.image('stored')
-    victims = {number: scene.image(f'victim{number}', seed=number) for number in numbers}
-    fresh = {number: scene.image(f'fresh{number}', seed=number + 100) for number in numbers}
+    victims = [(number, scene.image(f'victim{turn}-{number}', seed=number), scene.image(f'fresh{turn}-{number}', seed=number + 100))
+               for number in numbers for turn in range(TRIES)]
     # What was written a moment ago is decoded again when anything else happens in its folder.
     time.sleep(0.05)
     other.fetch(stored)
-    longest = 0
-    for number, image in victims.items():
+    times = {number: [] for number in numbers}
+    for number, image, fresh in victims:
         decoder = server.decoder_pids()[0]
         waiting(scene, victim, decoder, image)
         until(lambda: taken(scene, 0))
@@ -44,15 +45,16 @@ def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
         if number != signal.SIGKILL:
             os.kill(decoder, signal.SIGCONT)
         status, text = victim.receive()
-        longest = max(longest, time.monotonic() - begin)
+        times[number].append(time.monotonic() - begin)
         check(status in (BAD_DATA, TRY_AGAIN), status, text)
         # A sanitizer's report on SIGSEGV ends at the decoder's limit of files.
         named = signal.Signals(number).name in text or (os.environ.get('FAULT_SANITIZED') and 'SIGXFSZ' in text)
         check(image.name in text and named, 'named neither image nor signal:', text)
-        victim.fetch(fresh[number])
+        victim.fetch(fresh)
         check(server.decoder_pids() != [decoder], 'the decoder is the same')
-    scene.note(f'longest time from kill to answer: {longest * 1000:.1f} ms')
-    check(longest < 0.1 + SLACK, longest)
+    scene.note(f'{len(victims)} decoders killed; longest time from kill to answer: {max(map(max, times.values())) * 1000:.1f} ms')
+    for number, measured in times.items():
+        check_all_within(0.1, measured, f'the answer after {signal.Signals(number).name}')
 
 
 @fault()
@@ -73,43 +75,51 @@ def a_decoder_that_dies_idle_is_replaced_before_anybody_asks(scene):
 def killed_clients_leave_their_seat_at_once(scene):
     scene.serve('-w', '1', '-s', '1', '--cache', '1M')
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(20)]
-    longest = 0
     rounds = 150
+    times = {kind: [] for kind in range(6)}  # idle, with an image, with a request, with both
     for turn in range(rounds):
         begin = time.monotonic()
         worker = scene.worker(wait=0)
-        longest = max(longest, time.monotonic() - begin)
+        times[(turn - 1) % 6].append(time.monotonic() - begin)
         if turn % 3:
             worker.fetch(images[turn % 20])
         if turn % 2:
             worker.send('repeat', 1000, images[turn * 7 % 20].name, 0)
             time.sleep(random.random() * 0.003)
         worker.kill()
+    longest = max(map(max, times.values()))
     scene.note(f'{rounds} clients killed; longest time until the seat was had again: {longest * 1000:.1f} ms')
-    check(longest < 0.1 + SLACK, longest)
+    for measured in times.values():
+        check_all_within(0.1, measured, 'the seat of a killed client')
     scene.worker(wait=0).fetch(images[3])
 
 
 @fault()
 def sixty_four_clients_learn_that_their_server_was_killed(scene):
-    server = scene.serve('-w', '1', '-s', '64')
-    workers = [scene.worker() for _ in range(64)]
-    image = scene.image('never', width=200)
-    decoder = server.decoder_pids()[0]
-    for worker in workers:
-        waiting(scene, worker, decoder, image)
-    until(lambda: all(taken(scene, seat) for seat in range(64)))
-    begin = time.monotonic()
-    server.process.kill()
-    server.process.wait()
-    for worker in workers:
-        status, text = worker.receive()
-        check(status == UNAVAILABLE and 'died' in text, status, text)
-    took = time.monotonic() - begin
-    scene.note(f'all 64 told after {took * 1000:.0f} ms')
-    check(took < 0.25 + SLACK, took)
-    until(lambda: state_of(decoder) in 'XZ')
-    server = scene.serve('-w', '1', '-s', '64')
+    workers = [scene.worker(connect=False) for _ in range(64)]
+    turns = iter(range(TRIES))
+
+    def attempt():
+        image = scene.image(f'never{next(turns)}', width=200)
+        server = scene.serve('-w', '1', '-s', '64')
+        decoder = server.decoder_pids()[0]
+        for worker in workers:
+            check(worker.connect()[0] == 0)
+            waiting(scene, worker, decoder, image)
+        until(lambda: all(taken(scene, seat) for seat in range(64)))
+        begin = time.monotonic()
+        server.process.kill()
+        server.process.wait()
+        for worker in workers:
+            status, text = worker.receive()
+            check(status == UNAVAILABLE and 'died' in text, status, text)
+        took = time.monotonic() - begin
+        until(lambda: state_of(decoder) in 'XZ')
+        return took
+
+    scene.note(f'all 64 told after {within(0.25, attempt, "telling 64 clients") * 1000:.0f} ms')
+    image = scene.image('a')
+    scene.serve('-w', '1', '-s', '64')
     for worker in workers:
         worker.fetch(image)
 
@@ -118,18 +128,29 @@ def sixty_four_clients_learn_that_their_server_was_killed(scene):
 def a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
     server = scene.serve('-w', '1', '--decode-timeout', '1')
     patient, hasty = scene.worker(), scene.worker(timeout=300)
-    stuck, fine = scene.image('stuck'), scene.image('fine', seed=2)
-    decoder = server.decoder_pids()[0]
-    waiting(scene, patient, decoder, stuck)
-    until(lambda: taken(scene, 0))
-    begin = time.monotonic()
-    status, text = hasty.call('fetch', fine.name)
-    check(status == TRY_AGAIN, status, text)
-    check(0.3 <= time.monotonic() - begin < 0.4 + SLACK, time.monotonic() - begin)
-    status, text = patient.receive()
-    check(status == BAD_DATA and 'stuck' in text and '--decode-timeout' in text, status, text)
-    until(lambda: state_of(decoder) == 'X')
-    patient.fetch(fine)
+    turns = iter(range(TRIES))
+    waits = []
+
+    def attempt():
+        turn = next(turns)
+        stuck, fine = scene.image(f'stuck{turn}'), scene.image(f'fine{turn}', seed=2)
+        decoder = server.decoder_pids()[0]
+        waiting(scene, patient, decoder, stuck)
+        until(lambda: taken(scene, 0))
+        begin = time.monotonic()
+        status, text = hasty.call('fetch', fine.name)
+        check(status == TRY_AGAIN, status, text)
+        waits.append(time.monotonic() - begin)
+        check(waits[-1] >= 0.3, 'a client gave up after', waits[-1])
+        status, text = patient.receive()
+        took = time.monotonic() - begin
+        check(status == BAD_DATA and stuck.name in text and '--decode-timeout' in text, status, text)
+        until(lambda: state_of(decoder) == 'X')
+        patient.fetch(fine)
+        # Both in the same attempt, so that none is excused by the other's good moment.
+        return max(waits[-1] - 0.3, took - 1)
+
+    scene.note(f'late by {within(0.1, attempt, "the deadlines of client and decoder") * 1000:.1f} ms')
 
 
 @fault()
