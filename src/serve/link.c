@@ -82,6 +82,8 @@ int decoder_start(struct decoder *decoder, struct error *err)
 	}
 	decoder->pidfd = (int)syscall(SYS_pidfd_open, decoder->pid, 0);
 	decoder->socket = steal_fd(&ours);
+	if (decoder->starts)
+		atomic_fetch_add_explicit(decoder->starts, 1, memory_order_relaxed);
 	return STATUS_OK;
 }
 

@@ -73,7 +73,8 @@ struct decoder {
 	pid_t pid; /* 0: none is running */
 	int pidfd;
 	int socket;
-	int segment_fd; /* the data segment it maps; not owned */
+	int segment_fd;           /* the data segment it maps; not owned */
+	_Atomic uint64_t *starts; /* counts its processes; not owned, NULL for nobody's interest */
 	struct decoder_setup setup;
 };
 

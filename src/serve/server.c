@@ -100,6 +100,8 @@ static int start_decoders(struct server *server, struct error *err)
 
 	for (unsigned i = 0; i < server->options.decoders && !status; i++) {
 		server->decoders[i].segment_fd = server->objects.data[i].fd;
+		server->decoders[i].starts =
+			&head_server(&server->objects.head)->counters[WIRE_COUNT_DECODER_STARTS];
 		server->decoders[i].setup = server_decoder_setup(
 			&server->options, server->options.cache);
 		status = decoder_start(&server->decoders[i], err);

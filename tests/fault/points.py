@@ -1,16 +1,22 @@
 #!/usr/bin/python3
-"""Killed at every system call (FAULTS.md, row 1): server at start, request and stop, decoder and client at a request.
+"""Killed at every system call (FAULTS.md, row 1): server at start, request and stop, decoder from its birth and at a request,
+client from connect to close.
 
-A first run under strace gives the points, each a call and its how-manyeth; then one run for each is killed there.
-FAULT_EVERY=k takes every k-th."""
+A first run under strace gives the points, each a call and its how-manyeth; then one run for each is killed there. A point that
+is not reached is tried again, and named with the reason; without a known reason it is a failure. FAULT_EVERY=k takes every
+k-th."""
 import os
 import re
 import signal
+import struct
 import subprocess
+import time
 
 from harness import (BAD_DATA, EVERY, TRY_AGAIN, UNAVAILABLE, WORKER, check, children, fault, main, reap, until)
 
 OBJECT = re.compile(r'^(sem\.SEM_fault(:[0-9]+)?_RE[QS]|SEG_fault_HEAD|SEG_fault(:[0-9]+)?_DATA)$')
+AT_CALL = os.environ.get('FAULT_AT_CALL', 'fault-at-call')
+DECODER_STARTS = 10  # which of the server's counters it is
 CALL = re.compile(r'^(?:\[pid +\d+\] |\d+ +)?([a-z]\w*)\(')
 
 if os.environ.get('FAULT_SANITIZED'):
@@ -73,9 +79,28 @@ def restore(scene, worker, image):
     scene.servers.clear()
 
 
-def note_points(scene, points, killed):
-    check(killed >= len(points) * 0.7, 'only', killed, 'of', len(points), 'points were reached')
-    scene.note(f'{killed} of {len(points)} points killed (every {EVERY})')
+# Why a call of the first run may not come again, or not to be killed.
+REASONS = {
+    'execve': 'begins the program: strace makes it itself',
+    'futex': 'is made only where two threads meet',
+    'restart_syscall': 'is made only after an interruption',
+}
+ATTEMPTS = 4
+
+
+def kill_all(scene, points, kill_at, every=EVERY, reasons=REASONS):
+    """Kills at each point, which `kill_at` says if it did; the count, and every point that could not be reached."""
+    killed, missed = 0, []
+    for point in points:
+        if any(kill_at(point) for _ in range(ATTEMPTS)):
+            killed += 1
+        else:
+            missed.append(point)
+    scene.note(f'{killed} of {len(points)} points killed' + (f' (every {every}th)' if every > 1 else ''))
+    for name, number in missed:
+        scene.note(f'not reached: {name} {number}, which', reasons.get(name, 'nobody can explain'))
+        check(name in reasons, 'not reached:', name, number)
+    check(killed > len(missed) * 4, 'only', killed, 'of', len(points), 'points were reached')
 
 
 @fault(seconds=1200)
@@ -104,11 +129,12 @@ def a_server_killed_at_any_call_of_start_and_stop_leaves_what_the_next_removes(s
 
     trace = os.path.join(scene.scratch, 'trace')
     check(not whole_life(watching(trace)))
-    points, killed = points_of([trace]), 0
-    for point in points:
-        killed += whole_life(killing(point))
+
+    def kill_at(point):
+        killed = whole_life(killing(point))
         restore(scene, worker, image)
-    note_points(scene, points, killed)
+        return killed
+    kill_all(scene, points_of([trace]), kill_at)
 
 
 def one_request(scene, threads_of):
@@ -116,7 +142,8 @@ def one_request(scene, threads_of):
     stored, image = scene.image('stored'), scene.image('a', seed=2)
     worker = scene.worker(connect=False)
 
-    def request(command_for):
+    def request(command_for, watch=False):
+        """Whether a tracer lost what it traced."""
         server = scene.serve('-w', '1', '-s', '2')
         worker.wait = 20000
         check(worker.connect()[0] == 0)
@@ -138,26 +165,33 @@ def one_request(scene, threads_of):
         until(all_traced, 10, 'strace')
         status, text = worker.call('repeat', 1, image.name, image.sum)
         check(status in (0, UNAVAILABLE, TRY_AGAIN, BAD_DATA), status, text)
+        # The last call may come after the answer.
+        end = time.monotonic() + (0 if watch else 0.5)
+        while all(tracer.poll() is None for tracer in tracers) and time.monotonic() < end:
+            time.sleep(0.005)
+        dead = any(tracer.poll() is not None for tracer in tracers)
         for tracer in tracers:
             tracer.terminate()
             tracer.wait()
-        dead = server.process.poll() is not None
-        if not dead:
+        if server.process.poll() is None:
+            if dead:
+                status, text = worker.call('repeat', 1, image.name, image.sum)
+                check(status == 0, 'the next request got', status, text)
             server.process.send_signal(signal.SIGTERM)
-            dead = server.process.wait(20) != 0
+            server.process.wait(20)
         worker.call('close')
         all_ended(worker)
-        return dead or status != 0
+        return dead
 
     folder = scene.scratch
-    check(not request(lambda pid: watching(f'{folder}/trace{pid}', '-p', str(pid))))
+    check(not request(lambda pid: watching(f'{folder}/trace{pid}', '-p', str(pid)), watch=True))
     traces = [os.path.join(folder, name) for name in os.listdir(folder)]
-    points, killed = points_of(traces, 1), 0  # so few that none is left out
-    for point in points:
-        killed += request(lambda pid, point=point: killing(point, '-p', str(pid)))
+
+    def kill_at(point):
+        killed = request(lambda pid: killing(point, '-p', str(pid)))
         restore(scene, worker, image)
-    scene.note(f'{killed} of {len(points)} points killed')
-    check(killed, 'nothing was killed')
+        return killed
+    kill_all(scene, points_of(traces, 1), kill_at, 1)  # so few that none is left out
 
 
 def attendants(server):
@@ -178,6 +212,43 @@ def a_decoder_killed_at_any_call_of_a_request_costs_that_request(scene):
 
 
 @fault(seconds=1200)
+def a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
+    """Loading, closing, limits, Landlock, seccomp, and then its first request."""
+    image = scene.image('a')
+    worker = scene.worker(connect=False)
+
+    def life(command):
+        """Whether the server had to start another decoder."""
+        server = scene.serve('-w', '1', '-s', '1', command=command)
+        traced = children(server.pid)[0]
+        check(worker.connect()[0] == 0)
+        status, text = worker.call('repeat', 1, image.name, image.sum)
+        check(status == 0 or (status in (TRY_AGAIN, BAD_DATA) and 'decoder' in text), status, text)
+        until(lambda: worker.call('repeat', 1, image.name, image.sum)[0] == 0, 5, 'right pixels after a decoder was killed')
+        with open(scene.path('HEAD'), 'rb') as file:
+            starts = struct.unpack('Q', os.pread(file.fileno(), 8, 4096 + 128 + 8 * DECODER_STARTS))[0]
+        worker.call('close')
+        os.kill(traced, signal.SIGTERM)
+        check(server.process.wait(20) == 0, server.said())
+        all_ended(worker)
+        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        scene.servers.clear()
+        return starts > 1
+
+    trace = os.path.join(scene.scratch, 'trace')
+    check(not life(['strace', '-ff', '-qqq', '-o', trace, '-e', 'signal=none']))
+    calls = []
+    for name in os.listdir(scene.scratch):
+        with open(os.path.join(scene.scratch, name), encoding='ascii', errors='replace') as file:
+            text = file.read()
+        if 'execve("/proc/self/exe"' in text:
+            calls = [match.group(1) for match in filter(None, map(CALL.match, text.splitlines()))]
+    check({'execve', 'close_range', 'seccomp', 'pread64', 'sendto'} <= set(calls), calls)
+    points = [(name, number) for number, name in enumerate(calls, 1)]
+    kill_all(scene, points[::EVERY], lambda point: life([AT_CALL, str(point[1])]))
+
+
+@fault(seconds=1200)
 def a_client_killed_at_any_call_disturbs_nobody(scene):
     image = scene.image('a')
     server = scene.serve('-w', '1', '-s', '1')
@@ -190,14 +261,15 @@ def a_client_killed_at_any_call_disturbs_nobody(scene):
                               timeout=30).returncode != 0
 
     check(not whole_life(watching(trace, WORKER)))
-    points, killed = points_of([trace]), 0
-    for point in points:
-        killed += whole_life(killing(point, WORKER))
+
+    def kill_at(point):
+        killed = whole_life(killing(point, WORKER))
         status, text = other.connect()
         check(status == 0, 'the seat is not free after', point, status, text)
         other.call('release', other.fetch(image))
         other.call('close')
-    note_points(scene, points, killed)
+        return killed
+    kill_all(scene, points_of([trace]), kill_at)
     server.check_unharmed()
 
 
