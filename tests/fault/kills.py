@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Killed and stopped processes (FAULTS.md, rows 2 to 5)."""
+"""Killed and stopped processes (FAULTS.md, rows 2 to 5); at random moments: random_kills.py."""
 import os
 import random
 import signal
@@ -168,49 +168,6 @@ def a_stopped_server_is_alive(scene):
     worker.timeout = 20000
     check(worker.connect()[0] == 0)
     worker.fetch(image)
-
-
-@fault()
-def processes_killed_at_random_under_load_leave_nothing(scene):
-    """Servers, decoders and clients, in turn; FAULT_KILLS of each."""
-    rounds = int(os.environ.get('FAULT_KILLS', '30'))
-    images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
-    chance = random.Random(7)
-    server = scene.serve('-s', '6', '--cache', '1M')
-    workers = [scene.worker() for _ in range(4)]
-    killed = {'server': 0, 'decoder': 0, 'client': 0}
-    for turn in range(3 * rounds):
-        busy = [(worker, chance.choice(images)) for worker in workers]
-        for worker, image in busy:
-            worker.send('repeat', 30, image.name, image.sum)
-        time.sleep(chance.random() * 0.01)
-        victim = ('server', 'decoder', 'client')[turn % 3]
-        killed[victim] += 1
-        if victim == 'server':
-            server.process.kill()
-            server.process.wait()
-        elif victim == 'decoder':
-            pids = server.decoder_pids()
-            if pids:
-                os.kill(chance.choice(pids), signal.SIGKILL)
-        else:
-            worker, _ = busy.pop(chance.randrange(len(busy)))
-            worker.kill()
-            workers.remove(worker)
-            scene.workers.remove(worker)
-        for worker, image in busy:
-            status, text = worker.receive()
-            check(status in (0, UNAVAILABLE, TRY_AGAIN, BAD_DATA), status, text)
-        if victim == 'server':
-            server = scene.serve('-s', '6', '--cache', '1M')
-            for worker in workers:
-                worker.call('ping')
-        elif victim == 'client':
-            workers.append(scene.worker())
-    for worker in workers:
-        status, text = worker.call('repeat', 3, images[0].name, images[0].sum)
-        check(status == 0, status, text)
-    scene.note('killed:', killed, 'hangs 0, wrong pixels 0')
 
 
 if __name__ == '__main__':
