@@ -1,20 +1,25 @@
 #!/usr/bin/python3
-"""Everything at random, for SOAK_SECONDS (20): processes killed and stopped, objects cut, posted and removed, files changed,
-/dev/shm filled (FAULTS.md, row 23). SOAK_SEED repeats a sequence of damages, not their timing. By hand, for an hour:
+"""Everything at random, for SOAK_SECONDS (20): processes killed and stopped, objects cut, overwritten and removed, semaphores
+that lie, files that change or are hostile, second servers, cleanups, a full /dev/shm (FAULTS.md, row 23). SOAK_SEED repeats a
+sequence of damages, not their timing. Every 60 s it says how it goes, and at the end what it counted. By hand, for an hour:
 
-    SOAK_SECONDS=3600 meson test -C build soak --timeout-multiplier 0
+    SOAK_SECONDS=3600 meson test -C build --verbose --timeout-multiplier 0 soak
 """
 import os
 import random
 import signal
+import struct
+import subprocess
 import time
+import zlib
 
-from harness import (BAD_DATA, INTERNAL, NOT_FOUND, NOT_PERMITTED, TRY_AGAIN, UNAVAILABLE, USAGE, Image, check, fault,
-                     main, until)
+from harness import (BAD_DATA, INTERNAL, NOT_FOUND, NOT_PERMITTED, SHMSEM, TRY_AGAIN, UNAVAILABLE, USAGE, WRONG_PIXELS, Failure,
+                     Image, check, fault, main, png, reap, until)
 
 SECONDS = float(os.environ.get('SOAK_SECONDS', '20'))
 SEED = int(os.environ.get('SOAK_SEED', '1'))
 CLIENTS, SEATS, IMAGES = 6, 8, 60
+PROGRESS_EVERY = 60
 TYPED = (0, USAGE, BAD_DATA, NOT_FOUND, UNAVAILABLE, INTERNAL, TRY_AGAIN, NOT_PERMITTED)
 
 
@@ -23,6 +28,8 @@ class Soak:
         self.scene, self.chance = scene, random.Random(SEED)
         self.images = [scene.image(f'i{i}', seed=i, width=60 + 2 * i) for i in range(IMAGES)]
         self.counts, self.calls, self.failed, self.restarts, self.refused = {}, 0, 0, -1, 0
+        self.rounds = self.checks = self.hangs = self.leaks = self.wrong = self.overwritten = 0
+        self.lied = False
         self.start()
         self.workers = [self.new_worker() for _ in range(CLIENTS)]
         self.versions = IMAGES
@@ -33,8 +40,15 @@ class Soak:
             self.scene.servers.clear()
             self.server = self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2', ready=False)
             until(lambda: 'serving' in self.server.said() or self.server.process.poll() is not None)
-            self.refused += self.server.process.returncode == TRY_AGAIN
-            return self.server.process.returncode != TRY_AGAIN
+            code = self.server.process.returncode
+            self.refused += code is not None
+            # What a lie has made of HEAD nobody can attribute: the server says what to do, once nobody uses it.
+            if code is not None and 'cleanup --foreign' in self.server.said():
+                for worker in self.workers:
+                    worker.call('close')
+                subprocess.run([SHMSEM, 'cleanup', '--yes', '--force', '--min-age', '0s', '--foreign', 'fault'], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, timeout=30, check=True)
+            return code is None
         until(started, 5, 'a server to start where one was killed')
         self.server.wait_ready()
         self.restarts += 1
@@ -74,6 +88,43 @@ class Soak:
         worker.kill()
         self.scene.workers.remove(worker)
 
+    def stop_client(self):
+        worker = self.chance.choice(self.workers)
+        worker.process.send_signal(signal.SIGSTOP)
+        time.sleep(self.chance.random() * 0.05)
+        worker.process.send_signal(signal.SIGCONT)
+
+    def second_server(self):
+        """It is refused, unless the first is ending or has lost its name: then it is the next."""
+        second = self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2', ready=False)
+        self.scene.servers.remove(second)
+        until(lambda: 'serving' in second.said() or second.process.poll() is not None)
+        if second.process.returncode is not None:
+            check(second.process.returncode in (TRY_AGAIN, BAD_DATA, UNAVAILABLE), second.process.returncode, second.said())
+            return
+        try:
+            self.server.process.wait(5)
+        except subprocess.TimeoutExpired:
+            raise Failure('two servers on one namespace') from None
+        second.wait_ready()
+        self.scene.servers[:], self.server = [second], second
+        self.restarts += 1
+
+    def cleanup(self):
+        process = subprocess.run([SHMSEM, 'cleanup'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30, check=False)
+        check(process.returncode in TYPED, process.returncode, process.stderr)
+
+    def lie(self):
+        """Flips bits of HEAD. Whoever overwrites an answer decides which pixels its reader sees; nobody can tell."""
+        path = '/dev/shm/SEG_fault_HEAD'
+        with open(path, 'r+b') as file:
+            for _ in range(self.chance.randrange(1, 200)):
+                page, at = self.chance.randrange(SEATS + 1) * 4096, self.chance.choice([self.chance.randrange(256),
+                                                                                        self.chance.randrange(4096)])
+                byte = os.pread(file.fileno(), 1, page + at)
+                byte and os.pwrite(file.fileno(), bytes([byte[0] ^ 1 << self.chance.randrange(8)]), page + at)
+        self.lied = True
+
     def an_object(self):
         names = [name for name in os.listdir('/dev/shm') if name != 'filler']
         return '/dev/shm/' + self.chance.choice(sorted(names)) if names else None
@@ -108,11 +159,49 @@ class Soak:
         self.versions += 1
         self.images[at] = Image(self.scene.folder, f'i{at}', self.versions, 60 + 2 * at)
 
+    def hostile_file(self):
+        """In place of what is being asked for, so that it changes while it is read, too."""
+        def chunk(kind, data):
+            return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        whole = png(50, 50, self.chance.randbytes(7500))
+        flood = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 65500, 65500, 8, 2, 0, 0, 0))
+        bomb = whole[:33] + chunk(b'zTXt', b'a\0\0' + zlib.compress(bytes(9000000))) + whole[33:]
+        path = os.path.join(self.scene.folder, 'hostile.png')
+        kind = self.chance.choice(['cut', 'noise', 'empty', 'flood', 'bomb', 'bits', 'link', 'fifo', 'folder'])
+        beside = os.path.join(self.scene.scratch, 'hostile')
+        if kind in ('link', 'fifo', 'folder'):
+            make = {'link': lambda name: os.symlink('/dev/zero', name), 'fifo': os.mkfifo, 'folder': os.mkdir}[kind]
+            self.remove_hostile(path)
+            make(path)
+            return
+        bits = bytearray(whole)
+        for _ in range(5):
+            bits[self.chance.randrange(len(bits))] ^= 1 << self.chance.randrange(8)
+        content = {'cut': whole[:self.chance.randrange(len(whole))], 'noise': self.chance.randbytes(5000), 'empty': b'',
+                   'flood': flood, 'bomb': bomb, 'bits': bytes(bits)}[kind]
+        if not os.path.isfile(path) or os.path.islink(path):
+            self.remove_hostile(path)
+        if self.chance.randrange(2):  # a new file, or the same with another content
+            with open(beside, 'wb') as file:
+                file.write(content)
+            os.rename(beside, path)
+        else:
+            with open(path, 'wb') as file:
+                file.write(content)
+
+    @staticmethod
+    def remove_hostile(path):
+        if os.path.isdir(path) and not os.path.islink(path):
+            os.rmdir(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+
     # ---- rounds ----
 
     def damage(self):
-        name = self.chance.choice(['kill_decoder', 'stop_decoder', 'stop_server', 'kill_server', 'end_server', 'kill_client',
-                                   'cut', 'cut', 'cut', 'cut', 'set_semaphore', 'set_semaphore', 'remove', 'fill'])
+        name = self.chance.choice(['kill_decoder', 'stop_decoder', 'stop_server', 'kill_server', 'end_server', 'second_server',
+                                   'kill_client', 'stop_client', 'cut', 'cut', 'cut', 'cut', 'set_semaphore', 'set_semaphore',
+                                   'lie', 'remove', 'fill', 'hostile_file', 'hostile_file', 'hostile_file', 'cleanup'])
         if name == 'kill_client' and len(self.workers) < CLIENTS:
             return
         try:
@@ -121,18 +210,33 @@ class Soak:
         except (FileNotFoundError, ProcessLookupError):
             pass
 
+    def receive(self, worker):
+        try:
+            status, text = worker.receive()
+        except Failure:
+            self.hangs += 1
+            raise
+        if self.lied and status not in TYPED:
+            self.overwritten += 1
+            return status, text
+        self.wrong += status == WRONG_PIXELS
+        check(status in TYPED, 'a client got', status, text)
+        return status, text
+
     def round(self):
+        self.lied = False
         busy = [(worker, self.chance.choice(self.images)) for worker in self.workers]
-        for worker, image in busy:
+        for worker, image in busy[1:]:
             worker.send('repeat', 10, image.name, image.sum)
+        # What its pixels ought to be, nobody knows.
+        busy[0][0].send('repeat', 3, 'hostile', 0)
         for _ in range(self.chance.randrange(3)):
             time.sleep(self.chance.random() * 0.005)
             self.damage()
         for worker, image in busy:
             if worker not in self.workers:
                 continue
-            status, text = worker.receive()
-            check(status in TYPED, 'a client got', status, text)
+            status, text = self.receive(worker)
             if 'not connected' in text:
                 worker.connect()
             self.calls += 1
@@ -160,38 +264,57 @@ class Soak:
 
     def quiet(self):
         """Without damage, everybody gets right pixels again, and nothing has grown."""
+        self.lied = False
+        # HEAD, two segments, REQ, and an answer for each seat: of fewer a server has to see that it lost some.
+        if len(os.listdir('/dev/shm')) < 4 + SEATS:
+            until(lambda: self.server.process.poll() is not None, 5, 'a server to see that its names were removed')
+            self.restart()
         for worker in self.workers:
             def right(worker=worker):
                 if self.server.process.poll() is not None:
                     self.restart()
-                status, text = worker.call('repeat', 2, self.images[0].name, self.images[0].sum)
-                check(status in TYPED, status, text)
+                worker.send('repeat', 2, self.images[0].name, self.images[0].sum)
+                status, text = self.receive(worker)
                 if 'not connected' in text:
                     worker.connect()
                 return status == 0
             until(right, 20, 'right pixels in quiet')
         self.server.check_unharmed()
-        return len(os.listdir('/dev/shm')), len(os.listdir('/proc/self/fd')), self.server.measure()
+        wanted = {worker.process.pid for worker in self.workers} | {self.server.pid}
+        until(lambda: set(reap()) == wanted, 5, f'other processes than {wanted} to end')
+        return len(os.listdir('/dev/shm')), self.server.measure()
+
+    def said(self, seconds):
+        return (f'{seconds:.0f} s, seed {SEED}: {self.rounds} rounds, {sum(self.counts.values())} damages, '
+                f'{self.calls} calls of up to 10 fetches, {self.failed} with a typed error, {self.overwritten} overwritten by a lie; '
+                f'{self.restarts} new servers, {self.refused} refused at first; {self.checks} checks in between; '
+                f'hangs {self.hangs}, leaks and growth {self.leaks}, wrong pixels {self.wrong}')
+
+
+def soak_on(soak):
+    first = soak.quiet()
+    begin = shown = time.monotonic()
+    try:
+        while time.monotonic() - begin < SECONDS:
+            soak.round()
+            soak.rounds += 1
+            if soak.rounds % 50 == 0:
+                now = soak.quiet()
+                soak.leaks += now != first
+                check(now == first, 'grown from', first, 'to', now, '(objects; descriptors, mappings, children of the server)')
+                soak.checks += 1
+            if time.monotonic() - shown >= PROGRESS_EVERY:
+                shown = time.monotonic()
+                print('   ', soak.said(shown - begin), flush=True)
+        soak.quiet()
+    finally:
+        soak.scene.note(soak.said(time.monotonic() - begin))
+        soak.scene.note('damages:', *(f'{name} {count}' for name, count in sorted(soak.counts.items())))
 
 
 @fault(size='16m', seconds=SECONDS * 3 + 120)
 def everything_at_random(scene):
-    soak = Soak(scene)
-    first = soak.quiet()
-    end = time.monotonic() + SECONDS
-    rounds, checks = 0, 0
-    while time.monotonic() < end:
-        soak.round()
-        rounds += 1
-        if rounds % 50 == 0:
-            now = soak.quiet()
-            check(now[0] == first[0] and now[2] == first[2], 'grown from', first, 'to', now)
-            checks += 1
-    soak.quiet()
-    scene.note(f'{SECONDS:.0f} s, seed {SEED}: {rounds} rounds, {sum(soak.counts.values())} damages {soak.counts}')
-    scene.note(f'{soak.calls} calls of 10 fetches, {soak.failed} with a typed error; {soak.restarts} new servers, '
-               f'{soak.refused} refused at first; '
-               f'{checks} checks in between; hangs 0, wrong pixels 0, growth 0')
+    soak_on(Soak(scene))
 
 
 if __name__ == '__main__':
