@@ -6,7 +6,7 @@ import random
 import struct
 import time
 
-from harness import (BAD_DATA, INTERNAL, NOT_PERMITTED, TRY_AGAIN, UNAVAILABLE, USAGE, WRONG_PIXELS, check, cpu_seconds,
+from harness import (BAD_DATA, INTERNAL, NOT_PERMITTED, TRIES, TRY_AGAIN, UNAVAILABLE, USAGE, WRONG_PIXELS, check, cpu_seconds,
                      fault, main, until, within)
 
 TYPED = (0, USAGE, BAD_DATA, UNAVAILABLE, INTERNAL, TRY_AGAIN, NOT_PERMITTED)
@@ -145,7 +145,26 @@ def semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
                 write_value(path, value)
                 return longest_fetch(worker, image)
             within(POLL, after_write, f'a fetch with {value:#x} in {path}')
-    # Zeroed while somebody waits on it, and at the maximum while somebody waits for long.
+    # Zeroed, count of waiters included, while somebody has been asleep on it for a while: a post wakes nobody.
+    turns = iter(range(TRIES))
+
+    def after_zeroing():
+        late = scene.image(f'late{next(turns)}', seed=3)
+        os.kill(decoder, 19)
+        waiter.send('fetch', late.name)
+        time.sleep(0.15)
+        for path in (scene.path('REQ'), scene.path('RES', 1)):
+            with open(path, 'r+b') as file:
+                os.pwrite(file.fileno(), bytes(8), 0)
+        begin = time.monotonic()
+        os.kill(decoder, 18)
+        status, text = waiter.receive()
+        took = time.monotonic() - begin
+        check(status == 0, status, text)
+        waiter.call('release', text.split()[0])
+        return took
+    scene.note(f'zeroed with a waiter: answered after {within(POLL, after_zeroing, "an answer that wakes nobody") * 1000:.1f} ms')
+    # Zeroed and at the maximum while somebody waits for long.
     os.kill(decoder, 19)
     waiter.send('fetch', slow.name)
     time.sleep(0.1)

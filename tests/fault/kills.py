@@ -28,8 +28,8 @@ def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
     victim, other = scene.worker(), scene.worker()
     numbers = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
     stored = scene.image('stored')
-    victims = [(number, scene.image(f'victim{turn}-{number}', seed=number), scene.image(f'fresh{turn}-{number}', seed=number + 100))
-               for number in numbers for turn in range(TRIES)]
+    victims = [(number, scene.image(f'victim{turn}-{number}', seed=number),
+                scene.image(f'fresh{turn}-{number}', seed=number + 100)) for number in numbers for turn in range(TRIES)]
     # What was written a moment ago is decoded again when anything else happens in its folder.
     time.sleep(0.05)
     other.fetch(stored)
@@ -107,6 +107,7 @@ def sixty_four_clients_learn_that_their_server_was_killed(scene):
             check(worker.connect()[0] == 0)
             waiting(scene, worker, decoder, image)
         until(lambda: all(taken(scene, seat) for seat in range(64)))
+        time.sleep(0.15)  # a client's first look comes sooner than the others
         begin = time.monotonic()
         server.process.kill()
         server.process.wait()

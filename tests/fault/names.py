@@ -2,6 +2,7 @@
 """Whose name it is, when it goes, and what children inherit (FAULTS.md, rows 18 to 22)."""
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -110,11 +111,12 @@ def children_inherit_nothing(scene):
                   'a decoder has', fd, target)
             check(int(fd) <= 4 or target == '/etc/passwd', 'a decoder has', fd, target)
     # A command beside a server gets the three that every program has, and no more.
-    process = subprocess.run([SHMSEM, 'serve', '-q', scene.folder, '--', 'sh', '-c', 'ls -l /proc/self/fd'],
+    process = subprocess.run([SHMSEM, 'serve', '-q', scene.folder, '--', 'sh', '-c', 'exec ls -l /proc/self/fd'],
                              stdout=subprocess.PIPE, check=False, timeout=30)
     check(process.returncode == 0)
     text = process.stdout.decode()
-    check('/dev/shm' not in text and scene.folder not in text, text)
+    numbers = re.findall(r'(\d+) -> ', text)
+    check(numbers == ['0', '1', '2', '3'], 'of which the last is its own listing:', text)
     os.close(leaked)
 
 

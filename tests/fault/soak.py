@@ -46,8 +46,8 @@ class Soak:
             if code is not None and 'cleanup --foreign' in self.server.said():
                 for worker in self.workers:
                     worker.call('close')
-                subprocess.run([SHMSEM, 'cleanup', '--yes', '--force', '--min-age', '0s', '--foreign', 'fault'], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, timeout=30, check=True)
+                subprocess.run([SHMSEM, 'cleanup', '--yes', '--force', '--min-age', '0s', '--foreign', 'fault'],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30, check=True)
             return code is None
         until(started, 5, 'a server to start where one was killed')
         self.server.wait_ready()
