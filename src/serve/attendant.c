@@ -57,6 +57,7 @@ struct job *attendant_job(struct server *server, const char *name, struct stored
 	image->state = STORED_DECODING;
 	image->mark = *mark;
 	image->recent = file->recent;
+	store_watch(&server->store, image, file->watched);
 	store_name(&server->store, image, name, file->path, mark, clock_now());
 	*job = (struct job){.image = image, .file = file->fd, .key = file->key};
 	strcpy(job->path, file->path);
@@ -95,6 +96,7 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 		image = NULL;
 	}
 	if (image && !store_may_retry(image)) {
+		store_watch(&server->store, image, file->watched);
 		store_name(
 			&server->store, image, request->turn.name, file->path, mark, clock_now());
 		answer_with(server, request, image);
@@ -122,10 +124,10 @@ static void serve_file(
 		files_check(&file, server->options.file_bytes, &err)) {
 		answer_error(server, request, &err);
 	} else {
-		if (!file.watchable)
-			mark.folder = 0;
 		store_lock(&server->store);
+		watch_file(server->watch, &file, &mark);
 		job = admit(server, request, kind, &file, &mark);
+		watch_drop(server->watch, file.watched);
 		store_unlock(&server->store);
 	}
 	if (file.fd >= 0)

@@ -48,6 +48,17 @@ bool files_key(int fd, struct file_key *ret)
 	return true;
 }
 
+bool files_one_name(int fd, const struct file_key *key)
+{
+	struct stat status;
+	struct file_key now;
+
+	if (fstat(fd, &status) != 0)
+		return false;
+	now = key_of(&status);
+	return status.st_nlink == 1 && !memcmp(&now, key, sizeof now);
+}
+
 int files_check(const struct resolved *file, uint64_t most, struct error *err)
 {
 	char limit[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], shown[NAME_SHOWN];

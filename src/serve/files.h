@@ -21,9 +21,9 @@ struct resolved {
 	int fd; /* open for reading, a regular file */
 	struct file_key key;
 	bool recent; /* changed so shortly before that another change might not show in the key */
-	bool watchable;  /* plain folders on a local file system, one name only: inotify tells of
-			    every change */
-	char path[1032]; /* the name with the extension that was found */
+	bool watchable;               /* by way of plain folders, and the file has no other name */
+	struct watched_file *watched; /* NULL, or what watch_file gave */
+	char path[1032];              /* the name with the extension that was found */
 };
 
 /* Whether a name is relative and without empty, "." or ".." parts: each file then has few names,
@@ -45,6 +45,9 @@ bool files_unchanged(int folder, const char *path, const struct file_key *key);
 
 /* The key as fstat says now; false if it cannot say. */
 bool files_key(int fd, struct file_key *ret);
+
+/* Whether the file has this key still, and one name only. */
+bool files_one_name(int fd, const struct file_key *key);
 
 /* Whether inotify sees every change on the file system of this folder. */
 bool files_local(int folder);

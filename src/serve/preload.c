@@ -109,14 +109,16 @@ struct preload *preload_free(struct preload *preload)
 
 /* The job for a file that is not in the store yet under another name. */
 static int make_job(struct server *server, const char *name, struct resolved *file,
-	const struct watch_mark *mark, struct job **ret, struct error *err)
+	struct watch_mark *mark, struct job **ret, struct error *err)
 {
 	struct image_key key = {.file = file->key, .kind = LINK_DECODE};
 	bool known;
 
 	store_lock(&server->store);
+	watch_file(server->watch, file, mark);
 	known = store_find(&server->store, &key) != NULL;
 	*ret = known ? NULL : attendant_job(server, name, NULL, &key, file, mark);
+	watch_drop(server->watch, file->watched);
 	store_unlock(&server->store);
 	return known || *ret ? STATUS_OK : error_os(err, ENOMEM, "no memory for another image");
 }
@@ -136,8 +138,6 @@ static int preload_image(
 	status = files_resolve(server->folder, name, &file, err);
 	if (!status)
 		status = files_check(&file, server->options.file_bytes, err);
-	if (!status && !file.watchable)
-		mark.folder = 0;
 	if (!status)
 		status = make_job(server, name, &file, &mark, &job, err);
 	if (file.fd >= 0)

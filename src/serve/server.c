@@ -180,6 +180,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		status = store_init(&server->store, &server->objects.head, server->objects.data,
 			server->options.decoders, server->options.cache, err);
 		server->store_ready = !status;
+		server->store.watch = server->watch;
 	}
 	if (!status)
 		status = start_decoders(server, err);

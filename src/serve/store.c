@@ -51,19 +51,20 @@ static void free_aliases(struct stored *image)
 	}
 }
 
-static void free_list(struct stored_list *list)
+static void free_list(struct store *store, struct stored_list *list)
 {
 	for (struct stored *image = list->oldest, *newer; image; image = newer) {
 		newer = image->newer;
 		free_aliases(image);
+		watch_drop(store->watch, image->file);
 		free(image);
 	}
 }
 
 void store_release(struct store *store)
 {
-	free_list(&store->ready);
-	free_list(&store->notes);
+	free_list(store, &store->ready);
+	free_list(store, &store->notes);
 	for (unsigned i = 0; i < store->segments; i++)
 		place_release(&store->places[i]);
 	free(store->places);
@@ -203,6 +204,7 @@ void store_discard(struct store *store, struct stored *image)
 	list_remove(list_of(store, image), image);
 	if (image->extent)
 		place_give(&store->places[image->segment], image->extent);
+	watch_drop(store->watch, image->file);
 	free(image);
 }
 
@@ -286,6 +288,13 @@ void store_name(struct store *store, struct stored *image, const char *name, con
 	bucket = name_bucket(store, alias->hash);
 	alias->chain = *bucket;
 	*bucket = alias;
+}
+
+void store_watch(struct store *store, struct stored *image, struct watched_file *file)
+{
+	watch_hold(file);
+	watch_drop(store->watch, image->file);
+	image->file = file;
 }
 
 void store_forget(struct store *store, struct stored *image)

@@ -44,7 +44,8 @@ struct stored {
 	bool recent;   /* its file was changed shortly before it was opened: the key alone proves
 			  nothing */
 	struct watch_mark mark; /* made before its file was opened */
-	uint64_t number;        /* what hold words say; never 0, never used again */
+	struct watched_file *file;
+	uint64_t number; /* what hold words say; never 0, never used again */
 	unsigned segment;
 	struct extent *extent;   /* NULL without pixels */
 	struct decoded decoded;  /* READY */
@@ -80,6 +81,7 @@ struct store {
 	pthread_mutex_t lock;
 	const struct head *head; /* for the hold words */
 	struct segment *data;    /* the segments' descriptors */
+	struct watch *watch;     /* of the files; NULL: none is watched */
 	struct place *places;
 	unsigned segments;
 	uint64_t budget; /* bytes that all segments together may have */
@@ -125,6 +127,9 @@ struct stored *store_add(struct store *store, const struct image_key *key);
 /* Makes `name` lead to the image; out of memory, it just does not. */
 void store_name(struct store *store, struct stored *image, const char *name, const char *path,
 	const struct watch_mark *mark, uint64_t now);
+
+/* Has that file, NULL for none, watched for as long as the image is stored. */
+void store_watch(struct store *store, struct stored *image, struct watched_file *file);
 
 /* Takes the image out of the tables: nobody new gets it. It goes when nobody holds it. */
 void store_forget(struct store *store, struct stored *image);

@@ -22,10 +22,26 @@
 	(IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
 		IN_DELETE_SELF | IN_MOVE_SELF)
 
+/* What a folder does not tell of a file in it: links that come and go, and what is done through
+ * them. */
+#define FILE_EVENTS (IN_MODIFY | IN_ATTRIB)
+
+#define FILE_BUCKETS 4096
+
+/* The kernel's numbers for watches count up, and none is used twice. */
+#define EVERYWHERE (-1)
+
 struct folder {
 	char *path; /* "" for the root; NULL: gone */
 	int descriptor;
 	uint64_t generation;
+};
+
+struct watched_file {
+	struct watched_file *chain;
+	int descriptor;
+	int folder; /* descriptor of the one it is known in; EVERYWHERE: in several */
+	size_t users;
 };
 
 struct watch {
@@ -34,6 +50,7 @@ struct watch {
 	uint64_t everything;
 	struct folder *folders; /* [0] is unused: a mark's 0 means none */
 	uint32_t count, room;
+	struct watched_file *files[FILE_BUCKETS]; /* by descriptor */
 };
 
 int watch_new(int root, struct watch **ret, struct error *err)
@@ -89,22 +106,58 @@ static void tree_changed(struct watch *watch)
 		forget_folder(watch, &watch->folders[i]);
 }
 
-static void take_event(struct watch *watch, const struct inotify_event *event)
+/* A folder that is mounted at two places has two rows and one descriptor. False: it has none. */
+static bool folder_changed(struct watch *watch, int descriptor, bool gone)
 {
-	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {
-		tree_changed(watch);
-		return;
-	}
-	/* A folder that is mounted at two places has two rows and one descriptor. */
+	bool found = false;
+
 	for (uint32_t i = 1; i < watch->count; i++) {
 		struct folder *folder = &watch->folders[i];
 
-		if (folder->descriptor != event->wd)
+		if (folder->descriptor != descriptor)
 			continue;
+		found = true;
 		folder->generation++;
-		if (event->mask & IN_IGNORED)
+		if (gone)
 			forget_folder(watch, folder);
 	}
+	return found;
+}
+
+/* Where the file with that descriptor is, or where it belongs. */
+static struct watched_file **find_file(struct watch *watch, int descriptor)
+{
+	struct watched_file **at = &watch->files[(unsigned)descriptor % FILE_BUCKETS];
+
+	while (*at && (*at)->descriptor != descriptor)
+		at = &(*at)->chain;
+	return at;
+}
+
+static void file_changed(struct watch *watch, int descriptor, bool gone)
+{
+	struct watched_file **at = find_file(watch, descriptor), *file = *at;
+
+	if (!file)
+		return;
+	if (file->folder == EVERYWHERE)
+		watch->everything++;
+	else
+		folder_changed(watch, file->folder, false);
+	if (gone) {
+		*at = file->chain;
+		file->descriptor = -1;
+	}
+}
+
+static void take_event(struct watch *watch, const struct inotify_event *event)
+{
+	bool gone = event->mask & IN_IGNORED;
+
+	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
+		tree_changed(watch);
+	else if (!folder_changed(watch, event->wd, gone))
+		file_changed(watch, event->wd, gone);
 }
 
 void watch_update(struct watch *watch)
@@ -226,6 +279,71 @@ struct watch_mark watch_folder_of(struct watch *watch, const char *path)
 	return (struct watch_mark){.folder = row,
 		.generation = watch->folders[row].generation,
 		.everything = watch->everything};
+}
+
+static bool folder_known(const struct watch *watch, int descriptor)
+{
+	for (uint32_t i = 1; i < watch->count; i++)
+		if (watch->folders[i].path && watch->folders[i].descriptor == descriptor)
+			return true;
+	return false;
+}
+
+/* The file with that descriptor, known to be in that folder; NULL when out of memory. */
+static struct watched_file *know_file(struct watch *watch, int descriptor, int folder)
+{
+	struct watched_file **at = find_file(watch, descriptor), *file = *at;
+
+	if (!file) {
+		file = calloc(1, sizeof *file);
+		if (!file)
+			return NULL;
+		*file = (struct watched_file){.descriptor = descriptor, .folder = folder};
+		*at = file;
+	}
+	if (file->folder != folder && file->folder != EVERYWHERE)
+		file->folder = folder_known(watch, file->folder) ? EVERYWHERE : folder;
+	return file;
+}
+
+void watch_file(struct watch *watch, struct resolved *file, struct watch_mark *mark)
+{
+	char self[32];
+	int descriptor;
+
+	if (!file->watchable)
+		mark->folder = 0;
+	/* Where something has happened since, the mark is of no use already. */
+	if (!watch_same(watch, mark))
+		return;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+	descriptor = inotify_add_watch(watch->inotify, self, FILE_EVENTS);
+	if (descriptor >= 0)
+		file->watched = know_file(
+			watch, descriptor, watch->folders[mark->folder].descriptor);
+	if (descriptor >= 0 && !file->watched)
+		inotify_rm_watch(watch->inotify, descriptor);
+	watch_hold(file->watched);
+	/* What was done through another name before it was watched shows in its status. */
+	if (!file->watched || !files_one_name(file->fd, &file->key))
+		mark->folder = 0;
+}
+
+void watch_hold(struct watched_file *file)
+{
+	if (file)
+		file->users++;
+}
+
+void watch_drop(struct watch *watch, struct watched_file *file)
+{
+	if (!file || --file->users)
+		return;
+	if (file->descriptor >= 0) {
+		inotify_rm_watch(watch->inotify, file->descriptor);
+		*find_file(watch, file->descriptor) = file->chain;
+	}
+	free(file);
 }
 
 bool watch_same(const struct watch *watch, const struct watch_mark *mark)

@@ -1,6 +1,7 @@
 /*
  * Which folders changed: inotify, and a generation number for each folder that goes up with every
- * event in it.
+ * event in it. A folder tells of what happens through its own names only; files that are relied on
+ * are watched themselves, too, for what happens through a hard link that lies elsewhere.
  *
  * Used under the store's lock. A write through a shared mapping gives no event (inotify(7)).
  */
@@ -13,6 +14,8 @@
 
 struct watch;
 struct readiness;
+struct watched_file;
+struct resolved;
 
 /* A file's standing at the moment it was looked at; valid for as long as watch_same says so. */
 struct watch_mark {
@@ -41,6 +44,16 @@ void watch_glance(struct watch *watch, struct readiness *readiness);
  * possible.
  */
 struct watch_mark watch_folder_of(struct watch *watch, const char *path);
+
+/*
+ * Watches the file that was opened after the mark was made, until watch_drop(file->watched). Where
+ * that cannot be relied on, the mark becomes one with folder 0.
+ */
+void watch_file(struct watch *watch, struct resolved *file, struct watch_mark *mark);
+
+/* One more and one less who wants it watched; NULL is ignored. */
+void watch_hold(struct watched_file *file);
+void watch_drop(struct watch *watch, struct watched_file *file);
 
 /* Whether nothing happened in that folder, or above it, since the mark was made. */
 bool watch_same(const struct watch *watch, const struct watch_mark *mark);

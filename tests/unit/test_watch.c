@@ -185,6 +185,65 @@ static void names_that_are_not_plain_are_not_watched(void **state)
 	assert_false(same(tree, &made));
 }
 
+/* As the server does for a name. */
+static struct resolved watched(struct tree *tree, const char *name, struct watch_mark *ret)
+{
+	struct resolved file = {.fd = -1};
+
+	*ret = mark(tree, name);
+	assert_int_equal(files_resolve(tree->root, name, &file, NULL), 0);
+	watch_file(tree->watch, &file, ret);
+	return file;
+}
+
+static void what_is_done_through_a_link_elsewhere_is_seen(void **state)
+{
+	struct tree *tree = *state;
+	char elsewhere[] = "/dev/shm/test-watch-link-XXXXXX";
+	struct watch_mark made, other;
+	struct resolved file = watched(tree, "a/y.png", &made);
+	AUTO_CLOSE int fd = -1;
+
+	assert_non_null(file.watched);
+	other = mark(tree, "a/b/x.png");
+	assert_non_null(mkdtemp(elsewhere));
+	fd = open(elsewhere, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(linkat(tree->root, "a/y.png", fd, "link", 0), 0);
+	assert_false(same(tree, &made));
+	assert_true(same(tree, &other));
+	close(file.fd);
+	watch_drop(tree->watch, file.watched);
+
+	/* With another name it is not to be relied on. */
+	file = watched(tree, "a/y.png", &made);
+	assert_int_equal(made.folder, 0);
+	assert_int_equal(unlinkat(fd, "link", 0), 0);
+	rmdir(elsewhere);
+	close(file.fd);
+	watch_drop(tree->watch, file.watched);
+}
+
+static void a_file_is_watched_until_the_last_one_drops_it(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_mark made;
+	struct resolved first = watched(tree, "z.png", &made);
+	struct resolved second = watched(tree, "z.png", &made);
+
+	assert_ptr_equal(first.watched, second.watched);
+	watch_drop(tree->watch, first.watched);
+	assert_int_equal(linkat(tree->root, "z.png", tree->root, "a/b/link.png", 0), 0);
+	assert_false(same(tree, &made));
+	/* It outlives the file. */
+	assert_int_equal(unlinkat(tree->root, "z.png", 0), 0);
+	assert_int_equal(unlinkat(tree->root, "a/b/link.png", 0), 0);
+	close(first.fd);
+	close(second.fd);
+	watch_update(tree->watch);
+	watch_drop(tree->watch, second.watched);
+	watch_drop(tree->watch, NULL);
+}
+
 static void an_overflow_of_the_queue_voids_every_mark(void **state)
 {
 	struct tree *tree = *state;
@@ -232,6 +291,8 @@ int main(void)
 		TEST(a_folder_put_in_a_moved_ones_place_is_watched_itself),
 		TEST(a_folder_deleted_and_made_again_is_watched_itself),
 		TEST(names_that_are_not_plain_are_not_watched),
+		TEST(what_is_done_through_a_link_elsewhere_is_seen),
+		TEST(a_file_is_watched_until_the_last_one_drops_it),
 		TEST(a_writer_that_never_rests_does_not_hold_up_the_reader),
 		TEST(an_overflow_of_the_queue_voids_every_mark),
 	};

@@ -1,0 +1,322 @@
+/*
+ * A request sent after a file was changed never gets the old pixels, however it was changed, and a
+ * request sent when nothing has changed gets the stored ones.
+ */
+#include "unit/test.h"
+
+#include "served/served.h"
+#include "unit/image_samples.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAME "a/b/image.png"
+
+/* Longer than a file counts as just changed, which alone makes the server look at it again. */
+static const struct timespec settled = {.tv_nsec = 50 * 1000 * 1000};
+
+static struct served served;
+static char elsewhere[64]; /* a folder that is not served, on the same file system */
+
+static const char *in_folder(const char *name)
+{
+	static char paths[4][256];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, sizeof *paths, "%s/%s", served.folder, name);
+	return path;
+}
+
+static const char *outside(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "%s/%s", elsewhere, name);
+	return path;
+}
+
+/* A version is as wide as its number says. Over what is there, without making it another file. */
+static void write_version(const char *path, uint32_t version)
+{
+	struct bytes file = make_png(&(struct png_sample){
+		.width = version, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
+	FILE *stream = fopen(path, access(path, F_OK) ? "we" : "r+e");
+
+	assert_non_null(stream);
+	assert_int_equal(fwrite(file.data, 1, file.size, stream), file.size);
+	assert_int_equal(fclose(stream), 0);
+	assert_int_equal(truncate(path, (off_t)file.size), 0);
+	free(file.data);
+}
+
+/* What is under that name now; 0 for nothing. */
+static uint32_t version_of(const char *name, bool *ret_stored)
+{
+	struct shmsem_image image;
+	struct shmsem_error error;
+	int status = served_fetch(&served, name, &image, &error);
+	uint32_t version;
+
+	*ret_stored = false;
+	if (status) {
+		assert_int_equal(status, SHMSEM_NOT_FOUND);
+		return 0;
+	}
+	version = image.info.width;
+	*ret_stored = image.info.from_store;
+	shmsem_release(&image);
+	return version;
+}
+
+static void expect(uint32_t version)
+{
+	bool stored;
+
+	assert_int_equal(version_of(NAME, &stored), version);
+}
+
+/* Stored, and found there, as long as nothing happens. */
+static void expect_stored(uint32_t version)
+{
+	bool stored = false;
+
+	nanosleep(&settled, NULL);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(version_of(NAME, &stored), version);
+	assert_true(stored);
+}
+
+static void a_file_changed_in_place_is_seen(void **state)
+{
+	(void)state;
+	for (uint32_t version = 2; version < 5; version++) {
+		write_version(in_folder(NAME), version);
+		expect(version);
+		expect_stored(version);
+	}
+	write_version(in_folder(NAME), 7);
+	expect(7);
+	write_version(in_folder(NAME), 8);
+	expect(8);
+}
+
+static void a_file_replaced_by_rename_is_seen(void **state)
+{
+	(void)state;
+	write_version(in_folder("a/b/next.png"), 2);
+	assert_int_equal(rename(in_folder("a/b/next.png"), in_folder(NAME)), 0);
+	expect(2);
+	expect_stored(2);
+	write_version(outside("next.png"), 3);
+	assert_int_equal(rename(outside("next.png"), in_folder(NAME)), 0);
+	expect(3);
+}
+
+static void a_file_renamed_or_deleted_is_gone(void **state)
+{
+	bool stored;
+
+	(void)state;
+	assert_int_equal(rename(in_folder(NAME), in_folder("z.png")), 0);
+	expect(0);
+	assert_int_equal(version_of("z.png", &stored), 1);
+	assert_int_equal(rename(in_folder("z.png"), in_folder(NAME)), 0);
+	expect_stored(1);
+	assert_int_equal(unlink(in_folder(NAME)), 0);
+	expect(0);
+	write_version(in_folder(NAME), 4);
+	expect(4);
+}
+
+/* As another file, for what its times say is part of what it is. */
+static void a_file_touched_is_decoded_anew(void **state)
+{
+	bool stored;
+
+	(void)state;
+	assert_int_equal(utimensat(AT_FDCWD, in_folder(NAME), NULL, 0), 0);
+	assert_int_equal(version_of(NAME, &stored), 1);
+	assert_false(stored);
+	expect_stored(1);
+	assert_int_equal(chmod(in_folder(NAME), 0640), 0);
+	assert_int_equal(version_of(NAME, &stored), 1);
+	assert_false(stored);
+}
+
+/* Same size, and its times set back to what they were. */
+static void a_change_that_hides_its_time_is_seen(void **state)
+{
+	struct stat before;
+
+	(void)state;
+	assert_int_equal(stat(in_folder(NAME), &before), 0);
+	write_version(in_folder(NAME), 5);
+	assert_int_equal(utimensat(AT_FDCWD, in_folder(NAME),
+				 (struct timespec[]){before.st_atim, before.st_mtim}, 0),
+		0);
+	expect(5);
+}
+
+static void a_folder_renamed_or_replaced_takes_its_files_along(void **state)
+{
+	(void)state;
+	assert_int_equal(rename(in_folder("a"), in_folder("c")), 0);
+	expect(0);
+	assert_int_equal(mkdir(in_folder("a"), 0700), 0);
+	assert_int_equal(mkdir(in_folder("a/b"), 0700), 0);
+	write_version(in_folder(NAME), 2);
+	expect(2);
+	expect_stored(2);
+	assert_int_equal(
+		renameat2(AT_FDCWD, in_folder("a"), AT_FDCWD, in_folder("c"), RENAME_EXCHANGE), 0);
+	expect(1);
+	expect_stored(1);
+	assert_int_equal(rename(in_folder("a/b"), outside("b")), 0);
+	expect(0);
+	assert_int_equal(rename(outside("b"), in_folder("a/b")), 0);
+	expect(1);
+}
+
+static void a_change_through_a_link_made_before_is_seen(void **state)
+{
+	FILE *open_still;
+
+	(void)state;
+	assert_int_equal(unlink(in_folder(NAME)), 0);
+	write_version(outside("link.png"), 2);
+	assert_int_equal(link(outside("link.png"), in_folder(NAME)), 0);
+	expect(2);
+	expect_stored(2);
+	write_version(outside("link.png"), 3);
+	expect(3);
+	expect_stored(3);
+	/* Now it has one name, and a descriptor that came from the other. */
+	open_still = fopen(outside("link.png"), "r+e");
+	assert_non_null(open_still);
+	assert_int_equal(unlink(outside("link.png")), 0);
+	expect_stored(3);
+	assert_int_equal(ftruncate(fileno(open_still), 0), 0);
+	fclose(open_still);
+	write_version(in_folder(NAME), 4);
+	expect(4);
+}
+
+static void a_change_through_a_link_made_later_is_seen(void **state)
+{
+	(void)state;
+	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	write_version(outside("link.png"), 2);
+	expect(2);
+	expect_stored(2);
+	write_version(outside("link.png"), 3);
+	expect(3);
+	assert_int_equal(unlink(outside("link.png")), 0);
+	expect_stored(3);
+	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	expect_stored(3);
+	write_version(outside("link.png"), 4);
+	expect(4);
+}
+
+/* Nothing has happened in the served folders when it is written to. */
+static void a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen(void **state)
+{
+	struct bytes file = make_png(&(struct png_sample){
+		.width = 9, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
+	int fd;
+
+	(void)state;
+	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	fd = open(outside("link.png"), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(outside("link.png")), 0);
+	expect_stored(1);
+	assert_int_equal(pwrite(fd, file.data, file.size, 0), file.size);
+	expect(9);
+	close(fd);
+	free(file.data);
+}
+
+static void a_change_through_a_symbolic_link_or_behind_one_is_seen(void **state)
+{
+	bool stored;
+
+	(void)state;
+	assert_int_equal(symlink("a/b/image.png", in_folder("soft.png")), 0);
+	assert_int_equal(symlink("a", in_folder("soft")), 0);
+	assert_int_equal(version_of("soft.png", &stored), 1);
+	assert_int_equal(version_of("soft/b/image.png", &stored), 1);
+	write_version(in_folder("soft.png"), 2);
+	expect(2);
+	assert_int_equal(version_of("soft.png", &stored), 2);
+	assert_int_equal(version_of("soft/b/image.png", &stored), 2);
+	write_version(in_folder("z.png"), 3);
+	assert_int_equal(unlink(in_folder("soft.png")), 0);
+	assert_int_equal(symlink("z.png", in_folder("soft.png")), 0);
+	assert_int_equal(version_of("soft.png", &stored), 3);
+	assert_int_equal(mkdir(in_folder("c"), 0700), 0);
+	assert_int_equal(mkdir(in_folder("c/b"), 0700), 0);
+	write_version(in_folder("c/b/image.png"), 4);
+	assert_int_equal(unlink(in_folder("soft")), 0);
+	assert_int_equal(symlink("c", in_folder("soft")), 0);
+	assert_int_equal(version_of("soft/b/image.png", &stored), 4);
+}
+
+static int set_up(void **state)
+{
+	struct server_options options = served_options();
+
+	(void)state;
+	strcpy(elsewhere, "/tmp/shmsem-elsewhere.XXXXXX");
+	assert_non_null(mkdtemp(elsewhere));
+	served_start(&served, &options);
+	assert_int_equal(mkdir(in_folder("a"), 0700), 0);
+	assert_int_equal(mkdir(in_folder("a/b"), 0700), 0);
+	write_version(in_folder(NAME), 1);
+	expect_stored(1);
+	return 0;
+}
+
+static int remove_below(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+	(void)status, (void)kind;
+	return where->level ? remove(path) : 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	nftw(served.folder, remove_below, 8, FTW_DEPTH | FTW_PHYS);
+	nftw(elsewhere, remove_below, 8, FTW_DEPTH | FTW_PHYS);
+	rmdir(elsewhere);
+	return served_stop(&served) ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(a_file_changed_in_place_is_seen),
+		TEST(a_file_replaced_by_rename_is_seen),
+		TEST(a_file_renamed_or_deleted_is_gone),
+		TEST(a_file_touched_is_decoded_anew),
+		TEST(a_change_that_hides_its_time_is_seen),
+		TEST(a_folder_renamed_or_replaced_takes_its_files_along),
+		TEST(a_change_through_a_link_made_before_is_seen),
+		TEST(a_change_through_a_link_made_later_is_seen),
+		TEST(a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen),
+		TEST(a_change_through_a_symbolic_link_or_behind_one_is_seen),
+	};
+
+	served_main(argc, argv);
+	return cmocka_run_group_tests_name("changes", tests, NULL, NULL);
+}
