@@ -177,6 +177,8 @@ struct shmsem_info {
 	uint64_t offset;    /* and byte in it */
 	uint64_t age_ns;    /* since it was decoded; 0 if it is not in the store */
 	uint64_t file_bytes;
+	/* PNG cHRM x 100000: x and y of white, red, green and blue; zeros if it says nothing */
+	int32_t chromaticities[8];
 	char warning[200]; /* what the codec complained about; empty if it did not */
 };
 

@@ -106,19 +106,38 @@ static json_t *json_text(const char *text)
 	return shown ? json_string(text_escape(text, length, shown, size)) : NULL;
 }
 
+static bool has_chromaticities(const struct shmsem_info *info)
+{
+	static const int32_t none[8];
+
+	return memcmp(info->chromaticities, none, sizeof none) != 0;
+}
+
 static const char *format_text(unsigned format)
 {
 	return format == SHMSEM_PNG ? "png" : format == SHMSEM_JPEG ? "jpeg" : "unknown";
 }
 
+/* White, red, green and blue, in the order of the public header; null for none. */
+static json_t *json_chromaticities(const struct shmsem_info *info)
+{
+	const int32_t *at = info->chromaticities;
+
+	return has_chromaticities(info)
+		       ? json_pack("{s:[ff], s:[ff], s:[ff], s:[ff]}", "white", at[0] / 1e5,
+				 at[1] / 1e5, "red", at[2] / 1e5, at[3] / 1e5, "green", at[4] / 1e5,
+				 at[5] / 1e5, "blue", at[6] / 1e5, at[7] / 1e5)
+		       : json_null();
+}
+
 static json_t *json_file(const struct shmsem_info *info)
 {
-	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:i}", "format",
+	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:i}", "format",
 		format_text(info->format), "bytes", (json_int_t)info->file_bytes, "width",
 		(int)info->file_width, "height", (int)info->file_height, "channels",
 		info->file_channels, "bits", info->file_bits, "orientation", info->orientation,
-		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5, "comments",
-		(int)info->comments);
+		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5, "chromaticities",
+		json_chromaticities(info), "comments", (int)info->comments);
 }
 
 static json_t *json_store(const struct shmsem_info *info)
@@ -191,6 +210,17 @@ int fetch_print_names(const struct fetch_names *names, bool json, struct error *
 	return print_json(array, err);
 }
 
+static void print_chromaticities(const int32_t at[8])
+{
+	static const char *const points[] = {"white", "red", "green", "blue"};
+
+	printf("  primaries   ");
+	for (int i = 0; i < 4; i++)
+		printf("%s %s %.5f %.5f", i ? "," : "", points[i], at[2 * i] / 1e5,
+			at[2 * i + 1] / 1e5);
+	putchar('\n');
+}
+
 static void print_info(const char *name, const struct shmsem_info *info)
 {
 	static const char *const turns[] = {"not said", "1, upright", "2, mirrored",
@@ -216,6 +246,8 @@ static void print_info(const char *name, const struct shmsem_info *info)
 		printf("  profile      none\n");
 	if (info->gamma)
 		printf("  gamma        %.5f\n", info->gamma / 1e5);
+	if (has_chromaticities(info))
+		print_chromaticities(info->chromaticities);
 	if (info->comments)
 		printf("  comments     %" PRIu32 "\n", info->comments);
 	if (info->from_store)

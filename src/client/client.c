@@ -242,7 +242,7 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	ret->file_width = answer->file_width;
 	ret->file_height = answer->file_height;
 	ret->icc_bytes = answer->icc_bytes;
-	ret->gamma = (uint32_t)answer->gamma;
+	ret->gamma = answer->gamma;
 	ret->comments = answer->comments;
 	ret->holders = answer->holders;
 	ret->segment = answer->segment;
@@ -250,6 +250,7 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	ret->age_ns = answer->age;
 	ret->file_bytes = answer->file_bytes;
 	ret->reserved = 0;
+	memcpy(ret->chromaticities, answer->chromaticities, sizeof ret->chromaticities);
 	ret->warning[0] = '\0';
 	if (answer->flags & WIRE_WARNING) {
 		strncpy(ret->warning, text, sizeof ret->warning - 1);

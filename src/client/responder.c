@@ -245,6 +245,7 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 		.age = info->age_ns,
 	};
 
+	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
 	if (placed) {
 		answer.offset = placed->extent->offset;
 		answer.icc_offset = placed->extent->offset + info->offset;

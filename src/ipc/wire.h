@@ -90,7 +90,8 @@ struct wire_answer {
 	uint32_t segment;     /* the data segment with the pixels */
 	uint64_t offset;      /* of the pixels in it, a multiple of 4096 */
 	uint64_t image;       /* the image's number, as in the hold word; never 0 */
-	uint64_t stride;      /* bytes from row to row */
+	uint32_t stride;      /* bytes from row to row */
+	uint32_t gamma;       /* gAMA of a PNG x 100000, or 0 */
 	uint64_t icc_offset;  /* of the colour profile in the segment */
 	uint32_t icc_bytes;   /* 0: none */
 	uint32_t file_width, file_height;
@@ -101,10 +102,9 @@ struct wire_answer {
 	uint32_t holders; /* seats that hold it, this one included */
 	uint64_t age;     /* ns since it was decoded */
 	uint64_t file_bytes;
-	uint64_t gamma;
-	uint32_t cuts;     /* the server's count of them when it answered */
-	uint32_t comments; /* text chunks of a PNG, COM markers of a JPEG */
-	uint64_t reserved[3];
+	uint32_t cuts;             /* the server's count of them when it answered */
+	uint32_t comments;         /* text chunks of a PNG, COM markers of a JPEG */
+	int32_t chromaticities[8]; /* cHRM of a PNG x 100000, or zeros */
 };
 
 struct wire_seat {
@@ -131,6 +131,7 @@ _Static_assert(offsetof(struct wire_seat, holds) == 3584, "wire layout");
 _Static_assert(sizeof(struct wire_seat) == WIRE_PAGE, "wire layout");
 _Static_assert(sizeof(struct wire_request) == 56, "wire layout");
 _Static_assert(sizeof(struct wire_answer) == 128, "wire layout");
+_Static_assert(offsetof(struct wire_answer, chromaticities) == 96, "wire layout");
 _Static_assert(sizeof(struct wire_options) == 16, "wire layout");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must work between processes");
 

@@ -201,6 +201,7 @@ class _Info(ctypes.Structure):
         ("offset", ctypes.c_uint64),
         ("age_ns", ctypes.c_uint64),
         ("file_bytes", ctypes.c_uint64),
+        ("chromaticities", ctypes.c_int32 * 8),
         ("warning", ctypes.c_char * 200),
     ]
 
@@ -304,6 +305,7 @@ class Info(NamedTuple):
     file_bytes: int
     icc_bytes: int
     gamma: Optional[float]
+    chromaticities: Optional[Tuple[float, ...]]  # x and y of white, red, green and blue
     comments: int  # text chunks of a PNG, COM markers of a JPEG
     holders: int
     age: float  # seconds since it was decoded
@@ -311,6 +313,7 @@ class Info(NamedTuple):
 
 
 def _info(raw: _Info) -> Info:
+    chromaticities = tuple(value / 100000 for value in raw.chromaticities)
     return Info(
         width=raw.width,
         height=raw.height,
@@ -329,6 +332,7 @@ def _info(raw: _Info) -> Info:
         file_bytes=raw.file_bytes,
         icc_bytes=raw.icc_bytes,
         gamma=raw.gamma / 100000 if raw.gamma else None,
+        chromaticities=chromaticities if any(chromaticities) else None,
         comments=raw.comments,
         holders=raw.holders,
         age=raw.age_ns / 1e9,

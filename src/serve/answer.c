@@ -60,7 +60,7 @@ static void answer_image(
 		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
 			 (image->decoded.warning[0] ? WIRE_WARNING : 0),
 		.image = image->number,
-		.stride = info->bytes / info->height,
+		.stride = (uint32_t)(info->bytes / info->height),
 		.icc_bytes = info->icc_bytes,
 		.file_width = info->file_width,
 		.file_height = info->file_height,
@@ -76,6 +76,7 @@ static void answer_image(
 		.cuts = server->store.all_cuts,
 	};
 
+	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
 	if (stored) {
 		answer.segment = image->segment;
 		answer.offset = image->extent->offset;

@@ -2,6 +2,7 @@
 
     exchange.py NAMESPACE ping COUNT        waits for COUNT answers
     exchange.py NAMESPACE names             prints the names, one a line
+    exchange.py NAMESPACE info NAME... prints name, gamma, comments and the eight chromaticities of each
     exchange.py NAMESPACE get NAME...       prints name, width, height, channels and CRC-32 of each, holding all of them
 
 It shares nothing with shmsem's sources. Run it under timeout(1).
@@ -101,12 +102,18 @@ class Requester:
             found += text[:-1].split(b"\0")
             last = found[-1]
 
+    def info(self, name):
+        status, _, answer, text = self.ask(INFO, name)
+        assert status == 0, text
+        gamma, comments = (struct.unpack_from("I", answer, at - 128)[0] for at in (164, 220))
+        return gamma, comments, *struct.unpack_from("8i", answer, 224 - 128)
+
     def get(self, name, hold):
         status, words, answer, text = self.ask(GET, name, hold)
         if status:
             raise SystemExit(f"{name.decode()}: status {status}: {text.decode()}")
         size, width, height, channels = words
-        segment, offset, number, stride = struct.unpack_from("=IQQQ", answer, 140 - 128)
+        segment, offset, number, stride = struct.unpack_from("=IQQI", answer, 140 - 128)
         assert size == width * height * channels and stride == width * channels and offset % 4096 == 0
         assert self.holds[hold] == number != 0
         if self.segments[segment] is None:
@@ -127,6 +134,9 @@ def main():
     elif what == "names":
         for name in requester.names():
             print(name.decode())
+    elif what == "info":
+        for name in rest:
+            print(name, *requester.info(name.encode()))
     else:
         for hold, name in enumerate(rest):
             print("{} {} {} {} {:08x}".format(name, *requester.get(name.encode(), hold)))

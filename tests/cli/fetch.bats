@@ -374,6 +374,42 @@ samples() {
 	finish
 }
 
+# png_with_chromaticities FILE -- a grey dot with gAMA, a comment, and the cHRM of sRGB.
+png_with_chromaticities() {
+	python3 - "$1" <<-'END'
+		import struct, sys, zlib
+		def chunk(kind, data):
+		    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+		points = 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000
+		open(sys.argv[1], "wb").write(b"\x89PNG\r\n\x1a\n"
+		    + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+		    + chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"cHRM", struct.pack(">8I", *points))
+		    + chunk(b"tEXt", b"Comment\0a dot") + chunk(b"IDAT", zlib.compress(b"\0\x80")) + chunk(b"IEND", b""))
+	END
+}
+
+@test "gamma and chromaticities are said, not applied" {
+	mkdir pictures
+	png_with_chromaticities pictures/said.png
+	cp "$SHMSEM_IMAGES/dog.png" pictures/silent.png
+	serve_start "$NS" pictures
+	run -0 fetch --info said
+	[[ "$output" == *"gamma        0.45455"* ]]
+	[[ "$output" == *"primaries    white 0.31270 0.32900, red 0.64000 0.33000, green 0.30000 0.60000, blue 0.15000 0.06000"* ]]
+	fetch --info silent >silent
+	run ! grep -E 'gamma|primaries' silent
+	# As JSON, decoded or not.
+	for option in --info --json --info; do
+		fetch "$option" -J said silent | jq -e '[.images[].file | [.gamma, .chromaticities]] ==
+			[[0.45455, {white: [0.3127, 0.329], red: [0.64, 0.33], green: [0.3, 0.6], blue: [0.15, 0.06]}], [0, null]]'
+	done
+	[ "$(fetch -o - -t raw said | od -An -tu1 | tr -d ' ')" = 128 ]
+	python3 "$SHMSEM_TESTS/exchange.py" "$NS" info said.png silent.png >words
+	printf '%s\n' "said.png 45455 1 31270 32900 64000 33000 30000 60000 15000 6000" \
+		"silent.png 0 0 0 0 0 0 0 0 0 0" | cmp - words
+	finish
+}
+
 @test "wildcards stand for what they match on the server" {
 	begin
 	[ "$(fetch '*.png' | tail -n +2 | awk '{ print $1 }' | xargs)" = "ball.png dog.png" ]

@@ -19,6 +19,7 @@ int main(void)
 	SIZE(shmsem_info);
 	FIELD(shmsem_info, from_store);
 	FIELD(shmsem_info, segment);
+	FIELD(shmsem_info, chromaticities);
 	FIELD(shmsem_info, warning);
 	SIZE(shmsem_image);
 	FIELD(shmsem_image, info);

@@ -7,12 +7,14 @@ import os
 import pickle
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 
 import numpy
 import pytest
 from PIL import Image as Pillow
+from PIL import PngImagePlugin
 
 import shmsem
 
@@ -105,6 +107,21 @@ def test_info_says_what_a_fetch_gives(client):
     image = client.fetch("apple")
     assert (image.info.width, image.info.bytes) == (640, 640 * 960 * 3)
     assert image.icc is None or len(image.icc) == image.info.icc_bytes
+
+
+def test_info_has_gamma_and_chromaticities_where_the_file_does(client, folder):
+    assert client.info("dog").gamma is None
+    assert client.info("dog").chromaticities is None
+    points = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", 45455))
+    chunks.add(b"cHRM", struct.pack(">8I", *(round(point * 100000) for point in points)))
+    Pillow.new("L", (3, 2), 200).save(os.path.join(folder, "said.png"), pnginfo=chunks)
+    image = client.fetch("said")
+    assert image.info.gamma == 0.45455
+    assert image.info.chromaticities == points
+    assert (numpy.asarray(image) == 200).all()
+    os.unlink(os.path.join(folder, "said.png"))
 
 
 def test_arrays_outlive_the_image_the_connection_and_the_server(folder):

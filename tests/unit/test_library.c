@@ -40,7 +40,13 @@ struct drawing {
 static int draw(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
 	struct shmsem_error *error)
 {
-	struct shmsem_info info = {.width = 7, .height = 5, .channels = 3, .icc_bytes = 4};
+	struct shmsem_info info = {.width = 7,
+		.height = 5,
+		.channels = 3,
+		.icc_bytes = 4,
+		.gamma = 45455,
+		.comments = 6,
+		.chromaticities = {31270, 32900, 64000, 33000, -1, 0, 0, 7}};
 	void *pixels, *icc;
 	int status;
 
@@ -204,6 +210,11 @@ static void an_image_that_a_callback_made_arrives_as_it_was_made(void **state)
 	assert_int_equal(image.info.bytes, 5 * 7 * 3 * 2);
 	assert_int_equal(image.info.icc_bytes, 4);
 	assert_memory_equal(image.icc, "icc!", 4);
+	assert_int_equal(image.info.gamma, 45455);
+	assert_int_equal(image.info.comments, 6);
+	assert_int_equal(image.info.chromaticities[0], 31270);
+	assert_int_equal(image.info.chromaticities[4], -1);
+	assert_int_equal(image.info.chromaticities[7], 7);
 	expect_filled(&image, 'd');
 	shmsem_close(client);
 	stop(&drawing);
