@@ -165,7 +165,7 @@ struct shmsem_info {
 	uint8_t orientation; /* as the file says: EXIF 1 to 8, 0 if it says nothing */
 	uint8_t scale;       /* applied: 1, 2, 4 or 8 */
 	uint8_t file_bits;   /* a sample in the file */
-	uint8_t file_channels; /* in the file */
+	uint8_t file_channels; /* in the file; 4 in a JPEG are CMYK, delivered as RGB */
 	uint8_t from_store;    /* 1: it had been decoded before this request */
 	uint32_t file_width, file_height;
 	uint32_t icc_bytes; /* of its colour profile; 0 for none */

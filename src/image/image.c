@@ -145,6 +145,11 @@ int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct
 	return status;
 }
 
+struct image_warning image_probe_warning(const struct image_reader *reader)
+{
+	return reader->warning;
+}
+
 const void *image_profile(const struct image_reader *reader, size_t *ret_size)
 {
 	*ret_size = reader->profile ? reader->info.icc_bytes : 0;
@@ -205,6 +210,14 @@ static void settle_size(struct image_info *info, const struct image_options *opt
 	}
 }
 
+/* As the file has them, but CMYK is delivered as RGB. */
+static uint8_t own_channels(const struct image_info *info)
+{
+	bool cmyk = info->format == IMAGE_FORMAT_JPEG && info->file_channels == 4;
+
+	return cmyk ? 3 : info->file_channels;
+}
+
 int reader_settle(struct image_reader *reader, struct error *err)
 {
 	const struct image_options *options = &reader->options;
@@ -212,7 +225,7 @@ int reader_settle(struct image_reader *reader, struct error *err)
 	char need[SIZE_TEXT_SIZE], limit[SIZE_TEXT_SIZE];
 
 	settle_size(info, options, reader_orientation(reader) >= 5);
-	info->channels = options->channels ? options->channels : info->file_channels;
+	info->channels = options->channels ? options->channels : own_channels(info);
 	info->bits = info->file_bits == 16 && options->flags & IMAGE_NATIVE_DEPTH ? 16 : 8;
 
 	/* 2^31 x 2^31 x 4 x 2 does not fit 64 bits */

@@ -81,7 +81,8 @@ struct image_info {
 	uint8_t orientation;    /* as the file says: EXIF 1 to 8, 0 if it says nothing */
 	uint8_t scale;          /* applied: 1, 2, 4 or 8 */
 	uint8_t file_bits;      /* a sample in the file */
-	uint8_t file_channels;  /* in the file, a palette counting as what it expands to */
+	uint8_t file_channels;  /* in the file, a palette counting as what it expands to; 4 in a
+				   JPEG are CMYK, which is delivered as RGB */
 	uint8_t progressive;    /* progressive JPEG or interlaced PNG */
 	uint8_t animated;       /* animated PNG: the default image is delivered */
 	uint32_t file_width, file_height;
@@ -123,6 +124,9 @@ struct image_warning {
  */
 int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct image_warning *ret,
 	struct error *err);
+
+/* What there is to say of the image last probed, before it is decoded. */
+struct image_warning image_probe_warning(const struct image_reader *reader);
 
 /* The ICC profile of the image last probed, until the next probe: its bytes (owned by the reader)
  * and their number; NULL if it has none. A profile for other channels than those delivered (CMYK

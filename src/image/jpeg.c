@@ -219,7 +219,7 @@ static int read_header(struct jpeg_codec *codec, struct error *err)
 	info->file_width = jpeg->image_width;
 	info->file_height = jpeg->image_height;
 	info->file_bits = (uint8_t)jpeg->data_precision;
-	info->file_channels = jpeg->out_color_space == JCS_GRAYSCALE ? 1 : 3;
+	info->file_channels = jpeg->out_color_space == JCS_GRAYSCALE ? 1 : is_cmyk(codec) ? 4 : 3;
 	info->progressive = jpeg->progressive_mode;
 	if (jpeg->out_color_space == JCS_UNKNOWN)
 		return error_set(err, STATUS_BAD_DATA,

@@ -99,6 +99,8 @@ void job_work(struct decoder_state *state, const struct link_job *job, uint8_t *
 		reply->kind = LINK_NEED;
 		return;
 	}
+	if (!status && job->kind == LINK_PROBE)
+		warning = image_probe_warning(state->reader);
 	if (!status && job->kind != LINK_PROBE)
 		status = decode(state, &reply->info, room, profile, &warning, &err);
 	reply->status = (uint32_t)status;

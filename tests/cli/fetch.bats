@@ -388,6 +388,32 @@ png_with_chromaticities() {
 	END
 }
 
+@test "--info tells of CMYK and of a profile that does not go with RGB" {
+	mkdir pictures
+	python3 - <<-'END'
+		import struct, sys
+		# A sequential frame of four components of one grey block each, and a profile that says CMYK.
+		profile = bytes(12) + b"prtrCMYKLab " + bytes(12) + b"acsp" + bytes(88)
+		def segment(marker, data):
+		    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+		table = bytes([1] + 15 * [0] + [0])
+		open("pictures/press.jpg", "wb").write(b"\xff\xd8"
+		    + segment(0xE2, b"ICC_PROFILE\0\1\1" + profile) + segment(0xDB, b"\0" + 64 * b"\1")
+		    + segment(0xC0, struct.pack(">BHHB", 8, 8, 8, 4) + b"".join(bytes([i, 0x11, 0]) for i in range(4)))
+		    + segment(0xC4, b"\0" + table) + segment(0xC4, b"\x10" + table)
+		    + segment(0xDA, b"\4" + bytes([0, 0, 1, 0, 2, 0, 3, 0]) + b"\0\x3f\0") + b"\0\xff\xd9")
+	END
+	serve_start "$NS" pictures
+	for decoded in no yes; do
+		run -0 fetch --info press
+		[[ "$output" == *"8x8, 3 channels"*"file         jpeg, 8x8, 4 channels of 8 bits"* ]]
+		[[ "$output" == *"profile      none"*"warning      the colour profile is left out, as it describes other"* ]]
+		fetch -q press
+	done
+	[ "$(fetch -o - -t raw press 2>err | od -An -tu1 -N3 | tr -d ' ')" = 646464 ]
+	finish
+}
+
 @test "gamma and chromaticities are said, not applied" {
 	mkdir pictures
 	png_with_chromaticities pictures/said.png

@@ -196,6 +196,12 @@ int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct
 	return STATUS_OK;
 }
 
+struct image_warning image_probe_warning(const struct image_reader *reader)
+{
+	(void)reader;
+	return (struct image_warning){0};
+}
+
 const void *image_profile(const struct image_reader *reader, size_t *ret_size)
 {
 	(void)reader;

@@ -90,6 +90,27 @@ static void plant_transparent(uint8_t *row, const struct png_sample *sample)
 		memcpy(row, colour16, 2);
 }
 
+static void put_remarks(png_structp png, png_infop info, const struct png_sample *sample)
+{
+	png_byte least =
+		(png_byte)(sample->type == PNG_COLOR_TYPE_PALETTE || sample->depth > 4 ? 5 : 1);
+	png_color_8 significant = {least, least, least, least, least};
+	png_color_16 background = {.gray = 1, .red = 7, .green = 8, .blue = 9};
+	png_time time = {.year = 2001, .month = 2, .day = 3};
+	png_sPLT_entry entries[] = {{.red = 1, .alpha = 255, .frequency = 5}};
+	png_sPLT_t palette = {
+		.name = (char[]){"few"}, .depth = 8, .entries = entries, .nentries = 1};
+	png_uint_16 histogram[256] = {3, 1};
+
+	png_set_sBIT(png, info, &significant);
+	png_set_bKGD(png, info, &background);
+	png_set_pHYs(png, info, 3, 1, PNG_RESOLUTION_UNKNOWN);
+	png_set_tIME(png, info, &time);
+	png_set_sPLT(png, info, &palette, 1);
+	if (sample->type == PNG_COLOR_TYPE_PALETTE)
+		png_set_hIST(png, info, histogram);
+}
+
 static void put_extras(png_structp png, png_infop info, const struct png_sample *sample)
 {
 	png_text text = {.compression = PNG_TEXT_COMPRESSION_zTXt,
@@ -106,6 +127,10 @@ static void put_extras(png_structp png, png_infop info, const struct png_sample 
 	if (sample->icc.size)
 		png_set_iCCP(
 			png, info, "profile", 0, sample->icc.data, (png_uint_32)sample->icc.size);
+	if (sample->remarks)
+		put_remarks(png, info, sample);
+	if (sample->filters)
+		png_set_filter(png, PNG_FILTER_TYPE_BASE, sample->filters);
 	if (sample->gamma > 0)
 		png_set_gAMA(png, info, sample->gamma);
 	for (unsigned i = 0; i < sample->comments; i++)
@@ -145,6 +170,35 @@ struct bytes make_png(const struct png_sample *sample)
 	return file;
 }
 
+/*
+ * So many scans: of a progressive JPEG the DC coefficients, then as many AC coefficients of the
+ * components in turn; of a sequential one a component each.
+ */
+static int plan_scans(const struct jpeg_compress_struct *jpeg, const struct jpeg_sample *sample,
+	jpeg_scan_info *ret)
+{
+	int components = jpeg->num_components, count = 0;
+
+	if (!sample->progressive) {
+		for (int i = 0; i < components; i++)
+			ret[count++] = (jpeg_scan_info){
+				.comps_in_scan = 1, .component_index = {i}, .Se = 63};
+		return count;
+	}
+	ret[count] = (jpeg_scan_info){.comps_in_scan = components};
+	for (int i = 0; i < components; i++)
+		ret[count].component_index[i] = i;
+	for (count = 1; count < (int)sample->scans && count <= 63 * components; count++) {
+		int at = 1 + (count - 1) / components;
+
+		ret[count] = (jpeg_scan_info){.comps_in_scan = 1,
+			.component_index = {(count - 1) % components},
+			.Ss = at,
+			.Se = at};
+	}
+	return count;
+}
+
 static void put_markers(struct jpeg_compress_struct *jpeg, const struct jpeg_sample *sample)
 {
 	uint8_t buffer[256] = "Exif\0";
@@ -166,6 +220,7 @@ struct bytes make_jpeg(const struct jpeg_sample *sample)
 	unsigned char *data = NULL;
 	unsigned long size = 0;
 	uint32_t state = 2463534242u;
+	jpeg_scan_info scans[1 + 63 * 4];
 	JSAMPROW row;
 
 	jpeg.err = jpeg_std_error(&manager);
@@ -185,8 +240,12 @@ struct bytes make_jpeg(const struct jpeg_sample *sample)
 	}
 	jpeg.restart_interval = sample->restart;
 	jpeg.arith_code = sample->arithmetic;
-	if (sample->progressive)
+	if (sample->scans) {
+		jpeg.num_scans = plan_scans(&jpeg, sample, scans);
+		jpeg.scan_info = scans;
+	} else if (sample->progressive) {
 		jpeg_simple_progression(&jpeg);
+	}
 	jpeg_start_compress(&jpeg, TRUE);
 	put_markers(&jpeg, sample);
 	row = must(malloc((size_t)sample->width * 4));

@@ -33,6 +33,8 @@ struct png_sample {
 	struct bytes exif, icc;
 	unsigned comments, private_chunks;
 	double gamma;
+	int filters;  /* PNG_FILTER_..., 0 for libpng's choice */
+	bool remarks; /* sBIT, bKGD, hIST, pHYs, tIME and sPLT, which change no pixel */
 };
 
 struct jpeg_sample {
@@ -41,6 +43,7 @@ struct jpeg_sample {
 	unsigned across, down;       /* sampling factors of the first component; 0 means 1 */
 	unsigned restart;            /* MCUs between restart markers */
 	bool progressive, arithmetic;
+	unsigned scans; /* not 0: so many if progressive, else one for each component */
 	struct bytes exif, icc;
 	unsigned comments;
 };

@@ -51,28 +51,65 @@ static void compare_png(const struct png_sample *sample, bool native)
 	free(file.data);
 }
 
+/* Every colour type with every depth it may have. */
+static const struct {
+	int type, depth;
+} png_kinds[15] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16}, {3, 1}, {3, 2}, {3, 4},
+	{3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16}};
+
 static void every_kind_of_png_is_what_libpng_gives(void **state)
 {
-	static const struct {
-		int type, depth;
-	} kinds[] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16}, {3, 1}, {3, 2},
-		{3, 4}, {3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16}};
 	static const uint32_t sizes[][2] = {{1, 1}, {7, 3}, {33, 40}};
 
 	(void)state;
-	for (size_t i = 0; i < 3 * 8 * sizeof kinds / sizeof *kinds; i++) {
+	for (size_t i = 0; i < 3 * 8 * sizeof png_kinds / sizeof *png_kinds; i++) {
 		size_t kind = i / 24;
 		struct png_sample sample = {
 			.width = sizes[i % 3][0],
 			.height = sizes[i % 3][1],
-			.type = kinds[kind].type,
-			.depth = kinds[kind].depth,
+			.type = png_kinds[kind].type,
+			.depth = png_kinds[kind].depth,
 			.interlaced = i / 3 % 2,
-			.transparent = i / 6 % 2 && !(kinds[kind].type & PNG_COLOR_MASK_ALPHA),
+			.transparent = i / 6 % 2 && !(png_kinds[kind].type & PNG_COLOR_MASK_ALPHA),
 		};
 
 		compare_png(&sample, i / 12 % 2);
 	}
+}
+
+static void png_of_every_small_size_is_what_libpng_gives(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 9 * 9 * 15 * 2; i++)
+		compare_png(
+			&(struct png_sample){
+				.width = 1 + i % 9,
+				.height = 1 + i / 9 % 9,
+				.type = png_kinds[i / 81 % 15].type,
+				.depth = png_kinds[i / 81 % 15].depth,
+				.interlaced = i / 81 / 15,
+			},
+			false);
+}
+
+static void no_filter_of_a_png_and_no_remark_changes_its_pixels(void **state)
+{
+	static const int filters[] = {PNG_FILTER_NONE, PNG_FILTER_SUB, PNG_FILTER_UP,
+		PNG_FILTER_AVG, PNG_FILTER_PAETH, PNG_ALL_FILTERS};
+
+	(void)state;
+	for (size_t i = 0; i < 6 * 15 * 4; i++)
+		compare_png(
+			&(struct png_sample){
+				.width = 33,
+				.height = 40,
+				.type = png_kinds[i / 6 % 15].type,
+				.depth = png_kinds[i / 6 % 15].depth,
+				.interlaced = i / 90 % 2,
+				.filters = filters[i % 6],
+				.remarks = true,
+			},
+			i / 180);
 }
 
 static void png_channels_are_those_of_the_file(void **state)
@@ -149,6 +186,31 @@ static void every_kind_of_jpeg_is_what_libjpeg_gives(void **state)
 	}
 }
 
+static void jpeg_of_one_to_many_scans_is_what_libjpeg_gives(void **state)
+{
+	static const unsigned counts[] = {1, 2, 3, 4, 10, 30, 100, 190};
+	char what[100];
+
+	(void)state;
+	for (unsigned i = 0; i < 8 * 2 * 2; i++) {
+		struct jpeg_sample sample = {.width = 37,
+			.height = 53,
+			.input = JCS_RGB,
+			.inside = JCS_YCbCr,
+			.across = 1 + i / 16,
+			.down = 1 + i / 16,
+			.restart = i % 3,
+			.progressive = true,
+			.arithmetic = i / 8 % 2,
+			.scans = counts[i % 8]};
+
+		snprintf(what, sizeof what, "%u scans", sample.scans);
+		compare_jpeg(&sample, what);
+		sample.progressive = false;
+		compare_jpeg(&sample, "a scan for each component");
+	}
+}
+
 /* By the formula in image.h, in its plainest form. */
 static struct picture cmyk_to_rgb(const struct picture *cmyk)
 {
@@ -185,6 +247,7 @@ static void cmyk_becomes_rgb(void **state)
 		assert_int_equal(cmyk.channels, 4);
 		assert_int_equal(decode_picture(reader, file, NULL, NULL, &got), 0);
 		assert_same_picture(&got.picture, &rgb, "cmyk");
+		assert_int_equal(got.info.file_channels, 4);
 		free(got.picture.pixels);
 		free(cmyk.pixels);
 		free(rgb.pixels);
@@ -270,8 +333,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_png_is_what_libpng_gives),
+		cmocka_unit_test(png_of_every_small_size_is_what_libpng_gives),
+		cmocka_unit_test(no_filter_of_a_png_and_no_remark_changes_its_pixels),
 		cmocka_unit_test(png_channels_are_those_of_the_file),
 		cmocka_unit_test(every_kind_of_jpeg_is_what_libjpeg_gives),
+		cmocka_unit_test(jpeg_of_one_to_many_scans_is_what_libjpeg_gives),
 		cmocka_unit_test(cmyk_becomes_rgb),
 		cmocka_unit_test(formats_are_known_by_content),
 		cmocka_unit_test(each_decode_needs_its_probe),
