@@ -88,6 +88,10 @@ static int make_output(
 		plan->output.format != ENCODE_RAW)
 		return error_set(err, STATUS_USAGE,
 			"--layout bgr: image files have red first; write raw with -t");
+	if (given->quality && plan->output.kind != OUTPUT_NONE &&
+		plan->output.format != ENCODE_JPEG)
+		return error_set(
+			err, STATUS_USAGE, "--quality is that of a JPEG; write one with -t jpeg");
 	if (plan->icc && count > 1)
 		return error_set(err, STATUS_USAGE, "--icc: one file is for one image");
 	/* Standard output takes them one after the other. */

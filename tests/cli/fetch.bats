@@ -243,6 +243,28 @@ samples() {
 	finish
 }
 
+@test "--fit counts the pixels of the turned image, and depth stays at every scale" {
+	mkdir pictures
+	pamgradient red green blue white 96 64 | pamtopnm | cjpeg -quality 95 >flat.jpg
+	# The file again, with an APP1 segment that says orientation 6.
+	{
+		head -c 2 flat.jpg
+		printf '\377\341\0\042Exif\0\0II*\0\10\0\0\0\1\0\22\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0'
+		tail -c +3 flat.jpg
+	} >pictures/turned.jpg
+	pgmramp -lr -maxval=65535 50 33 2>/dev/null | pamtopng >pictures/deep.png
+	serve_start "$NS" pictures
+	[ "$(fetch -J turned | jq -c '.images[0] | [.width, .height]')" = "[64,96]" ]
+	# 32x48 is the smallest that is not smaller; of the file as it lies, 24 would be too low.
+	[ "$(fetch -J --fit 30x40 turned | jq -c '.images[0] | [.width, .height, .scale]')" = "[32,48,2]" ]
+	[ "$(fetch -J --fit 40x30 turned | jq -c '.images[0] | [.width, .height, .scale]')" = "[64,96,1]" ]
+	[ "$(fetch -J --fit 40x30 --no-orient turned 2>said | jq -c '.images[0] | [.width, .height, .scale]')" = "[48,32,2]" ]
+	grep -q "orientation 6" said
+	[ "$(fetch -J --depth native --scale 1/2 deep | jq -c '.images[0] | [.width, .height, .bits, .bytes]')" = "[25,17,16,850]" ]
+	[ "$(fetch -J --scale 1/2 deep | jq -c '.images[0] | [.bits, .bytes, .file.bits]')" = "[8,425,16]" ]
+	finish
+}
+
 @test "--channels, --layout and --premultiply change the samples" {
 	begin
 	djpeg -grayscale "$SHMSEM_IMAGES/apple.jpg" | cmp - <(fetch --channels gray -o - apple)
@@ -320,6 +342,11 @@ samples() {
 	[ "$(stat -c %s poor.jpg)" -lt "$(($(stat -c %s rich.jpg) / 2))" ]
 	pngtopnm "$SHMSEM_IMAGES/dog.png" | cjpeg -quality 20 | djpeg | cmp - <(djpeg poor.jpg)
 	run -64 fetch --quality 0 -o poor.jpg dog
+	run -64 fetch --quality 101 -o poor.jpg dog
+	run -64 fetch --quality 20 -o poor.png dog
+	[[ "$output" == *"--quality is that of a JPEG"* ]]
+	[ ! -e poor.png ]
+	fetch --quality 20 -t jpeg -o - dog | cmp - poor.jpg
 	finish
 }
 
