@@ -22,12 +22,9 @@
 	(IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
 		IN_DELETE_SELF | IN_MOVE_SELF)
 
-/* What a folder does not tell of a file in it: links that come and go, and what is done through
- * them. */
-#define FILE_EVENTS (IN_MODIFY | IN_ATTRIB)
-
+/* What a folder does not tell of a file in it: links made, and what is done through them. */
+#define FILE_EVENTS  (IN_MODIFY | IN_ATTRIB)
 #define FILE_BUCKETS 4096
-
 /* The kernel's numbers for watches count up, and none is used twice. */
 #define EVERYWHERE (-1)
 
