@@ -50,7 +50,9 @@ static inline bool head_seat_whole(const struct head *head, unsigned seat, uint6
 {
 	const volatile struct wire_seat *page = head_seat(head, seat);
 
-	return page->magic == WIRE_MAGIC && page->instance == instance;
+	return page->magic == WIRE_MAGIC && page->version == WIRE_VERSION &&
+	       page->seats == head->seats && page->segments == head->segments &&
+	       page->instance == instance;
 }
 
 static inline struct wire_seat_counters *head_seat_counters(const struct head *head, unsigned seat)

@@ -116,7 +116,8 @@ static bool head_whole(const struct server *server)
 	for (unsigned seat = 0; seat < head->seats; seat++)
 		if (!head_seat_whole(head, seat, server->store.instance))
 			return false;
-	return !memcmp(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS);
+	return !memcmp(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS) &&
+	       atomic_load(&head_server(head)->cuts) == server->store.all_cuts;
 }
 
 /*
@@ -158,11 +159,10 @@ int repair_objects(struct server *server, struct error *err)
 
 	if (status)
 		return status;
-	if (!head_whole(server)) {
-		store_lock(&server->store);
+	store_lock(&server->store);
+	if (!head_whole(server))
 		repair_head(server);
-		store_unlock(&server->store);
-	}
+	store_unlock(&server->store);
 	return STATUS_OK;
 }
 

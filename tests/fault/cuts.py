@@ -260,5 +260,30 @@ def fields_that_change_while_they_are_read_do_no_harm(scene):
     works_again(scene, [innocent, victim], images)
 
 
+@fault()
+def whoever_comes_later_finds_what_was_overwritten_put_right(scene):
+    """What never changes in HEAD, and the count of cuts: magic, version, seats, segments, instance; ready, reserve, cuts."""
+    scene.serve('-s', str(SEATS))
+    image, old = scene.image('a'), scene.worker()
+    old.call('release', old.fetch(image))
+    server_page = SEATS * PAGE
+    for at in (32, 40, 44, 48, 56, PAGE + 40, server_page, server_page + 8, server_page + 76):
+        with open(scene.path('HEAD'), 'r+b') as file:
+            byte = os.pread(file.fileno(), 1, at)
+            os.pwrite(file.fileno(), bytes([byte[0] ^ 4]), at)
+        new = scene.worker(connect=False)
+
+        def right(worker):
+            status, text = worker.connect()
+            if status == 0:
+                status, text = worker.call('repeat', 1, image.name, image.sum)
+            check(status in TYPED, at, status, text)
+            return status == 0
+        until(lambda new=new: right(new), 5, f'a new client to be served after byte {at} was overwritten')
+        until(lambda: right(old), 5, f'an old client to be served after byte {at} was overwritten')
+        new.end()
+        scene.workers.remove(new)
+
+
 if __name__ == '__main__':
     main()

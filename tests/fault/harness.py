@@ -48,13 +48,14 @@ def call(function, *arguments):
 
 
 def until(condition, seconds=PATIENCE, what='it to happen'):
-    """Waits for a condition, and returns what it says."""
+    """Waits for a condition, and returns what it says; `what` may be a function that says what is still amiss."""
     end = time.monotonic() + seconds
     while True:
         result = condition()
         if result:
             return result
-        check(time.monotonic() < end, 'waited in vain for', what)
+        if time.monotonic() >= end:
+            raise Failure(f'waited in vain for {what() if callable(what) else what}')
         time.sleep(0.005)
 
 
@@ -214,7 +215,8 @@ class Server:
     def check_unharmed(self):
         """It runs, has what it had when it started, and none of its children is a zombie."""
         check(self.process.poll() is None, 'the server ended with', self.process.returncode, self.said())
-        until(lambda: self.measure() == self.before, 5, f'{self.before} (descriptors, mappings, children) again')
+        until(lambda: self.measure() == self.before, 5,
+              lambda: f'{self.before} (descriptors, mappings, children) again; there are {self.measure()}')
         for pid in self.decoder_pids():
             check(state_of(pid) != 'Z', 'a decoder is a zombie')
 

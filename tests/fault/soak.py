@@ -7,6 +7,7 @@ sequence of damages, not their timing. Every 60 s it says how it goes, and at th
 """
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -27,6 +28,7 @@ class Soak:
     def __init__(self, scene):
         self.scene, self.chance = scene, random.Random(SEED)
         self.images = [scene.image(f'i{i}', seed=i, width=60 + 2 * i) for i in range(IMAGES)]
+        self.sums = {image.sum: f'{image.name}, version {at}' for at, image in enumerate(self.images)}
         self.counts, self.calls, self.failed, self.restarts, self.refused = {}, 0, 0, -1, 0
         self.rounds = self.checks = self.hangs = self.leaks = self.wrong = self.overwritten = 0
         self.lied = False
@@ -157,7 +159,8 @@ class Soak:
         """Between two rounds, so that every answer after it has the new pixels."""
         at = self.chance.randrange(IMAGES)
         self.versions += 1
-        self.images[at] = Image(self.scene.folder, f'i{at}', self.versions, 60 + 2 * at)
+        self.images[at] = image = Image(self.scene.folder, f'i{at}', self.versions, 60 + 2 * at)
+        self.sums[image.sum] = f'{image.name}, version {self.versions}'
 
     def hostile_file(self):
         """In place of what is being asked for, so that it changes while it is read, too."""
@@ -220,7 +223,8 @@ class Soak:
             self.overwritten += 1
             return status, text
         self.wrong += status == WRONG_PIXELS
-        check(status in TYPED, 'a client got', status, text)
+        known = re.search(r'sum (\d+)', text)
+        check(status in TYPED, 'a client got', status, text, self.sums.get(known and int(known.group(1)), 'pixels of none'))
         return status, text
 
     def round(self):
@@ -270,15 +274,18 @@ class Soak:
             until(lambda: self.server.process.poll() is not None, 5, 'a server to see that its names were removed')
             self.restart()
         for worker in self.workers:
-            def right(worker=worker):
+            last = []
+
+            def right(worker=worker, last=last):
                 if self.server.process.poll() is not None:
                     self.restart()
                 worker.send('repeat', 2, self.images[0].name, self.images[0].sum)
                 status, text = self.receive(worker)
                 if 'not connected' in text:
                     worker.connect()
+                last[:] = [status, text]
                 return status == 0
-            until(right, 20, 'right pixels in quiet')
+            until(right, 20, lambda last=last: f'right pixels in quiet: {last}')
         self.server.check_unharmed()
         wanted = {worker.process.pid for worker in self.workers} | {self.server.pid}
         until(lambda: set(reap()) == wanted, 5, f'other processes than {wanted} to end')

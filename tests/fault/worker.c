@@ -105,6 +105,26 @@ static void fetch(const char *name)
 			images[slot].info.from_store, sum(&images[slot]));
 }
 
+/* What is known of pixels that are not the right ones. */
+static void describe(const struct shmsem_image *image, const char *name, struct shmsem_error *error)
+{
+	const unsigned char *pixels = image->pixels;
+	size_t zeros = 0, last = 0;
+
+	for (size_t i = 0; i < image->info.bytes; i++)
+		if (pixels[i])
+			last = i + 1;
+		else
+			zeros++;
+	snprintf(error->message, sizeof error->message,
+		"wrong pixels of %s: sum %lu, %ux%u, %s, segment %u at %llu, %zu zero bytes, all "
+		"from "
+		"%zu on",
+		name, sum(image), image->info.width, image->info.height,
+		image->info.from_store ? "stored" : "fresh", image->info.segment,
+		(unsigned long long)image->info.offset, zeros, last);
+}
+
 /* Pixels that were cut off while they were read are no error of anybody's if the check says so. */
 static int fetch_checked(const char *name, unsigned long expected, struct shmsem_error *error)
 {
@@ -117,7 +137,7 @@ static int fetch_checked(const char *name, unsigned long expected, struct shmsem
 	if (expected && sum(&image) != expected) {
 		status = shmsem_check(&image, error);
 		if (!status) {
-			snprintf(error->message, sizeof error->message, "wrong pixels of %s", name);
+			describe(&image, name, error);
 			status = WRONG;
 		}
 	}
