@@ -110,38 +110,49 @@ struct last_name {
 	char text[64];
 };
 
+static const char *user_name(unsigned id)
+{
+	const struct passwd *user = getpwuid(id);
+
+	return user ? user->pw_name : NULL;
+}
+
+static const char *group_name(unsigned id)
+{
+	const struct group *group = getgrgid(id);
+
+	return group ? group->gr_name : NULL;
+}
+
+/* The name of a user or a group, or else its number. */
+static const char *name_of(unsigned id, const char *(*look_up)(unsigned id), struct last_name *last)
+{
+	const char *name;
+
+	if (last->known && last->id == id)
+		return last->text;
+	name = look_up(id);
+	if (name)
+		snprintf(last->text, sizeof last->text, "%s", name);
+	else
+		snprintf(last->text, sizeof last->text, "%u", id);
+	last->id = id;
+	last->known = true;
+	return last->text;
+}
+
 static const char *user_text(uid_t uid)
 {
 	static struct last_name last;
 
-	if (!last.known || last.id != uid) {
-		const struct passwd *user = getpwuid(uid);
-
-		if (user)
-			snprintf(last.text, sizeof last.text, "%s", user->pw_name);
-		else
-			snprintf(last.text, sizeof last.text, "%u", (unsigned)uid);
-		last.id = uid;
-		last.known = true;
-	}
-	return last.text;
+	return name_of(uid, user_name, &last);
 }
 
 static const char *group_text(gid_t gid)
 {
 	static struct last_name last;
 
-	if (!last.known || last.id != gid) {
-		const struct group *group = getgrgid(gid);
-
-		if (group)
-			snprintf(last.text, sizeof last.text, "%s", group->gr_name);
-		else
-			snprintf(last.text, sizeof last.text, "%u", (unsigned)gid);
-		last.id = gid;
-		last.known = true;
-	}
-	return last.text;
+	return name_of(gid, group_name, &last);
 }
 
 static void number_text(int64_t number, bool known, char *text, size_t size)

@@ -146,24 +146,31 @@ static ssize_t walk_maps(struct walk *walk, int task)
 	return length;
 }
 
-static void walk_descriptors(struct walk *walk, int task)
+/* A folder of /proc; NULL, and noted if it is kept from us. */
+static DIR *open_folder(struct walk *walk, int at, const char *name)
 {
-	int fd = openat(task, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!directory) {
 		walk->denied += !has_ended(errno);
 		if (fd >= 0)
 			close(fd);
-		return;
 	}
-	for (struct dirent *entry; (entry = readdir(directory));) {
+	return directory;
+}
+
+static void walk_descriptors(struct walk *walk, int task)
+{
+	AUTO_CLOSEDIR DIR *directory = open_folder(walk, task, "fd");
+
+	for (struct dirent *entry; directory && (entry = readdir(directory));) {
 		struct statx status;
 
 		/* Without synchronizing, a dead file server cannot hold us up. */
 		if (entry->d_name[0] == '.' ||
-			statx(fd, entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO,
-				&status) != 0)
+			statx(dirfd(directory), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+				STATX_INO, &status) != 0)
 			continue;
 		if (status.stx_dev_major == walk->major && status.stx_dev_minor == walk->minor)
 			note_holder(walk, false, status.stx_ino, false);
@@ -176,21 +183,14 @@ static void walk_descriptors(struct walk *walk, int task)
  */
 static void walk_threads(struct walk *walk, int process)
 {
-	int fd = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSEDIR DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	AUTO_CLOSEDIR DIR *directory = open_folder(walk, process, "task");
 
-	if (!directory) {
-		walk->denied += !has_ended(errno);
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	for (struct dirent *entry; (entry = readdir(directory));) {
+	for (struct dirent *entry; directory && (entry = readdir(directory));) {
 		AUTO_CLOSE int task = -1;
 
 		if (entry->d_name[0] == '.' || atoi(entry->d_name) == walk->pid)
 			continue;
-		task = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		task = openat(dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (task < 0)
 			continue;
 		if (walk_maps(walk, task) > 0)
