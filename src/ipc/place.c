@@ -48,6 +48,37 @@ uint64_t place_find(const struct place *place, uint64_t length, struct extent **
 	return best_cold;
 }
 
+bool place_find_until(const struct place *place, uint64_t length, uint64_t spare, uint64_t limit,
+	struct extent **ret_first)
+{
+	uint64_t run = 0, used = 0, cold = 0, fewest = UINT64_MAX;
+	struct extent *first = place->first;
+
+	for (struct extent *at = first; at; at = at->after) {
+		if (at->kind == EXTENT_USED && at->used_at > limit) {
+			first = at->after;
+			run = used = cold = 0;
+			continue;
+		}
+		run += at->length;
+		used += at->kind == EXTENT_USED ? at->length : 0;
+		cold += at->kind == EXTENT_COLD ? at->length : 0;
+		/* What can be left out at the front is. */
+		for (; run - first->length >= length; first = first->after) {
+			run -= first->length;
+			used -= first->kind == EXTENT_USED ? first->length : 0;
+			cold -= first->kind == EXTENT_COLD ? first->length : 0;
+		}
+		/* Ends with `at`, of which the end may be left over. */
+		if (run < length || run - at->length >= length || used >= fewest ||
+			cold - (at->kind == EXTENT_COLD ? run - length : 0) > spare)
+			continue;
+		fewest = used;
+		*ret_first = first;
+	}
+	return fewest != UINT64_MAX;
+}
+
 /* Takes `extent`, which must have a neighbour after it, into that neighbour's place. */
 static void absorb_next(struct extent *extent)
 {
@@ -106,6 +137,7 @@ struct extent *place_take(struct place *place, struct extent *first, uint64_t le
 	while (first->length < length)
 		absorb_next(first);
 	first->kind = EXTENT_USED;
+	first->used_at = PLACE_STAYS;
 	place->backed += cold;
 	place->used += length;
 	return first;
@@ -132,18 +164,6 @@ void place_cool(struct place *place, struct extent *extent)
 	place->backed -= extent->length;
 	extent->kind = EXTENT_COLD;
 	merge(extent);
-}
-
-uint64_t place_run(const struct extent *extent)
-{
-	uint64_t run = extent->length;
-
-	for (const struct extent *at = extent->before; at && at->kind != EXTENT_USED;
-		at = at->before)
-		run += at->length;
-	for (const struct extent *at = extent->after; at && at->kind != EXTENT_USED; at = at->after)
-		run += at->length;
-	return run;
 }
 
 struct extent *place_longest_warm(const struct place *place)

@@ -19,8 +19,13 @@ enum extent_kind {
 	EXTENT_COLD,
 };
 
+/* Never makes way: what a used extent says until its owner says otherwise. */
+#define PLACE_STAYS UINT64_MAX
+
 struct extent {
 	uint64_t offset, length;
+	uint64_t used_at; /* USED: when it was last used, by a clock of its owner's; or PLACE_STAYS
+			   */
 	enum extent_kind kind;
 	struct extent *before, *after;
 };
@@ -43,6 +48,15 @@ void place_release(struct place *place);
 uint64_t place_find(const struct place *place, uint64_t length, struct extent **ret_first);
 
 /*
+ * The room for `length` bytes that there would be if every used extent made way whose used_at is at
+ * most `limit`: the run of neighbours, with at most `spare` cold bytes in what would be taken, that
+ * frees the fewest used bytes. False if there is none; where `spare` is neither 0 nor all, one may
+ * be missed. *ret_first is its first extent.
+ */
+bool place_find_until(const struct place *place, uint64_t length, uint64_t spare, uint64_t limit,
+	struct extent **ret_first);
+
+/*
  * Takes `length` bytes at the start of the run of free extents that begins with `first`. The result
  * is one used extent; NULL when out of memory, with nothing changed but merged neighbours.
  */
@@ -58,9 +72,6 @@ void place_give(struct place *place, struct extent *extent);
 /* Marks a warm extent as cold: its bytes were given back to the system. The pointer is dangling
  * then. */
 void place_cool(struct place *place, struct extent *extent);
-
-/* Bytes of the free run that `extent` would be part of if it were free. */
-uint64_t place_run(const struct extent *extent);
 
 /* The longest warm extent, or NULL. */
 struct extent *place_longest_warm(const struct place *place);

@@ -1,7 +1,7 @@
 /*
  * The store's room: what clients hold, what makes way for what, and segments that somebody cut off.
  */
-#include "serve/store.h"
+#include "serve/victims.h"
 
 #include "base/number.h"
 #include "ipc/lock.h"
@@ -91,50 +91,29 @@ void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_u
 	}
 }
 
-/* Evicts the least recently used image of a segment (of every other segment than it, if `others`)
- * that nobody holds. The bytes of the free run that this makes or enlarges; 0 if there was none. */
-static uint64_t evict_one(
-	struct store *store, const struct held *held, unsigned segment, bool others)
-{
-	uint64_t run;
-
-	for (struct stored *image = store->ready.oldest; image; image = image->newer) {
-		if ((image->segment == segment) == others || held_contains(held, image->number))
-			continue;
-		run = place_run(image->extent);
-		store_discard(store, image);
-		store->evictions++;
-		return run;
-	}
-	return 0;
-}
-
-/* Gives warm room of other segments back to the system until `excess` bytes are gone; what is left
- * of it. */
-static uint64_t cool_others(struct store *store, unsigned segment, uint64_t excess)
-{
-	for (unsigned i = 0; i < store->segments && excess; i++) {
-		struct extent *warm;
-
-		while (i != segment && excess && (warm = place_first_warm(&store->places[i]))) {
-			uint64_t length = warm->length;
-
-			if (fallocate(store->data[i].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				    (off_t)warm->offset, (off_t)length) != 0)
-				break;
-			place_cool(&store->places[i], warm);
-			excess -= length < excess ? length : excess;
-		}
-	}
-	return excess;
-}
-
-static uint64_t excess_of(const struct store *store, uint64_t cold)
+/* Gives warm room back to the system, that of the segment itself last, until the segments are
+ * within the budget. False if the system does not take it. */
+static bool cool_excess(struct store *store, unsigned segment)
 {
 	uint64_t backed, used;
 
 	store_sums(store, &backed, &used);
-	return backed + cold > store->budget ? backed + cold - store->budget : 0;
+	for (unsigned i = 1; i <= store->segments; i++) {
+		unsigned other = (segment + i) % store->segments;
+		struct extent *warm;
+
+		while (backed > store->budget && (warm = place_first_warm(&store->places[other]))) {
+			uint64_t length = warm->length;
+
+			if (fallocate(store->data[other].fd,
+				    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)warm->offset,
+				    (off_t)length) != 0)
+				return false;
+			place_cool(&store->places[other], warm);
+			backed -= length;
+		}
+	}
+	return backed <= store->budget;
 }
 
 static int no_room(
@@ -150,40 +129,6 @@ static int no_room(
 		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)",
 		format_size(bytes, need), format_size(total, have),
 		format_size(store->budget, allowed));
-}
-
-/* Finds the run of free extents for `bytes`, evicting what it takes; UINT64_MAX if it cannot be
- * had. */
-static uint64_t clear_run(struct store *store, const struct held *held, unsigned segment,
-	uint64_t bytes, struct extent **ret_first)
-{
-	struct place *place = &store->places[segment];
-	bool own = true;
-
-	for (;;) {
-		uint64_t cold = place_find(place, bytes, ret_first);
-		uint64_t excess = cold == UINT64_MAX ? 0 : excess_of(store, cold);
-
-		if (cold != UINT64_MAX && !excess)
-			return cold;
-		/* This segment's own images first: their room is warm. Where no run would do, only
-		 * the one that has just grown may, and only then is the whole worth a search. */
-		while (own) {
-			uint64_t run = evict_one(store, held, segment, false);
-
-			own = run != 0;
-			if (own && (cold != UINT64_MAX || run >= bytes))
-				break;
-		}
-		if (own)
-			continue;
-		if (cold == UINT64_MAX)
-			return UINT64_MAX;
-		if (cool_others(store, segment, excess) == 0)
-			continue;
-		if (!evict_one(store, held, segment, true))
-			return UINT64_MAX;
-	}
 }
 
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
@@ -203,7 +148,7 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	store_check_segments(store);
 	if (!held_collect(store->head, seat_holds, store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
-	cold = clear_run(store, &held, segment, bytes, &first);
+	cold = victims_clear(store, &held, segment, bytes, &first);
 	if (cold == UINT64_MAX) {
 		status = no_room(store, &held, bytes, err);
 		store->refusals++;
@@ -215,10 +160,10 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	if (!extent)
 		return error_os(err, ENOMEM, "no memory to make room");
 	if (cold) {
-		do
+		failed = cool_excess(store, segment) ? EINTR : EIO;
+		while (failed == EINTR)
 			failed = posix_fallocate(
 				store->data[segment].fd, (off_t)extent->offset, (off_t)bytes);
-		while (failed == EINTR);
 		if (failed) {
 			place_give(place, extent);
 			/* All of it counts as cold: punching also drops what the failed call had

@@ -184,8 +184,9 @@ static void list_remove(struct stored_list *list, struct stored *image)
 	list->count--;
 }
 
-static void list_append(struct stored_list *list, struct stored *image)
+static void list_append(struct store *store, struct stored_list *list, struct stored *image)
 {
+	image->used_at = ++store->uses;
 	image->older = list->newest;
 	image->newer = NULL;
 	*(list->newest ? &list->newest->newer : &list->oldest) = image;
@@ -237,7 +238,7 @@ struct stored *store_add(struct store *store, const struct image_key *key)
 	bucket = image_bucket(store, key);
 	image->chain = *bucket;
 	*bucket = image;
-	list_append(&store->notes, image);
+	list_append(store, &store->notes, image);
 	return image;
 }
 
@@ -318,7 +319,7 @@ void store_touch(struct store *store, struct stored *image)
 	if (list->newest == image)
 		return;
 	list_remove(list, image);
-	list_append(list, image);
+	list_append(store, list, image);
 }
 
 void store_ready(struct store *store, struct stored *image, unsigned segment, struct extent *extent,
@@ -334,7 +335,7 @@ void store_ready(struct store *store, struct stored *image, unsigned segment, st
 	list_remove(&store->notes, image);
 	image->segment = segment;
 	image->extent = extent;
-	list_append(&store->ready, image);
+	list_append(store, &store->ready, image);
 	if (size_align(decoded->total, PLACE_PAGE, &whole))
 		place_trim(&store->places[segment], extent, whole);
 }

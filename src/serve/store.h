@@ -45,7 +45,8 @@ struct stored {
 			  nothing */
 	struct watch_mark mark; /* made before its file was opened */
 	struct watched_file *file;
-	uint64_t number; /* what hold words say; never 0, never used again */
+	uint64_t number;  /* what hold words say; never 0, never used again */
+	uint64_t used_at; /* by the store's clock of uses */
 	unsigned segment;
 	struct extent *extent;   /* NULL without pixels */
 	struct decoded decoded;  /* READY */
@@ -86,6 +87,7 @@ struct store {
 	unsigned segments;
 	uint64_t budget; /* bytes that all segments together may have */
 	uint64_t next_number;
+	uint64_t uses; /* the clock that says what was used when */
 	struct stored **images;
 	struct alias **names;
 	size_t buckets;           /* of both tables; a power of two */
@@ -141,8 +143,9 @@ void store_discard(struct store *store, struct stored *image);
 void store_touch(struct store *store, struct stored *image);
 
 /*
- * Room for `bytes` in a segment, existing and ready to be written; least recently used images that
- * nobody holds make way. STATUS_TRY_AGAIN, saying what is needed, held and allowed.
+ * Room for `bytes` in a segment, existing and ready to be written; images that nobody holds make
+ * way, of all neighbours that would do those that have not been used for longest. STATUS_TRY_AGAIN,
+ * saying what is needed, held and allowed.
  */
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
 	struct error *err);

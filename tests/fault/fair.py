@@ -138,6 +138,32 @@ def who_takes_a_seat_and_does_nothing_stops_nobody(scene):
     late.fetch(image)
 
 
+def repeat(worker, hits, image):
+    status, text = worker.call('repeat', hits, image.name, 0)
+    check(status == 0, status, text)
+
+
+def calls_of(scene, server, worker, action):
+    """The system calls of a server and of a client meanwhile, but for waits and wakes, as strace counts them."""
+    calls = {}
+    for who, pid in (('server', server.pid), ('client', worker.process.pid)):
+        trace = os.path.join(scene.scratch, who)
+        # Without the thread that looks after the server four times a second.
+        threads = [task for task in os.listdir(f'/proc/{pid}/task') if who == 'client' or int(task) != pid]
+        tracers = [subprocess.Popen(['strace', '-qqq', '-o', f'{trace}{task}', '-e', 'trace=!futex,restart_syscall',
+                                     '-p', task]) for task in threads]
+        time.sleep(1)
+        action()
+        for tracer in tracers:
+            tracer.terminate()
+            tracer.wait()
+        for task in threads:
+            with open(f'{trace}{task}', encoding='ascii', errors='replace') as file:
+                for match in filter(None, (re.match(r'(\w+)\(', line) for line in file)):
+                    calls[who, match.group(1)] = calls.get((who, match.group(1)), 0) + 1
+    return calls
+
+
 @fault()
 def a_hit_costs_one_system_call_in_the_server_and_none_in_the_client(scene):
     """Counted by strace; waits and wakes (futex) do not count."""
@@ -148,23 +174,7 @@ def a_hit_costs_one_system_call_in_the_server_and_none_in_the_client(scene):
     worker.call('release', worker.fetch(image))
     worker.call('repeat', 10, image.name, image.sum)
     hits = 2000
-    calls = {}
-    for who, pid in (('server', server.pid), ('client', worker.process.pid)):
-        trace = os.path.join(scene.scratch, who)
-        # Without the thread that looks after the server four times a second.
-        threads = [task for task in os.listdir(f'/proc/{pid}/task') if who == 'client' or int(task) != pid]
-        tracers = [subprocess.Popen(['strace', '-qqq', '-o', f'{trace}{task}', '-e', 'trace=!futex,restart_syscall',
-                                     '-p', task]) for task in threads]
-        time.sleep(1)
-        status, text = worker.call('repeat', hits, image.name, image.sum)
-        check(status == 0, status, text)
-        for tracer in tracers:
-            tracer.terminate()
-            tracer.wait()
-        for task in threads:
-            with open(f'{trace}{task}', encoding='ascii', errors='replace') as file:
-                for match in filter(None, (re.match(r'(\w+)\(', line) for line in file)):
-                    calls[who, match.group(1)] = calls.get((who, match.group(1)), 0) + 1
+    calls = calls_of(scene, server, worker, lambda: repeat(worker, hits, image))
     of_server = sum(count for (who, _), count in calls.items() if who == 'server')
     of_client = sum(count for (who, _), count in calls.items() if who == 'client')
     scene.note(f'{hits} hits: {of_server} calls in the server, {of_client} in the client', calls)
@@ -174,6 +184,34 @@ def a_hit_costs_one_system_call_in_the_server_and_none_in_the_client(scene):
     check(of_server <= (0 if states['io_uring'] == 'ok' else hits) + hits * 0.02, calls)
     # It reads its orders and writes its answer; what it does beyond that is not for the hits.
     check(of_client <= hits * 0.02, calls)
+
+
+def faults_of(pid):
+    """Page faults that needed no disk."""
+    with open(f'/proc/{pid}/stat', encoding='ascii') as file:
+        return int(file.read().rpartition(')')[2].split()[7])
+
+
+@fault()
+def a_hit_costs_the_same_at_one_kilobyte_and_at_36_megabytes(scene):
+    """Told without a clock: by system calls, and by page faults, which whoever touched or mapped the pixels would have."""
+    images = [scene.image('small', width=18, height=18), scene.plain('large', 4000, 3000)]
+    server = scene.serve('-w', '1', '-s', '2', '--cache', '64M')
+    worker = scene.worker()
+    hits, costs = 2000, []
+    for image in images:
+        worker.call('release', worker.fetch(image))
+        repeat(worker, 10, image)
+        before = faults_of(server.pid), faults_of(worker.process.pid)
+        repeat(worker, hits, image)
+        faults = faults_of(server.pid) - before[0], faults_of(worker.process.pid) - before[1]
+        calls = calls_of(scene, server, worker, lambda image=image: repeat(worker, hits, image))
+        costs.append((*faults, *(sum(count for (who, _), count in calls.items() if who == whose)
+                                 for whose in ('server', 'client'))))
+        scene.note(f'{image.bytes} bytes, {hits} hits: page faults of server {faults[0]}, client {faults[1]}; '
+                   f'system calls {costs[-1][2]}, {costs[-1][3]}')
+    for small, large in zip(*costs):
+        check(abs(large - small) <= hits * 0.02, costs)
 
 
 if __name__ == '__main__':

@@ -79,19 +79,19 @@ def check_all_within(limit, times, what):
 
 # ---- images ----
 
-def png(width, height, pixels):
+def png(width, height, pixels, level=1):
     def chunk(kind, data):
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
     rows = b''.join(b'\0' + pixels[y * width * 3:(y + 1) * width * 3] for y in range(height))
     return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)) +
-            chunk(b'IDAT', zlib.compress(rows, 1)) + chunk(b'IEND', b''))
+            chunk(b'IDAT', zlib.compress(rows, level)) + chunk(b'IEND', b''))
 
 
 class Image:
-    """An image of noise in the served folder; `sum` is what a worker says of its pixels."""
+    """An image in the served folder, of noise unless told; `sum` is what a worker says of its pixels."""
 
-    def __init__(self, folder, name, seed, width=64, height=64):
-        pixels = random.Random(seed).randbytes(width * height * 3)
+    def __init__(self, folder, name, seed, width=64, height=64, pixels=None):
+        pixels = pixels or random.Random(seed).randbytes(width * height * 3)
         self.name, self.sum, self.bytes = name, zlib.crc32(pixels), len(pixels)
         beside = os.path.join(folder, '.new')
         with open(beside, 'wb') as file:
@@ -236,6 +236,10 @@ class Scene:
 
     def image(self, name, seed=1, width=64, height=64):
         return Image(self.folder, name, seed, width, height)
+
+    def plain(self, name, width, height):
+        """A large one that is soon drawn and decoded."""
+        return Image(self.folder, name, 0, width, height, (bytes(range(251)) * (width * height * 3 // 251 + 1))[:width * height * 3])
 
     def serve(self, *options, **more):
         server = Server(self, *options, **more)

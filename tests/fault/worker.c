@@ -32,7 +32,10 @@
 #define WRONG   99
 
 static struct shmsem *client;
-static struct shmsem_image images[SHMSEM_HELD_MOST];
+/* One more than may be held. */
+#define SLOTS (SHMSEM_HELD_MOST + 1)
+
+static struct shmsem_image images[SLOTS];
 static uint64_t samples[SAMPLES];
 static size_t samples_count;
 
@@ -91,9 +94,9 @@ static void fetch(const char *name)
 	struct shmsem_error error = {0};
 	int slot = 0, status;
 
-	while (slot < SHMSEM_HELD_MOST && images[slot].connection)
+	while (slot < SLOTS && images[slot].connection)
 		slot++;
-	if (slot == SHMSEM_HELD_MOST) {
+	if (slot == SLOTS) {
 		printf("75 all slots are in use\n");
 		return;
 	}
@@ -202,7 +205,7 @@ static void post(const char *name, unsigned long count)
 static void slot_command(const char *command, unsigned slot)
 {
 	struct shmsem_error error = {0};
-	struct shmsem_image *image = &images[slot % SHMSEM_HELD_MOST];
+	struct shmsem_image *image = &images[slot % SLOTS];
 
 	if (!strcmp(command, "sum"))
 		printf("0 %lu\n", image->connection ? sum(image) : 0);

@@ -76,6 +76,58 @@ static uint64_t model_find(const struct place *place, const struct model *model,
 	return best;
 }
 
+/* Of all rooms for `length` that begin where an extent does, with what was used until `limit` gone:
+ * the fewest bytes that would have to go. */
+static uint64_t model_find_until(
+	const struct place *place, uint64_t length, uint64_t spare, uint64_t limit)
+{
+	uint64_t fewest = UINT64_MAX;
+
+	for (const struct extent *first = place->first; first; first = first->after) {
+		uint64_t run = 0, used = 0, cold = 0;
+		const struct extent *at = first;
+
+		for (; at && run < length; at = at->after) {
+			uint64_t take = at->length < length - run ? at->length : length - run;
+
+			if (at->kind == EXTENT_USED && at->used_at > limit)
+				break;
+			run += take;
+			used += at->kind == EXTENT_USED ? at->length : 0;
+			cold += at->kind == EXTENT_COLD ? take : 0;
+		}
+		if (run == length && cold <= spare && used < fewest)
+			fewest = used;
+	}
+	return fewest;
+}
+
+static void look_until(const struct place *place)
+{
+	uint64_t length = (1 + random_below(PAGES / 3)) * PLACE_PAGE, limit = random_below(1000);
+	uint64_t spare = random_below(2) ? 0 : random_below(2) ? UINT64_MAX : length / 2;
+	uint64_t fewest = model_find_until(place, length, spare, limit), run = 0, used = 0,
+		 cold = 0;
+	struct extent *first;
+
+	if (!place_find_until(place, length, spare, limit, &first)) {
+		assert_true(fewest == UINT64_MAX || (spare && spare != UINT64_MAX));
+		return;
+	}
+	for (const struct extent *at = first; run < length; at = at->after) {
+		uint64_t take;
+
+		assert_non_null(at);
+		take = at->length < length - run ? at->length : length - run;
+		assert_true(at->kind != EXTENT_USED || at->used_at <= limit);
+		run += take;
+		used += at->kind == EXTENT_USED ? at->length : 0;
+		cold += at->kind == EXTENT_COLD ? take : 0;
+	}
+	assert_true(cold <= spare);
+	assert_true(used == fewest || (used > fewest && spare && spare != UINT64_MAX));
+}
+
 static void take_some(struct place *place, struct model *model)
 {
 	uint64_t length = (1 + random_below(random_below(4) ? 6 : PAGES)) * PLACE_PAGE, cold;
@@ -89,6 +141,8 @@ static void take_some(struct place *place, struct model *model)
 	assert_non_null(extent);
 	assert_int_equal(extent->length, length);
 	assert_int_equal(extent->kind, EXTENT_USED);
+	assert_true(extent->used_at == PLACE_STAYS);
+	extent->used_at = random_below(8) ? random_below(1000) : PLACE_STAYS;
 	for (size_t page = 0; page < length / PLACE_PAGE; page++)
 		assert_int_not_equal(model->pages[extent->offset / PLACE_PAGE + page], EXTENT_USED);
 	paint(model, extent->offset, length, EXTENT_USED);
@@ -152,6 +206,7 @@ static void a_million_random_operations_match_the_model(void **state)
 			trim_one(&place, &model);
 		else
 			cool_one(&place, &model);
+		look_until(&place);
 		check(&place, &model);
 	}
 	while (model.used_count)

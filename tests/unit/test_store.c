@@ -226,6 +226,83 @@ static void the_least_recently_used_goes_first(void **state)
 	assert_int_equal(scene->store.evictions, 1);
 }
 
+static void touch(struct scene *scene, uint64_t inode)
+{
+	struct image_key key = key_of(inode);
+
+	store_touch(&scene->store, store_find(&scene->store, &key));
+}
+
+/* Where one image's room is not enough, those go that make room together, and no others. */
+static void of_all_neighbours_that_would_do_those_used_longest_ago_go(void **state)
+{
+	static const uint64_t order[] = {1, 5, 3, 7, 8, 2, 4, 6};
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 8; i++)
+		put(scene, 0, 8);
+	for (int i = 0; i < 8; i++)
+		touch(scene, order[i]);
+	put(scene, 0, 16);
+	for (uint64_t inode = 1; inode <= 8; inode++)
+		assert_int_equal(known(scene, inode), inode < 7);
+	assert_int_equal(scene->store.evictions, 2);
+}
+
+static void what_nobody_uses_goes_wherever_it_lies(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 16; i++)
+		put(scene, i < 8, 4);
+	touch(scene, 3);
+	/* The decoder of the other segment has no more work. */
+	for (int i = 0; i < 100; i++) {
+		put(scene, 0, 4);
+		touch(scene, 3);
+	}
+	for (uint64_t inode = 1; inode <= 16; inode++)
+		assert_int_equal(known(scene, inode), inode == 3);
+	assert_int_equal(scene->store.ready.count, 16);
+}
+
+/* Whatever is held: who is refused could not have been served. */
+static void only_what_is_held_can_be_in_the_way(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t held[SEATS] = {0};
+	unsigned pages[SEATS] = {0}, refused = 0;
+	uint32_t chance = 1;
+
+	for (unsigned seat = 0; seat < SEATS; seat++)
+		seat_taken(scene, seat);
+	for (int i = 0; i < 20000; i++) {
+		unsigned wanted, sum = 0, seat;
+		struct stored *image;
+		struct error err;
+
+		chance = chance * 1664525 + 1013904223; /* Numerical Recipes' generator */
+		wanted = 1 + (chance >> 16) % 24;
+		seat = (chance >> 8) % SEATS;
+		image = put_image(scene, (chance >> 24) % SEGMENTS, wanted, &err);
+		for (unsigned k = 0; k < SEATS; k++) {
+			sum += pages[k];
+			assert_true(!held[k] || known(scene, held[k]));
+		}
+		if (!image) {
+			/* Too much is held, or leaves only gaps (five at most) that are too short.
+			 */
+			assert_true(sum + wanted > 64 || sum + 5 * (wanted - 1) >= 64);
+			refused++;
+			image = scene->store.ready.newest;
+		}
+		held[seat] = image->key.file.inode;
+		pages[seat] = (unsigned)(image->decoded.total / PAGE);
+		hold(scene, seat, 0, image);
+	}
+	assert_true(refused < 10000);
+}
+
 static void held_images_are_never_evicted_or_moved(void **state)
 {
 	struct scene *scene = *state;
@@ -431,6 +508,9 @@ int main(void)
 		TEST(an_image_has_a_bounded_number_of_names),
 		TEST(thousands_of_images_are_all_found),
 		TEST(the_least_recently_used_goes_first),
+		TEST(of_all_neighbours_that_would_do_those_used_longest_ago_go),
+		TEST(what_nobody_uses_goes_wherever_it_lies),
+		TEST(only_what_is_held_can_be_in_the_way),
 		TEST(held_images_are_never_evicted_or_moved),
 		TEST(a_dead_clients_holds_are_void),
 		TEST(forgotten_images_stay_while_held_and_go_after),

@@ -1,0 +1,16 @@
+/*
+ * Which images make way when the store needs space.
+ */
+#pragma once
+
+#include "ipc/turn.h"
+#include "serve/store.h"
+
+/*
+ * Makes room for `bytes` (whole pages, not more than the budget) in a segment, evicting what it
+ * takes, but nothing of `held`. How many cold bytes the room has; UINT64_MAX, with nothing evicted,
+ * if it cannot be had. Taking it may exceed the budget; then there are enough warm bytes elsewhere
+ * that can be given back to the system. *ret_first is for place_take.
+ */
+uint64_t victims_clear(struct store *store, const struct held *held, unsigned segment,
+	uint64_t bytes, struct extent **ret_first);

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""What the store is for: a mixed load that is ten times as large as the store, images that many hold at a time, and what
+happens when nothing more goes in. The loads take LOAD_SECONDS (4) each; one of them by hand, for ten minutes:
+
+    LOAD_SECONDS=600 meson test -C build load --timeout-multiplier 0 --verbose --test-args sixteen_clients_two
+"""
+import json
+import os
+import random
+import subprocess
+import threading
+import zlib
+
+from harness import PATIENCE, SHMSEM, TRY_AGAIN, check, fault, main, png
+
+LOAD = os.environ.get('FAULT_LOAD', 'load')
+SECONDS = float(os.environ.get('LOAD_SECONDS', '4'))
+CLIENTS, IMAGES, STORED, PAGE = 16, 1000, 100, 4096
+LEAST, MOST = 30_000, 1_000_000
+POINTS = 2
+
+
+def draw_images(scene):
+    """Small ones as often as large ones; no two with the same pixels. The lines that the clients want of them, and the
+    budget that an average hundred of them fill."""
+    chance = random.Random(1)
+    noise = chance.randbytes(2 * MOST + IMAGES)
+    lines, total = [], 0
+    for number in range(IMAGES):
+        pixels = int(LEAST * (MOST / LEAST) ** chance.random()) // 3
+        width = chance.randrange(50, 400)
+        height = max(pixels // width, 1)
+        data = noise[number:number + width * height * 3]
+        with open(os.path.join(scene.folder, f'i{number}.png'), 'wb') as file:
+            file.write(png(width, height, data, 0))
+        lines.append(f'i{number}.png {len(data)} {zlib.crc32(data)}')
+        total += -(-len(data) // PAGE) * PAGE
+    return '\n'.join(lines) + '\n', total // IMAGES * STORED // PAGE * PAGE
+
+
+class Watch(threading.Thread):
+    """Looks at the data segments again and again: memory that they have, and how long they are."""
+
+    def __init__(self, scene, decoders):
+        super().__init__(daemon=True)
+        self.paths = [scene.path('DATA', index) for index in range(decoders)]
+        self.over, self.looks, self.memory, self.lengths = threading.Event(), 0, 0, 0
+
+    def run(self):
+        while not self.over.wait(0.005):
+            found = [os.stat(path) for path in self.paths]
+            self.looks += 1
+            self.memory = max(self.memory, sum(status.st_blocks * 512 for status in found))
+            self.lengths = max(self.lengths, max(status.st_size for status in found))
+
+
+def counters_of(scene):
+    said = subprocess.run([SHMSEM, 'list', '-N', scene.space, '--stats', '--json'], stdout=subprocess.PIPE, check=True,
+                          timeout=PATIENCE).stdout
+    return json.loads(said)['counters']
+
+
+def load(scene, decoders, skew):
+    images, budget = draw_images(scene)
+    scene.serve('-w', str(decoders), '-s', str(CLIENTS), '--cache', str(budget))
+    watch = Watch(scene, decoders)
+    watch.start()
+    ran = subprocess.run([LOAD, scene.space, str(SECONDS), str(CLIENTS), str(budget), str(skew)], input=images.encode(),
+                         stdout=subprocess.PIPE, check=False, timeout=SECONDS + 2 * PATIENCE)
+    watch.over.set()
+    watch.join()
+    check(ran.returncode == 0, 'a client failed:', ran.stdout)
+    requests, refused, wrong, simulated, *error = ran.stdout.decode().split(maxsplit=4)
+    requests, refused, wrong, simulated = map(int, (requests, refused, wrong, simulated))
+    decodes = counters_of(scene)['decodes']
+    hits, least = 100 * (requests - refused - decodes) / requests, 100 * simulated / requests
+    scene.note(f'{SECONDS:.0f} s, {decoders} decoders, Zipf {skew}: {requests} requests, {decodes} decodes, {refused} refused, '
+               f'{wrong} wrong')
+    scene.note(f'hit rate {hits:.2f} %, simulated LRU {least:.2f} %; budget {budget}, memory at most {watch.memory} '
+               f'({watch.looks} looks), longest segment {watch.lengths}')
+    check(wrong == 0, wrong, 'wrong images:', *error)
+    check(refused * 1000 <= requests, refused, 'requests refused:', *error)
+    check(requests > IMAGES and watch.looks > 10)
+    check(watch.memory <= budget and watch.lengths <= budget, 'the segments exceed the budget')
+    check(hits >= least - POINTS, 'the hit rate is', hits, 'that of a simulated LRU', least)
+
+
+@fault(seconds=SECONDS * 2 + 120)
+def sixteen_clients_one_decoder_all_images_alike(scene):
+    load(scene, 1, 0)
+
+
+@fault(seconds=SECONDS * 2 + 120)
+def sixteen_clients_two_decoders_some_images_popular(scene):
+    load(scene, 2, 0.8)
+
+
+@fault(seconds=SECONDS * 2 + 120)
+def sixteen_clients_four_decoders_few_images_popular(scene):
+    load(scene, 4, 1.0)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+"""What held images cost, and what happens when there is no room for another."""
+import os
+
+from harness import TRY_AGAIN, check, fault, main
+
+MEGA = 1 << 20
+
+
+def shares_of(scene, decoders, pids):
+    """The proportional set sizes of the processes' mappings of data segments, summed, and how many there are."""
+    # Not by name: a mapping that was made before the segment had its name shows another.
+    inodes = {str(os.stat(scene.path('DATA', index)).st_ino) for index in range(decoders)}
+    total, mappings = 0, 0
+    for pid in pids:
+        inside = False
+        with open(f'/proc/{pid}/smaps', encoding='ascii', errors='replace') as file:
+            for line in file:
+                if '-' in line.split()[0]:
+                    inside = '/dev/shm/' in line and line.split()[4] in inodes
+                    mappings += inside
+                elif inside and line.startswith('Pss:'):
+                    total += int(line.split()[1]) * 1024
+    return total, mappings
+
+
+@fault()
+def eight_clients_that_hold_one_image_use_its_memory_once(scene):
+    image = scene.plain('large', 4000, 3000)
+    server = scene.serve('-w', '2', '-s', '8', '--cache', '128M')
+    workers = [scene.worker() for _ in range(8)]
+    for worker in workers:
+        worker.fetch(image)
+    pids = [server.pid, *server.decoder_pids(), *(worker.process.pid for worker in workers)]
+    total, mappings = shares_of(scene, 2, pids)
+    memory = sum(os.stat(scene.path('DATA', index)).st_blocks * 512 for index in range(2))
+    scene.note(f'{image.bytes} bytes held by 8 clients: proportional set sizes {total}, in {mappings} mappings; segments {memory}')
+    check(mappings >= 9, mappings)
+    check(image.bytes * 0.95 <= total <= image.bytes * 1.05, total)
+    check(memory <= image.bytes * 1.05, memory)
+
+
+@fault()
+def sixty_four_images_are_held_unmoved_and_the_next_is_refused(scene):
+    images = [scene.image(f'i{index}', seed=index, width=30 + index) for index in range(130)]
+    scene.serve('-w', '4', '-s', '3', '--cache', '2M')
+    worker, other = scene.worker(), scene.worker()
+    slots = [worker.fetch(image) for image in images[:64]]
+    status, text = worker.call('fetch', images[64].name)
+    check(status == TRY_AGAIN and '64 images' in text, status, text)
+    for _ in range(3):
+        for image in images[64:]:
+            other.call('release', other.fetch(image))
+    for slot, image in zip(slots, images):
+        check(worker.sum(slot) == image.sum, image.name, 'was overwritten')
+    worker.call('release', slots[0])
+    worker.fetch(images[64])
+
+
+@fault()
+def no_room_says_what_is_needed_held_and_allowed(scene):
+    """With four decoders, each of which may have all of the store, whichever it is that gets the image."""
+    held = [scene.plain(f'held{index}', 512, 512) for index in range(5)]
+    small, huge = scene.plain('small', 512, 512), scene.plain('huge', 2048, 1024)
+    scene.serve('-w', '4', '-s', '8', '--cache', '4M')
+    workers = [scene.worker() for _ in range(5)]
+    status, text = workers[0].call('fetch', huge.name)
+    check(status == TRY_AGAIN and '6M needed, 0B held by clients, 4M allowed' in text, status, text)
+    # At the same time, so that they lie in different segments.
+    for worker, image in zip(workers, held):
+        worker.send('fetch', image.name)
+    for worker, image in zip(workers, held):
+        status, text = worker.receive()
+        check(status == 0 and int(text.split()[-1]) == image.sum, status, text)
+    status, text = workers[0].call('fetch', small.name)
+    check(status == TRY_AGAIN and '768K needed, 3.8M held by clients, 4M allowed' in text, status, text)
+    for worker, image in zip(workers, held):
+        check(worker.sum(0) == image.sum, image.name, 'was overwritten')
+    # Any of them will do, in whichever segment it is.
+    workers[3].call('release', 0)
+    workers[0].fetch(small)
+
+
+def default_store(scene, expected):
+    image = scene.image('a')
+    server = scene.serve()
+    check(f', {expected} of store' in server.said(), server.said())
+    scene.worker().fetch(image)
+
+
+@fault(size='256m')
+def the_store_is_a_quarter_of_what_is_free(scene):
+    default_store(scene, '64M')
+    with open('/dev/shm/filler', 'wb') as file:
+        os.posix_fallocate(file.fileno(), 0, 128 * MEGA)
+    scene.space = 'other'
+    default_store(scene, '32M')
+    os.unlink('/dev/shm/filler')
+
+
+@fault(size='4g')
+def the_store_is_half_a_gigabyte_where_more_is_free(scene):
+    default_store(scene, '512M')
+
+
+if __name__ == '__main__':
+    main()
