@@ -239,7 +239,8 @@ class Scene:
 
     def plain(self, name, width, height):
         """A large one that is soon drawn and decoded."""
-        return Image(self.folder, name, 0, width, height, (bytes(range(251)) * (width * height * 3 // 251 + 1))[:width * height * 3])
+        size = width * height * 3
+        return Image(self.folder, name, 0, width, height, (bytes(range(251)) * (size // 251 + 1))[:size])
 
     def serve(self, *options, **more):
         server = Server(self, *options, **more)

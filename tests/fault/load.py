@@ -1,6 +1,9 @@
 #!/usr/bin/python3
-"""What the store is for: a mixed load that is ten times as large as the store, images that many hold at a time, and what
-happens when nothing more goes in. The loads take LOAD_SECONDS (4) each; one of them by hand, for ten minutes:
+"""What the store is for: many clients that want ten times as much as it holds. Every pixel is right, the segments stay within
+the budget, and the hit rate is not more than two points below that of an LRU cache without fragmentation, simulated for the
+same requests. (It may be above: large images go sooner than small ones, of which more remain.)
+
+Each load takes LOAD_SECONDS (2). One of them by hand, for ten minutes:
 
     LOAD_SECONDS=600 meson test -C build load --timeout-multiplier 0 --verbose --test-args sixteen_clients_two
 """
@@ -11,10 +14,10 @@ import subprocess
 import threading
 import zlib
 
-from harness import PATIENCE, SHMSEM, TRY_AGAIN, check, fault, main, png
+from harness import PATIENCE, SHMSEM, check, fault, main, png
 
 LOAD = os.environ.get('FAULT_LOAD', 'load')
-SECONDS = float(os.environ.get('LOAD_SECONDS', '4'))
+SECONDS = float(os.environ.get('LOAD_SECONDS', '2'))
 CLIENTS, IMAGES, STORED, PAGE = 16, 1000, 100, 4096
 LEAST, MOST = 30_000, 1_000_000
 POINTS = 2
@@ -73,16 +76,16 @@ def load(scene, decoders, skew):
     requests, refused, wrong, simulated, *error = ran.stdout.decode().split(maxsplit=4)
     requests, refused, wrong, simulated = map(int, (requests, refused, wrong, simulated))
     decodes = counters_of(scene)['decodes']
-    hits, least = 100 * (requests - refused - decodes) / requests, 100 * simulated / requests
+    hits, lru = 100 * (requests - refused - decodes) / requests, 100 * simulated / requests
     scene.note(f'{SECONDS:.0f} s, {decoders} decoders, Zipf {skew}: {requests} requests, {decodes} decodes, {refused} refused, '
                f'{wrong} wrong')
-    scene.note(f'hit rate {hits:.2f} %, simulated LRU {least:.2f} %; budget {budget}, memory at most {watch.memory} '
+    scene.note(f'hit rate {hits:.2f} %, simulated LRU {lru:.2f} %; budget {budget}, memory at most {watch.memory} '
                f'({watch.looks} looks), longest segment {watch.lengths}')
     check(wrong == 0, wrong, 'wrong images:', *error)
     check(refused * 1000 <= requests, refused, 'requests refused:', *error)
-    check(requests > IMAGES and watch.looks > 10)
+    check(requests > 5 * STORED and watch.looks > 10)
     check(watch.memory <= budget and watch.lengths <= budget, 'the segments exceed the budget')
-    check(hits >= least - POINTS, 'the hit rate is', hits, 'that of a simulated LRU', least)
+    check(hits >= lru - POINTS, 'the hit rate is', hits, 'that of a simulated LRU', lru)
 
 
 @fault(seconds=SECONDS * 2 + 120)
