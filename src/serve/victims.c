@@ -110,12 +110,14 @@ static void evict_anywhere(struct store *store, uint64_t bytes)
 	}
 }
 
-static void evict_run(
-	struct store *store, unsigned segment, const struct extent *first, uint64_t bytes)
+/* Evicts what lies there; all of it was last used at `since` or before. */
+static void evict_run(struct store *store, unsigned segment, const struct extent *first,
+	uint64_t bytes, uint64_t since)
 {
 	uint64_t begin = first->offset, end = begin + bytes;
 
-	for (struct stored *image = store->ready.oldest, *newer; image; image = newer) {
+	for (struct stored *image = store->ready.oldest, *newer; image && image->used_at <= since;
+		image = newer) {
 		const struct extent *extent = image->extent;
 
 		newer = image->newer;
@@ -127,8 +129,7 @@ static void evict_run(
 
 static bool warm_is_worth(const struct store *store, uint64_t since, uint64_t cold_since)
 {
-	return cold_since == NEVER ||
-	       (store->uses - since) * WARM_WORTH >= store->uses - cold_since;
+	return (store->uses - since) * WARM_WORTH >= store->uses - cold_since;
 }
 
 uint64_t victims_clear(struct store *store, const struct held *held, unsigned segment,
@@ -136,27 +137,30 @@ uint64_t victims_clear(struct store *store, const struct held *held, unsigned se
 {
 	struct place *place = &store->places[segment];
 	uint64_t cold = place_find(place, bytes, ret_first), spare = spare_bytes(store);
-	uint64_t since, run_since, cold_since = NEVER;
+	uint64_t since, cold_since, others_since;
 	struct extent *warm_run, *run;
 
 	if (cold != UINT64_MAX && cold <= spare)
 		return cold;
 	mark_uses(store, held);
 	warm_run = oldest_run(store, segment, bytes, spare, &since);
-	run = oldest_run(store, segment, bytes, UINT64_MAX, &run_since);
+	/* What is worth more than the oldest of all needs no second look. */
+	if (warm_run && warm_is_worth(store, since, oldest_anywhere(store, 0))) {
+		evict_run(store, segment, warm_run, bytes, since);
+		return place_find(place, bytes, ret_first);
+	}
+	run = oldest_run(store, segment, bytes, UINT64_MAX, &cold_since);
 	/* Taking the run makes this much more than the budget, unless as much is warm. */
 	spare = spare < bytes ? spare : bytes;
-	if (run)
-		cold_since = oldest_anywhere(store, bytes - spare);
-	if (cold_since < run_since)
-		cold_since = run_since;
-	if (warm_run && warm_is_worth(store, since, cold_since)) {
-		evict_run(store, segment, warm_run, bytes);
-	} else if (cold_since != NEVER) {
-		evict_run(store, segment, run, bytes);
-		evict_anywhere(store, bytes - spare);
-	} else {
+	others_since = oldest_anywhere(store, bytes - spare);
+	if (!run || others_since == NEVER)
 		return UINT64_MAX;
+	if (warm_run && warm_is_worth(store, since,
+				cold_since > others_since ? cold_since : others_since)) {
+		evict_run(store, segment, warm_run, bytes, since);
+	} else {
+		evict_run(store, segment, run, bytes, cold_since);
+		evict_anywhere(store, bytes - spare);
 	}
 	return place_find(place, bytes, ret_first);
 }
