@@ -23,7 +23,8 @@ static uint64_t spare_bytes(const struct store *store)
 	uint64_t backed, used;
 
 	store_sums(store, &backed, &used);
-	return store->budget - backed;
+	/* It is exceeded where the system did not take room back. */
+	return backed < store->budget ? store->budget - backed : 0;
 }
 
 static uint64_t warm_bytes(const struct store *store)
