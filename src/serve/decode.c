@@ -2,6 +2,7 @@
  * Jobs: what attendants do with a decoder, and the line of those that wait for one.
  */
 #include "serve/answer.h"
+#include "serve/victims.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -127,12 +128,11 @@ int attendant_decode(struct server *server, unsigned segment, struct job *job, s
 /* A free decoder, or -1 after the job was put in line for the next that is. */
 static int decoder_for(struct server *server, struct job *job)
 {
-	int found = -1;
+	int found;
 
+	store_lock(&server->store);
 	pthread_mutex_lock(&server->pool_lock);
-	for (unsigned i = 0; i < server->options.decoders && found < 0; i++)
-		if (!server->decoder_busy[i])
-			found = (int)i;
+	found = victims_segment(&server->store, server->decoder_busy);
 	if (found >= 0) {
 		server->decoder_busy[found] = true;
 	} else {
@@ -140,6 +140,7 @@ static int decoder_for(struct server *server, struct job *job)
 		server->last_job = &job->next;
 	}
 	pthread_mutex_unlock(&server->pool_lock);
+	store_unlock(&server->store);
 	return found;
 }
 

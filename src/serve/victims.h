@@ -7,6 +7,13 @@
 #include "serve/store.h"
 
 /*
+ * The segment that a decode had best go to, of those whose decoders are not busy: where lies what
+ * was used longest ago, or, as long as nothing had to make way, which is the smallest. -1 if all
+ * are busy. What was held when room was last made is not counted.
+ */
+int victims_segment(const struct store *store, const bool *busy);
+
+/*
  * Makes room for `bytes` (whole pages, not more than the budget) in a segment, evicting what it
  * takes, but nothing of `held`. How many cold bytes the room has; UINT64_MAX, with nothing evicted,
  * if it cannot be had. Taking it may exceed the budget; then there are enough warm bytes elsewhere

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "ipc/lock.h"
-#include "serve/store.h"
+#include "serve/victims.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,6 +27,17 @@ struct scene {
 	uint64_t inode;     /* of the next image file */
 };
 
+static void make_page(const struct head *head, unsigned seat)
+{
+	struct wire_seat *page = head_seat(head, seat);
+
+	page->magic = WIRE_MAGIC;
+	page->version = WIRE_VERSION;
+	page->seats = head->seats;
+	page->segments = head->segments;
+	page->instance = 42;
+}
+
 static int set_up(void **state)
 {
 	struct scene *scene = calloc(1, sizeof *scene);
@@ -39,8 +50,7 @@ static int set_up(void **state)
 	for (unsigned seat = 0; seat < SEATS; seat++) {
 		char self[32];
 
-		head_seat(&scene->head, seat)->magic = WIRE_MAGIC;
-		head_seat(&scene->head, seat)->instance = 42;
+		make_page(&scene->head, seat);
 		snprintf(self, sizeof self, "/proc/self/fd/%d", scene->head.segment.fd);
 		scene->clients[seat] = open(self, O_RDWR | O_CLOEXEC);
 		assert_true(scene->clients[seat] >= 0);
@@ -249,21 +259,41 @@ static void of_all_neighbours_that_would_do_those_used_longest_ago_go(void **sta
 	assert_int_equal(scene->store.evictions, 2);
 }
 
-static void what_nobody_uses_goes_wherever_it_lies(void **state)
+static void a_decode_goes_to_where_lies_what_was_used_longest_ago(void **state)
 {
+	static const bool both[SEGMENTS] = {true, true}, none[SEGMENTS], first[SEGMENTS] = {true};
 	struct scene *scene = *state;
+	const struct store *store = &scene->store;
 
-	for (int i = 0; i < 16; i++)
-		put(scene, i < 8, 4);
+	assert_int_equal(victims_segment(store, both), -1);
+	assert_int_equal(victims_segment(store, none), 0);
+	for (int i = 0; i < 16; i++) {
+		/* Nothing has to make way: they grow alike. */
+		assert_int_equal(victims_segment(store, none), i % SEGMENTS);
+		assert_int_equal(victims_segment(store, first), 1);
+		put(scene, (unsigned)i % SEGMENTS, 4);
+	}
 	touch(scene, 3);
-	/* The decoder of the other segment has no more work. */
 	for (int i = 0; i < 100; i++) {
-		put(scene, 0, 4);
+		put(scene, (unsigned)victims_segment(store, none), 4);
 		touch(scene, 3);
 	}
 	for (uint64_t inode = 1; inode <= 16; inode++)
 		assert_int_equal(known(scene, inode), inode == 3);
-	assert_int_equal(scene->store.ready.count, 16);
+	assert_int_equal(store->ready.count, 16);
+	assert_int_equal(victims_segment(store, first), 1);
+	assert_int_equal(victims_segment(store, both), -1);
+}
+
+/* Even if all of the budget has gone to others, and none of them has an image any more. */
+static void a_segment_gets_room_that_others_have_and_do_not_use(void **state)
+{
+	struct scene *scene = *state;
+
+	store_forget(&scene->store, put(scene, 0, 64));
+	put(scene, 1, 64);
+	store_discard(&scene->store, scene->store.ready.newest);
+	put(scene, 0, 64);
 }
 
 /* Whatever is held: who is refused could not have been served. */
@@ -372,8 +402,7 @@ static void held_images_survive_the_loss_of_the_hold_words(void **state)
 	assert_null(put_image(scene, 0, 40, &err));
 	assert_true(known(scene, 1));
 	store_restore_holds(&scene->store, 3);
-	page->magic = WIRE_MAGIC;
-	page->instance = 42;
+	make_page(&scene->head, 3);
 	assert_true(atomic_load(&page->holds[5]) != 0);
 	assert_null(put_image(scene, 0, 40, &err));
 	/* What was let go on a whole page is not remembered for ever. */
@@ -509,7 +538,8 @@ int main(void)
 		TEST(thousands_of_images_are_all_found),
 		TEST(the_least_recently_used_goes_first),
 		TEST(of_all_neighbours_that_would_do_those_used_longest_ago_go),
-		TEST(what_nobody_uses_goes_wherever_it_lies),
+		TEST(a_decode_goes_to_where_lies_what_was_used_longest_ago),
+		TEST(a_segment_gets_room_that_others_have_and_do_not_use),
 		TEST(only_what_is_held_can_be_in_the_way),
 		TEST(held_images_are_never_evicted_or_moved),
 		TEST(a_dead_clients_holds_are_void),
