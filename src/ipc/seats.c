@@ -15,6 +15,10 @@
 #define SEAT_POLL_NS       (20 * NS_PER_MS)
 #define TICKETS_TAKEN_MOST 1024
 
+/* Whoever is first in the queue and leaves a free seat alone for so long is stopped, or as good as:
+ * those behind it pass. */
+#define SEAT_GRACE_NS (500 * NS_PER_MS)
+
 static int head_check(struct head *head, const char *name, struct error *err)
 {
 	struct {
@@ -112,6 +116,22 @@ static bool seat_try(const struct head *head, unsigned *ret)
 	return false;
 }
 
+/* Whether a seat has been free for SEAT_GRACE_NS, as far as the caller has seen; *since is 0 at
+ * first. */
+static bool seat_spurned(const struct head *head, uint64_t *since)
+{
+	uint64_t now = clock_now();
+	unsigned seat = 0;
+
+	while (seat < head->seats && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
+		seat++;
+	if (seat == head->seats)
+		*since = 0;
+	else if (!*since)
+		*since = now;
+	return *since && now - *since >= SEAT_GRACE_NS;
+}
+
 static void wait_for_vacancy(const struct head *head, uint32_t seen)
 {
 	struct timespec turn = clock_timespec(SEAT_POLL_NS);
@@ -124,8 +144,8 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 {
 	int fd = head->segment.fd, status = STATUS_OK;
 	struct wire_server *server = head_server(head);
+	uint64_t ticket, free_since = 0;
 	unsigned taken = 0;
-	uint64_t ticket;
 	int failed;
 
 	if (lock_held(fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 0 && seat_try(head, ret_seat))
@@ -143,7 +163,7 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 		uint32_t seen = atomic_load(&server->vacancies);
 		int earlier = ticket ? lock_held(fd, WIRE_QUEUE_LOCK, ticket) : 0;
 
-		if (earlier <= 0 && seat_try(head, ret_seat))
+		if ((earlier <= 0 || seat_spurned(head, &free_since)) && seat_try(head, ret_seat))
 			break;
 		if (!head_server_alive(head))
 			status = error_set(err, STATUS_UNAVAILABLE, "the server has died");

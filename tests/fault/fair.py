@@ -214,5 +214,32 @@ def a_hit_costs_the_same_at_one_kilobyte_and_at_36_megabytes(scene):
         check(abs(large - small) <= hits * 0.02, costs)
 
 
+@fault()
+def a_stopped_client_in_the_queue_holds_nobody_up(scene):
+    scene.serve('-s', '1')
+    image, sitting = scene.image('a'), scene.worker()
+    first, second = (scene.worker(connect=False, wait=20000) for _ in range(2))
+    words = (scene.space, int(first.guard), first.timeout, first.wait)
+
+    def queued(count):
+        with open(scene.path('HEAD'), 'rb') as file:
+            return struct.unpack('<Q', os.pread(file.fileno(), 8, 4096 + 64))[0] == count
+    first.send('connect', *words)
+    until(lambda: queued(1), what='the first to queue')
+    first.process.send_signal(signal.SIGSTOP)
+    second.send('connect', *words)
+    until(lambda: queued(2), what='the second to queue')
+    sitting.end()
+    scene.workers.remove(sitting)
+    status, text = second.receive()
+    check(status == 0, 'the second in the queue got', status, text)
+    second.call('release', second.fetch(image))
+    first.process.send_signal(signal.SIGCONT)
+    second.end()
+    scene.workers.remove(second)
+    status, text = first.receive()
+    check(status == 0, 'the first in the queue got', status, text)
+
+
 if __name__ == '__main__':
     main()
