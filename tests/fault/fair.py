@@ -165,7 +165,7 @@ def calls_of(scene, server, worker, action):
 
 
 @fault()
-def a_hit_costs_one_system_call_in_the_server_and_none_in_the_client(scene):
+def a_hit_costs_the_server_at_most_one_system_call_and_the_client_none(scene):
     """Counted by strace; waits and wakes (futex) do not count."""
     image = scene.image('a')
     server = scene.serve('-w', '1', '-s', '2')
