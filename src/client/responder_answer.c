@@ -1,0 +1,204 @@
+/* libshmsem: what the responder answers, by the callbacks of the program. */
+#include "client/error.h"
+#include "client/responder.h"
+#include "ipc/semaphore.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct wire_seat *answer_page(const struct shmsem_server *server)
+{
+	return head_seat(&server->objects.head, server->turn.seat);
+}
+
+/* ---- answers ---- */
+
+static void complete(struct shmsem_server *server, uint64_t image)
+{
+	if (turn_complete(&server->objects.head, &server->turn, image))
+		semaphore_post(server->objects.responses[server->turn.seat]);
+}
+
+void responder_refuse(struct shmsem_server *server, const struct error *failure)
+{
+	turn_fail(&server->objects.head, server->turn.seat, failure);
+	atomic_fetch_add(&head_server(&server->objects.head)->counters[WIRE_COUNT_FAILURES], 1);
+	complete(server, 0);
+}
+
+void responder_answer_text(struct shmsem_server *server, const char *text, size_t length)
+{
+	struct wire_answer answer = {0};
+
+	turn_text(answer_page(server), &answer, text, length);
+	turn_answer(&server->objects.head, server->turn.seat, (const uint64_t[4]){0}, &answer);
+	complete(server, 0);
+}
+
+static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made)
+{
+	struct wire_seat_counters *seat = head_seat_counters(
+		&server->objects.head, server->turn.seat);
+	struct wire_server *page = head_server(&server->objects.head);
+	const struct shmsem_info *info = &made->info;
+	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
+	const struct placed *placed = made->placed;
+	struct wire_answer answer = {
+		.flags = info->warning[0] ? WIRE_WARNING : 0,
+		.image = placed ? placed->number : 0,
+		.stride = info->stride,
+		.icc_bytes = info->icc_bytes,
+		.file_width = info->file_width,
+		.file_height = info->file_height,
+		.bits = info->bits,
+		.format = info->format,
+		.orientation = info->orientation,
+		.scale = info->scale ? info->scale : 1,
+		.file_bits = info->file_bits,
+		.file_channels = info->file_channels,
+		.file_bytes = info->file_bytes,
+		.gamma = info->gamma,
+		.comments = info->comments,
+		.age = info->age_ns,
+	};
+
+	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
+	if (placed) {
+		answer.offset = placed->extent->offset;
+		answer.icc_offset = placed->extent->offset + info->offset;
+		atomic_fetch_add(&page->counters[WIRE_COUNT_DECODES], 1);
+		atomic_fetch_add(&seat->bytes, info->bytes);
+	}
+	if (info->warning[0])
+		turn_text(answer_page(server), &answer, info->warning,
+			strnlen(info->warning, sizeof info->warning));
+	turn_answer(&server->objects.head, server->turn.seat, words, &answer);
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->place.backed);
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->place.used);
+	complete(server, answer.image);
+}
+
+void responder_serve_image(struct shmsem_server *server)
+{
+	const struct wire_options *options = &server->turn.request.options;
+	struct shmsem_request request = {.name = server->turn.name,
+		.scale = options->scale,
+		.channels = options->channels,
+		.layout = options->layout,
+		.flags = options->flags,
+		.fit_width = options->fit_width,
+		.fit_height = options->fit_height};
+	struct shmsem_answer answer = {.server = server};
+	struct shmsem_error error = {0};
+	struct error err = {0};
+	int status = server->options.make(server->options.data, &request, &answer, &error);
+
+	if (status)
+		status = error_take(&err, &error, status);
+	else if (!answer.info.width)
+		status = error_set(&err, STATUS_INTERNAL, "the program made no image");
+	if (status) {
+		if (answer.placed)
+			responder_forget(server, answer.placed);
+		responder_refuse(server, &err);
+		return;
+	}
+	if (answer.placed) {
+		answer.placed->next = server->placed;
+		server->placed = answer.placed;
+	}
+	answer_image(server, &answer);
+}
+
+/* ---- names ---- */
+
+int shmsem_add_name(struct shmsem_answer *answer, const char *name, struct shmsem_error *error)
+{
+	char *copy;
+
+	if (!answer->listing || !name || !name[0] || strlen(name) > WIRE_NAME_MAX)
+		return shmsem_fail(error, SHMSEM_USAGE,
+			"a name has 1 to %d bytes, and belongs into the callback 'names'",
+			WIRE_NAME_MAX);
+	if (answer->names_count == answer->names_room) {
+		size_t room = answer->names_room ? 2 * answer->names_room : 64;
+		char **grown = realloc(answer->names, room * sizeof *grown);
+
+		if (!grown)
+			return shmsem_fail(error, SHMSEM_TRY_AGAIN, "no memory for another name");
+		answer->names = grown;
+		answer->names_room = room;
+	}
+	copy = strdup(name);
+	if (!copy)
+		return shmsem_fail(error, SHMSEM_TRY_AGAIN, "no memory for another name");
+	answer->names[answer->names_count++] = copy;
+	return SHMSEM_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Puts the names in order into one block, each once. */
+static bool join_names(const struct shmsem_answer *answer, char **ret, size_t *ret_size)
+{
+	size_t size = 0;
+	char *all;
+
+	qsort(answer->names, answer->names_count, sizeof *answer->names, compare_names);
+	for (size_t i = 0; i < answer->names_count; i++)
+		size += strlen(answer->names[i]) + 1;
+	all = malloc(size + 1);
+	if (!all)
+		return false;
+	size = 0;
+	for (size_t i = 0; i < answer->names_count; i++) {
+		if (i && !strcmp(answer->names[i], answer->names[i - 1]))
+			continue;
+		strcpy(all + size, answer->names[i]);
+		size += strlen(answer->names[i]) + 1;
+	}
+	*ret = all;
+	*ret_size = size;
+	return true;
+}
+
+static int list_names(struct shmsem_server *server, struct error *err)
+{
+	struct shmsem_answer answer = {.server = server, .listing = true};
+	struct shmsem_error error = {0};
+	int status = STATUS_OK;
+
+	free(server->names);
+	server->names = NULL;
+	server->names_size = 0;
+	if (server->options.names)
+		status = server->options.names(server->options.data, &answer, &error);
+	if (status)
+		status = error_take(err, &error, status);
+	else if (answer.names_count && !join_names(&answer, &server->names, &server->names_size))
+		status = error_os(err, ENOMEM, "no memory for the names");
+	for (size_t i = 0; i < answer.names_count; i++)
+		free(answer.names[i]);
+	free(answer.names);
+	return status;
+}
+
+/* A listing begins with the empty name, and is then handed out as it was at that moment. */
+void responder_serve_names(struct shmsem_server *server)
+{
+	char text[WIRE_TEXT_SIZE];
+	struct error err = {0};
+	int status = STATUS_OK;
+
+	if (!server->turn.name[0] || !server->names)
+		status = list_names(server, &err);
+	if (status)
+		responder_refuse(server, &err);
+	else
+		responder_answer_text(server, text,
+			turn_names(server->names, server->names_size, server->turn.name, text));
+}

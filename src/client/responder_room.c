@@ -1,0 +1,141 @@
+/* libshmsem: the responder's room. An image's room is used again once no requester holds it. */
+#include "base/number.h"
+#include "client/error.h"
+#include "client/responder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define ICC_ALIGN 64
+
+void responder_forget(struct shmsem_server *server, struct placed *placed)
+{
+	place_give(&server->place, placed->extent);
+	free(placed);
+}
+
+/* Gives back the room of images that nobody holds any more. */
+static int reclaim_room(struct shmsem_server *server, struct error *err)
+{
+	struct placed **at = &server->placed, *placed;
+	struct held held;
+
+	if (!held_collect(&server->objects.head, NULL, NULL, &held))
+		return error_os(err, ENOMEM, "no memory to look for room");
+	while ((placed = *at))
+		if (held_contains(&held, placed->number)) {
+			at = &placed->next;
+		} else {
+			*at = placed->next;
+			responder_forget(server, placed);
+		}
+	free(held.numbers);
+	return STATUS_OK;
+}
+
+static int no_room(uint64_t bytes, const struct shmsem_server *server, struct error *err)
+{
+	char need[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], allowed[SIZE_TEXT_SIZE];
+
+	return error_set(err, STATUS_TRY_AGAIN,
+		"no room: %s needed, %s held by clients, %s allowed", format_size(bytes, need),
+		format_size(server->place.used, have),
+		format_size(server->options.memory, allowed));
+}
+
+static int take_room(
+	struct shmsem_server *server, uint64_t bytes, struct placed **ret, struct error *err)
+{
+	struct segment *segment = &server->objects.data[0];
+	struct placed *placed;
+	struct extent *first;
+	uint64_t cold;
+	int status;
+
+	if (!size_align(bytes, PLACE_PAGE, &bytes))
+		return no_room(bytes, server, err);
+	status = reclaim_room(server, err);
+	if (status)
+		return status;
+	cold = place_find(&server->place, bytes, &first);
+	if (cold == UINT64_MAX)
+		return no_room(bytes, server, err);
+	placed = calloc(1, sizeof *placed);
+	if (placed)
+		placed->extent = place_take(&server->place, first, bytes);
+	if (!placed || !placed->extent) {
+		free(placed);
+		return error_os(err, ENOMEM, "no memory to make room");
+	}
+	if (cold || server->distrust)
+		status = segment_back(segment, placed->extent->offset, bytes, err);
+	if (status) {
+		/* It passes for warm now, and may be in part. */
+		server->distrust = true;
+		responder_forget(server, placed);
+		return status;
+	}
+	placed->number = server->next_number++;
+	*ret = placed;
+	return STATUS_OK;
+}
+
+static int check_geometry(
+	const struct shmsem_info *given, struct shmsem_info *ret, struct error *err)
+{
+	uint64_t stride;
+
+	*ret = *given;
+	if (!ret->bits)
+		ret->bits = 8;
+	stride = (uint64_t)ret->width * ret->channels * (ret->bits / 8);
+	if (!ret->width || ret->width > INT32_MAX || !ret->height || ret->height > INT32_MAX ||
+		!ret->channels || ret->channels > 4 || (ret->bits != 8 && ret->bits != 16) ||
+		stride > UINT32_MAX || !size_multiply(stride, ret->height, &ret->bytes))
+		return error_set(err, STATUS_INTERNAL,
+			"the program made an impossible image: %u×%u×%u of %u bits", ret->width,
+			ret->height, ret->channels, ret->bits);
+	ret->stride = (uint32_t)stride;
+	return STATUS_OK;
+}
+
+static int place_image(struct shmsem_answer *answer, const struct shmsem_info *info,
+	void **ret_pixels, void **ret_icc, struct error *err)
+{
+	struct shmsem_server *server = answer->server;
+	uint64_t total, profile;
+	uint8_t *base;
+	int status;
+
+	if (answer->listing || answer->info.width)
+		return error_set(
+			err, STATUS_USAGE, "shmsem_place is for one image of the callback 'make'");
+	status = check_geometry(info, &answer->info, err);
+	if (status)
+		return status;
+	*ret_pixels = NULL;
+	if (ret_icc)
+		*ret_icc = NULL;
+	if (server->turn.request.operation != WIRE_GET)
+		return STATUS_OK;
+	if (!size_align(answer->info.bytes, ICC_ALIGN, &profile) ||
+		!size_add(profile, info->icc_bytes, &total))
+		return no_room(answer->info.bytes, server, err);
+	status = take_room(server, total, &answer->placed, err);
+	if (status)
+		return status;
+	base = server->objects.data[0].base + answer->placed->extent->offset;
+	answer->info.offset = profile;
+	*ret_pixels = base;
+	if (ret_icc && info->icc_bytes)
+		*ret_icc = base + profile;
+	return STATUS_OK;
+}
+
+int shmsem_place(struct shmsem_answer *answer, const struct shmsem_info *info, void **ret_pixels,
+	void **ret_icc, struct shmsem_error *error)
+{
+	struct error err = {0};
+
+	return error_give(error, &err, place_image(answer, info, ret_pixels, ret_icc, &err));
+}
