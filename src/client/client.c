@@ -1,35 +1,17 @@
-/* libshmsem: the public calls of shmsem.h on top of a connection. */
+/* libshmsem: a client from its beginning to its end, and the connection that it has or makes. */
 #include "client/client.h"
 
-#include "base/clock.h"
 #include "base/process.h"
-#include "client/connection.h"
 #include "client/error.h"
 #include "config.h"
 #include "ipc/guard.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/types.h>
 
 #define DEFAULT_TIMEOUT_NS (30 * NS_PER_SECOND)
 #define WAIT_POLL_NS       (20 * NS_PER_MS)
-
-struct shmsem {
-	struct name_space space;
-	uint64_t wait_ns, timeout_ns;
-	unsigned flags;
-	shmsem_log *log;
-	void *log_data;
-	pid_t owner; /* the process that made it (base/process.h) */
-	atomic_bool cancelled;
-	struct connection *connection; /* NULL: to be made by the next call */
-};
-
-_Static_assert(SHMSEM_HELD_MOST == WIRE_HOLDS, "the public limit is the layout's");
 
 static void tell(const struct shmsem *client, const char *what)
 {
@@ -48,8 +30,7 @@ static int no_server(const struct shmsem *client, const struct error *cause, str
 		client->space.text, client->space.text);
 }
 
-/* Connects if we are not, waiting for a server to appear until `appear`. */
-static int attach(
+int client_attach(
 	struct shmsem *client, uint64_t appear, struct patience *patience, struct error *err)
 {
 	struct error cause;
@@ -81,7 +62,7 @@ static int attach(
 	}
 }
 
-static void detach(struct shmsem *client)
+void client_detach(struct shmsem *client)
 {
 	connection_unref(client->connection);
 	client->connection = NULL;
@@ -121,7 +102,7 @@ int client_connect(struct shmsem *client, struct error *err)
 
 	if (patience.deadline < appear)
 		patience.deadline = appear;
-	return attach(client, appear, &patience, err);
+	return client_attach(client, appear, &patience, err);
 }
 
 int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
@@ -145,15 +126,11 @@ void shmsem_close(struct shmsem *client)
 {
 	if (!client)
 		return;
-	detach(client);
+	client_detach(client);
 	free(client);
 }
 
-/*
- * One request and its answer. After a server's death or damage to HEAD the connection is dropped,
- * so that the next call makes a new one.
- */
-static int call(struct shmsem *client, const struct wire_request *request, const char *name,
+int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
 	struct patience *patience, struct wire_answer *ret_answer, uint64_t ret_words[4],
 	char *ret_text, struct error *err)
 {
@@ -163,282 +140,8 @@ static int call(struct shmsem *client, const struct wire_request *request, const
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
 	tell(client, "lost the server of");
-	detach(client);
+	client_detach(client);
 	return status;
-}
-
-static struct patience call_patience(const struct shmsem *client, uint64_t timeout_ns)
-{
-	return (struct patience){.timeout_ns = timeout_ns ? timeout_ns : client->timeout_ns};
-}
-
-int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
-{
-	const struct wire_request request = {.operation = WIRE_PING};
-	struct patience patience = call_patience(client, 0);
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_answer answer;
-	struct error err;
-	uint64_t words[4];
-	int status = attach(client, 0, &patience, &err);
-
-	if (!status)
-		status = call(client, &request, "", &patience, &answer, words, text, &err);
-	return error_give(error, &err, status);
-}
-
-static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
-	uint32_t hold, struct wire_request *ret, struct error *err)
-{
-	if (!asked->name || !asked->name[0])
-		return error_set(err, STATUS_USAGE, "the name is empty");
-	if (asked->scale > 8 || (asked->scale & (asked->scale - 1)))
-		return error_set(err, STATUS_USAGE, "the scale is %u; 1, 2, 4 and 8 are possible",
-			asked->scale);
-	if (asked->channels == 2 || asked->channels > 4)
-		return error_set(err, STATUS_USAGE,
-			"%u channels were asked for; 0, 1, 3 and 4 are possible", asked->channels);
-	*ret = (struct wire_request){
-		.operation = operation,
-		.hold = hold,
-		.options = {.scale = asked->scale,
-			.channels = asked->channels,
-			.layout = asked->layout,
-			.flags = asked->flags,
-			.fit_width = asked->fit_width,
-			.fit_height = asked->fit_height},
-	};
-	return STATUS_OK;
-}
-
-/* Believes an answer only as far as it fits: bytes = height x width x channels x bits / 8. */
-static int check_info(const struct wire_answer *answer, const uint64_t words[4], const char *text,
-	struct shmsem_info *ret, struct error *err)
-{
-	uint64_t stride, bytes;
-
-	if (!words[1] || words[1] > INT32_MAX || !words[2] || words[2] > INT32_MAX || !words[3] ||
-		words[3] > 4 || (answer->bits != 8 && answer->bits != 16) ||
-		(stride = words[1] * words[3] * (answer->bits / 8)) > UINT32_MAX ||
-		__builtin_mul_overflow(stride, words[2], &bytes) || bytes != words[0] ||
-		answer->stride != stride)
-		return error_set(err, STATUS_BAD_DATA,
-			"the server's answer does not fit together: %llu bytes for %llu×%llu×%llu",
-			(unsigned long long)words[0], (unsigned long long)words[1],
-			(unsigned long long)words[2], (unsigned long long)words[3]);
-	/* Not all of it: most of the space is for a warning that few images have. */
-	ret->bytes = bytes;
-	ret->width = (uint32_t)words[1];
-	ret->height = (uint32_t)words[2];
-	ret->stride = (uint32_t)stride;
-	ret->channels = (uint8_t)words[3];
-	ret->bits = answer->bits;
-	ret->format = answer->format;
-	ret->orientation = answer->orientation;
-	ret->scale = answer->scale;
-	ret->file_bits = answer->file_bits;
-	ret->file_channels = answer->file_channels;
-	ret->from_store = !!(answer->flags & WIRE_FROM_STORE);
-	ret->file_width = answer->file_width;
-	ret->file_height = answer->file_height;
-	ret->icc_bytes = answer->icc_bytes;
-	ret->gamma = answer->gamma;
-	ret->comments = answer->comments;
-	ret->holders = answer->holders;
-	ret->segment = answer->segment;
-	ret->offset = answer->offset;
-	ret->age_ns = answer->age;
-	ret->file_bytes = answer->file_bytes;
-	ret->reserved = 0;
-	memcpy(ret->chromaticities, answer->chromaticities, sizeof ret->chromaticities);
-	ret->warning[0] = '\0';
-	if (answer->flags & WIRE_WARNING) {
-		strncpy(ret->warning, text, sizeof ret->warning - 1);
-		ret->warning[sizeof ret->warning - 1] = '\0';
-	}
-	return STATUS_OK;
-}
-
-static int map_image(struct connection *connection, unsigned hold, const struct wire_answer *answer,
-	struct shmsem_image *image, struct error *err)
-{
-	const uint8_t *pixels, *icc = NULL;
-	int status = connection_data(
-		connection, answer->segment, answer->offset, image->info.bytes, &pixels, err);
-
-	if (!status && answer->icc_bytes)
-		status = connection_data(connection, answer->segment, answer->icc_offset,
-			answer->icc_bytes, &icc, err);
-	if (status)
-		return status;
-	connection_mapped(connection, hold, answer->segment, answer->cuts);
-	image->pixels = pixels;
-	image->icc = icc;
-	return STATUS_OK;
-}
-
-static int fetch(struct shmsem *client, const struct shmsem_request *asked,
-	struct shmsem_image *ret, struct error *err)
-{
-	struct patience patience = call_patience(client, asked->timeout_ns);
-	struct shmsem_image image;
-	char text[WIRE_TEXT_SIZE + 1];
-	struct connection *connection;
-	struct wire_request request;
-	struct wire_answer answer;
-	uint64_t words[4];
-	int status, hold;
-
-	status = attach(client, 0, &patience, err);
-	if (status)
-		return status;
-	connection = connection_ref(client->connection);
-	hold = connection_hold(connection);
-	if (hold < 0) {
-		connection_unref(connection);
-		return error_set(err, STATUS_TRY_AGAIN,
-			"%d images are held already; release one first", WIRE_HOLDS);
-	}
-	status = make_request(asked, WIRE_GET, (uint32_t)hold, &request, err);
-	if (!status)
-		status = call(client, &request, asked->name, &patience, &answer, words, text, err);
-	if (!status)
-		status = check_info(&answer, words, text, &image.info, err);
-	if (!status)
-		status = map_image(connection, (unsigned)hold, &answer, &image, err);
-	if (status) {
-		/* It ended between its answer and our opening of the segment. */
-		if (status == STATUS_UNAVAILABLE && client->connection == connection)
-			detach(client);
-		connection_unhold(connection, (unsigned)hold);
-		connection_unref(connection);
-		return status;
-	}
-	image.connection = connection;
-	image.hold = (uint32_t)hold;
-	*ret = image;
-	return STATUS_OK;
-}
-
-int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
-	struct shmsem_image *ret, struct shmsem_error *error)
-{
-	struct error err;
-
-	return error_give(error, &err, fetch(client, request, ret, &err));
-}
-
-int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests, size_t count,
-	struct shmsem_image *images, int *statuses, struct shmsem_error *error)
-{
-	struct error first = {0}, err = {0};
-	bool ended = false;
-
-	for (size_t i = 0; i < count; i++) {
-		int status = err.status;
-
-		images[i] = (struct shmsem_image){0};
-		if (!ended) {
-			status = fetch(client, &requests[i], &images[i], &err);
-			err.status = status;
-			ended = status == STATUS_UNAVAILABLE || err.os_error == ECANCELED;
-		}
-		if (status && !first.status)
-			first = err;
-		if (statuses)
-			statuses[i] = status;
-	}
-	return error_give(error, &first, first.status);
-}
-
-void shmsem_release(struct shmsem_image *image)
-{
-	struct connection *connection = image->connection;
-
-	if (!connection)
-		return;
-	connection_unhold(connection, image->hold);
-	connection_unref(connection);
-	image->connection = NULL;
-	image->pixels = image->icc = NULL;
-}
-
-int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
-{
-	struct connection *connection = image->connection;
-	struct error err = {0};
-	int status = STATUS_OK;
-
-	if (connection)
-		status = connection_check(connection, image->hold, image->info.segment,
-			image->info.offset + image->info.bytes, &err);
-	return error_give(error, &err, status);
-}
-
-int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struct shmsem_info *ret,
-	struct shmsem_error *error)
-{
-	struct patience patience = call_patience(client, asked->timeout_ns);
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_request request;
-	struct wire_answer answer;
-	struct error err;
-	uint64_t words[4];
-	int status = attach(client, 0, &patience, &err);
-
-	if (!status)
-		status = make_request(asked, WIRE_INFO, 0, &request, &err);
-	if (!status)
-		status = call(client, &request, asked->name, &patience, &answer, words, text, &err);
-	if (!status)
-		status = check_info(&answer, words, text, ret, &err);
-	return error_give(error, &err, status);
-}
-
-/* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
-static int names_page(const char *text, size_t length, char *last,
-	int (*each)(void *data, const char *name), void *data, bool *ret_stop, struct error *err)
-{
-	for (const char *at = text, *end; at < text + length; at = end + 1) {
-		end = memchr(at, '\0', (size_t)(text + length - at));
-		if (!end || end == at || end - at > WIRE_NAME_MAX || strcmp(at, last) <= 0)
-			return error_set(
-				err, STATUS_BAD_DATA, "the server's list of names is damaged");
-		strcpy(last, at);
-		if (each(data, at)) {
-			*ret_stop = true;
-			break;
-		}
-	}
-	return STATUS_OK;
-}
-
-int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name), void *data,
-	struct shmsem_error *error)
-{
-	const struct wire_request request = {.operation = WIRE_NAMES};
-	char text[WIRE_TEXT_SIZE + 1], last[WIRE_NAME_MAX + 1] = "";
-	struct wire_answer answer = {.text_length = 1};
-	struct error err = {0};
-	bool stop = false;
-	int status = STATUS_OK;
-
-	while (!status && !stop && answer.text_length) {
-		struct patience patience = call_patience(client, 0);
-		uint64_t words[4];
-
-		status = attach(client, 0, &patience, &err);
-		if (!status)
-			status = call(
-				client, &request, last, &patience, &answer, words, text, &err);
-		if (!status && answer.text_length > WIRE_TEXT_SIZE)
-			status = error_set(
-				&err, STATUS_BAD_DATA, "the server's list of names is damaged");
-		if (!status)
-			status = names_page(
-				text, answer.text_length, last, each, data, &stop, &err);
-	}
-	return error_give(error, &err, status);
 }
 
 void shmsem_cancel(struct shmsem *client)

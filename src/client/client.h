@@ -2,8 +2,26 @@
  * cancel the connecting. */
 #pragma once
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "client/connection.h"
+#include "ipc/names.h"
 #include "shmsem.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct shmsem {
+	struct name_space space;
+	uint64_t wait_ns, timeout_ns;
+	unsigned flags;
+	shmsem_log *log;
+	void *log_data;
+	pid_t owner; /* the process that made it (base/process.h) */
+	atomic_bool cancelled;
+	struct connection *connection; /* NULL: to be made by the next call */
+};
 
 /* A client that is not connected; free it with shmsem_close. `options` may be NULL. */
 int client_new(
@@ -11,3 +29,18 @@ int client_new(
 
 /* Connects it, waiting for a server as its options say; nothing to do if it is. */
 int client_connect(struct shmsem *client, struct error *err);
+
+/* Connects it if it is not, waiting for a server to appear until `appear`. */
+int client_attach(
+	struct shmsem *client, uint64_t appear, struct patience *patience, struct error *err);
+
+/* Drops its connection, so that the next call makes a new one. */
+void client_detach(struct shmsem *client);
+
+/*
+ * One request of an attached client and its answer, as connection_call has them. After a server's
+ * death or damage to HEAD it is detached.
+ */
+int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
+	struct patience *patience, struct wire_answer *ret_answer, uint64_t ret_words[4],
+	char *ret_text, struct error *err);
