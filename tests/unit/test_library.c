@@ -145,6 +145,24 @@ static void expect_filled(const struct shmsem_image *image, char with)
 			fail_msg("byte %llu is %d", (unsigned long long)i, pixels[i]);
 }
 
+/* ---- the server of a test whose state is a client of it ---- */
+
+static struct drawing served;
+
+static int set_up(void **state)
+{
+	start(&served, 2);
+	*state = connected();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	shmsem_close(*state);
+	stop(&served);
+	return 0;
+}
+
 /* ---- tests ---- */
 
 static int exit_of(pid_t child)
@@ -224,14 +242,10 @@ static void an_image_that_a_callback_made_arrives_as_it_was_made(void **state)
 
 static void what_a_callback_refuses_is_refused_in_its_words(void **state)
 {
+	struct shmsem *client = *state;
 	struct shmsem_image image;
 	struct shmsem_error error;
-	struct drawing drawing;
-	struct shmsem *client;
 
-	(void)state;
-	start(&drawing, 2);
-	client = connected();
 	assert_int_equal(get(client, "none", &image, &error), SHMSEM_NOT_FOUND);
 	assert_string_equal(error.message, "there is no 'none'");
 	assert_int_equal(get(client, "nothing", &image, &error), SHMSEM_INTERNAL);
@@ -239,38 +253,26 @@ static void what_a_callback_refuses_is_refused_in_its_words(void **state)
 	assert_int_equal(get(client, "", &image, &error), SHMSEM_USAGE);
 	assert_int_equal(get(client, "good", &image, &error), SHMSEM_OK);
 	shmsem_release(&image);
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 static void what_is_known_of_an_image_takes_no_room(void **state)
 {
-	struct drawing drawing;
+	struct shmsem *client = *state;
 	struct shmsem_info info;
-	struct shmsem *client;
 
-	(void)state;
-	start(&drawing, 1);
-	client = connected();
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(
 			shmsem_info(client, &(struct shmsem_request){.name = "large"}, &info, NULL),
 			SHMSEM_OK);
 	assert_int_equal(info.bytes, LARGE * 2000);
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 static void room_is_used_again_once_nobody_holds_it(void **state)
 {
+	struct shmsem *client = *state;
 	struct shmsem_image first, second;
 	struct shmsem_error error;
-	struct drawing drawing;
-	struct shmsem *client;
 
-	(void)state;
-	start(&drawing, 1);
-	client = connected();
 	assert_int_equal(get(client, "large", &first, NULL), SHMSEM_OK);
 	assert_int_equal(get(client, "large", &second, &error), SHMSEM_TRY_AGAIN);
 	assert_non_null(strstr(error.message, "held by clients"));
@@ -280,8 +282,6 @@ static void room_is_used_again_once_nobody_holds_it(void **state)
 		assert_int_equal(get(client, "large", &second, NULL), SHMSEM_OK);
 		shmsem_release(&second);
 	}
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 static int check_next(void *data, const char *name)
@@ -296,31 +296,21 @@ static int check_next(void *data, const char *name)
 
 static void names_come_in_order_however_many(void **state)
 {
-	struct drawing drawing;
-	struct shmsem *client;
+	struct shmsem *client = *state;
 	int next = 0;
 
-	(void)state;
-	start(&drawing, 1);
-	client = connected();
 	assert_int_equal(shmsem_names(client, check_next, &next, NULL), SHMSEM_OK);
 	assert_int_equal(next, MANY);
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 static void many_are_fetched_each_with_its_own_outcome(void **state)
 {
+	struct shmsem *client = *state;
 	struct shmsem_request requests[] = {{.name = "a"}, {.name = "none"}, {.name = "b"}};
 	struct shmsem_image images[3];
 	struct shmsem_error error;
-	struct drawing drawing;
-	struct shmsem *client;
 	int statuses[3];
 
-	(void)state;
-	start(&drawing, 1);
-	client = connected();
 	assert_int_equal(
 		shmsem_fetch_many(client, requests, 3, images, statuses, &error), SHMSEM_NOT_FOUND);
 	assert_string_equal(error.message, "there is no 'none'");
@@ -331,8 +321,6 @@ static void many_are_fetched_each_with_its_own_outcome(void **state)
 	expect_filled(&images[2], 'b');
 	for (int i = 0; i < 3; i++)
 		shmsem_release(&images[i]);
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 static struct shmsem *to_cancel;
@@ -367,18 +355,12 @@ static void a_signal_handler_ends_a_wait(void **state)
 
 static void a_cancel_ends_the_next_call_and_only_that(void **state)
 {
+	struct shmsem *client = *state;
 	struct shmsem_error error;
-	struct drawing drawing;
-	struct shmsem *client;
 
-	(void)state;
-	start(&drawing, 1);
-	client = connected();
 	shmsem_cancel(client);
 	assert_int_equal(shmsem_ping(client, &error), SHMSEM_TRY_AGAIN);
 	assert_int_equal(shmsem_ping(client, &error), SHMSEM_OK);
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 static void run_for_no_time_answers_what_is_there(void **state)
@@ -535,14 +517,10 @@ static void connections_made_and_lost_are_told(void **state)
 
 static void a_forked_child_must_connect_anew(void **state)
 {
+	struct shmsem *client = *state;
 	struct shmsem_image image;
-	struct drawing drawing;
-	struct shmsem *client;
 	pid_t child;
 
-	(void)state;
-	start(&drawing, 2);
-	client = connected();
 	assert_int_equal(get(client, "before", &image, NULL), SHMSEM_OK);
 	child = fork();
 	if (child == 0) {
@@ -563,8 +541,6 @@ static void a_forked_child_must_connect_anew(void **state)
 	expect_filled(&image, 'b');
 	assert_int_equal(shmsem_ping(client, NULL), SHMSEM_OK);
 	shmsem_release(&image);
-	shmsem_close(client);
-	stop(&drawing);
 }
 
 /* A child that lives on after its parent, which sat on the only seat, was killed. */
@@ -621,20 +597,27 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cut_segment_is_told_instead_of_a_death),
 		cmocka_unit_test(an_image_that_a_callback_made_arrives_as_it_was_made),
-		cmocka_unit_test(what_a_callback_refuses_is_refused_in_its_words),
-		cmocka_unit_test(what_is_known_of_an_image_takes_no_room),
-		cmocka_unit_test(room_is_used_again_once_nobody_holds_it),
-		cmocka_unit_test(names_come_in_order_however_many),
-		cmocka_unit_test(many_are_fetched_each_with_its_own_outcome),
+		cmocka_unit_test_setup_teardown(
+			what_a_callback_refuses_is_refused_in_its_words, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_known_of_an_image_takes_no_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			room_is_used_again_once_nobody_holds_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			names_come_in_order_however_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			many_are_fetched_each_with_its_own_outcome, set_up, tear_down),
 		cmocka_unit_test(a_signal_handler_ends_a_wait),
-		cmocka_unit_test(a_cancel_ends_the_next_call_and_only_that),
+		cmocka_unit_test_setup_teardown(
+			a_cancel_ends_the_next_call_and_only_that, set_up, tear_down),
 		cmocka_unit_test(run_for_no_time_answers_what_is_there),
 		cmocka_unit_test(a_queue_says_by_its_descriptor_that_there_is_something),
 		cmocka_unit_test(closing_a_queue_ends_what_is_under_way),
 		cmocka_unit_test(closing_a_queue_does_not_wait_for_a_server_that_never_comes),
 		cmocka_unit_test(threads_with_a_client_each_disturb_nobody),
 		cmocka_unit_test(connections_made_and_lost_are_told),
-		cmocka_unit_test(a_forked_child_must_connect_anew),
+		cmocka_unit_test_setup_teardown(
+			a_forked_child_must_connect_anew, set_up, tear_down),
 		cmocka_unit_test(a_child_does_not_keep_the_seat_of_its_dead_parent),
 		cmocka_unit_test(two_servers_do_not_share_a_namespace),
 	};
