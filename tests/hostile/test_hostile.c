@@ -249,7 +249,7 @@ static int tear_down(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest pool[] = {
+	const struct CMUnitTest both[] = {
 		cmocka_unit_test(every_system_call_but_the_allowed_is_refused_by_name),
 		cmocka_unit_test(crashes_are_told_by_their_signal),
 		cmocka_unit_test(an_end_without_an_answer_is_told),
@@ -259,19 +259,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(answers_out_of_turn_are_refused),
 		cmocka_unit_test(two_decoders_are_enough_for_a_file),
 	};
-	const struct CMUnitTest isolate[] = {
-		cmocka_unit_test(every_system_call_but_the_allowed_is_refused_by_name),
-		cmocka_unit_test(crashes_are_told_by_their_signal),
-		cmocka_unit_test(an_end_without_an_answer_is_told),
-		cmocka_unit_test(a_spin_ends_at_the_deadline),
-		cmocka_unit_test(memory_is_limited),
-		cmocka_unit_test(lies_are_refused),
-		cmocka_unit_test(answers_out_of_turn_are_refused),
-		cmocka_unit_test(two_decoders_are_enough_for_a_file),
+	const struct CMUnitTest isolated[] = {
 		cmocka_unit_test(nobody_writes_after_the_answer),
 	};
 
 	served_main(argc, argv);
-	return cmocka_run_group_tests_name("pool", pool, set_up_pool, tear_down) +
-	       cmocka_run_group_tests_name("isolate", isolate, set_up_isolate, tear_down);
+	return cmocka_run_group_tests_name("pool", both, set_up_pool, tear_down) +
+	       cmocka_run_group_tests_name("isolate", both, set_up_isolate, tear_down) +
+	       cmocka_run_group_tests_name("isolate only", isolated, set_up_isolate, tear_down);
 }
