@@ -1,4 +1,5 @@
 /* The library against a real server, started by the test: SHMSEM names the program. */
+#include "folder.h"
 #include "test.h"
 
 #include "base/cleanup.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -165,12 +165,6 @@ static int set_up_small(void **state)
 	return set_up_with(state, "2", "1M");
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-	(void)status, (void)kind, (void)where;
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	struct scene *scene = *state;
@@ -184,7 +178,7 @@ static int tear_down(void **state)
 	strcpy(space.text, scene->space);
 	assert_int_equal(
 		object_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status), -1);
-	nftw(scene->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	folder_remove(scene->folder);
 	free(scene);
 	alarm(0);
 	return 0;

@@ -1,4 +1,5 @@
 /* Which files are served, under which names, and what tells their versions apart. */
+#include "folder.h"
 #include "test.h"
 
 #include "base/cleanup.h"
@@ -7,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,19 +50,13 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-	(void)status, (void)kind, (void)where;
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	struct tree *tree = *state;
 
 	close(tree->root);
-	nftw(tree->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	nftw(tree->outside, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	folder_remove(tree->path);
+	folder_remove(tree->outside);
 	free(tree);
 	return 0;
 }

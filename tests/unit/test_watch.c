@@ -1,4 +1,5 @@
 /* What happens to files and folders is seen, whatever was watched before. */
+#include "folder.h"
 #include "test.h"
 
 #include "base/cleanup.h"
@@ -8,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,19 +53,13 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-	(void)status, (void)kind, (void)where;
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	struct tree *tree = *state;
 
 	assert_null(watch_free(tree->watch));
 	close(tree->root);
-	nftw(tree->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	folder_remove(tree->path);
 	free(tree);
 	return 0;
 }
