@@ -6,7 +6,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "cli/sweep.h"
-#include "ipc/sysv.h"
+#include "ipc/survey.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -213,17 +213,10 @@ static int look_and_sweep(
 {
 	struct holders holders = HOLDERS_NONE;
 	struct objects objects = OBJECTS_NONE;
-	int status = objects_read(&objects, err);
+	int status = survey(&objects, &holders, rules->sysv, err);
 
-	if (!status && rules->sysv)
-		status = sysv_read(&objects, err);
 	if (!status)
-		status = holders_read(&holders, err);
-	if (!status) {
-		objects_judge(&objects, &holders);
-		sysv_judge(&objects, &holders);
 		status = sweep(&objects, rules, cleanup, err);
-	}
 	objects_release(&objects);
 	holders_release(&holders);
 	return status;

@@ -6,8 +6,7 @@
 #include "cli/object_columns.h"
 #include "cli/stats.h"
 #include "cli/table.h"
-#include "ipc/objects.h"
-#include "ipc/sysv.h"
+#include "ipc/survey.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -133,16 +132,9 @@ static int list_once(const struct list_options *list, const struct name_space *s
 
 	if (list->stats)
 		return stats_print(space, &list->style, err);
-	status = objects_read(&objects, err);
-	if (!status && list->all)
-		status = sysv_read(&objects, err);
+	status = survey(&objects, &holders, list->all, err);
 	if (!status)
-		status = holders_read(&holders, err);
-	if (!status) {
-		objects_judge(&objects, &holders);
-		sysv_judge(&objects, &holders);
 		status = print_objects(list, space, selection, &objects, globs, err);
-	}
 	objects_release(&objects);
 	holders_release(&holders);
 	return status;

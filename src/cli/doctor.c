@@ -4,12 +4,11 @@
 #include "base/io.h"
 #include "base/number.h"
 #include "cli/logind.h"
-#include "ipc/holders.h"
 #include "ipc/lock.h"
 #include "ipc/names.h"
-#include "ipc/objects.h"
 #include "ipc/segment.h"
 #include "ipc/spin.h"
+#include "ipc/survey.h"
 #include "ipc/wire.h"
 #include "serve/landlock.h"
 #include "serve/readiness.h"
@@ -157,10 +156,9 @@ static void examine_leftovers(struct findings *findings)
 	uint64_t bytes = 0;
 	size_t ours = 0, others = 0;
 
-	if (objects_read(&objects, &err) || holders_read(&holders, &err)) {
+	if (survey(&objects, &holders, false, &err)) {
 		find(findings, "leftovers", FINDING_WARNING, "%s", err.text);
 	} else {
-		objects_judge(&objects, &holders);
 		for (size_t i = 0; i < objects.count; i++) {
 			if (objects.items[i].state != OBJECT_STALE)
 				continue;
