@@ -230,7 +230,7 @@ static void examine_uring(struct findings *findings)
 			       "system call",
 			       strerror(missing)),
 			"kernel.io_uring_disabled=0 (sysctl), a container's seccomp profile that "
-			"allows io_uring_setup, a kernel of 5.19 or later, a build with liburing");
+			"allows io_uring_setup, a kernel of 6.1 or later, a build with liburing");
 	else
 		find(findings, "io_uring", FINDING_OK, "there");
 }

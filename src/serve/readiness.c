@@ -9,21 +9,37 @@
 #if HAVE_URING
 
 #include <liburing.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#define ENTRIES 2
+#define ENTRIES 1
 
 struct readiness {
 	struct io_uring ring;
 	int fd;
-	bool armed;
+	bool enabled, armed;
 };
 
+/*
+ * What a poll that has fired leaves to be done is deferred until its thread asks for it. Without
+ * that the kernel wakes the thread up for it, does it whenever the thread comes by, and clears
+ * IORING_SQ_TASKRUN afterwards, be it that the poll has begun anew and fired once more by then.
+ */
 static int open_ring(struct io_uring *ring)
 {
 	struct io_uring_params parameters = {
-		.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG};
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED};
 
 	return -io_uring_queue_init_params(ENTRIES, ring, &parameters);
+}
+
+/* As io_uring_enable_rings(), which liburing 2.3 declares and has not. The ring becomes this
+ * thread's. */
+static bool enable(const struct io_uring *ring)
+{
+	return syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+		       0) == 0;
 }
 
 struct readiness *readiness_new(int fd)
@@ -50,7 +66,7 @@ struct readiness *readiness_free(struct readiness *readiness)
 
 bool readiness_clear(const struct readiness *readiness)
 {
-	/* In this order: should an interrupt turn the one into the other in between, it is seen. */
+	/* Whatever was there when it was armed is a completion; what came later is a flag. */
 	return readiness->armed &&
 	       !(__atomic_load_n(readiness->ring.sq.kflags, __ATOMIC_ACQUIRE) &
 		       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) &&
@@ -60,18 +76,20 @@ bool readiness_clear(const struct readiness *readiness)
 void readiness_arm(struct readiness *readiness)
 {
 	struct io_uring *ring = &readiness->ring;
-	struct io_uring_sqe *entry;
 
+	readiness->enabled = readiness->enabled || enable(ring);
+	if (!readiness->enabled)
+		return;
 	if (readiness->armed && io_uring_get_events(ring) < 0)
 		return;
 	/* One that has not fired, because nothing came, goes on. */
 	if (readiness->armed && !io_uring_cq_ready(ring))
 		return;
 	io_uring_cq_advance(ring, io_uring_cq_ready(ring));
-	entry = io_uring_get_sqe(ring);
-	if (entry)
-		io_uring_prep_poll_add(entry, readiness->fd, POLLIN);
-	readiness->armed = entry && io_uring_submit(ring) == 1;
+	/* One that the kernel had no memory for waits here still. */
+	if (!io_uring_sq_ready(ring))
+		io_uring_prep_poll_add(io_uring_get_sqe(ring), readiness->fd, POLLIN);
+	readiness->armed = io_uring_submit(ring) == 1;
 }
 
 int readiness_missing(void)

@@ -1,12 +1,15 @@
 /* What comes before a moment is seen at that moment, without a system call. */
 #include "test.h"
 
+#include "config.h"
 #include "serve/readiness.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -15,6 +18,60 @@
 #define ROUNDS 20000
 
 static int ends[2];
+
+static void fill(void)
+{
+	assert_int_equal(write(ends[1], "x", 1), 1);
+}
+
+static void empty(void)
+{
+	char byte;
+
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+}
+
+#if HAVE_URING
+
+struct io_uring;
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+
+static unsigned failures; /* that are still to come */
+
+/* Without memory for a request the kernel leaves it where it is. */
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+	if (!failures)
+		return __real_io_uring_submit(ring);
+	failures--;
+	return -EAGAIN;
+}
+
+static void what_could_not_be_armed_can_be_later(void **state)
+{
+	struct readiness *readiness = *state;
+
+	if (!readiness)
+		return;
+	for (int round = 0; round < 2; round++) {
+		failures = 5;
+		for (int attempt = 0; attempt < 5; attempt++) {
+			readiness_arm(readiness);
+			assert_false(readiness_clear(readiness));
+		}
+		assert_int_equal(failures, 0);
+		readiness_arm(readiness);
+		assert_true(readiness_clear(readiness));
+		fill();
+		assert_false(readiness_clear(readiness));
+		empty();
+	}
+	readiness_arm(readiness);
+	assert_true(readiness_clear(readiness));
+}
+
+#endif
 
 static int set_up(void **state)
 {
@@ -31,18 +88,6 @@ static int tear_down(void **state)
 	close(ends[0]);
 	close(ends[1]);
 	return 0;
-}
-
-static void fill(void)
-{
-	assert_int_equal(write(ends[1], "x", 1), 1);
-}
-
-static void empty(void)
-{
-	char byte;
-
-	assert_int_equal(read(ends[0], &byte, 1), 1);
 }
 
 static void nothing_is_clear_before_it_is_armed_nor_once_something_came(void **state)
@@ -117,6 +162,69 @@ static void what_another_process_did_before_it_told_us_is_always_seen(void **sta
 	munmap(words, 4096);
 }
 
+struct sleeper {
+	struct readiness *readiness;
+	int bed; /* it sleeps until this can be read */
+	_Atomic pid_t thread;
+};
+
+static void *arm_and_sleep(void *context)
+{
+	struct sleeper *sleeper = context;
+	char byte;
+
+	readiness_arm(sleeper->readiness);
+	atomic_store(&sleeper->thread, gettid());
+	assert_int_equal(read(sleeper->bed, &byte, 1), 1);
+	return NULL;
+}
+
+/* Waits until the thread is asleep; how often it has gone to sleep so far. */
+static long times_asleep(pid_t thread)
+{
+	char path[64], line[128], kind = 0;
+	long times = 0;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)thread);
+	while (kind != 'S') {
+		FILE *file = fopen(path, "re");
+
+		assert_non_null(file);
+		while (fgets(line, sizeof line, file)) {
+			sscanf(line, "State: %c", &kind);
+			sscanf(line, "voluntary_ctxt_switches: %ld", &times);
+		}
+		fclose(file);
+	}
+	return times;
+}
+
+static void whoever_sleeps_meanwhile_is_not_woken(void **state)
+{
+	struct sleeper sleeper = {.readiness = *state};
+	pthread_t thread;
+	int bed[2];
+	long times;
+
+	if (!sleeper.readiness)
+		return;
+	assert_int_equal(pipe(bed), 0);
+	sleeper.bed = bed[0];
+	alarm(60);
+	assert_int_equal(pthread_create(&thread, NULL, arm_and_sleep, &sleeper), 0);
+	while (!atomic_load(&sleeper.thread))
+		sched_yield();
+	times = times_asleep(sleeper.thread);
+	fill();
+	assert_int_equal(times_asleep(sleeper.thread), times);
+	assert_int_equal(write(bed[1], "x", 1), 1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	alarm(0);
+	assert_false(readiness_clear(sleeper.readiness));
+	close(bed[0]);
+	close(bed[1]);
+}
+
 static void a_descriptor_that_is_none_has_no_readiness(void **state)
 {
 	(void)state;
@@ -133,6 +241,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_another_process_did_before_it_told_us_is_always_seen, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			whoever_sleeps_meanwhile_is_not_woken, set_up, tear_down),
+#if HAVE_URING
+		cmocka_unit_test_setup_teardown(
+			what_could_not_be_armed_can_be_later, set_up, tear_down),
+#endif
 		cmocka_unit_test(a_descriptor_that_is_none_has_no_readiness),
 	};
 
