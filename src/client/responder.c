@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define SEATS_DEFAULT  16
 #define SPIN_BUDGET_NS (50 * NS_PER_US)
