@@ -209,17 +209,18 @@ class Server:
             maps = sum('/dev/shm/' in line for line in file)
         return len(os.listdir(f'/proc/{self.pid}/fd')), maps, len(children(self.pid))
 
+    def as_before(self, before):
+        """Of descriptors there may be fewer: one may have been open just for the moment in which they were counted."""
+        now = self.measure()
+        return now[0] <= before[0] and now[1:] == before[1:]
+
     def decoder_pids(self):
         return children(self.pid)
 
     def check_unharmed(self):
         """It runs, has no more than when it started, and none of its children is a zombie."""
         check(self.process.poll() is None, 'the server ended with', self.process.returncode, self.said())
-        def as_before():
-            now = self.measure()
-            # What was counted when it had just started may have been open for that moment only.
-            return now[0] <= self.before[0] and now[1:] == self.before[1:]
-        until(as_before, 5,
+        until(lambda: self.as_before(self.before), 5,
               lambda: f'{self.before} (descriptors, mappings, children) again; there are {self.measure()}')
         for pid in self.decoder_pids():
             check(state_of(pid) != 'Z', 'a decoder is a zombie')

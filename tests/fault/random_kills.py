@@ -43,7 +43,10 @@ class Kills:
             pids = self.server.decoder_pids()
             if not pids:
                 return busy  # both are just being replaced
-            os.kill(self.chance.choice(pids), signal.SIGKILL)
+            try:
+                os.kill(self.chance.choice(pids), signal.SIGKILL)
+            except ProcessLookupError:
+                return busy  # just replaced
         else:
             worker, _ = busy.pop(self.chance.randrange(len(busy)))
             worker.kill()
@@ -92,7 +95,7 @@ class Kills:
             self.scene.workers.remove(probe)
         wanted = {worker.process.pid for worker in self.workers} | {self.server.pid}
         try:
-            until(lambda: self.server.measure() == self.whole and set(reap()) == wanted and
+            until(lambda: self.server.as_before(self.whole) and set(reap()) == wanted and
                   sorted(os.listdir('/dev/shm')) == self.objects, 5)
         except Failure:
             self.bad['leaks'] += 1
