@@ -293,6 +293,8 @@ void store_name(struct store *store, struct stored *image, const char *name, con
 
 void store_watch(struct store *store, struct stored *image, struct watched_file *file)
 {
+	if (!file)
+		return;
 	watch_hold(file);
 	watch_drop(store->watch, image->file);
 	image->file = file;

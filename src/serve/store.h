@@ -130,7 +130,8 @@ struct stored *store_add(struct store *store, const struct image_key *key);
 void store_name(struct store *store, struct stored *image, const char *name, const char *path,
 	const struct watch_mark *mark, uint64_t now);
 
-/* Has that file, NULL for none, watched for as long as the image is stored. */
+/* Has that file watched for as long as the image is stored. NULL changes nothing: the image may be
+ * known by another name, which relies on it. */
 void store_watch(struct store *store, struct stored *image, struct watched_file *file);
 
 /* Takes the image out of the tables: nobody new gets it. It goes when nobody holds it. */

@@ -227,6 +227,21 @@ static void a_change_through_a_link_made_later_is_seen(void **state)
 	expect(4);
 }
 
+static void another_name_of_a_file_does_not_make_the_first_forget_it(void **state)
+{
+	bool stored;
+
+	(void)state;
+	assert_int_equal(symlink("a/b/image.png", in_folder("soft.png")), 0);
+	nanosleep(&settled, NULL);
+	assert_int_equal(version_of("soft.png", &stored), 1);
+	expect_stored(1);
+	assert_int_equal(version_of("soft.png", &stored), 1);
+	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	write_version(outside("link.png"), 2);
+	expect(2);
+}
+
 /* Nothing has happened in the served folders when it is written to. */
 static void a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen(void **state)
 {
@@ -313,6 +328,7 @@ int main(int argc, char **argv)
 		TEST(a_folder_renamed_or_replaced_takes_its_files_along),
 		TEST(a_change_through_a_link_made_before_is_seen),
 		TEST(a_change_through_a_link_made_later_is_seen),
+		TEST(another_name_of_a_file_does_not_make_the_first_forget_it),
 		TEST(a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen),
 		TEST(a_change_through_a_symbolic_link_or_behind_one_is_seen),
 	};
