@@ -42,6 +42,21 @@ static void mark_uses(const struct store *store, const struct held *held)
 									    : image->used_at;
 }
 
+/* Of the images of the segment from `first` on, up to but without `end`, the one in the middle;
+ * NULL if there are none. */
+static struct stored *middle(struct stored *first, const struct stored *end, unsigned segment)
+{
+	size_t count = 0, before;
+
+	for (const struct stored *image = first; image != end; image = image->newer)
+		count += image->segment == segment;
+	before = count / 2;
+	for (struct stored *image = first; image != end; image = image->newer)
+		if (image->segment == segment && !before--)
+			return image;
+	return NULL;
+}
+
 /*
  * The neighbours in the segment whose room would do for `bytes`, with at most `spare` of them cold,
  * of which the one used last was used longest ago; *ret_since is when. NULL if there are none. More
@@ -52,30 +67,30 @@ static struct extent *oldest_run(const struct store *store, unsigned segment, ui
 	uint64_t spare, uint64_t *ret_since)
 {
 	const struct place *place = &store->places[segment];
-	uint64_t too_early = 0, since = 0;
+	struct stored *first = store->ready.oldest, *last = NULL, *image;
 	struct extent *found = NULL;
 	size_t count = 0, enough = 1;
 
 	*ret_since = 0;
 	if (place_find_until(place, bytes, spare, 0, &found))
 		return found;
-	for (struct stored *image = store->ready.oldest; image && !found; image = image->newer) {
+	for (image = first; image && !found; image = image->newer) {
 		count += image->segment == segment;
 		if (count < enough && image->newer)
 			continue;
 		enough = 2 * count + 1;
-		since = image->used_at;
-		if (!place_find_until(place, bytes, spare, since, &found))
-			too_early = since;
-	}
-	*ret_since = since;
-	while (found && *ret_since - too_early > 1) {
-		since = too_early + (*ret_since - too_early) / 2;
-		if (place_find_until(place, bytes, spare, since, &found))
-			*ret_since = since;
+		if (place_find_until(place, bytes, spare, image->used_at, &found))
+			last = image;
 		else
-			too_early = since;
+			first = image->newer;
 	}
+	while (last && (image = middle(first, last, segment))) {
+		if (place_find_until(place, bytes, spare, image->used_at, &found))
+			last = image;
+		else
+			first = image->newer;
+	}
+	*ret_since = last ? last->used_at : 0;
 	return found;
 }
 
