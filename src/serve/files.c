@@ -16,8 +16,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* The coarsest clock by which kernels stamp files locally ticks every 10 ms. */
-#define RECENT_NS (20 * (int64_t)NS_PER_MS)
+/* The coarsest clock by which kernels stamp files locally ticks every 10 ms. Some file systems keep
+ * whole seconds of it only, and FAT every other one. */
+#define RECENT_NS        (20 * (int64_t)NS_PER_MS)
+#define RECENT_COARSE_NS (2 * (int64_t)NS_PER_SECOND + RECENT_NS)
 
 #define NAME_SHOWN 256
 #define DEPTH_MOST 32
@@ -36,6 +38,15 @@ static struct file_key key_of(const struct stat *status)
 		.size = (uint64_t)status->st_size,
 		.modified = stamp(&status->st_mtim),
 		.changed = stamp(&status->st_ctim)};
+}
+
+/* Whether a file that had that stamp at a moment not before `now` may change once more without
+ * showing it. */
+static bool is_recent(int64_t changed, int64_t now)
+{
+	bool coarse = changed % (int64_t)NS_PER_SECOND == 0;
+
+	return changed > now - (coarse ? RECENT_COARSE_NS : RECENT_NS);
 }
 
 bool files_key(int fd, struct file_key *ret)
@@ -163,7 +174,7 @@ static int resolve_exactly(int folder, struct resolved *ret, const char *shown, 
 	if (!S_ISREG(status.st_mode))
 		return error_set(err, STATUS_NOT_FOUND, "%s: not a regular file", shown);
 	ret->key = key_of(&status);
-	ret->recent = ret->key.changed > stamp(&now) - RECENT_NS;
+	ret->recent = is_recent(ret->key.changed, stamp(&now));
 	ret->watchable = !linked && status.st_nlink == 1;
 	ret->fd = steal_fd(&fd);
 	return STATUS_OK;

@@ -230,6 +230,35 @@ static void a_file_just_written_is_called_recent_whatever_its_mtime_says(void **
 	close(file.fd);
 }
 
+static bool whole_seconds; /* what FAT keeps, at its worst */
+
+int __real_fstat64(int fd, struct stat *ret);
+int __wrap_fstat64(int fd, struct stat *ret);
+
+int __wrap_fstat64(int fd, struct stat *ret)
+{
+	int failed = __real_fstat64(fd, ret);
+
+	if (!failed && whole_seconds) {
+		ret->st_ctim.tv_sec -= 1;
+		ret->st_ctim.tv_nsec = 0;
+	}
+	return failed;
+}
+
+static void a_file_just_written_is_recent_where_stamps_are_whole_seconds(void **state)
+{
+	struct tree *tree = *state;
+	struct resolved file;
+
+	write_at(tree->root, "apple.jpg", "again");
+	whole_seconds = true;
+	assert_int_equal(files_resolve(tree->root, "apple", &file, NULL), 0);
+	whole_seconds = false;
+	assert_true(file.recent);
+	close(file.fd);
+}
+
 static void a_file_of_two_names_is_not_watchable(void **state)
 {
 	struct tree *tree = *state;
@@ -297,6 +326,7 @@ int main(void)
 		TEST(a_file_that_may_not_be_read_says_so),
 		TEST(every_change_of_a_file_changes_its_key),
 		TEST(a_file_just_written_is_called_recent_whatever_its_mtime_says),
+		TEST(a_file_just_written_is_recent_where_stamps_are_whole_seconds),
 		TEST(a_file_of_two_names_is_not_watchable),
 		TEST(the_listing_has_every_image_once_in_byte_order),
 		TEST(a_listing_without_descriptors_is_an_error_not_a_short_list),
