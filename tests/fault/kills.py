@@ -100,12 +100,16 @@ def sixty_four_clients_learn_that_their_server_was_killed(scene):
     turns = iter(range(TRIES))
 
     def attempt():
-        image = scene.image(f'never{next(turns)}', width=200)
+        turn = next(turns)
+        image, never = scene.image(f'first{turn}'), scene.image(f'never{turn}', width=200)
         server = scene.serve('-w', '1', '-s', '64')
         decoder = server.decoder_pids()[0]
+        # Stopped while it still starts, it would not know yet that it is to die with its server.
+        workers[0].connect()
+        workers[0].call('release', workers[0].fetch(image))
         for worker in workers:
             check(worker.connect()[0] == 0)
-            waiting(scene, worker, decoder, image)
+            waiting(scene, worker, decoder, never)
         until(lambda: all(taken(scene, seat) for seat in range(64)))
         time.sleep(0.15)  # a client's first look comes sooner than the others
         begin = time.monotonic()
