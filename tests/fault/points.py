@@ -150,6 +150,7 @@ def one_request(scene, threads_of):
         check(worker.connect()[0] == 0)
         worker.call('release', worker.fetch(stored))
         pids = threads_of(server)
+        of_server = set(pids) <= set(attendants(server))
         tracers = [subprocess.Popen(command_for(pid)) for pid in pids]
 
         def all_traced():
@@ -174,6 +175,8 @@ def one_request(scene, threads_of):
         for tracer in tracers:
             tracer.terminate()
             tracer.wait()
+        if dead and of_server:
+            server.process.wait(20)  # all its threads are dying
         if server.process.poll() is None:
             if dead:
                 status, text = worker.call('repeat', 1, image.name, image.sum)
