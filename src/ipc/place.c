@@ -24,26 +24,32 @@ void place_release(struct place *place)
 
 uint64_t place_find(const struct place *place, uint64_t length, struct extent **ret_first)
 {
-	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX;
+	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX, run = 0, cold = 0;
+	struct extent *last = NULL, *next = place->first;
 
+	/* What is free from `first` to `last`, before `next`, is `run` bytes, of which `cold`. */
 	for (struct extent *first = place->first; first; first = first->after) {
-		uint64_t run = 0, cold = 0;
+		uint64_t take;
 
-		if (first->kind == EXTENT_USED)
+		if (first->kind == EXTENT_USED) {
+			next = first->after;
 			continue;
-		for (struct extent *at = first; at && at->kind != EXTENT_USED && run < length;
-			at = at->after) {
-			uint64_t take = at->length < length - run ? at->length : length - run;
-
-			run += at->length;
-			if (at->kind == EXTENT_COLD)
-				cold += take;
 		}
-		if (run < length || cold > best_cold || (cold == best_cold && run >= best_length))
-			continue;
-		best_cold = cold;
-		best_length = run;
-		*ret_first = first;
+		for (; next && next->kind != EXTENT_USED && run < length; next = next->after) {
+			last = next;
+			run += last->length;
+			cold += last->kind == EXTENT_COLD ? last->length : 0;
+		}
+		/* The end of `last` may be left over. */
+		take = cold - (run > length && last->kind == EXTENT_COLD ? run - length : 0);
+		if (run >= length &&
+			(take < best_cold || (take == best_cold && run < best_length))) {
+			best_cold = take;
+			best_length = run;
+			*ret_first = first;
+		}
+		run -= first->length;
+		cold -= first->kind == EXTENT_COLD ? first->length : 0;
 	}
 	return best_cold;
 }

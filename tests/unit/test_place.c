@@ -1,6 +1,7 @@
 /* Placement against a model that is nothing but a row of pages. */
 #include "test.h"
 
+#include "base/clock.h"
 #include "ipc/place.h"
 
 #include <stdlib.h>
@@ -244,11 +245,52 @@ static void the_longest_warm_room_is_found(void **state)
 	place_release(&place);
 }
 
+static uint64_t processor_time(void)
+{
+	struct timespec used;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used), 0);
+	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
+/* Pages that are warm and cold by turns are as many extents as there can be. */
+static void a_look_for_room_takes_one_walk_however_it_is_cut_up(void **state)
+{
+	enum {
+		EXTENTS = 200000
+	};
+	struct extent **taken = calloc(EXTENTS, sizeof *taken), *first = NULL;
+	uint64_t start, cold;
+	struct place place;
+
+	(void)state;
+	assert_non_null(taken);
+	assert_true(place_init(&place, (uint64_t)EXTENTS * PLACE_PAGE));
+	for (size_t i = 0; i < EXTENTS; i++) {
+		taken[i] = place_take(&place, i ? taken[i - 1]->after : place.first, PLACE_PAGE);
+		assert_non_null(taken[i]);
+	}
+	for (size_t i = 0; i < EXTENTS; i += 2) {
+		place_give(&place, taken[i]);
+		place_cool(&place, taken[i]);
+	}
+	for (size_t i = 1; i < EXTENTS; i += 2)
+		place_give(&place, taken[i]);
+	start = processor_time();
+	cold = place_find(&place, (uint64_t)EXTENTS / 2 * PLACE_PAGE, &first);
+	assert_true(processor_time() - start < NS_PER_SECOND);
+	assert_int_equal(cold, (uint64_t)EXTENTS / 4 * PLACE_PAGE);
+	assert_ptr_equal(first, place.first);
+	place_release(&place);
+	free(taken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_million_random_operations_match_the_model),
 		cmocka_unit_test(the_longest_warm_room_is_found),
+		cmocka_unit_test(a_look_for_room_takes_one_walk_however_it_is_cut_up),
 	};
 
 	return cmocka_run_group_tests_name("place", tests, NULL, NULL);
