@@ -127,6 +127,8 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 void semaphore_reset(sem_t *semaphore)
 {
 	sem_init(semaphore, 1, 0);
+	/* Before the look that follows: a post that this has undone came with something to see. */
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 unsigned semaphore_drain(sem_t *semaphore, unsigned most)

@@ -3,8 +3,8 @@
  *
  * One of them at a time, the leader, has the baton. It watches the seats, spinning or asleep, and
  * answers at once what costs nothing: pings, stored images, known failures. For what takes longer
- * it lets the baton go, so that another leads, and does the work itself. There is one attendant
- * more than decoders, so somebody leads while all decoders are at work.
+ * it lets the baton go, so that another leads, and does the work itself. There are two attendants
+ * more than decoders, so somebody leads while all decoders are at work and a list is made.
  */
 #include "serve/answer.h"
 
@@ -184,8 +184,8 @@ static void serve_names(struct server *server, struct request *request)
 	if (!turn_take(&server->objects.head, &request->turn))
 		return;
 	atomic_store(&request->busy, true);
+	atomic_store(&server->listing, true);
 	self = attendant_rest(server);
-	pthread_mutex_lock(&server->names_lock);
 	if (!request->turn.name[0] || !server->names) {
 		free(server->names);
 		server->names = NULL;
@@ -193,13 +193,14 @@ static void serve_names(struct server *server, struct request *request)
 	}
 	if (!status)
 		used = turn_names(server->names, server->names_size, request->turn.name, text);
-	pthread_mutex_unlock(&server->names_lock);
 	if (status)
 		answer_error(server, request, &err);
 	else
 		answer_plainly(server, request, text, used);
 	atomic_store(&request->busy, false);
-	/* The leader may have passed the requester's next request over while this one was busy. */
+	atomic_store(&server->listing, false);
+	/* The leader may have passed over the requester's next request, and who wants a list, too.
+	 */
 	semaphore_post(server->objects.request);
 	attendant_lead(self);
 }
@@ -233,7 +234,8 @@ static struct request *take_from(struct server *server, unsigned seat)
 	uint64_t sequence;
 
 	if (!turn_requested(&server->objects.head, seat, &sequence) ||
-		atomic_load_explicit(&request->busy, memory_order_acquire))
+		atomic_load_explicit(&request->busy, memory_order_acquire) ||
+		(request->postponed == sequence && atomic_load(&server->listing)))
 		return NULL;
 	/* The last request of this seat was withdrawn, and its image is not here yet. */
 	if (atomic_load(&request->image))
@@ -242,6 +244,11 @@ static struct request *take_from(struct server *server, unsigned seat)
 	server->last_seat = seat;
 	request->refused.status = STATUS_OK;
 	turn_check(&request->turn, &request->refused);
+	/* One list at a time: it may take long, and is not to keep every attendant. */
+	if (request->turn.request.operation == WIRE_NAMES && atomic_load(&server->listing)) {
+		request->postponed = sequence;
+		return NULL;
+	}
 	request->options = (struct image_options){.scale = options->scale > 1 ? options->scale : 0,
 		.channels = options->channels,
 		.layout = options->layout,

@@ -22,7 +22,8 @@ struct request {
 	struct turn turn;
 	struct error refused; /* what turn_check found */
 	struct image_options options;
-	atomic_bool busy;             /* another attendant than the leader is at it */
+	atomic_bool busy;   /* another attendant than the leader is at it */
+	uint64_t postponed; /* sequence number of one that waits for another list to be done */
 	struct stored *_Atomic image; /* that it waits for */
 	struct request *next;         /* who waits for the same */
 };
@@ -68,8 +69,8 @@ struct server {
 	_Atomic unsigned decoding; /* decoders at work */
 	struct job *first_job, **last_job;
 
-	pthread_mutex_t names_lock;
-	char *names; /* the list that is being handed out page by page */
+	atomic_bool listing; /* an attendant has what follows; set by the leader */
+	char *names;         /* the list that is being handed out page by page */
 	size_t names_size;
 
 	struct attendant *attendants;

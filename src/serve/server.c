@@ -17,7 +17,11 @@
 
 #define SPIN_BUDGET_NS (100 * NS_PER_US)
 #define STOP_GRACE_NS  (2 * NS_PER_SECOND)
-#define DECODER_SPARE  (UINT64_C(64) << 20)
+
+/* Attendants beside those that wait for decoders: one leads, and one may be making a list. */
+#define ATTENDANTS_MORE 2
+
+#define DECODER_SPARE (UINT64_C(64) << 20)
 
 const struct server_options server_defaults = {
 	.seats = 16,
@@ -42,7 +46,8 @@ static int allocate(struct server *server, struct error *err)
 	server->requests = calloc(options->seats, sizeof *server->requests);
 	server->decoders = calloc(options->decoders, sizeof *server->decoders);
 	server->decoder_busy = calloc(options->decoders, sizeof *server->decoder_busy);
-	server->attendants = calloc(options->decoders + 1, sizeof *server->attendants);
+	server->attendants = calloc(
+		options->decoders + ATTENDANTS_MORE, sizeof *server->attendants);
 	if (!server->requests || !server->decoders || !server->decoder_busy || !server->attendants)
 		return error_os(err, ENOMEM, "cannot start the server");
 	for (unsigned i = 0; i < options->seats; i++)
@@ -118,7 +123,7 @@ static int start_threads(struct server *server, struct error *err)
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (server->attendants_count < server->options.decoders + 1 && !failed) {
+	while (server->attendants_count < server->options.decoders + ATTENDANTS_MORE && !failed) {
 		struct attendant *attendant = &server->attendants[server->attendants_count];
 
 		attendant->server = server;
@@ -159,7 +164,6 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	server->last_job = &server->first_job;
 	pthread_mutex_init(&server->baton, NULL);
 	pthread_mutex_init(&server->pool_lock, NULL);
-	pthread_mutex_init(&server->names_lock, NULL);
 	spin_init(&server->wait.spin, SPIN_BUDGET_NS);
 	if (!server->options.cache)
 		server->options.cache = publication_default_reserve();
@@ -281,7 +285,6 @@ void server_stop(struct server *server)
 	publication_release(&server->objects);
 	pthread_mutex_destroy(&server->baton);
 	pthread_mutex_destroy(&server->pool_lock);
-	pthread_mutex_destroy(&server->names_lock);
 	preload_free(server->preload);
 	free(server->names);
 	free(server->requests);

@@ -5,6 +5,7 @@ Turns are counted, not timed: the clients of a test keep one log of who waits fo
 import json
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -239,6 +240,41 @@ def a_stopped_client_in_the_queue_holds_nobody_up(scene):
     scene.workers.remove(second)
     status, text = first.receive()
     check(status == 0, 'the first in the queue got', status, text)
+
+
+@fault()
+def two_lists_that_take_long_leave_somebody_to_answer(scene):
+    server = scene.serve('-w', '1', '-s', '4')
+    image, worker = scene.image('a'), scene.worker()
+    worker.call('release', worker.fetch(image))
+    listers = [scene.worker() for _ in range(2)]
+    tracer = subprocess.Popen(['strace', '-qqq', '-f', '-o', '/dev/null', '-e', 'trace=getdents64',
+                               '-e', 'inject=getdents64:delay_enter=2000000', '-p', str(server.pid)])
+
+    def traced():
+        for task in os.listdir(f'/proc/{server.pid}/task'):
+            with open(f'/proc/{server.pid}/task/{task}/status', encoding='ascii') as file:
+                if 'TracerPid:\t0' in file.read():
+                    return False
+        return True
+
+    def listing():
+        """Somebody's request has been taken up: state 2 of its turn word."""
+        with open(scene.path('HEAD'), 'rb') as file:
+            return any(os.pread(file.fileno(), 1, seat * 4096 + 64) == b'\x02' for seat in range(4))
+    until(traced, what='strace')
+    for lister in listers:
+        lister.send('names')
+    until(listing, what='a list to be begun')
+    status, text = worker.call('repeat', 20, image.name, image.sum)
+    check(status == 0, status, text)
+    answered = select.select([lister.process.stdout for lister in listers], [], [], 0)[0]
+    check(not answered, 'nobody answered before a list was done')
+    tracer.terminate()
+    tracer.wait()
+    for lister in listers:
+        status, text = lister.receive()
+        check(status == 0, status, text)
 
 
 if __name__ == '__main__':

@@ -96,7 +96,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	server.options.fresh_ns = DEADLINE_NEVER;
 	pthread_mutex_init(&server.baton, NULL);
 	pthread_mutex_init(&server.pool_lock, NULL);
-	pthread_mutex_init(&server.names_lock, NULL);
 	make_folder();
 	FUZZ_CHECK(watch_new(server.folder, &server.watch, NULL) == 0);
 	make_objects();
