@@ -39,6 +39,7 @@ struct jpeg_codec {
 	struct image_reader *reader;
 	struct profile_pieces pieces;
 	uint32_t markers; /* APP1, APP2 and COM seen */
+	bool described;   /* the header was read: what comes later changes nothing that was said */
 };
 
 static void give_up(struct jpeg_codec *codec)
@@ -153,7 +154,7 @@ static boolean on_marker(j_decompress_ptr jpeg)
 			"more markers than the limit of %u (--max-chunks)", most);
 		give_up(codec);
 	}
-	if (size <= source->bytes_in_buffer) {
+	if (size <= source->bytes_in_buffer && !codec->described) {
 		struct image_info *info = &codec->reader->info;
 
 		if (jpeg->unread_marker == JPEG_COM)
@@ -284,6 +285,7 @@ static int probe(struct jpeg_codec *codec, struct error *err)
 
 	if (run_step(codec, open_step))
 		return hand_on(codec, err);
+	codec->described = true;
 	status = read_header(codec, err);
 	if (status == STATUS_OK)
 		status = reader_settle(codec->reader, err);

@@ -452,6 +452,55 @@ static void broken_exif_says_nothing(void **state)
 	}
 }
 
+/* The file with a marker segment before its last scan. */
+static struct bytes insert_late(struct bytes file, uint8_t marker, struct bytes content)
+{
+	struct bytes ret = {.data = malloc(file.size + content.size + 4)};
+	const uint8_t head[] = {
+		0xff, marker, (uint8_t)((content.size + 2) >> 8), (uint8_t)(content.size + 2)};
+	size_t at = file.size - 2;
+
+	while (file.data[at] != 0xff || file.data[at + 1] != 0xda)
+		at--;
+	memcpy(ret.data, file.data, at);
+	memcpy(ret.data + at, head, sizeof head);
+	memcpy(ret.data + at + sizeof head, content.data, content.size);
+	memcpy(ret.data + at + sizeof head + content.size, file.data + at, file.size - at);
+	ret.size = file.size + sizeof head + content.size;
+	return ret;
+}
+
+static void what_stands_behind_the_first_scan_changes_nothing_that_was_said(void **state)
+{
+	const struct jpeg_sample jpeg = {.width = 17,
+		.height = 9,
+		.input = JCS_RGB,
+		.inside = JCS_YCbCr,
+		.progressive = true};
+	struct bytes plain = make_jpeg(&jpeg);
+	struct outcome expected = {0};
+
+	(void)state;
+	assert_int_equal(decode_picture(reader, plain, NULL, &usual, &expected), STATUS_OK);
+	for (unsigned orientation = 1; orientation <= 8; orientation++) {
+		uint8_t app1[6 + EXIF_SIZE] = "Exif\0";
+		struct bytes late, content = {app1, sizeof app1};
+		struct outcome got = {0};
+
+		make_exif(app1 + 6, orientation, true);
+		late = insert_late(plain, 0xe1, content);
+		assert_int_equal(decode_picture(reader, late, NULL, &usual, &got), STATUS_OK);
+		assert_int_equal(got.info.orientation, 0);
+		assert_int_equal(got.info.width, expected.info.width);
+		assert_memory_equal(
+			got.picture.pixels, expected.picture.pixels, expected.info.bytes);
+		free(got.picture.pixels);
+		free(late.data);
+	}
+	free(expected.picture.pixels);
+	free(plain.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +518,7 @@ int main(void)
 		cmocka_unit_test(many_markers_are_refused),
 		cmocka_unit_test(memory_is_limited),
 		cmocka_unit_test(broken_exif_says_nothing),
+		cmocka_unit_test(what_stands_behind_the_first_scan_changes_nothing_that_was_said),
 	};
 
 	return cmocka_run_group_tests(tests, make_reader, drop_reader);
