@@ -116,20 +116,28 @@ static bool seat_try(const struct head *head, unsigned *ret)
 	return false;
 }
 
-/* Whether a seat has been free for SEAT_GRACE_NS, as far as the caller has seen; *since is 0 at
- * first. */
-static bool seat_spurned(const struct head *head, uint64_t *since)
+/* What somebody in the queue has seen of free seats; all 0 at first. */
+struct vacancy {
+	uint64_t since, looked;
+};
+
+/* Whether a seat has been free for SEAT_GRACE_NS, as far as the caller has seen. */
+static bool seat_spurned(const struct head *head, struct vacancy *seen)
 {
 	uint64_t now = clock_now();
 	unsigned seat = 0;
 
+	/* Whoever waits is woken by each seat that is given back. */
+	if (now - seen->looked < SEAT_POLL_NS)
+		return false;
+	seen->looked = now;
 	while (seat < head->seats && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
 		seat++;
 	if (seat == head->seats)
-		*since = 0;
-	else if (!*since)
-		*since = now;
-	return *since && now - *since >= SEAT_GRACE_NS;
+		seen->since = 0;
+	else if (!seen->since)
+		seen->since = now;
+	return seen->since && now - seen->since >= SEAT_GRACE_NS;
 }
 
 static void wait_for_vacancy(const struct head *head, uint32_t seen)
@@ -144,7 +152,8 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 {
 	int fd = head->segment.fd, status = STATUS_OK;
 	struct wire_server *server = head_server(head);
-	uint64_t ticket, free_since = 0;
+	struct vacancy vacancy = {0};
+	uint64_t ticket;
 	unsigned taken = 0;
 	int failed;
 
@@ -163,7 +172,7 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 		uint32_t seen = atomic_load(&server->vacancies);
 		int earlier = ticket ? lock_held(fd, WIRE_QUEUE_LOCK, ticket) : 0;
 
-		if ((earlier <= 0 || seat_spurned(head, &free_since)) && seat_try(head, ret_seat))
+		if ((earlier <= 0 || seat_spurned(head, &vacancy)) && seat_try(head, ret_seat))
 			break;
 		if (!head_server_alive(head))
 			status = error_set(err, STATUS_UNAVAILABLE, "the server has died");

@@ -17,7 +17,8 @@
 struct readiness {
 	struct io_uring ring;
 	int fd;
-	bool enabled, armed;
+	bool asked, enabled; /* the kernel, once; what it said */
+	bool armed;
 };
 
 /*
@@ -76,8 +77,11 @@ bool readiness_clear(const struct readiness *readiness)
 void readiness_arm(struct readiness *readiness)
 {
 	struct io_uring *ring = &readiness->ring;
+	int submitted;
 
-	readiness->enabled = readiness->enabled || enable(ring);
+	if (!readiness->asked)
+		readiness->enabled = enable(ring);
+	readiness->asked = true;
 	if (!readiness->enabled)
 		return;
 	if (readiness->armed && io_uring_get_events(ring) < 0)
@@ -89,7 +93,11 @@ void readiness_arm(struct readiness *readiness)
 	/* One that the kernel had no memory for waits here still. */
 	if (!io_uring_sq_ready(ring))
 		io_uring_prep_poll_add(io_uring_get_sqe(ring), readiness->fd, POLLIN);
-	readiness->armed = io_uring_submit(ring) == 1;
+	submitted = io_uring_submit(ring);
+	readiness->armed = submitted == 1;
+	/* What is not allowed is not asked for again and again. */
+	if (submitted == -EPERM || submitted == -EACCES || submitted == -ENOSYS)
+		readiness->enabled = false;
 }
 
 int readiness_missing(void)
@@ -97,8 +105,11 @@ int readiness_missing(void)
 	struct io_uring ring;
 	int failed = open_ring(&ring);
 
-	if (!failed)
-		io_uring_queue_exit(&ring);
+	if (failed)
+		return failed;
+	if (!enable(&ring))
+		failed = errno;
+	io_uring_queue_exit(&ring);
 	return failed;
 }
 

@@ -38,6 +38,7 @@ int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 
 static unsigned failures; /* that are still to come */
+static int failure = -EAGAIN;
 
 /* Without memory for a request the kernel leaves it where it is. */
 int __wrap_io_uring_submit(struct io_uring *ring)
@@ -45,7 +46,23 @@ int __wrap_io_uring_submit(struct io_uring *ring)
 	if (!failures)
 		return __real_io_uring_submit(ring);
 	failures--;
-	return -EAGAIN;
+	return failure;
+}
+
+static void what_is_not_allowed_is_not_asked_for_again(void **state)
+{
+	struct readiness *readiness = *state;
+
+	if (!readiness)
+		return;
+	failure = -EPERM;
+	failures = 2;
+	readiness_arm(readiness);
+	readiness_arm(readiness);
+	failure = -EAGAIN;
+	assert_int_equal(failures, 1);
+	failures = 0;
+	assert_false(readiness_clear(readiness));
 }
 
 static void what_could_not_be_armed_can_be_later(void **state)
@@ -244,6 +261,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			whoever_sleeps_meanwhile_is_not_woken, set_up, tear_down),
 #if HAVE_URING
+		cmocka_unit_test_setup_teardown(
+			what_is_not_allowed_is_not_asked_for_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_could_not_be_armed_can_be_later, set_up, tear_down),
 #endif
