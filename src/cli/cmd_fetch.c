@@ -88,6 +88,11 @@ static int make_output(
 		plan->output.format != ENCODE_RAW)
 		return error_set(err, STATUS_USAGE,
 			"--layout bgr: image files have red first; write raw with -t");
+	if (given->premultiply && plan->output.kind != OUTPUT_NONE &&
+		plan->output.format != ENCODE_RAW)
+		return error_set(err, STATUS_USAGE,
+			"--premultiply: image files keep colours apart from alpha; write raw with "
+			"-t");
 	if (given->quality && plan->output.kind != OUTPUT_NONE &&
 		plan->output.format != ENCODE_JPEG)
 		return error_set(

@@ -277,6 +277,8 @@ samples() {
 	run -64 fetch --layout bgr -o bgr.png apple
 	fetch -o ball.raw ball
 	fetch --premultiply -o multiplied.raw ball
+	run -64 fetch --premultiply -o multiplied.png ball
+	[ ! -e multiplied.png ]
 	# Bytes of both, side by side: R G B A of the one, then of the other.
 	paste -d ' ' <(od -An -v -tu1 -w4 ball.raw) <(od -An -v -tu1 -w4 multiplied.raw) | awk '
 		$4 != $8 { exit 1 }
