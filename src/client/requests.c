@@ -148,8 +148,10 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	if (!status)
 		status = map_image(connection, (unsigned)hold, &answer, &image, err);
 	if (status) {
-		/* It ended between its answer and our opening of the segment. */
-		if (status == STATUS_UNAVAILABLE && client->connection == connection)
+		/* It ended between its answer and our opening of the segment; or we have known of a
+		 * HEAD that was overwritten. */
+		if ((status == STATUS_UNAVAILABLE || !head_as_opened(&connection->head)) &&
+			client->connection == connection)
 			client_detach(client);
 		connection_unhold(connection, (unsigned)hold);
 		connection_unref(connection);

@@ -19,33 +19,52 @@
  * those behind it pass. */
 #define SEAT_GRACE_NS (500 * NS_PER_MS)
 
+/* What HEAD says of itself, which may not be so. */
+struct claims {
+	uint64_t magic;
+	uint32_t version, seats, segments;
+};
+
+static void read_claims(const struct head *head, struct claims *ret)
+{
+	wire_copy(ret, &head_seat(head, 0)->magic, sizeof *ret);
+}
+
 static int head_check(struct head *head, const char *name, struct error *err)
 {
-	struct {
-		uint64_t magic;
-		uint32_t version, seats, segments;
-	} constant;
 	const struct segment *segment = &head->segment;
+	struct claims claims;
 
 	if (segment->size < wire_head_size(1) || !segment->base)
 		return error_set(err, STATUS_BAD_DATA,
 			"'%s' is too short for a header of this version", name);
-	wire_copy(&constant, &head_seat(head, 0)->magic, sizeof constant);
-	if (constant.magic != WIRE_MAGIC || constant.version != WIRE_VERSION)
+	read_claims(head, &claims);
+	if (claims.magic != WIRE_MAGIC || claims.version != WIRE_VERSION)
 		return error_set(err, STATUS_BAD_DATA,
 			"'%s' is not a header of this version of the exchange", name);
-	if (!constant.seats || constant.seats > WIRE_SEATS_MAX || !constant.segments ||
-		constant.segments > WIRE_SEGMENTS_MAX ||
-		wire_head_size(constant.seats) > segment->size)
+	if (!claims.seats || claims.seats > WIRE_SEATS_MAX || !claims.segments ||
+		claims.segments > WIRE_SEGMENTS_MAX || wire_head_size(claims.seats) > segment->size)
 		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: %u seats in %zu bytes",
-			name, constant.seats, segment->size);
-	head->seats = constant.seats;
-	head->segments = constant.segments;
+			name, claims.seats, segment->size);
+	head->seats = claims.seats;
+	head->segments = claims.segments;
 	wire_copy(&head->reserve, &head_server(head)->reserve, sizeof head->reserve);
 	if (head->reserve % WIRE_PAGE || head->reserve > SIZE_MAX / 2)
 		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: it reserves %llu bytes",
 			name, (unsigned long long)head->reserve);
 	return STATUS_OK;
+}
+
+bool head_as_opened(const struct head *head)
+{
+	struct claims claims;
+	uint64_t reserve;
+
+	read_claims(head, &claims);
+	wire_copy(&reserve, &head_server(head)->reserve, sizeof reserve);
+	return claims.magic == WIRE_MAGIC && claims.version == WIRE_VERSION &&
+	       claims.seats == head->seats && claims.segments == head->segments &&
+	       reserve == head->reserve;
 }
 
 int head_open(const char *name, bool guarded, struct head *ret, struct error *err)

@@ -3,6 +3,7 @@
 import mmap
 import os
 import random
+import signal
 import struct
 import time
 
@@ -283,6 +284,34 @@ def whoever_comes_later_finds_what_was_overwritten_put_right(scene):
         until(lambda: right(old), 5, f'an old client to be served after byte {at} was overwritten')
         new.end()
         scene.workers.remove(new)
+
+
+@fault()
+def whoever_has_known_an_overwritten_header_learns_the_right_one(scene):
+    """Seats, segments and the reserve, overwritten while a client connects: with one bit more, and with one bit fewer."""
+    image = scene.image('a')
+    server = scene.serve('-s', '12', '-w', '3')
+    first = scene.worker()
+    first.call('release', first.fetch(image))
+    server_page = 12 * PAGE
+    for at, bit in ((44, 3), (44, 2), (48, 1), (48, 0), (server_page + 8 + 7, 5), (server_page + 8 + 3, 2)):
+        client = scene.worker(connect=False, wait=0)
+        server.process.send_signal(signal.SIGSTOP)
+        with open(scene.path('HEAD'), 'r+b') as file:
+            byte = os.pread(file.fileno(), 1, at)
+            os.pwrite(file.fileno(), bytes([byte[0] ^ 1 << bit]), at)
+        status, text = client.connect()
+        server.process.send_signal(signal.SIGCONT)
+
+        def right(client=client):
+            status, text = client.call('repeat', 1, image.name, image.sum)
+            if 'not connected' in text:
+                client.connect()
+            check(status in TYPED, status, text)
+            return status == 0
+        until(right, 10, f'right pixels after bit {bit} of byte {at} was flipped')
+        client.end()
+        scene.workers.remove(client)
 
 
 if __name__ == '__main__':
