@@ -31,8 +31,8 @@ void head_release(struct head *head);
 /* Whether the server that made this HEAD lives. */
 bool head_server_alive(const struct head *head);
 
-/* Whether HEAD says of itself what it said when it was opened: it may have been overwritten then, and
- * put right since. */
+/* Whether HEAD says of itself what it said when it was opened: it may have been overwritten then,
+ * and put right since. */
 bool head_as_opened(const struct head *head);
 
 /* Whether the name still leads to this HEAD. */
