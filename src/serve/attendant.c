@@ -49,17 +49,22 @@ struct job *attendant_job(struct server *server, const char *name, struct stored
 {
 	struct job *job = calloc(1, sizeof *job);
 	struct stored *image = job && !again ? store_add(&server->store, key) : again;
+	const struct alias *last = store_alias(&server->store, name, key->kind, &key->options);
 
 	if (!job || !image) {
 		free(job);
 		return NULL;
 	}
+	if (last && last->image->extent)
+		job->expected = last->image->decoded.total;
 	image->state = STORED_DECODING;
 	image->mark = *mark;
 	image->recent = file->recent;
 	store_watch(&server->store, image, file->watched);
 	store_name(&server->store, image, name, file->path, mark, clock_now());
-	*job = (struct job){.image = image, .file = file->fd, .key = file->key};
+	job->image = image;
+	job->file = file->fd;
+	job->key = file->key;
 	strcpy(job->path, file->path);
 	file->fd = -1;
 	return job;

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 /* A file this small may be an icon: it is offered room together with the job, which saves a message
- * each way. */
+ * each way. So is what was decoded before and has changed, which a camera's picture does all the
+ * time. */
 #define SMALL_FILE (32 << 10)
 #define SMALL_ROOM (64 << 10)
 
@@ -44,14 +45,17 @@ static int make_room(void *context, const struct image_info *info, uint64_t byte
 	return STATUS_OK;
 }
 
-static void offer_room(struct placing *placing, struct decoder_job *order)
+static void offer_room(struct placing *placing, uint64_t expected, struct decoder_job *order)
 {
 	struct store *store = &placing->server->store;
 
-	if (order->kind != LINK_DECODE || order->file_size > SMALL_FILE)
+	if (order->kind != LINK_DECODE || (!expected && order->file_size > SMALL_FILE))
 		return;
 	store_lock(store);
-	placing->extent = store_spare_room(store, placing->segment, SMALL_ROOM);
+	if (!expected)
+		placing->extent = store_spare_room(store, placing->segment, SMALL_ROOM);
+	else if (store_make_room(store, placing->segment, expected, &placing->extent, NULL))
+		placing->extent = NULL;
 	store_unlock(store);
 	if (!placing->extent)
 		return;
@@ -88,7 +92,7 @@ int attendant_decode(struct server *server, unsigned segment, struct job *job, s
 	int status;
 	unsigned cuts;
 
-	offer_room(&placing, &order);
+	offer_room(&placing, job->expected, &order);
 	store_lock(&server->store);
 	cuts = segment_cuts(&server->store, segment);
 	store_unlock(&server->store);

@@ -33,6 +33,8 @@ struct job {
 	struct stored *image;
 	int file;
 	struct file_key key;
+	uint64_t expected; /* bytes that it took when it was last decoded under that name; 0:
+			      unknown */
 	char path[1032];
 	struct job *next;
 };

@@ -243,6 +243,32 @@ def a_stopped_client_in_the_queue_holds_nobody_up(scene):
 
 
 @fault()
+def a_changed_image_is_offered_the_room_that_it_took_before(scene):
+    """So its decoder has nothing to ask: it sends one message, where it sends two for what it does not know, or has grown."""
+    server = scene.serve('-w', '1', '-s', '2')
+    worker = scene.worker()
+    worker.call('release', worker.fetch(scene.image('first')))
+    trace = os.path.join(scene.scratch, 'decoder')
+    tracer = subprocess.Popen(['strace', '-qqq', '-o', trace, '-e', 'trace=sendto', '-p', str(server.decoder_pids()[0])])
+
+    def traced():
+        with open(f'/proc/{server.decoder_pids()[0]}/status', encoding='ascii') as file:
+            return 'TracerPid:\t0' not in file.read()
+    until(traced, what='strace')
+
+    def sent():
+        with open(trace, encoding='ascii', errors='replace') as file:
+            return sum(line.startswith('sendto(') for line in file)
+    for seed, width, messages in ((1, 300, 2), (2, 300, 1), (3, 200, 1), (4, 400, 2), (5, 400, 1)):
+        before = sent()
+        worker.call('release', worker.fetch(scene.image('camera', seed, width)))
+        until(lambda before=before: sent() > before, what='the trace')
+        check(sent() - before == messages, sent() - before, 'messages for image', seed)
+    tracer.terminate()
+    tracer.wait()
+
+
+@fault()
 def two_lists_that_take_long_leave_somebody_to_answer(scene):
     server = scene.serve('-w', '1', '-s', '4')
     image, worker = scene.image('a'), scene.worker()
