@@ -168,7 +168,9 @@ struct wire_server {
 	uint64_t reserved[4];
 	_Atomic uint64_t ticket;    /* 64: the next place in the queue for a seat */
 	_Atomic uint32_t vacancies; /* a futex: goes up when a seat is given back */
-	_Atomic uint32_t cuts;      /* goes up when a data segment was found cut off */
+	/* Goes up when a data segment was found cut off. It begins with 1, so that the zeros of a
+	 * HEAD that was cut off itself are no count. */
+	_Atomic uint32_t cuts;
 	uint32_t reserved2[12];
 	_Atomic uint64_t counters[WIRE_COUNTERS]; /* 128 */
 };

@@ -33,6 +33,8 @@ int store_init(struct store *store, const struct head *head, struct segment *dat
 		.cuts = calloc(segments, sizeof *store->cuts),
 		.instance = head_seat(head, 0)->instance};
 	pthread_mutex_init(&store->lock, NULL);
+	store->all_cuts = 1;
+	atomic_store(&head_server(head)->cuts, store->all_cuts);
 	while (store->places && store->segments < segments &&
 		place_init(&store->places[store->segments], budget))
 		store->segments++;

@@ -98,7 +98,7 @@ struct store {
 	uint64_t instance; /* of HEAD: in every seat's page as long as that is whole */
 	uint64_t *noted;   /* each seat's hold words, as we wrote them */
 	unsigned *cuts;    /* how often each segment was found cut off */
-	unsigned all_cuts; /* the sum, which is also in HEAD */
+	unsigned all_cuts; /* the sum and one, which is also in HEAD */
 };
 
 /* `budget` is what each segment may grow to at most, and all of them together. Needs no lock. */

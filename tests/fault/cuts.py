@@ -113,6 +113,26 @@ def cutting_everything_at_once_is_survived(scene):
     works_again(scene, workers, images)
 
 
+@fault()
+def pixels_that_were_cut_off_are_told_from_whole_ones_without_the_header_too(scene):
+    """The server has made whole again what was cut off, and then the page goes in which it counts that."""
+    server = scene.serve('-s', str(SEATS))
+    image, worker = scene.image('a'), scene.worker()
+    slot = worker.fetch(image)
+    check(worker.call('check', slot)[0] == 0)
+    size = os.stat(scene.path('DATA')).st_size
+    os.truncate(scene.path('DATA'), 0)
+    until(lambda: os.stat(scene.path('DATA')).st_size == size, 2, 'the server to make it whole again')
+    server.process.send_signal(signal.SIGSTOP)
+    os.truncate(scene.path('HEAD'), SEATS * PAGE)
+    status, text = worker.call('check', slot)
+    server.process.send_signal(signal.SIGCONT)
+    check(worker.sum(slot) != image.sum)
+    check(status == BAD_DATA, status, text)
+    worker.call('release', slot)
+    works_again(scene, [worker], [image])
+
+
 def write_value(path, value):
     with open(path, 'r+b') as file:
         os.pwrite(file.fileno(), struct.pack('<I', value), 0)
