@@ -172,14 +172,23 @@ int segment_open(
 	return STATUS_OK;
 }
 
-int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err)
+int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length)
 {
-	uint64_t end = offset + length;
 	int failed;
 
 	do
 		failed = posix_fallocate(segment->fd, (off_t)offset, (off_t)length);
 	while (failed == EINTR);
+	if (!failed && offset + length > segment->size)
+		segment->size = offset + length;
+	return failed;
+}
+
+int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err)
+{
+	uint64_t end = offset + length;
+	int failed = segment_reserve(segment, offset, length);
+
 	if (failed == ENOSPC || failed == EFBIG)
 		return segment_full(offset < segment->size && end > segment->size
 					    ? end - segment->size
@@ -188,8 +197,6 @@ int segment_back(struct segment *segment, uint64_t offset, uint64_t length, stru
 	if (failed)
 		return error_os(err, failed, "cannot reserve %llu bytes of shared memory",
 			(unsigned long long)length);
-	if (end > segment->size)
-		segment->size = end;
 	return STATUS_OK;
 }
 

@@ -59,7 +59,10 @@ int segment_open(
  */
 int segment_grow(struct segment *segment, size_t size, struct error *err);
 
-/* The same for offset[0..length) only, whole pages, within the reserve. */
+/* Has the system give offset[0..length), whole pages, within the reserve: 0, or an errno value. */
+int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length);
+
+/* The same, with a sentence. No room: STATUS_TRY_AGAIN. */
 int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err);
 
 /* Asks the kernel for the size now and keeps it in segment->size. */

@@ -45,18 +45,17 @@ static int make_room(void *context, const struct image_info *info, uint64_t byte
 	return STATUS_OK;
 }
 
+/* With the store's lock held. */
 static void offer_room(struct placing *placing, uint64_t expected, struct decoder_job *order)
 {
 	struct store *store = &placing->server->store;
 
 	if (order->kind != LINK_DECODE || (!expected && order->file_size > SMALL_FILE))
 		return;
-	store_lock(store);
 	if (!expected)
 		placing->extent = store_spare_room(store, placing->segment, SMALL_ROOM);
 	else if (store_make_room(store, placing->segment, expected, &placing->extent, NULL))
 		placing->extent = NULL;
-	store_unlock(store);
 	if (!placing->extent)
 		return;
 	order->offset = placing->extent->offset;
@@ -92,8 +91,8 @@ int attendant_decode(struct server *server, unsigned segment, struct job *job, s
 	int status;
 	unsigned cuts;
 
-	offer_room(&placing, job->expected, &order);
 	store_lock(&server->store);
+	offer_room(&placing, job->expected, &order);
 	cuts = segment_cuts(&server->store, segment);
 	store_unlock(&server->store);
 	status = decoder_run(&server->decoders[segment], &order, &decoded, &died, err);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +81,64 @@ unsigned store_holders(const struct store *store, const struct stored *image)
 	return holders;
 }
 
+/* ---- segments that somebody cut off ---- */
+
+/*
+ * Makes the extents that exist exist again, where the segment was cut off, and the segment as long
+ * as it was. Cold extents stay holes: they are not within the budget. Without room it stays short,
+ * and is found so again.
+ */
+static void regrow(const struct store *store, unsigned index)
+{
+	struct segment *segment = &store->data[index];
+	struct stat status;
+	int failed = 0;
+
+	for (const struct extent *at = store->places[index].first; at && !failed; at = at->after)
+		if (at->kind != EXTENT_COLD)
+			failed = segment_reserve(segment, at->offset, at->length);
+	if (!failed && fstat(segment->fd, &status) == 0 && (size_t)status.st_size < segment->size)
+		ftruncate(segment->fd, (off_t)segment->size);
+}
+
+/* Neither shorter nor emptier than we made it: a segment that was cut off may have grown since. */
+static bool segment_whole(const struct store *store, unsigned index)
+{
+	struct stat status;
+
+	return fstat(store->data[index].fd, &status) != 0 ||
+	       ((uint64_t)status.st_size >= store->data[index].size &&
+		       (uint64_t)status.st_blocks * 512 >= store->places[index].backed);
+}
+
+/* Forgets what was in the segment: how many images. */
+static size_t lose_segment(struct store *store, unsigned index)
+{
+	size_t lost = 0;
+
+	for (struct stored *image = store->ready.oldest; image; image = image->newer)
+		if (image->segment == index && image->findable) {
+			store_forget(store, image);
+			lost++;
+		}
+	/* Before zeros can be read there. */
+	store->cuts[index]++;
+	store->all_cuts++;
+	atomic_store(&head_server(store->head)->cuts, store->all_cuts);
+	regrow(store, index);
+	return lost;
+}
+
+size_t store_check_segments(struct store *store)
+{
+	size_t lost = 0;
+
+	for (unsigned i = 0; i < store->segments; i++)
+		if (!segment_whole(store, i))
+			lost += lose_segment(store, i);
+	return lost;
+}
+
 /* ---- room ---- */
 
 void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used)
@@ -91,28 +150,31 @@ void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_u
 	}
 }
 
-/* Gives warm room back to the system, that of the segment itself last, until the segments are
- * within the budget. False if the system does not take it. */
+/* Gives the first warm room of a segment back to the system: how much; 0 if there is none, or the
+ * system does not take it. */
+static uint64_t cool_first(struct store *store, unsigned segment)
+{
+	struct extent *warm = place_first_warm(&store->places[segment]);
+	uint64_t length = warm ? warm->length : 0;
+
+	if (!warm || fallocate(store->data[segment].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     (off_t)warm->offset, (off_t)length) != 0)
+		return 0;
+	place_cool(&store->places[segment], warm);
+	return length;
+}
+
+/* Gives warm room back, that of the segment itself last, until the segments are within the budget.
+ * False if they cannot be. */
 static bool cool_excess(struct store *store, unsigned segment)
 {
-	uint64_t backed, used;
+	uint64_t backed, used, length;
 
 	store_sums(store, &backed, &used);
-	for (unsigned i = 1; i <= store->segments; i++) {
-		unsigned other = (segment + i) % store->segments;
-		struct extent *warm;
-
-		while (backed > store->budget && (warm = place_first_warm(&store->places[other]))) {
-			uint64_t length = warm->length;
-
-			if (fallocate(store->data[other].fd,
-				    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)warm->offset,
-				    (off_t)length) != 0)
-				return false;
-			place_cool(&store->places[other], warm);
+	for (unsigned i = 1; i <= store->segments; i++)
+		while (backed > store->budget &&
+			(length = cool_first(store, (segment + i) % store->segments)))
 			backed -= length;
-		}
-	}
 	return backed <= store->budget;
 }
 
@@ -131,27 +193,51 @@ static int no_room(
 		format_size(store->budget, allowed));
 }
 
+/* Has the system give the bytes of a new extent, of which `cold` do not exist. */
+static int back_extent(struct store *store, unsigned index, const struct extent *extent,
+	uint64_t cold, struct error *err)
+{
+	struct segment *segment = &store->data[index];
+	off_t last = (off_t)segment->size - PLACE_PAGE;
+	bool grows = last >= 0 && extent->offset + extent->length > segment->size;
+	uint8_t before[PLACE_PAGE], after[PLACE_PAGE];
+	bool cut;
+	int failed;
+
+	/* Growing a segment hides that somebody cut off a part of its last page: no page is missing
+	 * then. Nobody writes there now, for the segment's decoder waits for this room. */
+	cut = grows && pread(segment->fd, before, PLACE_PAGE, last) != PLACE_PAGE;
+	failed = segment_reserve(segment, extent->offset, extent->length);
+	if (failed)
+		return failed == ENOSPC ? segment_full(cold, err)
+					: error_os(err, failed, "cannot reserve shared memory");
+	if (grows && !cut)
+		cut = pread(segment->fd, after, PLACE_PAGE, last) != PLACE_PAGE ||
+		      memcmp(before, after, PLACE_PAGE) != 0;
+	if (cut)
+		lose_segment(store, index);
+	store_check_segments(store);
+	return STATUS_OK;
+}
+
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
 	struct error *err)
 {
 	struct place *place = &store->places[segment];
+	bool possible = size_align(bytes, PLACE_PAGE, &bytes) && bytes <= store->budget;
 	struct extent *first, *extent;
+	uint64_t cold = UINT64_MAX;
+	int status = STATUS_OK;
 	struct held held;
-	int status = STATUS_OK, failed;
-	uint64_t cold;
 
-	if (!size_align(bytes, PLACE_PAGE, &bytes) || bytes > store->budget) {
-		held = (struct held){0};
-		return no_room(store, &held, bytes, err);
-	}
-	/* Growing a segment makes it harder to see that somebody has cut it off. */
 	store_check_segments(store);
 	if (!held_collect(store->head, seat_holds, store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
-	cold = victims_clear(store, &held, segment, bytes, &first);
+	if (possible)
+		cold = victims_clear(store, &held, segment, bytes, &first);
 	if (cold == UINT64_MAX) {
 		status = no_room(store, &held, bytes, err);
-		store->refusals++;
+		store->refusals += possible;
 	}
 	free(held.numbers);
 	if (status)
@@ -160,26 +246,16 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	if (!extent)
 		return error_os(err, ENOMEM, "no memory to make room");
 	if (cold) {
-		failed = cool_excess(store, segment) ? EINTR : EIO;
-		while (failed == EINTR)
-			failed = posix_fallocate(
-				store->data[segment].fd, (off_t)extent->offset, (off_t)bytes);
-		if (failed) {
+		status = cool_excess(store, segment)
+				 ? back_extent(store, segment, extent, cold, err)
+				 : error_os(err, EIO, "cannot give shared memory back");
+		if (status) {
 			place_give(place, extent);
-			/* All of it counts as cold: punching also drops what the failed call had
-			 * got. */
-			while ((first = place_first_warm(place)) &&
-				fallocate(store->data[segment].fd,
-					FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					(off_t)first->offset, (off_t)first->length) == 0)
-				place_cool(place, first);
-			return failed == ENOSPC
-				       ? segment_full(cold, err)
-				       : error_os(err, failed, "cannot reserve shared memory");
+			/* What does not exist passes for warm now. */
+			while (cool_first(store, segment))
+				;
+			return status;
 		}
-		if (extent->offset + bytes > store->data[segment].size)
-			store->data[segment].size = extent->offset + bytes;
-		store_check_segments(store);
 	}
 	*ret = extent;
 	return STATUS_OK;
@@ -197,59 +273,4 @@ struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t 
 void store_give_room(struct store *store, unsigned segment, struct extent *extent)
 {
 	place_give(&store->places[segment], extent);
-}
-
-/* ---- segments that somebody cut off ---- */
-
-/*
- * Makes the extents that exist exist again, where the segment was cut off, and the segment as long
- * as it was. Cold extents stay holes: they are not within the budget. Without room it stays short,
- * and is found so again.
- */
-static void regrow(const struct store *store, unsigned index)
-{
-	int fd = store->data[index].fd, failed = 0;
-	struct stat status;
-
-	for (const struct extent *at = store->places[index].first; at && !failed; at = at->after) {
-		if (at->kind == EXTENT_COLD)
-			continue;
-		do
-			failed = posix_fallocate(fd, (off_t)at->offset, (off_t)at->length);
-		while (failed == EINTR);
-	}
-	if (!failed && fstat(fd, &status) == 0 &&
-		(uint64_t)status.st_size < store->data[index].size)
-		ftruncate(fd, (off_t)store->data[index].size);
-}
-
-/* Neither shorter nor emptier than we made it: a segment that was cut off may have grown since. */
-static bool segment_whole(const struct store *store, unsigned index)
-{
-	struct stat status;
-
-	return fstat(store->data[index].fd, &status) != 0 ||
-	       ((uint64_t)status.st_size >= store->data[index].size &&
-		       (uint64_t)status.st_blocks * 512 >= store->places[index].backed);
-}
-
-size_t store_check_segments(struct store *store)
-{
-	size_t lost = 0;
-
-	for (unsigned i = 0; i < store->segments; i++) {
-		if (segment_whole(store, i))
-			continue;
-		for (struct stored *image = store->ready.oldest; image; image = image->newer)
-			if (image->segment == i && image->findable) {
-				store_forget(store, image);
-				lost++;
-			}
-		/* Before zeros can be read there. */
-		store->cuts[i]++;
-		store->all_cuts++;
-		atomic_store(&head_server(store->head)->cuts, store->all_cuts);
-		regrow(store, i);
-	}
-	return lost;
 }

@@ -460,6 +460,8 @@ static void no_room_says_what_is_needed_held_and_allowed(void **state)
 	assert_null(put_image(scene, 1, 65, &err));
 	assert_int_equal(err.status, STATUS_TRY_AGAIN);
 	assert_non_null(strstr(err.text, "260K needed"));
+	assert_non_null(strstr(err.text, "160K held"));
+	assert_int_equal(scene->store.refusals, 1);
 }
 
 static void warm_room_of_other_segments_is_given_back_within_the_budget(void **state)
@@ -540,6 +542,47 @@ static void a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone(v
 }
 
 /* The room that was offered for an icon is given back but for what it needed. */
+/* Cut off by this many bytes by somebody who comes in between when a segment grows. */
+static off_t cut_before_growth;
+
+int __real_posix_fallocate64(int fd, off_t offset, off_t length);
+int __wrap_posix_fallocate64(int fd, off_t offset, off_t length);
+
+int __wrap_posix_fallocate64(int fd, off_t offset, off_t length)
+{
+	struct stat status;
+
+	if (cut_before_growth) {
+		assert_int_equal(fstat(fd, &status), 0);
+		assert_int_equal(ftruncate(fd, status.st_size - cut_before_growth), 0);
+		cut_before_growth = 0;
+	}
+	return __real_posix_fallocate64(fd, offset, length);
+}
+
+static void a_segment_that_is_cut_off_while_it_grows_is_found_so(void **state)
+{
+	static const off_t cuts[] = {1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE};
+	struct scene *scene = *state;
+
+	for (unsigned i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+		struct stored *image = put(scene, 0, 3);
+		off_t end = (off_t)(image->extent->offset + image->extent->length);
+		uint64_t inode = scene->inode;
+		char byte = 0;
+
+		assert_int_equal(pwrite(scene->data[0].fd, "x", 1, end - 1), 1);
+		cut_before_growth = cuts[i];
+		put(scene, 0, 3);
+		assert_int_equal(cut_before_growth, 0);
+		assert_int_equal(pread(scene->data[0].fd, &byte, 1, end - 1), 1);
+		assert_int_equal(byte, 0);
+		assert_int_equal(scene->store.cuts[0], i + 1);
+		assert_int_equal(atomic_load(&head_server(&scene->head)->cuts), i + 2);
+		assert_false(known(scene, inode));
+	}
+}
+
 static void spare_room_is_warm_and_trimmed(void **state)
 {
 	struct scene *scene = *state;
@@ -584,6 +627,7 @@ int main(void)
 		TEST(failures_are_remembered_but_what_may_pass_is_not),
 		TEST(the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded),
 		TEST(a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone),
+		TEST(a_segment_that_is_cut_off_while_it_grows_is_found_so),
 		TEST(spare_room_is_warm_and_trimmed),
 	};
 
