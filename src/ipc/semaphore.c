@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -70,11 +71,6 @@ int semaphore_open(const char *name, sem_t **ret, struct error *err)
 	return STATUS_OK;
 }
 
-void semaphore_post(sem_t *semaphore)
-{
-	sem_post(semaphore);
-}
-
 bool semaphore_try(sem_t *semaphore)
 {
 	return sem_trywait(semaphore) == 0;
@@ -84,11 +80,25 @@ bool semaphore_try(sem_t *semaphore)
 
 /*
  * sem_clockwait() ends the process when the semaphore's page goes away under the sleeping futex,
- * which is anybody's to do who may truncate the file. This does the same to the semaphore, whose
- * layout between processes is that of glibc since 2.21: one word of 64 bits, the value in the lower
- * half and the number of those who sleep in the upper.
+ * which is anybody's to do who may truncate the file; sem_post() wakes nobody when somebody has set
+ * the value to its maximum under a sleeper, or makes it 0 from above that. These do the same to the
+ * semaphore, whose layout between processes is that of glibc since 2.21: one word of 64 bits, the
+ * value in the lower half and the number of those who sleep in the upper.
  */
 #define WAITER (UINT64_C(1) << 32)
+
+void semaphore_post(sem_t *semaphore)
+{
+	_Atomic uint64_t *word = (_Atomic uint64_t *)(void *)semaphore;
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	while ((uint32_t)seen < SEM_VALUE_MAX &&
+		!atomic_compare_exchange_weak_explicit(
+			word, &seen, seen + 1, memory_order_release, memory_order_relaxed))
+		;
+	if (seen >= WAITER)
+		syscall(SYS_futex, word, FUTEX_WAKE, 1);
+}
 
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 {
@@ -111,6 +121,11 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 }
 
 #else
+
+void semaphore_post(sem_t *semaphore)
+{
+	sem_post(semaphore);
+}
 
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 {

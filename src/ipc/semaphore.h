@@ -26,7 +26,7 @@ int semaphore_create(const char *name, const struct access *access, dev_t *ret_d
  */
 int semaphore_open(const char *name, sem_t **ret, struct error *err);
 
-/* Posts; a semaphore at SEM_VALUE_MAX has woken everyone already. */
+/* Posts and wakes one who sleeps, at SEM_VALUE_MAX too. */
 void semaphore_post(sem_t *semaphore);
 
 /* Takes a token if there is one, without waiting. */

@@ -376,13 +376,16 @@ static bool asleep(pid_t child)
 	return name_end && name_end[2] == 'S';
 }
 
-/* A child that sleeps on a new semaphore, guarded, and ends with what its wait says. */
-static pid_t sleeper(const char *name, sem_t **ret)
+/* A child that sleeps on the new semaphore of a name space, guarded, and ends with what its wait
+ * says. */
+static pid_t sleeper(const char *space_name, char name[OBJECT_NAME_SIZE], sem_t **ret)
 {
+	struct name_space space = space_named(space_name);
 	dev_t device;
 	ino_t inode;
 	pid_t child;
 
+	object_name(&space, OBJECT_REQUEST, 0, name);
 	assert_int_equal(semaphore_create(name, &mine, &device, &inode, NULL), 0);
 	assert_int_equal(semaphore_open(name, ret, NULL), 0);
 	child = fork();
@@ -402,15 +405,12 @@ static pid_t sleeper(const char *name, sem_t **ret)
 
 static void a_post_wakes_who_sleeps(void **state)
 {
-	struct name_space space = space_named("wake");
 	char name[OBJECT_NAME_SIZE];
 	sem_t *semaphore;
-	pid_t child;
+	pid_t child = sleeper("wake", name, &semaphore);
 	int status;
 
 	(void)state;
-	object_name(&space, OBJECT_REQUEST, 0, name);
-	child = sleeper(name, &semaphore);
 	assert_int_equal(sem_post(semaphore), 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -421,17 +421,37 @@ static void a_post_wakes_who_sleeps(void **state)
 	alarm(0);
 }
 
+static void a_post_wakes_who_sleeps_even_on_a_value_that_cannot_grow(void **state)
+{
+	static const uint32_t values[] = {SEM_VALUE_MAX, SEM_VALUE_MAX + 1U, UINT32_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+		char name[OBJECT_NAME_SIZE];
+		sem_t *semaphore;
+		pid_t child = sleeper("most", name, &semaphore);
+		int status;
+
+		memcpy(semaphore, &values[i], sizeof values[i]);
+		semaphore_post(semaphore);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), true);
+		assert_memory_equal(semaphore, &(uint32_t){values[i] - 1}, sizeof values[i]);
+		sem_close(semaphore);
+		sem_unlink(name);
+		alarm(0);
+	}
+}
+
 static void who_sleeps_survives_that_the_file_is_cut_off_and_its_sleep_disturbed(void **state)
 {
-	struct name_space space = space_named("cut");
 	char name[OBJECT_NAME_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
 	sem_t *semaphore;
-	pid_t child;
+	pid_t child = sleeper("cut", name, &semaphore);
 	int status;
 
 	(void)state;
-	object_name(&space, OBJECT_REQUEST, 0, name);
-	child = sleeper(name, &semaphore);
 	snprintf(path, sizeof path, "%s/%s%s", SHM_DIRECTORY, SEMAPHORE_FILE_PREFIX, name + 1);
 	assert_int_equal(truncate(path, 0), 0);
 	assert_int_equal(kill(child, SIGSTOP), 0);
@@ -594,6 +614,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_segment_is_not_opened),
 		cmocka_unit_test(semaphores_count_and_waits_are_bounded),
 		cmocka_unit_test(a_post_wakes_who_sleeps),
+		cmocka_unit_test(a_post_wakes_who_sleeps_even_on_a_value_that_cannot_grow),
 		cmocka_unit_test(
 			who_sleeps_survives_that_the_file_is_cut_off_and_its_sleep_disturbed),
 		cmocka_unit_test(files_that_are_no_semaphores_are_refused),
