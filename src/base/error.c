@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,17 +9,12 @@
 /* What was cut off for want of room must not leave half a character. */
 static void keep_whole_characters(char *text)
 {
-	size_t end = strlen(text), last = end, length;
-	unsigned char lead;
+	size_t end = strlen(text), last = end ? end - 1 : 0;
 
-	while (last && ((unsigned char)text[last - 1] & 0xc0) == 0x80)
+	while (last && ((unsigned char)text[last] & 0xc0) == 0x80)
 		last--;
-	if (!last)
-		return;
-	lead = (unsigned char)text[last - 1];
-	length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-	if (end - (last - 1) < length)
-		text[last - 1] = '\0';
+	if (!text_is_plain(text + last, end - last))
+		text[last] = '\0';
 }
 
 int error_set_va(struct error *err, int status, const char *format, va_list arguments)

@@ -43,8 +43,7 @@ static void serve(struct shmsem_server *server)
 {
 	struct error err = {0};
 
-	atomic_fetch_add(
-		&head_seat_counters(&server->objects.head, server->turn.seat)->requests, 1);
+	wire_count(&head_seat_counters(&server->objects.head, server->turn.seat)->requests, 1);
 	if (turn_check(&server->turn, &err)) {
 		responder_refuse(server, &err);
 		return;

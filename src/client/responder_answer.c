@@ -23,7 +23,7 @@ static void complete(struct shmsem_server *server, uint64_t image)
 void responder_refuse(struct shmsem_server *server, const struct error *failure)
 {
 	turn_fail(&server->objects.head, server->turn.seat, failure);
-	atomic_fetch_add(&head_server(&server->objects.head)->counters[WIRE_COUNT_FAILURES], 1);
+	wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_FAILURES], 1);
 	complete(server, 0);
 }
 
@@ -67,8 +67,8 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	if (placed) {
 		answer.offset = placed->extent->offset;
 		answer.icc_offset = placed->extent->offset + info->offset;
-		atomic_fetch_add(&page->counters[WIRE_COUNT_DECODES], 1);
-		atomic_fetch_add(&seat->bytes, info->bytes);
+		wire_count(&page->counters[WIRE_COUNT_DECODES], 1);
+		wire_count(&seat->bytes, info->bytes);
 	}
 	if (info->warning[0])
 		turn_text(answer_page(server), &answer, info->warning,
