@@ -18,10 +18,13 @@ typedef int spawn_call(pid_t *pid, const char *path, const posix_spawn_file_acti
 
 long syscall(long number, ...)
 {
-	system_call *real = (system_call *)dlsym(RTLD_NEXT, "syscall");
+	static system_call *real;
 	long words[6];
 	va_list list;
 
+	/* Looked up once: it would cost more than all that is counted. */
+	if (!real)
+		real = (system_call *)dlsym(RTLD_NEXT, "syscall");
 	va_start(list, number);
 	for (int i = 0; i < 6; i++)
 		words[i] = va_arg(list, long);
