@@ -334,8 +334,8 @@ SHMSEM_API int shmsem_add_name(
 
 /*
  * Answers requests, in this thread, for `timeout_ns` (0: only those that are there, UINT64_MAX:
- * until shmsem_server_stop), then returns SHMSEM_OK. SHMSEM_UNAVAILABLE if somebody removed the
- * objects.
+ * until shmsem_server_stop), then returns SHMSEM_OK. SHMSEM_UNAVAILABLE if somebody removed an
+ * object or cut one off.
  */
 SHMSEM_API int shmsem_server_run(
 	struct shmsem_server *server, uint64_t timeout_ns, struct shmsem_error *error);

@@ -66,8 +66,8 @@ static int check_objects(struct shmsem_server *server, struct error *err)
 {
 	uint64_t now = clock_now();
 
-	if (publication_damaged(&server->objects))
-		return error_set(err, STATUS_UNAVAILABLE, "somebody cut a shared object off");
+	if (server->cut || publication_damaged(&server->objects))
+		return responder_cut(err);
 	if (now < server->next_check)
 		return STATUS_OK;
 	server->next_check = now + CHECK_NS;

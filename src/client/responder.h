@@ -28,6 +28,7 @@ struct shmsem_server {
 	struct placed *placed;
 	uint64_t next_number, next_check;
 	bool distrust; /* room that is warm by the books may not exist: reserve it again */
+	bool cut;      /* the segment was found cut off; whoever holds an image there must see it */
 	struct turn_wait wait;
 	struct turn turn; /* the request being answered */
 	char *names;      /* the list that is being handed out, each name ended by a NUL */
@@ -46,6 +47,9 @@ struct shmsem_answer {
 
 /* Gives back the room of an image that is in no list. */
 void responder_forget(struct shmsem_server *server, struct placed *placed);
+
+/* What is said, and ends the server, once an object was cut off. */
+int responder_cut(struct error *err);
 
 /* Answers to the request in server->turn: each writes the answer, completes it and wakes who
  * waits. */

@@ -8,6 +8,11 @@
 
 #define ICC_ALIGN 64
 
+int responder_cut(struct error *err)
+{
+	return error_set(err, STATUS_UNAVAILABLE, "somebody cut a shared object off");
+}
+
 void responder_forget(struct shmsem_server *server, struct placed *placed)
 {
 	place_give(&server->place, placed->extent);
@@ -67,8 +72,12 @@ static int take_room(
 		free(placed);
 		return error_os(err, ENOMEM, "no memory to make room");
 	}
-	if (cold || server->distrust)
-		status = segment_back(segment, placed->extent->offset, bytes, err);
+	if (cold || server->distrust) {
+		/* Growing would make it look whole. */
+		server->cut |= segment_cut(segment);
+		status = server->cut ? responder_cut(err)
+				     : segment_back(segment, placed->extent->offset, bytes, err);
+	}
 	if (status) {
 		/* It passes for warm now, and may be in part. */
 		server->distrust = true;

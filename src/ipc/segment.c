@@ -172,6 +172,13 @@ int segment_open(
 	return STATUS_OK;
 }
 
+bool segment_cut(const struct segment *segment)
+{
+	struct stat status;
+
+	return fstat(segment->fd, &status) != 0 || (size_t)status.st_size < segment->size;
+}
+
 int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length)
 {
 	int failed;

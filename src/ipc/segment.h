@@ -59,6 +59,9 @@ int segment_open(
  */
 int segment_grow(struct segment *segment, size_t size, struct error *err);
 
+/* Whether somebody has made the segment shorter than it was. */
+bool segment_cut(const struct segment *segment);
+
 /* Has the system give offset[0..length), whole pages, within the reserve: 0, or an errno value. */
 int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length);
 

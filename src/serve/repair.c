@@ -108,10 +108,8 @@ static int check_names(struct server *server, struct error *err)
 static bool head_whole(const struct server *server)
 {
 	const struct head *head = &server->objects.head;
-	struct stat status;
 
-	if (guard_hit(head->guard) || fstat(head->segment.fd, &status) != 0 ||
-		status.st_size < (off_t)head->segment.size)
+	if (guard_hit(head->guard) || segment_cut(&head->segment))
 		return false;
 	for (unsigned seat = 0; seat < head->seats; seat++)
 		if (!head_seat_whole(head, seat, server->store.instance))

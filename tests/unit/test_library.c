@@ -374,6 +374,31 @@ static void run_for_no_time_answers_what_is_there(void **state)
 	shmsem_server_close(drawing.server);
 }
 
+static void a_server_ends_before_it_grows_over_what_was_cut_off(void **state)
+{
+	struct drawing drawing;
+	struct shmsem_error error;
+	struct shmsem_image image, large;
+	struct shmsem *client;
+	char path[128];
+
+	(void)state;
+	start(&drawing, 1);
+	client = connected();
+	assert_int_equal(get(client, "fine", &image, &error), SHMSEM_OK);
+	assert_int_equal(shmsem_check(&image, &error), SHMSEM_OK);
+	snprintf(path, sizeof path, "/dev/shm/SEG_%s_DATA", space);
+	assert_int_equal(truncate(path, 1), 0);
+	assert_int_equal(get(client, "large", &large, &error), SHMSEM_UNAVAILABLE);
+	assert_non_null(strstr(error.message, "cut a shared object off"));
+	pthread_join(drawing.thread, NULL);
+	assert_int_equal(drawing.status, SHMSEM_UNAVAILABLE);
+	assert_int_equal(shmsem_check(&image, &error), SHMSEM_BAD_DATA);
+	shmsem_release(&image);
+	shmsem_close(client);
+	shmsem_server_close(drawing.server);
+}
+
 static void a_queue_says_by_its_descriptor_that_there_is_something(void **state)
 {
 	struct shmsem_connect_options options = {.name_space = space};
@@ -611,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_cancel_ends_the_next_call_and_only_that, set_up, tear_down),
 		cmocka_unit_test(run_for_no_time_answers_what_is_there),
+		cmocka_unit_test(a_server_ends_before_it_grows_over_what_was_cut_off),
 		cmocka_unit_test(a_queue_says_by_its_descriptor_that_there_is_something),
 		cmocka_unit_test(closing_a_queue_ends_what_is_under_way),
 		cmocka_unit_test(closing_a_queue_does_not_wait_for_a_server_that_never_comes),
