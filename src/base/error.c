@@ -114,7 +114,6 @@ int error_status_of(int os_error)
 int error_status_valid(unsigned status)
 {
 	switch (status) {
-	case STATUS_PARTLY:
 	case STATUS_USAGE:
 	case STATUS_BAD_DATA:
 	case STATUS_NOT_FOUND:

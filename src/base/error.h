@@ -55,5 +55,5 @@ int error_prefix(struct error *err, const char *format, ...) __attribute__((form
 /* The status that an errno means when nothing more is known about the call. */
 int error_status_of(int os_error);
 
-/* Whether a number that came from outside is one of enum status (and not STATUS_OK). */
+/* Whether a number that came from outside is a status that one call can fail with. */
 int error_status_valid(unsigned status);

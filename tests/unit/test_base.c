@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 static void errors_carry_status_and_sentence(void **state)
@@ -56,6 +57,19 @@ static void no_cut_error_ends_in_half_a_character(void **state)
 		error_prefix(&err, "é");
 		assert_true(text_is_plain(err.text, strlen(err.text)));
 	}
+}
+
+static void a_number_from_outside_is_an_error_only_if_a_call_can_fail_with_it(void **state)
+{
+	static const unsigned valid[] = {64, 65, 66, 69, 70, 74, 75, 77};
+	size_t seen = 0;
+
+	(void)state;
+	for (unsigned status = 0; status < 300; status++)
+		if (error_status_valid(status))
+			assert_int_equal(status, valid[seen++]);
+	assert_int_equal(seen, sizeof valid / sizeof valid[0]);
+	assert_false(error_status_valid(UINT_MAX));
 }
 
 static void sizes_do_not_wrap(void **state)
@@ -135,6 +149,7 @@ int main(void)
 		cmocka_unit_test(errors_carry_status_and_sentence),
 		cmocka_unit_test(long_errors_are_cut),
 		cmocka_unit_test(no_cut_error_ends_in_half_a_character),
+		cmocka_unit_test(a_number_from_outside_is_an_error_only_if_a_call_can_fail_with_it),
 		cmocka_unit_test(sizes_do_not_wrap),
 		cmocka_unit_test(numbers_are_read_whole),
 		cmocka_unit_test(numbers_are_written_for_people),
