@@ -2,6 +2,23 @@
 
 #include <stdlib.h>
 
+static void list_add(struct place *place, struct extent *extent)
+{
+	extent->free_before = NULL;
+	extent->free_after = place->free;
+	if (place->free)
+		place->free->free_before = extent;
+	place->free = extent;
+}
+
+static void list_remove(struct place *place, struct extent *extent)
+{
+	*(extent->free_before ? &extent->free_before->free_after
+			      : &place->free) = extent->free_after;
+	if (extent->free_after)
+		extent->free_after->free_before = extent->free_before;
+}
+
 bool place_init(struct place *place, uint64_t limit)
 {
 	struct extent *all = calloc(1, sizeof *all);
@@ -9,7 +26,7 @@ bool place_init(struct place *place, uint64_t limit)
 	if (!all)
 		return false;
 	*all = (struct extent){.length = limit, .kind = EXTENT_COLD};
-	*place = (struct place){.first = all};
+	*place = (struct place){.first = all, .free = all};
 	return true;
 }
 
@@ -22,50 +39,86 @@ void place_release(struct place *place)
 	*place = (struct place){0};
 }
 
+static bool begins_run(const struct extent *extent)
+{
+	return !extent->before || extent->before->kind == EXTENT_USED;
+}
+
 uint64_t place_find(const struct place *place, uint64_t length, struct extent **ret_first)
 {
-	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX, run = 0, cold = 0;
-	struct extent *last = NULL, *next = place->first;
+	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX;
 
-	/* What is free from `first` to `last`, before `next`, is `run` bytes, of which `cold`. */
-	for (struct extent *first = place->first; first; first = first->after) {
-		uint64_t take;
+	for (struct extent *free = place->free; free; free = free->free_after) {
+		struct extent *last = NULL, *next = free;
+		uint64_t run = 0, cold = 0;
 
-		if (first->kind == EXTENT_USED) {
-			next = first->after;
+		if (!begins_run(free))
 			continue;
+		/* From `first` to `last`, before `next`, there are `run` bytes, of which `cold`. */
+		for (struct extent *first = free; first && first->kind != EXTENT_USED;
+			first = first->after) {
+			uint64_t take;
+
+			for (; next && next->kind != EXTENT_USED && run < length;
+				next = next->after) {
+				last = next;
+				run += last->length;
+				cold += last->kind == EXTENT_COLD ? last->length : 0;
+			}
+			if (run < length)
+				break;
+			/* The end of `last` may be left over. */
+			take = cold - (last->kind == EXTENT_COLD ? run - length : 0);
+			if (take < best_cold || (take == best_cold && run < best_length)) {
+				best_cold = take;
+				best_length = run;
+				*ret_first = first;
+			}
+			run -= first->length;
+			cold -= first->kind == EXTENT_COLD ? first->length : 0;
 		}
-		for (; next && next->kind != EXTENT_USED && run < length; next = next->after) {
-			last = next;
-			run += last->length;
-			cold += last->kind == EXTENT_COLD ? last->length : 0;
-		}
-		/* The end of `last` may be left over. */
-		take = cold - (run > length && last->kind == EXTENT_COLD ? run - length : 0);
-		if (run >= length &&
-			(take < best_cold || (take == best_cold && run < best_length))) {
-			best_cold = take;
-			best_length = run;
-			*ret_first = first;
-		}
-		run -= first->length;
-		cold -= first->kind == EXTENT_COLD ? first->length : 0;
 	}
 	return best_cold;
 }
 
-bool place_find_until(const struct place *place, uint64_t length, uint64_t spare, uint64_t limit,
-	struct extent **ret_first)
+void place_none_goes(struct place *place)
+{
+	place->go++;
+}
+
+/* How much of an extent could be taken, at the most. */
+static uint64_t would_do(const struct extent *extent, uint64_t spare)
+{
+	return extent->kind == EXTENT_COLD && extent->length > spare ? spare : extent->length;
+}
+
+/* Where what would be free ends on one side of an extent, and how much it is there. */
+static struct extent *reach(
+	const struct place *place, struct extent *extent, bool up, uint64_t spare, uint64_t *sum)
+{
+	struct extent *next;
+
+	while ((next = up ? extent->after : extent->before)) {
+		if (next->go == place->go) {
+			*sum += next->would_do;
+			return next->far;
+		}
+		if (next->kind == EXTENT_USED || !would_do(next, spare))
+			return extent;
+		*sum += would_do(next, spare);
+		extent = next;
+	}
+	return extent;
+}
+
+/* Of the rooms between two extents, all of which would be free, the one for which the fewest used
+ * bytes have to go; false if all have too many cold ones. */
+static bool cheapest(struct extent *first, const struct extent *end, uint64_t length,
+	uint64_t spare, struct extent **ret_first)
 {
 	uint64_t run = 0, used = 0, cold = 0, fewest = UINT64_MAX;
-	struct extent *first = place->first;
 
-	for (struct extent *at = first; at; at = at->after) {
-		if (at->kind == EXTENT_USED && at->used_at > limit) {
-			first = at->after;
-			run = used = cold = 0;
-			continue;
-		}
+	for (struct extent *at = first; at != end; at = at->after) {
 		run += at->length;
 		used += at->kind == EXTENT_USED ? at->length : 0;
 		cold += at->kind == EXTENT_COLD ? at->length : 0;
@@ -85,8 +138,22 @@ bool place_find_until(const struct place *place, uint64_t length, uint64_t spare
 	return fewest != UINT64_MAX;
 }
 
+bool place_may_go(struct place *place, struct extent *extent, uint64_t length, uint64_t spare,
+	struct extent **ret_first)
+{
+	uint64_t sum = extent->length;
+	struct extent *first = reach(place, extent, false, spare, &sum);
+	struct extent *last = reach(place, extent, true, spare, &sum);
+
+	first->far = last;
+	last->far = first;
+	first->go = last->go = place->go;
+	first->would_do = last->would_do = sum;
+	return sum >= length && cheapest(first, last->after, length, spare, ret_first);
+}
+
 /* Takes `extent`, which must have a neighbour after it, into that neighbour's place. */
-static void absorb_next(struct extent *extent)
+static void absorb_next(struct place *place, struct extent *extent)
 {
 	struct extent *next = extent->after;
 
@@ -94,20 +161,23 @@ static void absorb_next(struct extent *extent)
 	extent->after = next->after;
 	if (next->after)
 		next->after->before = extent;
+	if (next->kind != EXTENT_USED)
+		list_remove(place, next);
 	free(next);
 }
 
-static void merge(struct extent *extent)
+static void merge(struct place *place, struct extent *extent)
 {
 	if (extent->after && extent->after->kind == extent->kind)
-		absorb_next(extent);
+		absorb_next(place, extent);
 	if (extent->before && extent->before->kind == extent->kind)
-		absorb_next(extent->before);
+		absorb_next(place, extent->before);
 }
 
-/* Cuts the extent in two; `length` bytes stay in it. The second part has the same kind. False when
+/* Cuts the extent in two; `length` bytes stay in it. The second part is of that kind. False when
  * out of memory. */
-static bool split(struct extent *extent, uint64_t length)
+static bool split(
+	struct place *place, struct extent *extent, uint64_t length, enum extent_kind kind)
 {
 	struct extent *rest = malloc(sizeof *rest);
 
@@ -115,13 +185,15 @@ static bool split(struct extent *extent, uint64_t length)
 		return false;
 	*rest = (struct extent){.offset = extent->offset + length,
 		.length = extent->length - length,
-		.kind = extent->kind,
+		.kind = kind,
 		.before = extent,
 		.after = extent->after};
 	if (rest->after)
 		rest->after->before = rest;
 	extent->after = rest;
 	extent->length = length;
+	if (kind != EXTENT_USED)
+		list_add(place, rest);
 	return true;
 }
 
@@ -132,7 +204,7 @@ struct extent *place_take(struct place *place, struct extent *first, uint64_t le
 
 	/* Cut the run's last extent first: the only step that can fail. */
 	for (;; last = last->after) {
-		if (run + last->length > length && !split(last, length - run))
+		if (run + last->length > length && !split(place, last, length - run, last->kind))
 			return NULL;
 		run += last->length;
 		if (last->kind == EXTENT_COLD)
@@ -141,9 +213,9 @@ struct extent *place_take(struct place *place, struct extent *first, uint64_t le
 			break;
 	}
 	while (first->length < length)
-		absorb_next(first);
+		absorb_next(place, first);
+	list_remove(place, first);
 	first->kind = EXTENT_USED;
-	first->used_at = PLACE_STAYS;
 	place->backed += cold;
 	place->used += length;
 	return first;
@@ -151,42 +223,42 @@ struct extent *place_take(struct place *place, struct extent *first, uint64_t le
 
 void place_trim(struct place *place, struct extent *extent, uint64_t length)
 {
-	if (length >= extent->length || !split(extent, length))
+	if (length >= extent->length || !split(place, extent, length, EXTENT_WARM))
 		return;
-	extent->after->kind = EXTENT_WARM;
 	place->used -= extent->after->length;
-	merge(extent->after);
+	merge(place, extent->after);
 }
 
 void place_give(struct place *place, struct extent *extent)
 {
 	place->used -= extent->length;
 	extent->kind = EXTENT_WARM;
-	merge(extent);
+	list_add(place, extent);
+	merge(place, extent);
 }
 
 void place_cool(struct place *place, struct extent *extent)
 {
 	place->backed -= extent->length;
 	extent->kind = EXTENT_COLD;
-	merge(extent);
+	merge(place, extent);
 }
 
 struct extent *place_longest_warm(const struct place *place)
 {
 	struct extent *longest = NULL;
 
-	for (struct extent *at = place->first; at; at = at->after)
+	for (struct extent *at = place->free; at; at = at->free_after)
 		if (at->kind == EXTENT_WARM && (!longest || at->length > longest->length))
 			longest = at;
 	return longest;
 }
 
-struct extent *place_first_warm(const struct place *place)
+struct extent *place_any_warm(const struct place *place)
 {
-	struct extent *at = place->first;
+	struct extent *at = place->free;
 
 	while (at && at->kind != EXTENT_WARM)
-		at = at->after;
+		at = at->free_after;
 	return at;
 }

@@ -19,21 +19,22 @@ enum extent_kind {
 	EXTENT_COLD,
 };
 
-/* Never makes way: what a used extent says until its owner says otherwise. */
-#define PLACE_STAYS UINT64_MAX
-
 struct extent {
 	uint64_t offset, length;
-	uint64_t used_at; /* USED: when it was last used, by a clock of its owner's; or PLACE_STAYS
-			   */
 	enum extent_kind kind;
 	struct extent *before, *after;
+	struct extent *free_before, *free_after; /* in the list of those that are not USED */
+	/* Of the first and last extent of what would be free: see place_may_go. */
+	struct extent *far;
+	uint64_t go, would_do;
 };
 
 struct place {
 	struct extent *first;
-	uint64_t backed; /* bytes that exist: used and warm */
+	struct extent *free; /* in no order */
+	uint64_t backed;     /* bytes that exist: used and warm */
 	uint64_t used;
+	uint64_t go; /* which call of place_none_goes it was */
 };
 
 /* One cold extent of `limit` bytes (whole pages, not 0). False when out of memory. */
@@ -48,12 +49,18 @@ void place_release(struct place *place);
 uint64_t place_find(const struct place *place, uint64_t length, struct extent **ret_first);
 
 /*
- * The room for `length` bytes that there would be if every used extent made way whose used_at is at
- * most `limit`: the run of neighbours, with at most `spare` cold bytes in what would be taken, that
- * frees the fewest used bytes. False if there is none; where `spare` is neither 0 nor all, one may
- * be missed. *ret_first is its first extent.
+ * Which used extents would have to go for room that there is not: place_none_goes begins, then
+ * place_may_go names one after the other, until it says that there would be room for `length` bytes
+ * if all the named ones were free, with at most `spare` cold bytes in what would be taken. Of such
+ * rooms, it is one for which the fewest used bytes have to go; *ret_first is its first extent.
+ *
+ * `length` and `spare` are the same each time, and nothing else is done to the place in between.
+ * How much would be free on either side of an extent is known from boundary tags (Knuth, The Art of
+ * Computer Programming, 2.5), so only the call that succeeds looks at many. Where `spare` is
+ * neither 0 nor all, one room or the other may be missed.
  */
-bool place_find_until(const struct place *place, uint64_t length, uint64_t spare, uint64_t limit,
+void place_none_goes(struct place *place);
+bool place_may_go(struct place *place, struct extent *extent, uint64_t length, uint64_t spare,
 	struct extent **ret_first);
 
 /*
@@ -76,5 +83,5 @@ void place_cool(struct place *place, struct extent *extent);
 /* The longest warm extent, or NULL. */
 struct extent *place_longest_warm(const struct place *place);
 
-/* The first warm extent, or NULL. */
-struct extent *place_first_warm(const struct place *place);
+/* Some warm extent, or NULL. */
+struct extent *place_any_warm(const struct place *place);

@@ -150,11 +150,11 @@ void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_u
 	}
 }
 
-/* Gives the first warm room of a segment back to the system: how much; 0 if there is none, or the
+/* Gives a piece of a segment's warm room back to the system: how much; 0 if there is none, or the
  * system does not take it. */
-static uint64_t cool_first(struct store *store, unsigned segment)
+static uint64_t cool_some(struct store *store, unsigned segment)
 {
-	struct extent *warm = place_first_warm(&store->places[segment]);
+	struct extent *warm = place_any_warm(&store->places[segment]);
 	uint64_t length = warm ? warm->length : 0;
 
 	if (!warm || fallocate(store->data[segment].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -173,7 +173,7 @@ static bool cool_excess(struct store *store, unsigned segment)
 	store_sums(store, &backed, &used);
 	for (unsigned i = 1; i <= store->segments; i++)
 		while (backed > store->budget &&
-			(length = cool_first(store, (segment + i) % store->segments)))
+			(length = cool_some(store, (segment + i) % store->segments)))
 			backed -= length;
 	return backed <= store->budget;
 }
@@ -252,7 +252,7 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 		if (status) {
 			place_give(place, extent);
 			/* What does not exist passes for warm now. */
-			while (cool_first(store, segment))
+			while (cool_some(store, segment))
 				;
 			return status;
 		}

@@ -41,6 +41,7 @@ struct stored {
 	struct image_key key;
 	enum stored_state state;
 	bool findable; /* in the table; what is not only waits for its holders to let go */
+	bool stays;    /* it was held when room was last looked for */
 	bool recent;   /* its file was changed shortly before it was opened: the key alone proves
 			  nothing */
 	struct watch_mark mark; /* made before its file was opened */

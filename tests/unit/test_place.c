@@ -40,6 +40,7 @@ static void check(const struct place *place, const struct model *model)
 {
 	const struct extent *before = NULL;
 	uint64_t at = 0, used = 0, backed = 0;
+	int free_count = 0;
 
 	for (const struct extent *extent = place->first; extent; extent = extent->after) {
 		assert_int_equal(extent->offset, at);
@@ -50,11 +51,18 @@ static void check(const struct place *place, const struct model *model)
 		for (uint64_t page = 0; page < extent->length / PLACE_PAGE; page++)
 			assert_int_equal(
 				model->pages[extent->offset / PLACE_PAGE + page], extent->kind);
+		free_count += extent->kind != EXTENT_USED;
 		used += extent->kind == EXTENT_USED ? extent->length : 0;
 		backed += extent->kind != EXTENT_COLD ? extent->length : 0;
 		at += extent->length;
 		before = extent;
 	}
+	for (const struct extent *extent = place->free; extent; extent = extent->free_after) {
+		assert_int_not_equal(extent->kind, EXTENT_USED);
+		assert_true(!extent->free_after || extent->free_after->free_before == extent);
+		free_count--;
+	}
+	assert_int_equal(free_count, 0);
 	assert_int_equal(at, PAGES * PLACE_PAGE);
 	assert_int_equal(place->used, used);
 	assert_int_equal(place->backed, backed);
@@ -77,21 +85,27 @@ static uint64_t model_find(const struct place *place, const struct model *model,
 	return best;
 }
 
-/* Of all rooms for `length` that begin where an extent does, with what was used until `limit` gone:
- * the fewest bytes that would have to go. */
-static uint64_t model_find_until(
-	const struct place *place, uint64_t length, uint64_t spare, uint64_t limit)
+static bool named(const struct extent *extent, struct extent *const *names, unsigned count)
+{
+	while (count && names[count - 1] != extent)
+		count--;
+	return count;
+}
+
+/* Of all rooms for `length` that begin where an extent does, with the named ones gone: the fewest
+ * bytes that would have to go. */
+static uint64_t model_fewest(const struct place *place, uint64_t length, uint64_t spare,
+	struct extent *const *names, unsigned count)
 {
 	uint64_t fewest = UINT64_MAX;
 
 	for (const struct extent *first = place->first; first; first = first->after) {
 		uint64_t run = 0, used = 0, cold = 0;
-		const struct extent *at = first;
 
-		for (; at && run < length; at = at->after) {
+		for (const struct extent *at = first; at && run < length; at = at->after) {
 			uint64_t take = at->length < length - run ? at->length : length - run;
 
-			if (at->kind == EXTENT_USED && at->used_at > limit)
+			if (at->kind == EXTENT_USED && !named(at, names, count))
 				break;
 			run += take;
 			used += at->kind == EXTENT_USED ? at->length : 0;
@@ -103,30 +117,54 @@ static uint64_t model_find_until(
 	return fewest;
 }
 
-static void look_until(const struct place *place)
+/* The model knows what would be free before the last one was named, and what is then. */
+static void check_found(const struct place *place, uint64_t length, uint64_t spare,
+	struct extent *const *names, unsigned count, const struct extent *first)
 {
-	uint64_t length = (1 + random_below(PAGES / 3)) * PLACE_PAGE, limit = random_below(1000);
-	uint64_t spare = random_below(2) ? 0 : random_below(2) ? UINT64_MAX : length / 2;
-	uint64_t fewest = model_find_until(place, length, spare, limit), run = 0, used = 0,
-		 cold = 0;
-	struct extent *first;
+	uint64_t fewest = model_fewest(place, length, spare, names, count);
+	uint64_t run = 0, used = 0, cold = 0;
+	bool exact = !spare || spare == UINT64_MAX;
 
-	if (!place_find_until(place, length, spare, limit, &first)) {
-		assert_true(fewest == UINT64_MAX || (spare && spare != UINT64_MAX));
-		return;
-	}
 	for (const struct extent *at = first; run < length; at = at->after) {
 		uint64_t take;
 
 		assert_non_null(at);
 		take = at->length < length - run ? at->length : length - run;
-		assert_true(at->kind != EXTENT_USED || at->used_at <= limit);
+		assert_true(at->kind != EXTENT_USED || named(at, names, count));
 		run += take;
 		used += at->kind == EXTENT_USED ? at->length : 0;
 		cold += at->kind == EXTENT_COLD ? take : 0;
 	}
 	assert_true(cold <= spare);
-	assert_true(used == fewest || (used > fewest && spare && spare != UINT64_MAX));
+	assert_true(used == fewest || (used > fewest && !exact));
+	if (exact)
+		assert_int_equal(model_fewest(place, length, spare, names, count - 1), UINT64_MAX);
+}
+
+static void name_one_after_the_other(struct place *place, const struct model *model)
+{
+	uint64_t length = (1 + random_below(PAGES / 3)) * PLACE_PAGE;
+	uint64_t spare = random_below(2) ? 0 : random_below(2) ? UINT64_MAX : length / 2;
+	struct extent *names[PAGES], *first;
+
+	if (model_fewest(place, length, spare, NULL, 0) != UINT64_MAX)
+		return; /* there is room as it is */
+	memcpy(names, model->used, sizeof names);
+	place_none_goes(place);
+	for (unsigned count = 1; count <= model->used_count; count++) {
+		unsigned other = count - 1 + random_below(model->used_count - count + 1);
+		struct extent *next = names[other];
+
+		names[other] = names[count - 1];
+		names[count - 1] = next;
+		if (place_may_go(place, next, length, spare, &first)) {
+			check_found(place, length, spare, names, count, first);
+			return;
+		}
+	}
+	if (!spare || spare == UINT64_MAX)
+		assert_int_equal(
+			model_fewest(place, length, spare, names, model->used_count), UINT64_MAX);
 }
 
 static void take_some(struct place *place, struct model *model)
@@ -142,8 +180,6 @@ static void take_some(struct place *place, struct model *model)
 	assert_non_null(extent);
 	assert_int_equal(extent->length, length);
 	assert_int_equal(extent->kind, EXTENT_USED);
-	assert_true(extent->used_at == PLACE_STAYS);
-	extent->used_at = random_below(8) ? random_below(1000) : PLACE_STAYS;
 	for (size_t page = 0; page < length / PLACE_PAGE; page++)
 		assert_int_not_equal(model->pages[extent->offset / PLACE_PAGE + page], EXTENT_USED);
 	paint(model, extent->offset, length, EXTENT_USED);
@@ -177,7 +213,7 @@ static void trim_one(struct place *place, struct model *model)
 
 static void cool_one(struct place *place, struct model *model)
 {
-	struct extent *warm = random_below(2) ? place_longest_warm(place) : place_first_warm(place);
+	struct extent *warm = random_below(2) ? place_longest_warm(place) : place_any_warm(place);
 
 	if (!warm) {
 		assert_null(memchr(model->pages, EXTENT_WARM, PAGES));
@@ -207,12 +243,13 @@ static void a_million_random_operations_match_the_model(void **state)
 			trim_one(&place, &model);
 		else
 			cool_one(&place, &model);
-		look_until(&place);
+		if (random_below(8) == 0)
+			name_one_after_the_other(&place, &model);
 		check(&place, &model);
 	}
 	while (model.used_count)
 		give_one(&place, &model);
-	while (place_first_warm(&place))
+	while (place_any_warm(&place))
 		cool_one(&place, &model);
 	check(&place, &model);
 	assert_null(place.first->after);
