@@ -129,7 +129,8 @@ int watchdog_check(struct watchdog *watchdog, struct error *err)
 	watchdog_ticked = 0;
 	if (end_signal)
 		return error_set(err, STATUS_UNAVAILABLE, "interrupted");
-	if (++watchdog->ticks > TICKS_A_SECOND * SECONDS_MOST)
+	/* Who is asked waits for as long as there is nothing to do. */
+	if (watchdog->peer_is_child && ++watchdog->ticks > TICKS_A_SECOND * SECONDS_MOST)
 		return error_set(err, STATUS_TRY_AGAIN, "nothing came from the other side for %d s",
 			SECONDS_MOST);
 	return check_peer(watchdog, err);

@@ -40,7 +40,7 @@ bool watchdog_stopped(void);
 int watchdog_signal(void);
 
 /* After a tick or EINTR: STATUS_OK to go on waiting. Errors: told to end, the other side is dead,
- * or nothing got done for 10 s. */
+ * or, in the process that measures, nothing got done for 10 s. */
 int watchdog_check(struct watchdog *watchdog, struct error *err);
 
 /* An exchange broke: if that is because the other side died, which may take a moment to show, says

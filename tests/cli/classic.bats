@@ -17,6 +17,7 @@ teardown() {
 join_start() {
 	local space="$1"
 	shift
+	forget_said
 	"$SHMSEM" serve -N "$space" --join "$@" 2>"$BATS_TEST_TMPDIR/serve.err" 3>&- &
 	SERVER=$!
 	SERVERS+=("$SERVER")

@@ -4,10 +4,16 @@
 serve_start() {
 	local space="$1"
 	shift
+	forget_said
 	"$SHMSEM" serve -N "$space" "$@" 2>"$BATS_TEST_TMPDIR/serve.err" 3>&- &
 	SERVER=$!
 	SERVERS+=("$SERVER")
 	wait_for_line "$BATS_TEST_TMPDIR/serve.err" "as '$space'"
+}
+
+# forget_said -- what an earlier server said: the next one gets to its file only after it was started.
+forget_said() {
+	rm -f "$BATS_TEST_TMPDIR/serve.err"
 }
 
 # wait_for_file FILE -- until it is there, for 10 seconds at most.

@@ -1,9 +1,13 @@
 /* The timing engine: order, batches, runs and statistics, on a clock that the test moves. */
 #include "bench/engine.h"
+#include "bench/watchdog.h"
 
 #include "test.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Subjects take as long as they say on this clock, and write their letter here. */
 static uint64_t fake_time;
@@ -334,6 +338,29 @@ static void statistics_of_nothing_are_zero(void **state)
 	assert_true(statistics.p50 == 0 && statistics.most == 0 && statistics.spread == 0);
 }
 
+/* For longer than the process that measures waits for an answer: it may be busy elsewhere. */
+static void who_is_asked_waits_for_as_long_as_the_other_lives(void **state)
+{
+	struct watchdog responder = {.peer = getppid()};
+	struct watchdog requester = {.peer = fork(), .peer_is_child = true};
+	struct error err;
+	int ticks = 0;
+
+	(void)state;
+	if (requester.peer == 0)
+		for (;;)
+			pause();
+	assert_true(requester.peer > 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(watchdog_check(&responder, &err), STATUS_OK);
+	while (watchdog_check(&requester, &err) == STATUS_OK)
+		ticks++;
+	assert_int_equal(err.status, STATUS_TRY_AGAIN);
+	assert_int_equal(ticks, 10 * 4);
+	kill(requester.peer, SIGKILL);
+	waitpid(requester.peer, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +378,7 @@ int main(void)
 		cmocka_unit_test_setup(an_error_ends_the_measurement, start_afresh),
 		cmocka_unit_test_setup(it_stops_when_told, start_afresh),
 		cmocka_unit_test_setup(progress_is_told_run_by_run, start_afresh),
+		cmocka_unit_test(who_is_asked_waits_for_as_long_as_the_other_lives),
 		cmocka_unit_test(percentiles_are_values_that_occurred),
 		cmocka_unit_test(statistics_of_known_samples_are_known),
 		cmocka_unit_test(statistics_of_nothing_are_zero),
