@@ -48,14 +48,14 @@ uint64_t place_find(const struct place *place, uint64_t length, struct extent **
 {
 	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX;
 
-	for (struct extent *free = place->free; free; free = free->free_after) {
-		struct extent *last = NULL, *next = free;
+	for (struct extent *begin = place->free; begin; begin = begin->free_after) {
+		struct extent *last = NULL, *next = begin;
 		uint64_t run = 0, cold = 0;
 
-		if (!begins_run(free))
+		if (!begins_run(begin))
 			continue;
 		/* From `first` to `last`, before `next`, there are `run` bytes, of which `cold`. */
-		for (struct extent *first = free; first && first->kind != EXTENT_USED;
+		for (struct extent *first = begin; first && first->kind != EXTENT_USED;
 			first = first->after) {
 			uint64_t take;
 
