@@ -218,12 +218,11 @@ class Server:
         return children(self.pid)
 
     def check_unharmed(self):
-        """It runs, has no more than when it started, and none of its children is a zombie."""
+        """It runs, has no more than when it started, and no dead decoder stays."""
         check(self.process.poll() is None, 'the server ended with', self.process.returncode, self.said())
         until(lambda: self.as_before(self.before), 5,
               lambda: f'{self.before} (descriptors, mappings, children) again; there are {self.measure()}')
-        for pid in self.decoder_pids():
-            check(state_of(pid) != 'Z', 'a decoder is a zombie')
+        until(lambda: all(state_of(pid) != 'Z' for pid in self.decoder_pids()), 5, 'dead decoders to be replaced')
 
     def end(self, number=signal.SIGTERM, seconds=PATIENCE):
         self.process.send_signal(number)
