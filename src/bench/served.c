@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/leavings.h"
+#include "bench/watchdog.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -43,7 +44,8 @@ static _Noreturn void run_server(
 	}
 	argv[count++] = served->folder;
 	machine_run_anywhere(served->machine);
-	signal(SIGPIPE, SIG_DFL);
+	/* What the measuring process notes is to end this one, before the exec, too. */
+	watchdog_end();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() == parent)
 		execv("/proc/self/exe", (char **)argv);
