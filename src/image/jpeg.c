@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "image/decoders.h"
 #include "image/exif.h"
 #include "image/profile.h"
 #include "image/reader.h"

@@ -7,7 +7,9 @@
  */
 #include "base/number.h"
 #include "base/text.h"
+#include "image/decoders.h"
 #include "image/exif.h"
+#include "image/png_survey.h"
 #include "image/reader.h"
 
 #include <png.h>

@@ -1,9 +1,10 @@
 /*
  * A first look at a PNG, at the heads of its chunks alone.
  */
+#include "image/png_survey.h"
+
 #include "base/number.h"
 #include "base/text.h"
-#include "image/reader.h"
 
 #include <string.h>
 

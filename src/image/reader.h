@@ -23,19 +23,6 @@ struct image_reader {
 	bool ready;              /* probed and not yet decoded */
 };
 
-/* One format. On failure a codec leaves itself fit for the next image. */
-int png_codec_probe(struct image_reader *reader, struct error *err);
-int png_codec_decode(struct image_reader *reader, void *pixels, struct error *err);
-void png_codec_free(struct png_codec *codec);
-
-/* Checks dimensions and chunks of a PNG against the limits, and says in info whether it is animated
- * and how many comments it has. What is broken is left for libpng to explain. */
-int png_survey(struct image_reader *reader, struct error *err);
-
-int jpeg_codec_probe(struct image_reader *reader, struct error *err);
-int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *err);
-void jpeg_codec_free(struct jpeg_codec *codec);
-
 /* Checks info.file_width and file_height against the limits. */
 int reader_check_size(const struct image_reader *reader, struct error *err);
 
