@@ -160,8 +160,7 @@ static bool is_agreed(const struct objects *objects, const struct swept *fates)
 	bool foreign = false;
 
 	for (size_t i = 0; i < objects->count; i++)
-		foreign = foreign || (fates[i].fate == FATE_REMOVE && !objects->items[i].native &&
-					     !object_is_sysv(&objects->items[i]));
+		foreign = foreign || (fates[i].fate == FATE_REMOVE && !objects->items[i].native);
 	if (!foreign)
 		return true;
 	print_fates(stderr, objects, fates);
@@ -241,10 +240,10 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 		if (status)
 			return status;
 	}
-	if (cleanup->foreign && !cleanup->yes && !cleanup->dry_run && !cleanup->check &&
+	if ((cleanup->foreign || cleanup->sysv) && !cleanup->yes && !cleanup->dry_run && !cleanup->check &&
 		(!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
 		return error_set(err, STATUS_USAGE,
-			"--foreign wants --yes where there is no terminal to ask on");
+			"--foreign and --sysv want --yes where there is no terminal to ask on");
 	return look_and_sweep(&rules, cleanup, err);
 }
 

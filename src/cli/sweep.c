@@ -29,12 +29,15 @@ static void decide(struct swept *swept, enum fate fate, const char *format, ...)
 	va_end(arguments);
 }
 
+/* Since it was made or changed; System V remembers its last use, too. */
 static uint64_t age_of(const struct object *object)
 {
 	int64_t since = object->birth > object->changed ? object->birth : object->changed;
 	struct timespec now;
 	int64_t age;
 
+	if (object_is_sysv(object) && object->accessed > since)
+		since = object->accessed;
 	clock_gettime(CLOCK_REALTIME, &now);
 	age = now.tv_sec * (int64_t)NS_PER_SECOND + now.tv_nsec - since;
 	return age > 0 ? (uint64_t)age : 0;
@@ -56,14 +59,6 @@ static bool is_foreign_wanted(const struct object *object, const struct sweep_ru
 		return false;
 	return fnmatch(glob + (*glob == '/'), object->name, FNM_EXTMATCH) == 0 ||
 	       (object->named && fnmatch(glob, object->space.text, FNM_EXTMATCH) == 0);
-}
-
-static void decide_sysv(const struct object *object, struct swept *swept)
-{
-	if (object->state == OBJECT_STALE)
-		swept->fate = FATE_REMOVE;
-	else
-		decide(swept, FATE_KEPT, "%s", object->why);
 }
 
 static void decide_foreign(
@@ -92,7 +87,7 @@ void sweep_decide(
 		*swept = (struct swept){0};
 		if (object_is_sysv(object)) {
 			if (rules->sysv)
-				decide_sysv(object, swept);
+				decide_foreign(object, rules, swept);
 		} else if (!object->native) {
 			if (is_foreign_wanted(object, rules))
 				decide_foreign(object, rules, swept);

@@ -3,8 +3,10 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,39 @@ const char *process_command(pid_t pid, char command[COMMAND_SIZE])
 	command[length] = '\0';
 	command[strcspn(command, "\n")] = '\0';
 	return command;
+}
+
+/*
+ * /proc/PID/stat: "812 (name) Z 1 ..."; the name may hold any byte, also ')'. A process whose main
+ * thread alone has ended looks like a zombie, too, but still counts its other threads (field 20).
+ */
+static bool is_zombie(const char *stat)
+{
+	const char *at = strrchr(stat, ')');
+	char state;
+	long threads;
+
+	if (!at || sscanf(at, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
+			   &state, &threads) != 2)
+		return false;
+	return (state == 'Z' || state == 'X') && threads <= 1;
+}
+
+bool process_has_ended(pid_t pid)
+{
+	char path[32], text[512];
+	AUTO_CLOSE int fd = -1;
+	ssize_t length;
+
+	if (kill(pid, 0) != 0 && errno == ESRCH)
+		return true;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	length = fd < 0 ? -1 : read_full(fd, text, sizeof text - 1);
+	if (length <= 0)
+		return false;
+	text[length] = '\0';
+	return is_zombie(text);
 }
 
 static bool is_namespace(const char *path, ino_t inode)

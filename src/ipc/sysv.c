@@ -4,7 +4,6 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,8 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+
+#define PROCESS_TEXT_SIZE (4 * COMMAND_SIZE + 16)
 
 /* semctl's fourth argument, which the caller has to declare (semctl(2)). */
 union semaphore_argument {
@@ -125,11 +126,6 @@ no_memory:
 	return error_os(err, ENOMEM, "cannot list the System V objects");
 }
 
-static bool is_gone(pid_t pid)
-{
-	return kill(pid, 0) != 0 && errno == ESRCH;
-}
-
 static void judge(struct object *object, enum object_state state, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -143,65 +139,98 @@ static void judge(struct object *object, enum object_state state, const char *fo
 	va_end(arguments);
 }
 
-/* By whether one process, whom the kernel remembers as `role`, still runs. */
-static void judge_by_process(struct object *object, pid_t pid, const char *prefix, const char *role)
+/* "812 (python3)" */
+static const char *process_text(pid_t pid, char text[PROCESS_TEXT_SIZE])
 {
 	char command[COMMAND_SIZE], shown[4 * COMMAND_SIZE];
 
-	if (!pid) {
-		judge(object, OBJECT_UNKNOWN, "%s%s is of another PID namespace", prefix, role);
-	} else if (is_gone(pid)) {
-		judge(object, OBJECT_STALE, "%s%s %d is gone", prefix, role, (int)pid);
-	} else {
-		process_command(pid, command);
-		text_escape(command, strlen(command), shown, sizeof shown);
-		judge(object, OBJECT_LIVE, "%s %d (%s) runs", role, (int)pid, shown);
-	}
+	process_command(pid, command);
+	text_escape(command, strlen(command), shown, sizeof shown);
+	snprintf(text, PROCESS_TEXT_SIZE, "%d (%s)", (int)pid, shown);
+	return text;
 }
 
+/* The kernel counts who is attached, wherever they run: nobody, and nobody to attach it who made
+ * it, is proof. */
 static void judge_segment(struct object *object)
 {
-	if (!object->attached) {
-		judge_by_process(object, object->creator, "nobody is attached, ", "creator");
-	} else if (object->users) {
+	char text[PROCESS_TEXT_SIZE];
+
+	if (object->users) {
 		object->state = OBJECT_LIVE;
 		object_tell_holders(object, "attached by");
-	} else {
+	} else if (object->attached) {
 		judge(object, OBJECT_LIVE, "attached %lld times", (long long)object->attached);
+	} else if (!object->creator) {
+		judge(object, OBJECT_UNKNOWN,
+			"nobody is attached, creator is of another PID namespace");
+	} else if (process_has_ended(object->creator)) {
+		judge(object, OBJECT_STALE, "nobody is attached, creator %d is gone",
+			(int)object->creator);
+	} else {
+		judge(object, OBJECT_LIVE, "creator %s runs", process_text(object->creator, text));
 	}
 }
 
-/* Each semaphore of a set remembers its own last user; the set is needed if one of them runs. */
-static void judge_set(struct object *object)
+/*
+ * Nobody is attached to a semaphore set or a queue, and the kernel remembers only the last process
+ * that used it: that one running is a sign of use, its end is none of disuse.
+ */
+static void judge_by_last_user(struct object *object, const char *role)
 {
-	pid_t last = 0;
-	bool unseen = false;
+	char text[PROCESS_TEXT_SIZE];
 
-	for (int i = 0; i < (int)object->size; i++) {
-		int pid = semctl(object->id, i, GETPID);
+	if (!object->accessed)
+		judge(object, OBJECT_UNKNOWN, "never used, and nobody knows who made it");
+	else if (!object->last)
+		judge(object, OBJECT_UNKNOWN, "%s is of another PID namespace", role);
+	else if (process_has_ended(object->last))
+		judge(object, OBJECT_UNKNOWN, "%s %d is gone, others may use it still", role,
+			(int)object->last);
+	else
+		judge(object, OBJECT_LIVE, "%s %s runs", role, process_text(object->last, text));
+}
+
+/* What the semaphores of a set tell, each of which remembers its own last user. */
+struct set_use {
+	bool denied, awaited;
+	pid_t last; /* one that runs, if any does */
+};
+
+static struct set_use look_at_set(const struct object *object)
+{
+	struct set_use use = {0};
+	bool runs = false;
+
+	for (int i = 0; i < (int)object->size && !use.awaited; i++) {
+		pid_t pid = semctl(object->id, i, GETPID);
 
 		if (pid < 0) {
-			judge(object, OBJECT_UNKNOWN, "no permission to see its last user");
-			return;
+			use.denied = true;
+			return use;
 		}
-		if (semctl(object->id, i, GETNCNT) > 0 || semctl(object->id, i, GETZCNT) > 0) {
-			judge(object, OBJECT_LIVE, "somebody waits for it");
-			return;
-		}
-		if (!pid)
-			unseen = true;
-		else if (!last || !is_gone(pid))
-			last = pid;
-		if (last && !is_gone(last))
-			break;
+		use.awaited = semctl(object->id, i, GETNCNT) > 0 ||
+			      semctl(object->id, i, GETZCNT) > 0;
+		if (!pid || runs)
+			continue;
+		use.last = pid;
+		runs = !process_has_ended(pid);
 	}
-	object->last = last;
-	if (!last && !object->accessed)
-		judge(object, OBJECT_UNKNOWN, "never used, and nobody knows who made it");
-	else if (last && unseen && !pids_are_global() && is_gone(last))
-		judge_by_process(object, 0, "", "last user");
-	else
-		judge_by_process(object, last, "", "last user");
+	return use;
+}
+
+static void judge_set(struct object *object)
+{
+	struct set_use use = look_at_set(object);
+
+	if (use.denied) {
+		judge(object, OBJECT_UNKNOWN, "no permission to see its last user");
+	} else if (use.awaited) {
+		judge(object, OBJECT_LIVE, "somebody waits for it");
+	} else {
+		object->last = use.last;
+		judge_by_last_user(object, "last user");
+	}
 }
 
 static void judge_queue(struct object *object)
@@ -210,18 +239,15 @@ static void judge_queue(struct object *object)
 
 	if (msgctl(object->id, IPC_STAT, &queue) != 0) {
 		judge(object, OBJECT_UNKNOWN, "no permission to see its last user");
-		return;
+	} else if (queue.msg_lrpid && !process_has_ended(queue.msg_lrpid)) {
+		object->last = queue.msg_lrpid;
+		judge_by_last_user(object, "last reader");
+	} else if (queue.msg_lspid && !process_has_ended(queue.msg_lspid)) {
+		object->last = queue.msg_lspid;
+		judge_by_last_user(object, "last writer");
+	} else {
+		judge_by_last_user(object, "last user");
 	}
-	if (!queue.msg_stime && !queue.msg_rtime)
-		judge(object, OBJECT_UNKNOWN, "never used, and nobody knows who made it");
-	else if ((queue.msg_stime && !queue.msg_lspid) || (queue.msg_rtime && !queue.msg_lrpid))
-		judge_by_process(object, 0, "", "last user");
-	else if (queue.msg_lrpid && !is_gone(queue.msg_lrpid))
-		judge_by_process(object, queue.msg_lrpid, "", "last reader");
-	else if (queue.msg_lspid && !is_gone(queue.msg_lspid))
-		judge_by_process(object, queue.msg_lspid, "", "last writer");
-	else
-		judge_by_process(object, object->last, "", "last user");
 }
 
 static void judge_one(struct object *object)

@@ -258,24 +258,62 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[ -e /dev/shm/psm_1 ]
 }
 
-@test "--sysv removes what a killed program left, and nothing while it runs" {
+# sysv_count KIND -- how many ipcs lists of it: -s, -m, -q, or all with -smq
+sysv_count() {
+	ipcs "$1" | grep -c 0x || true
+}
+
+@test "--sysv removes segments that a killed program left, and nothing while it runs" {
 	hold sysv
-	run "$SHMSEM" cleanup --sysv
+	run "$SHMSEM" cleanup --sysv --yes --force --min-age 0
 	[ "$status" -eq 0 ]
 	[[ $output == *"kept shm:"*"attached by $HOLDER"* ]]
-	container "$SHMSEM" cleanup --sysv --force
-	[ "$(ipcs -smq | grep -c 0x)" -eq 3 ]
+	container "$SHMSEM" cleanup --sysv --yes --min-age 0
+	[ "$(sysv_count -smq)" -eq 3 ]
 	kill_holder
 	"$SHMSEM" cleanup
-	[ "$(ipcs -smq | grep -c 0x)" -eq 3 ]
-	container "$SHMSEM" cleanup --sysv
-	[ "$(ipcs -smq | grep -c 0x)" -eq 3 ]
-	run "$SHMSEM" cleanup --sysv
+	[ "$(sysv_count -smq)" -eq 3 ]
+	container "$SHMSEM" cleanup --sysv --yes --min-age 0
+	[ "$(sysv_count -smq)" -eq 3 ]
+	run "$SHMSEM" cleanup --sysv --yes --min-age 0
 	[ "$status" -eq 0 ]
-	[ "${#lines[@]}" -eq 4 ]
-	[ "$(ipcs -smq | grep -c 0x)" -eq 0 ]
-	run "$SHMSEM" cleanup --sysv
+	[ "$(sysv_count -m)" -eq 0 ]
+	run "$SHMSEM" cleanup --sysv --yes --force --min-age 0
+	[ "$status" -eq 0 ]
+	[ "$(sysv_count -smq)" -eq 0 ]
+	run "$SHMSEM" cleanup --sysv --yes
 	[ "$output" = 'nothing to do' ]
+}
+
+@test "semaphore sets and queues stay without --force, though who used them last is gone or a zombie" {
+	local kind
+	for kind in sysv sysv-zombie; do
+		hold "$kind"
+		[ "$kind" = sysv-zombie ] || kill_holder
+		run "$SHMSEM" cleanup --sysv --yes --min-age 0
+		[ "$status" -eq 0 ]
+		[[ $output == *"kept sem:"*"is gone, others may use it still; --force would remove it"* ]]
+		[[ $output == *"kept msg:"*"is gone, others may use it still; --force would remove it"* ]]
+		[ "$(sysv_count -m)$(sysv_count -s)$(sysv_count -q)" = 011 ]
+		"$SHMSEM" cleanup --sysv --yes --force --min-age 0
+		[ "$(sysv_count -smq)" -eq 0 ]
+	done
+}
+
+@test "young System V objects stay, and --sysv wants --yes or an answer" {
+	hold sysv
+	kill_holder
+	run "$SHMSEM" cleanup --sysv --yes --force
+	[ "$status" -eq 0 ]
+	[[ $output == *'kept shm:'*'younger than 10s (--min-age)'* ]]
+	run "$SHMSEM" cleanup --sysv --min-age 0 </dev/null
+	[ "$status" -eq 64 ]
+	[[ $output == *--yes* ]]
+	[ "$(sysv_count -smq)" -eq 3 ]
+	run script -qec "'$SHMSEM' cleanup --sysv --min-age 0" /dev/null <<<n
+	[ "$status" -eq 1 ]
+	[[ $output == *'would remove shm:'*'Remove 1 object'* ]]
+	[ "$(sysv_count -smq)" -eq 3 ]
 }
 
 @test "what belongs to another user is kept with the reason, status 77, or 1 if some could go" {

@@ -1,9 +1,10 @@
 """Holds shared memory until it is killed: what other programs do, and a server's objects.
 
     holder.py segment NAME | descriptor NAME | semaphore NAME | thread NAME | sysv
-    holder.py server NS | creator NS
+    holder.py sysv-zombie | server NS | creator NS
 
-Prints a line when it holds them, for `sysv` with the ids.
+Prints a line when it holds them, for `sysv` with the ids. What `sysv-zombie` made is used by a process that has
+ended, and that nobody reaps.
 """
 import ctypes
 import fcntl
@@ -52,6 +53,16 @@ def sysv():
     msg = check(libc.msgget(0, 0o1600))
     check(libc.msgsnd(msg, struct.pack("q8s", 1, b"message"), 8, 0))
     return "%d %d %d" % (shm, sem, msg)
+
+
+def sysv_zombie():
+    ends = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(ends[1], sysv().encode())
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    return os.read(ends[0], 100).decode()
 
 
 def lock(fd):
@@ -111,6 +122,8 @@ def main():
         libc.syscall(60, 0)
     elif kind == "sysv":
         text = sysv()
+    elif kind == "sysv-zombie":
+        text = sysv_zombie()
     elif kind == "server":
         held = server(argument)
     elif kind == "creator":

@@ -151,7 +151,7 @@ assert $1, objects"
 	[ "$(field other STATUS)" = live ]
 }
 
-@test "System V objects are live while their program runs, then stale" {
+@test "System V objects are live while their program runs; only a segment is proven stale then" {
 	hold sysv
 	read -r shm sem msg <<<"$READY"
 	[[ $(field "shm:$shm" STATUS,WHY) == live*"attached by $HOLDER (python3)" ]]
@@ -160,8 +160,16 @@ assert $1, objects"
 	[[ $(field "msg:$msg" STATUS,WHY) == live*"last writer $HOLDER (python3) runs" ]]
 	kill_holder
 	[[ $(field "shm:$shm" STATUS,WHY) == stale*"nobody is attached, creator $HOLDER is gone" ]]
-	[[ $(field "sem:$sem" STATUS,WHY) == stale*"last user $HOLDER is gone" ]]
-	[[ $(field "msg:$msg" STATUS,WHY) == stale*"last user $HOLDER is gone" ]]
+	[[ $(field "sem:$sem" STATUS,WHY) == unknown*"last user $HOLDER is gone, others may use it still" ]]
+	[[ $(field "msg:$msg" STATUS,WHY) == unknown*"last user $HOLDER is gone, others may use it still" ]]
+}
+
+@test "a zombie that made System V objects is gone" {
+	hold sysv-zombie
+	read -r shm sem msg <<<"$READY"
+	[[ $(field "shm:$shm" STATUS,WHY) == stale*"nobody is attached, creator "*" is gone" ]]
+	[[ $(field "sem:$sem" STATUS,WHY) == unknown*"last user "*" is gone, others may use it still" ]]
+	[[ $(field "msg:$msg" STATUS,WHY) == unknown*"last user "*" is gone, others may use it still" ]]
 }
 
 @test "System V objects whose pids are of another namespace are never stale" {
