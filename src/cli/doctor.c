@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/number.h"
+#include "base/text.h"
+#include "cli/inotify_use.h"
 #include "cli/logind.h"
 #include "ipc/lock.h"
 #include "ipc/names.h"
@@ -235,6 +237,53 @@ static void examine_uring(struct findings *findings)
 		find(findings, "io_uring", FINDING_OK, "there");
 }
 
+/* " (most: 4 of 812 (code))"; nothing where nobody has any. */
+static const char *most_text(pid_t pid, uint64_t count, char text[128])
+{
+	char command[COMMAND_SIZE], shown[4 * COMMAND_SIZE];
+
+	text[0] = '\0';
+	if (!pid)
+		return text;
+	process_command(pid, command);
+	text_escape(command, strlen(command), shown, sizeof shown);
+	snprintf(text, 128, "; most, %llu, by %d (%s)", (unsigned long long)count, (int)pid, shown);
+	return text;
+}
+
+static void examine_inotify_number(struct findings *findings, const char *check, uint64_t used,
+	uint64_t limit, const char *most, const char *help)
+{
+	bool few = limit != UINT64_MAX && used >= limit - limit / 10;
+
+	if (limit == UINT64_MAX)
+		return;
+	remedy(find(findings, check, few ? FINDING_WARNING : FINDING_OK, "%llu of %llu used%s",
+		       (unsigned long long)used, (unsigned long long)limit, most),
+		few ? help : "");
+}
+
+static void examine_inotify(struct findings *findings)
+{
+	struct inotify_use use = inotify_use_read();
+	char most[128];
+
+	most_text(use.most, use.most_instances, most);
+	if (use.failed)
+		remedy(find(findings, "inotify", FINDING_WARNING,
+			       "no instance to be had (%s): %llu of %llu used%s; a server looks at "
+			       "each file again for every request",
+			       strerror(use.failed), (unsigned long long)use.instances,
+			       (unsigned long long)use.instances_max, most),
+			"sysctl fs.inotify.max_user_instances=1024, or end what holds them");
+	else
+		examine_inotify_number(findings, "inotify", use.instances, use.instances_max, most,
+			"sysctl fs.inotify.max_user_instances=1024");
+	examine_inotify_number(findings, "watches", use.watches, use.watches_max,
+		most_text(use.most_watching, use.most_watches, most),
+		"sysctl fs.inotify.max_user_watches=1048576; each folder that is served takes one");
+}
+
 static void examine_cpus(struct findings *findings)
 {
 	unsigned cpus = spin_cpus();
@@ -295,6 +344,7 @@ void doctor_examine(struct findings *ret)
 	examine_logind(ret);
 	examine_sandbox(ret);
 	examine_uring(ret);
+	examine_inotify(ret);
 	examine_cpus(ret);
 	examine_huge_pages(ret);
 	examine_limit(ret, "open files", RLIMIT_NOFILE, FILES_FEW,

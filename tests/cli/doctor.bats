@@ -73,3 +73,20 @@ finding() {
 	[ "$(finding CPUs state)" = warning ]
 	[ "$(finding 'file size' state)" = ok ]
 }
+
+@test "inotify instances used up are told, and by whom" {
+	# Limits of a user namespace of its own: nobody else has less for it.
+	run -0 unshare --user --map-root-user bash -c 'echo 2 >/proc/sys/user/max_inotify_instances || exit 99
+		exec /usr/bin/python3 -c "
+import ctypes, os, subprocess
+libc = ctypes.CDLL(None)
+while libc.inotify_init() >= 0:
+    pass
+print(os.getpid(), flush=True)
+subprocess.run([os.environ[\"SHMSEM\"], \"doctor\", \"--json\"])"'
+	local pid=${lines[0]}
+	output=${output#*$'\n'}
+	[ "$(finding inotify state)" = warning ]
+	[[ "$(finding inotify finding)" == *'Too many open files'*" by $pid (python3)"* ]]
+	[[ "$(finding inotify remedy)" == *max_user_instances* ]]
+}

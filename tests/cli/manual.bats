@@ -21,7 +21,19 @@ teardown() {
 
 # examples_section PAGE
 examples_section() {
-	sed -n '/^\.Sh EXAMPLES/,/^\.Sh [^E]/p' "$SHMSEM_MANUAL/$1" | sed 's/\\-/-/g; s/\\(ha/^/g; s/\\e/\\/g'
+	sed -n '/^\.Sh EXAMPLES/,/^\.Sh [^E]/p' "$SHMSEM_MANUAL/$1" | sed 's/\\-/-/g; s/\\(ha/^/g; s/\\(dq/"/g; s/\\e/\\/g'
+}
+
+# A reader sees what mandoc makes of the source, which drops quotation marks of a macro's line, for one.
+@test "examples reach the reader as they are tried here" {
+	local page line shown
+	for page in "$SHMSEM_MANUAL"/*.[1-8]; do
+		shown=$(mandoc -T utf8 -O width=400 "$page" | col -b | tr -s ' ')
+		while read -r line; do
+			line=$(tr -s ' ' <<<"$line")
+			[[ $shown == *"$line"* ]] || { echo "$page: $line" >&2; return 1; }
+		done < <(examples_section "${page##*/}" | sed -n 's/^\.Dl //p')
+	done
 }
 
 # examples PAGE -- each example as one line: a .Dl line, or the "$ " lines of a literal display.
