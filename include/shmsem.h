@@ -65,6 +65,13 @@ enum shmsem_status {
  */
 typedef void shmsem_log(void *data, const char *sentence);
 
+/*
+ * Called by a call that must sleep, in its thread: with 1 before each sleep, with 0 after it, at
+ * most 100 ms later. A result other than 0 after a sleep ends the call as shmsem_cancel does. It
+ * lets an interpreter release its lock for that time, and look for signals after it.
+ */
+typedef int shmsem_wait_hook(void *data, int sleeps);
+
 struct shmsem_error {
 	int status;                        /* enum shmsem_status */
 	int os_error;                      /* the errno behind it, or 0 */
@@ -100,7 +107,9 @@ struct shmsem_connect_options {
 	unsigned flags;         /* enum shmsem_connect_flags */
 	shmsem_log *log;        /* NULL: nobody is told */
 	void *log_data;
-	uint64_t reserved[4]; /* zero */
+	shmsem_wait_hook *wait_hook; /* NULL: none */
+	void *wait_data;
+	uint64_t reserved[2]; /* zero */
 };
 
 /*
@@ -184,8 +193,8 @@ struct shmsem_info {
 
 /*
  * An image that is held: its pixels stay where they are, unchanged, until shmsem_release, whatever
- * becomes of the client, the server or other images meanwhile. At most SHMSEM_HELD_MOST at a time
- * for each connection.
+ * becomes of the client, the server or other images meanwhile. Each SHMSEM_HELD_MOST of them keep a
+ * seat: a client that holds more connects once more by itself.
  */
 struct shmsem_image {
 	const void *pixels; /* interleaved samples, rows top-down; read-only: writing ends the
@@ -200,9 +209,9 @@ struct shmsem_image {
 
 /*
  * Gets an image, decoded now or stored before, without a copy. SHMSEM_NOT_FOUND, SHMSEM_BAD_DATA
- * (not decodable), SHMSEM_TRY_AGAIN (time is up, the store is full of images that are held, or this
- * connection holds its 64) and SHMSEM_UNAVAILABLE (the server died; the next call connects to its
- * successor). Pass *ret to shmsem_release.
+ * (not decodable), SHMSEM_TRY_AGAIN (time is up, or the store is full of images that are held) and
+ * SHMSEM_UNAVAILABLE (the server died; the next call connects to its successor). Pass *ret to
+ * shmsem_release.
  */
 SHMSEM_API int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
 	struct shmsem_image *ret, struct shmsem_error *error);

@@ -42,13 +42,11 @@ int client_attach(
 		return STATUS_OK;
 	for (;;) {
 		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
-			patience_end(patience), &client->cancelled, &client->connection, &cause);
+			patience_end(patience), &client->waiting, &client->connection, &cause);
 		struct timespec turn = clock_timespec(WAIT_POLL_NS);
 
 		if (!status)
 			tell(client, "connected to the server of");
-		if (status && cause.os_error == ECANCELED)
-			atomic_store(&client->cancelled, false);
 		if (status != STATUS_UNAVAILABLE) {
 			if (status)
 				*err = cause;
@@ -56,9 +54,12 @@ int client_attach(
 		}
 		if (clock_now() >= appear)
 			return no_server(client, &cause, err);
-		if (atomic_exchange(&client->cancelled, false))
+		if (waiting_cancelled(&client->waiting))
 			return error_cancelled(err, "cancelled while waiting for a server");
+		waiting_begin(&client->waiting);
 		nanosleep(&turn, NULL);
+		if (waiting_end(&client->waiting))
+			return error_cancelled(err, "interrupted while waiting for a server");
 	}
 }
 
@@ -83,6 +84,8 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 	client->flags = options->flags;
 	client->log = options->log;
 	client->log_data = options->log_data;
+	client->waiting.hook = options->wait_hook;
+	client->waiting.data = options->wait_data;
 	client->owner = process_id();
 	status = namespace_parse(options->name_space, &client->space, err);
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
@@ -134,8 +137,8 @@ int client_call(struct shmsem *client, const struct wire_request *request, const
 	struct patience *patience, struct wire_answer *ret_answer, uint64_t ret_words[4],
 	char *ret_text, struct error *err)
 {
-	int status = connection_call(client->connection, request, name, patience,
-		&client->cancelled, ret_answer, ret_words, ret_text, err);
+	int status = connection_call(client->connection, request, name, patience, &client->waiting,
+		ret_answer, ret_words, ret_text, err);
 
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
@@ -146,7 +149,7 @@ int client_call(struct shmsem *client, const struct wire_request *request, const
 
 void shmsem_cancel(struct shmsem *client)
 {
-	atomic_store(&client->cancelled, true);
+	atomic_store(&client->waiting.cancelled, true);
 }
 
 const char *shmsem_namespace(const struct shmsem *client)

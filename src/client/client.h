@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/waiting.h"
 #include "client/connection.h"
 #include "ipc/names.h"
 #include "shmsem.h"
@@ -19,7 +20,7 @@ struct shmsem {
 	shmsem_log *log;
 	void *log_data;
 	pid_t owner; /* the process that made it (base/process.h) */
-	atomic_bool cancelled;
+	struct waiting waiting;
 	struct connection *connection; /* NULL: to be made by the next call */
 };
 

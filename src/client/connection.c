@@ -52,7 +52,7 @@ static int open_objects(struct connection *connection, struct error *err)
 }
 
 int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
-	const atomic_bool *cancelled, struct connection **ret, struct error *err)
+	struct waiting *waiting, struct connection **ret, struct error *err)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 	char name[OBJECT_NAME_SIZE];
@@ -80,7 +80,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	}
 	for (unsigned i = 0; i < connection->head.segments; i++)
 		connection->data[i] = (struct data){.segment = SEGMENT_NONE, .guard = -1};
-	status = seat_claim(&connection->head, deadline, cancelled, &connection->seat, err);
+	status = seat_claim(&connection->head, deadline, waiting, &connection->seat, err);
 	if (status)
 		goto fail;
 	connection->seated = true;
@@ -180,7 +180,7 @@ static int check_wait(
 
 /* Waits until the seat's turn word says ANSWERED for this request. */
 static int await_answer(struct connection *connection, struct wire_seat *page,
-	struct patience *patience, atomic_bool *cancelled, struct error *err)
+	struct patience *patience, struct waiting *waiting, struct error *err)
 {
 	uint64_t turn = WIRE_TURN(connection->sequence, WIRE_ANSWERED), begin, deadline;
 	unsigned turns = 0;
@@ -199,13 +199,16 @@ static int await_answer(struct connection *connection, struct wire_seat *page,
 
 		if (status)
 			return status;
-		if (atomic_exchange(cancelled, false))
+		if (waiting_cancelled(waiting))
 			return error_cancelled(err, "cancelled");
 		if (now >= deadline)
 			return error_set(err, STATUS_TRY_AGAIN, "timed out waiting for the server");
 		/* What somebody has done to it, to its count of waiters even, is put right. */
+		waiting_begin(waiting);
 		if (!semaphore_wait(connection->response, until < deadline ? until : deadline))
 			semaphore_reset(connection->response);
+		if (waiting_end(waiting))
+			return error_cancelled(err, "interrupted");
 		if (++turns % STORM_WAKES == 0 && clock_now() - begin < turns * NS_PER_MS) {
 			/* Somebody posts what nobody answered. */
 			struct timespec rest = clock_timespec(STORM_REST_NS);
@@ -243,7 +246,7 @@ static void copy_text(struct wire_seat *page, uint32_t length, char *ret_text)
 }
 
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, struct patience *patience, atomic_bool *cancelled,
+	const char *name, struct patience *patience, struct waiting *waiting,
 	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err)
 {
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
@@ -254,14 +257,12 @@ int connection_call(struct connection *connection, const struct wire_request *re
 	if (length > WIRE_NAME_MAX)
 		return error_set(err, STATUS_USAGE, "a name of %zu bytes is over the limit of %d",
 			length, WIRE_NAME_MAX);
-	if (atomic_load_explicit(cancelled, memory_order_relaxed)) {
-		atomic_store(cancelled, false);
+	if (waiting_cancelled(waiting))
 		return error_cancelled(err, "cancelled");
-	}
 	write_request(connection, page, request, name, length);
 	if (connection->sequence % DRAIN_EVERY == 0)
 		drain(connection);
-	status = await_answer(connection, page, patience, cancelled, err);
+	status = await_answer(connection, page, patience, waiting, err);
 	if (status) {
 		/* Withdrawn: an answer to it finds another turn and is dropped. */
 		connection->sequence++;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/waiting.h"
 #include "ipc/names.h"
 #include "ipc/seats.h"
 #include "ipc/spin.h"
@@ -43,7 +44,7 @@ struct connection {
 /* Connects to a running server and takes a seat until `deadline`. One reference, dropped by
  * connection_unref. */
 int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
-	const atomic_bool *cancelled, struct connection **ret, struct error *err);
+	struct waiting *waiting, struct connection **ret, struct error *err);
 struct connection *connection_ref(struct connection *connection);
 void connection_unref(struct connection *connection);
 
@@ -53,7 +54,7 @@ void connection_unref(struct connection *connection);
  * server died.
  */
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, struct patience *patience, atomic_bool *cancelled,
+	const char *name, struct patience *patience, struct waiting *waiting,
 	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err);
 
 /* Whether it is of no more use: HEAD or a semaphore was cut off. */

@@ -132,13 +132,16 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	status = client_attach(client, 0, &patience, err);
 	if (status)
 		return status;
-	connection = connection_ref(client->connection);
-	hold = connection_hold(connection);
+	hold = connection_hold(client->connection);
 	if (hold < 0) {
-		connection_unref(connection);
-		return error_set(err, STATUS_TRY_AGAIN,
-			"%d images are held already; release one first", WIRE_HOLDS);
+		/* What is held keeps this connection, and its seat, until it is released. */
+		client_detach(client);
+		status = client_attach(client, 0, &patience, err);
+		if (status)
+			return status;
+		hold = connection_hold(client->connection);
 	}
+	connection = connection_ref(client->connection);
 	status = make_request(asked, WIRE_GET, (uint32_t)hold, &request, err);
 	if (!status)
 		status = client_call(

@@ -159,14 +159,18 @@ static bool seat_spurned(const struct head *head, struct vacancy *seen)
 	return seen->since && now - seen->since >= SEAT_GRACE_NS;
 }
 
-static void wait_for_vacancy(const struct head *head, uint32_t seen)
+/* Whether the wait was ended by its hook. */
+static bool wait_for_vacancy(const struct head *head, uint32_t seen, struct waiting *waiting)
 {
 	struct timespec turn = clock_timespec(SEAT_POLL_NS);
 
+	if (waiting)
+		waiting_begin(waiting);
 	syscall(SYS_futex, &head_server(head)->vacancies, FUTEX_WAIT, seen, &turn, NULL, 0);
+	return waiting && waiting_end(waiting);
 }
 
-int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *cancelled,
+int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiting,
 	unsigned *ret_seat, struct error *err)
 {
 	int fd = head->segment.fd, status = STATUS_OK;
@@ -195,15 +199,16 @@ int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *ca
 			break;
 		if (!head_server_alive(head))
 			status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
-		else if (cancelled && atomic_load(cancelled))
+		else if (waiting && waiting_cancelled(waiting))
 			status = error_cancelled(err, "cancelled while waiting for a seat");
 		else if (clock_now() >= deadline)
 			status = error_set(err, STATUS_TRY_AGAIN,
 				"all %u seats are taken; the server's --seats gives more",
 				head->seats);
+		else if (wait_for_vacancy(head, seen, waiting))
+			status = error_cancelled(err, "interrupted while waiting for a seat");
 		if (status)
 			break;
-		wait_for_vacancy(head, seen);
 	}
 	lock_drop(fd, WIRE_QUEUE_LOCK + ticket);
 	/* The next in the queue may have been waiting for us, not for a seat. */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/waiting.h"
 #include "ipc/segment.h"
 #include "ipc/wire.h"
 
@@ -69,9 +70,9 @@ static inline struct wire_seat_counters *head_seat_counters(const struct head *h
 /*
  * Takes a free seat, queueing behind those who came earlier, until `deadline`. Clears what its last
  * holder left. STATUS_TRY_AGAIN when no seat came free, STATUS_UNAVAILABLE when the server died.
- * *cancelled, if not NULL, ends the wait.
+ * `waiting`, if not NULL, can end the wait.
  */
-int seat_claim(const struct head *head, uint64_t deadline, const atomic_bool *cancelled,
+int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiting,
 	unsigned *ret_seat, struct error *err);
 
 /* Gives the seat and all that is held on it back, and wakes who waits for one. */

@@ -308,22 +308,62 @@ static void who_asks_for_a_broken_image_shares_its_error_which_is_remembered(voi
 	shmsem_release(&image);
 }
 
-static void sixty_four_images_are_held_and_no_more(void **state)
+/* 300 images by one client, which takes a further seat for each SHMSEM_HELD_MOST and gives it back.
+ */
+static void more_than_one_connection_holds_are_held_by_further_ones(void **state)
+{
+	enum {
+		COUNT = 4 * SHMSEM_HELD_MOST + 44
+	};
+	struct scene *scene = *state;
+	struct shmsem_image *images = calloc(COUNT, sizeof *images);
+
+	assert_non_null(images);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < COUNT; i++)
+			images[i] = fetched(scene->client, i % 2 ? "a" : "b", i % 2 ? 1 : 2);
+		for (int i = 0; i < COUNT; i++)
+			assert_true(right_pixels(&images[i], i % 2 ? 1 : 2));
+		for (int i = 0; i < COUNT; i++)
+			shmsem_release(&images[i]);
+		assert_int_equal(shmsem_ping(scene->client, NULL), 0);
+	}
+	free(images);
+}
+
+static int note_sleeps(void *data, int sleeps)
+{
+	int *counts = data;
+
+	counts[!!sleeps]++;
+	/* The third sleep is the last. */
+	return !sleeps && counts[0] == 3;
+}
+
+/* The hook is called in pairs, and ends the call without anything held. */
+static void a_hook_sees_each_sleep_and_can_end_the_call(void **state)
 {
 	struct scene *scene = *state;
-	struct shmsem_image images[SHMSEM_HELD_MOST], more;
-	const struct shmsem_request request = {.name = "a"};
+	int counts[2] = {0};
+	const struct shmsem_connect_options options = {
+		.name_space = scene->space, .wait_hook = note_sleeps, .wait_data = counts};
+	pid_t decoder = decoder_of(scene);
+	struct shmsem_image image;
 	struct shmsem_error error;
+	struct shmsem *client;
 
-	for (int i = 0; i < SHMSEM_HELD_MOST; i++)
-		images[i] = fetched(scene->client, i % 2 ? "a" : "b", i % 2 ? 1 : 2);
-	assert_int_equal(shmsem_fetch(scene->client, &request, &more, &error), SHMSEM_TRY_AGAIN);
-	assert_non_null(strstr(error.message, "64"));
-	assert_int_equal(shmsem_ping(scene->client, NULL), 0);
-	shmsem_release(&images[17]);
-	images[17] = fetched(scene->client, "a", 1);
-	for (int i = 0; i < SHMSEM_HELD_MOST; i++)
-		shmsem_release(&images[i]);
+	assert_int_equal(shmsem_connect(&client, &options, &error), 0);
+	kill(decoder, SIGSTOP);
+	assert_int_equal(
+		shmsem_fetch(client, &(struct shmsem_request){.name = "a"}, &image, &error),
+		SHMSEM_TRY_AGAIN);
+	kill(decoder, SIGCONT);
+	assert_int_equal(error.os_error, ECANCELED);
+	assert_int_equal(counts[0], 3);
+	assert_int_equal(counts[1], 3);
+	image = fetched(client, "a", 1);
+	shmsem_release(&image);
+	shmsem_close(client);
 }
 
 /* 1 MB of store: 60 KB are held, and 10 MB go through it. */
@@ -688,7 +728,7 @@ int main(void)
 		TEST(an_image_is_decoded_once_and_then_comes_from_the_store),
 		TEST(who_asks_at_the_same_time_shares_one_decode),
 		TEST(who_asks_for_a_broken_image_shares_its_error_which_is_remembered),
-		TEST(sixty_four_images_are_held_and_no_more),
+		TEST(more_than_one_connection_holds_are_held_by_further_ones),
 		SMALL(held_pixels_stay_as_they_are_while_others_come_and_go),
 		SMALL(a_store_full_of_held_images_says_so),
 		TEST(a_changed_file_is_never_answered_with_old_pixels),
@@ -696,6 +736,7 @@ int main(void)
 		TEST(without_a_server_the_error_says_how_to_start_one),
 		TEST(a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive),
 		TEST(a_cancelled_call_ends_and_the_next_one_works),
+		TEST(a_hook_sees_each_sleep_and_can_end_the_call),
 		TEST(requests_that_timed_out_never_disturb_later_ones),
 		TEST(more_than_a_thousand_names_come_in_pages),
 		TEST(info_tells_without_decoding),
