@@ -110,6 +110,51 @@ void pixel_premultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned
 		premultiply8(row, width, channels);
 }
 
+/* Below 2^24, where the quotient as a float cannot round up to a whole number. */
+static inline uint8_t quotient8(unsigned product, unsigned alpha)
+{
+	unsigned whole = (unsigned)((float)product / (float)alpha);
+
+	return (uint8_t)(whole > 255 ? 255 : whole);
+}
+
+static void unpremultiply8(uint8_t *row, uint32_t width, unsigned channels)
+{
+	for (; width > 0; width--, row += channels) {
+		unsigned alpha = row[channels - 1];
+
+		if (alpha == 0 || alpha == 255)
+			continue;
+		for (unsigned i = 0; i + 1 < channels; i++)
+			row[i] = quotient8(row[i] * 255U, alpha);
+	}
+}
+
+static void unpremultiply16(uint16_t *row, uint32_t width, unsigned channels)
+{
+	for (; width > 0; width--, row += channels) {
+		uint64_t alpha = row[channels - 1];
+
+		if (alpha == 0 || alpha == 65535)
+			continue;
+		for (unsigned i = 0; i + 1 < channels; i++) {
+			uint64_t whole = row[i] * UINT64_C(65535) / alpha;
+
+			row[i] = (uint16_t)(whole > 65535 ? 65535 : whole);
+		}
+	}
+}
+
+void pixel_unpremultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned bits)
+{
+	if (channels != 2 && channels != 4)
+		return;
+	if (bits == 16)
+		unpremultiply16((uint16_t *)(void *)row, width, channels);
+	else
+		unpremultiply8(row, width, channels);
+}
+
 static uint8_t luma(unsigned red, unsigned green, unsigned blue)
 {
 	return (uint8_t)((red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16);

@@ -24,6 +24,10 @@ void pixel_mirror(uint8_t *row, uint32_t width, size_t size);
 /* Colours times alpha, rounded. Without alpha, nothing. */
 void pixel_premultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned bits);
 
+/* Divides colours by alpha again, rounding down, up to the largest sample; colours without alpha
+ * stay as they are, as Pillow has it. */
+void pixel_unpremultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned bits);
+
 /*
  * CMYK as Adobe writes it (255 is no ink) into grey (1 channel), RGB (3) or RGBA (4): each of R, G
  * and B is round(ink x K / 255), which is what djpeg does; grey is libjpeg's luma of them.
