@@ -126,7 +126,7 @@ static void examine_mode(struct findings *findings)
 /* Objects are made as unnamed files, which then get a name, and carry locks. */
 static void examine_objects(struct findings *findings)
 {
-	AUTO_CLOSE int fd = shm_unnamed(&(struct access){.mode = 0600, .group = (gid_t)-1});
+	AUTO_CLOSE int fd = shm_file_unnamed(&(struct access){.mode = 0600, .group = (gid_t)-1});
 	int failed = fd < 0 ? errno : lock_take(fd, WIRE_SERVER_LOCK);
 
 	if (!failed)

@@ -174,7 +174,7 @@ static void header_text(const struct object *object, enum column column, char *t
 	text[0] = '\0';
 	if (!object->native || object->kind != OBJECT_HEAD)
 		return;
-	fd = object_open(object->name, O_RDONLY, &status);
+	fd = shm_file_open(object->name, O_RDONLY, &status);
 	if (fd < 0 || header_read(fd, &header) != 0 || !header.native)
 		return;
 	for (unsigned i = header.seats; i-- > 0; held += seat.held)

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "ipc/header.h"
 #include "ipc/lock.h"
+#include "ipc/shm_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ static int stats_read(const struct name_space *space, struct stats *ret, struct 
 {
 	char file[OBJECT_FILE_SIZE];
 	struct stat status;
-	AUTO_CLOSE int fd = object_open(
+	AUTO_CLOSE int fd = shm_file_open(
 		object_file(space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
 	AUTO_FREE struct header_seat *seats = NULL;
 	struct stats stats = {0};

@@ -172,16 +172,16 @@ static void remove_file(
 	const struct object *object, const struct holders *holders, struct swept *swept)
 {
 	const struct holder *holder;
-	AUTO_CLOSE int lease = lease_open(object->name, object->device, object->inode);
+	AUTO_CLOSE int lease = lease_open(object->name, object->file);
 	int failed = lease < 0 ? errno : 0;
 
-	if (failed == EAGAIN || holders_find(holders, false, object->inode, &holder)) {
+	if (failed == EAGAIN || holders_find(holders, false, object->file.inode, &holder)) {
 		decide(swept, FATE_KEPT, "in use");
 		return;
 	}
 	/* No lease to be had: then the processes that can be seen must do. */
 	if (failed != ENOENT && failed != ESTALE)
-		failed = shm_unlink_same(object->name, object->device, object->inode);
+		failed = shm_file_unlink(object->name, object->file);
 	if (failed == ENOENT || failed == ESTALE)
 		swept->fate = FATE_GONE;
 	else if (failed)

@@ -19,13 +19,12 @@ static int get_semaphore(const struct name_space *space, enum object_kind kind,
 	/* The peer may make or unlink it between two of our calls, but not for ever. */
 	for (int attempt = 0; attempt < 10; attempt++) {
 		struct error failed = {0};
-		dev_t device;
-		ino_t inode;
+		struct file_id id;
 
 		status = classic_semaphore_open(space, kind, ret, err);
 		if (status != STATUS_NOT_FOUND)
 			return status;
-		status = semaphore_create(name, access, &device, &inode, &failed);
+		status = semaphore_create(name, access, &id, &failed);
 		if (status && failed.os_error != EEXIST)
 			return error_set(err, status, "%s", failed.text);
 	}
@@ -45,7 +44,7 @@ static int remove_stale(const struct name_space *space, enum object_kind kind, s
 		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 	object_file(space, kind, 0, file);
 	held = lock_held(segment.fd, WIRE_SERVER_LOCK, 1) == 1;
-	failed = held ? 0 : shm_unlink_same(file, segment.device, segment.inode);
+	failed = held ? 0 : shm_file_unlink(file, segment.id);
 	segment_release(&segment);
 	if (held)
 		return error_set(err, STATUS_TRY_AGAIN,
@@ -123,21 +122,20 @@ int classic_create(struct classic_objects *objects, const struct access *access,
 	return create_segment(space, OBJECT_DATA, access, &objects->data, err);
 }
 
-static void unlink_object(
-	const struct name_space *space, enum object_kind kind, dev_t device, ino_t inode)
+static void unlink_object(const struct name_space *space, enum object_kind kind, struct file_id id)
 {
 	char file[OBJECT_FILE_SIZE];
 
 	/* Inode 0 means nothing: what was never made is left alone. */
-	shm_unlink_same(object_file(space, kind, 0, file), device, inode);
+	shm_file_unlink(object_file(space, kind, 0, file), id);
 }
 
 void classic_unlink(const struct classic_objects *objects)
 {
 	const struct name_space *space = &objects->space;
 
-	unlink_object(space, OBJECT_REQUEST, objects->request.device, objects->request.inode);
-	unlink_object(space, OBJECT_RESPONSE, objects->response.device, objects->response.inode);
-	unlink_object(space, OBJECT_DATA, objects->data.device, objects->data.inode);
-	unlink_object(space, OBJECT_HEAD, objects->head.device, objects->head.inode);
+	unlink_object(space, OBJECT_REQUEST, objects->request.id);
+	unlink_object(space, OBJECT_RESPONSE, objects->response.id);
+	unlink_object(space, OBJECT_DATA, objects->data.id);
+	unlink_object(space, OBJECT_HEAD, objects->head.id);
 }

@@ -5,7 +5,6 @@
 #include "ipc/semaphore.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,29 +16,20 @@ uint64_t classic_turn_end(uint64_t deadline)
 	return end < deadline ? end : deadline;
 }
 
-/* What the name means now; false with errno if it means nothing. */
-static bool look_up(const struct name_space *space, enum object_kind kind, struct stat *ret)
+static bool names(const struct name_space *space, enum object_kind kind, struct file_id id)
 {
-	char file[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	char file[OBJECT_FILE_SIZE];
 
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, object_file(space, kind, 0, file));
-	return lstat(path, ret) == 0;
-}
-
-static bool names(const struct name_space *space, enum object_kind kind, dev_t device, ino_t inode)
-{
-	struct stat found;
-
-	return look_up(space, kind, &found) && found.st_dev == device && found.st_ino == inode;
+	return shm_file_is(object_file(space, kind, 0, file), id);
 }
 
 static int examine(
 	const struct name_space *space, enum object_kind kind, struct stat *ret, struct error *err)
 {
-	char name[OBJECT_NAME_SIZE];
+	char name[OBJECT_NAME_SIZE], file[OBJECT_FILE_SIZE];
 
 	object_name(space, kind, 0, name);
-	if (!look_up(space, kind, ret))
+	if (shm_file_look(object_file(space, kind, 0, file), ret) != 0)
 		return error_os(err, errno, "cannot open '%s'", name);
 	if (!S_ISREG(ret->st_mode))
 		return error_set(err, STATUS_NOT_PERMITTED,
@@ -66,8 +56,7 @@ static void close_semaphore(struct classic_semaphore *semaphore)
 static bool semaphore_current(const struct name_space *space, enum object_kind kind,
 	const struct classic_semaphore *semaphore)
 {
-	return !guard_hit(semaphore->guard) &&
-	       names(space, kind, semaphore->device, semaphore->inode);
+	return !guard_hit(semaphore->guard) && names(space, kind, semaphore->id);
 }
 
 int classic_semaphore_open(const struct name_space *space, enum object_kind kind,
@@ -84,8 +73,7 @@ int classic_semaphore_open(const struct name_space *space, enum object_kind kind
 	if (status)
 		return status;
 	/* sem_open() does not tell what it opened. The same name before and after does. */
-	semaphore.device = found.st_dev;
-	semaphore.inode = found.st_ino;
+	semaphore.id = file_id_of(&found);
 	semaphore.guard = guard_add(semaphore.handle, (size_t)sysconf(_SC_PAGESIZE));
 	if (!semaphore_current(space, kind, &semaphore)) {
 		close_semaphore(&semaphore);
@@ -109,7 +97,7 @@ int classic_segment_open(const struct name_space *space, enum object_kind kind, 
 			object_name(space, kind, 0, name), true, reserve, &segment, err);
 	if (status)
 		return status;
-	if (segment.device != found.st_dev || segment.inode != found.st_ino) {
+	if (!file_id_equal(segment.id, file_id_of(&found))) {
 		segment_release(&segment);
 		return replaced(name, err);
 	}
@@ -135,8 +123,8 @@ bool classic_segments_current(const struct classic_objects *objects)
 {
 	const struct segment *head = &objects->head, *data = &objects->data;
 
-	return names(&objects->space, OBJECT_HEAD, head->device, head->inode) &&
-	       names(&objects->space, OBJECT_DATA, data->device, data->inode);
+	return names(&objects->space, OBJECT_HEAD, head->id) &&
+	       names(&objects->space, OBJECT_DATA, data->id);
 }
 
 int classic_reserve(struct segment *segment, uint64_t bytes, struct error *err)

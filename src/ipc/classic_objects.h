@@ -20,8 +20,7 @@
 
 struct classic_semaphore {
 	sem_t *handle; /* NULL if not open */
-	dev_t device;
-	ino_t inode;
+	struct file_id id;
 	int guard;
 };
 

@@ -3,60 +3,15 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "ipc/lock.h"
-#include "ipc/names.h"
+#include "ipc/shm_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
-
-int object_open(const char *file, int flags, struct stat *ret_status)
-{
-	char path[sizeof SHM_DIRECTORY + 256 + 1];
-	AUTO_CLOSE int fd = -1;
-	struct stat before, after;
-
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, file);
-	/* The mere opening of a FIFO would wake who waits at its other end. */
-	if (lstat(path, &before) != 0)
-		return -1;
-	if (!S_ISREG(before.st_mode)) {
-		errno = EINVAL;
-		return -1;
-	}
-	fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &after) != 0)
-		return -1;
-	if (after.st_dev != before.st_dev || after.st_ino != before.st_ino) {
-		errno = ESTALE;
-		return -1;
-	}
-	*ret_status = after;
-	return steal_fd(&fd);
-}
-
-const char *file_kind_text(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return "a regular file";
-	case S_IFDIR:
-		return "a directory";
-	case S_IFLNK:
-		return "a symbolic link";
-	case S_IFIFO:
-		return "a named pipe";
-	case S_IFSOCK:
-		return "a socket";
-	default:
-		return "a device";
-	}
-}
 
 int object_served(const char *file)
 {
 	struct stat status;
-	AUTO_CLOSE int fd = object_open(file, O_RDONLY, &status);
+	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
 
 	return fd < 0 ? -1 : lock_held(fd, WIRE_SERVER_LOCK, 1);
 }

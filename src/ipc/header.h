@@ -1,6 +1,6 @@
 /*
  * HEAD as somebody sees it who is no party to the exchange: read with pread, never mapped, and
- * whatever it says is for display. And the opening of any object of /dev/shm for a look.
+ * whatever it says is for display.
  */
 #pragma once
 
@@ -10,16 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
-
-/*
- * Opens a file below SHM_DIRECTORY that is known to be a regular file, with `flags` (O_RDONLY or
- * O_RDWR). Symbolic links, FIFOs and what else may stand there are never opened. The descriptor, or
- * -1 with errno: EINVAL for what is no regular file.
- */
-int object_open(const char *file, int flags, struct stat *ret_status);
-
-/* What stands at that name if not a regular file: "a symbolic link", "a directory", ... */
-const char *file_kind_text(mode_t mode);
 
 /* 1 if a server that lives holds this object, 0 if not, -1 with errno if that cannot be known. */
 int object_served(const char *file);

@@ -2,7 +2,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "ipc/header.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,14 +13,14 @@
 #define TRIES 5
 #define PAUSE (2 * NS_PER_MS)
 
-static int lease_try(const char *file, dev_t device, ino_t inode)
+static int lease_try(const char *file, struct file_id id)
 {
 	struct stat status;
-	AUTO_CLOSE int fd = object_open(file, O_RDONLY, &status);
+	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
 
 	if (fd < 0)
 		return -1;
-	if (status.st_dev != device || status.st_ino != inode) {
+	if (!file_id_equal(file_id_of(&status), id)) {
 		errno = ESTALE;
 		return -1;
 	}
@@ -31,12 +30,12 @@ static int lease_try(const char *file, dev_t device, ino_t inode)
 	return steal_fd(&fd);
 }
 
-int lease_open(const char *file, dev_t device, ino_t inode)
+int lease_open(const char *file, struct file_id id)
 {
 	const struct timespec pause = clock_timespec(PAUSE);
 
 	for (unsigned left = TRIES; left-- > 0;) {
-		int lease = lease_try(file, device, inode);
+		int lease = lease_try(file, id);
 
 		if (lease >= 0 || errno != EAGAIN)
 			return lease;

@@ -8,11 +8,11 @@
  */
 #pragma once
 
-#include <sys/types.h>
+#include "ipc/shm_file.h"
 
 /*
  * Opens that file below SHM_DIRECTORY and takes the lease; closing the descriptor gives it back. -1
  * with errno: EAGAIN when somebody uses the file, for longer than a look at it takes; ESTALE when
  * the name leads to another one by now; EACCES or EINVAL when the kernel grants us none.
  */
-int lease_open(const char *file, dev_t device, ino_t inode);
+int lease_open(const char *file, struct file_id id);

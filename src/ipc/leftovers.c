@@ -1,11 +1,7 @@
 #include "ipc/leftovers.h"
 
-#include "base/cleanup.h"
-
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,55 +11,55 @@ void leftovers_release(struct leftovers *leftovers)
 	*leftovers = (struct leftovers){0};
 }
 
+/* What leftovers_find collects. */
+struct search {
+	const struct name_space *space;
+	struct leftovers found;
+	size_t room;
+};
+
+static int note_leftover(void *context, int directory, const char *file)
+{
+	struct search *search = context;
+	struct leftovers *found = &search->found;
+	struct leftover one = {0};
+	struct name_space its;
+
+	if (!object_file_parse(file, &its, &one.kind, &one.index) ||
+		strcmp(its.text, search->space->text) != 0 ||
+		fstatat(directory, file, &one.status, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if (found->count == search->room) {
+		size_t room = search->room ? 2 * search->room : 16;
+		struct leftover *more = reallocarray(found->items, room, sizeof *more);
+
+		if (!more)
+			return ENOMEM;
+		found->items = more;
+		search->room = room;
+	}
+	object_file(search->space, one.kind, one.index, one.file);
+	found->items[found->count++] = one;
+	return 0;
+}
+
 int leftovers_find(const struct name_space *space, struct leftovers *ret, struct error *err)
 {
-	AUTO_CLOSEDIR DIR *directory = opendir(SHM_DIRECTORY);
-	AUTO_LEFTOVERS struct leftovers found = {0};
-	size_t room = 0;
+	struct search search = {.space = space};
+	int failed = shm_file_walk(note_leftover, &search);
 
-	if (!directory)
-		return error_os(err, errno, "cannot read %s", SHM_DIRECTORY);
-	for (struct dirent *entry; (entry = readdir(directory));) {
-		struct leftover one = {0};
-		struct name_space its;
-
-		if (!object_file_parse(entry->d_name, &its, &one.kind, &one.index) ||
-			strcmp(its.text, space->text) != 0 ||
-			fstatat(dirfd(directory), entry->d_name, &one.status,
-				AT_SYMLINK_NOFOLLOW) != 0)
-			continue;
-		if (found.count == room) {
-			struct leftover *more;
-
-			room = room ? 2 * room : 16;
-			more = reallocarray(found.items, room, sizeof *more);
-			if (!more)
-				return error_os(err, ENOMEM, "cannot list %s", SHM_DIRECTORY);
-			found.items = more;
-		}
-		object_file(space, one.kind, one.index, one.file);
-		found.items[found.count++] = one;
+	if (failed) {
+		leftovers_release(&search.found);
+		return error_os(err, failed < 0 ? errno : failed, "cannot list %s", SHM_DIRECTORY);
 	}
-	*ret = found;
-	found = (struct leftovers){0};
+	*ret = search.found;
 	return STATUS_OK;
 }
 
-bool leftovers_head_is(const struct leftovers *leftovers, const struct stat *file)
+bool leftovers_head_is(const struct leftovers *leftovers, struct file_id id)
 {
 	for (size_t i = 0; i < leftovers->count; i++)
 		if (leftovers->items[i].kind == OBJECT_HEAD)
-			return leftovers->items[i].status.st_dev == file->st_dev &&
-			       leftovers->items[i].status.st_ino == file->st_ino;
+			return file_id_equal(file_id_of(&leftovers->items[i].status), id);
 	return false;
-}
-
-bool leftover_remains(const struct leftover *leftover)
-{
-	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
-	struct stat now;
-
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, leftover->file);
-	return lstat(path, &now) == 0 && now.st_dev == leftover->status.st_dev &&
-	       now.st_ino == leftover->status.st_ino;
 }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "ipc/names.h"
+#include "ipc/shm_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,4 @@ int leftovers_find(const struct name_space *space, struct leftovers *ret, struct
 void leftovers_release(struct leftovers *leftovers);
 
 /* Whether the HEAD among them is this file. */
-bool leftovers_head_is(const struct leftovers *leftovers, const struct stat *file);
-
-/* Whether that name leads to that file still. */
-bool leftover_remains(const struct leftover *leftover);
+bool leftovers_head_is(const struct leftovers *leftovers, struct file_id id);

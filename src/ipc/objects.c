@@ -69,7 +69,7 @@ static int64_t nanoseconds(const struct statx_timestamp *time)
 static int64_t semaphore_value(const char *file)
 {
 	struct stat status;
-	AUTO_CLOSE int fd = object_open(file, O_RDONLY, &status);
+	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
 	uint32_t words[sizeof(sem_t) / sizeof(uint32_t)];
 
 	if (fd < 0 || pread_full(fd, words, sizeof words, 0) != (ssize_t)sizeof words)
@@ -96,8 +96,9 @@ static bool look_at_file(int directory, const char *file, struct object *object)
 	object->type = !S_ISREG(status.stx_mode) ? OBJECT_MISPLACED
 		       : semaphore               ? OBJECT_SEMAPHORE
 						 : OBJECT_SEGMENT;
-	object->device = makedev(status.stx_dev_major, status.stx_dev_minor);
-	object->inode = status.stx_ino;
+	object->file = (struct file_id){
+		.device = makedev(status.stx_dev_major, status.stx_dev_minor),
+		.inode = status.stx_ino};
 	object->size = status.stx_size;
 	object->allocated = status.stx_blocks * 512;
 	object->uid = status.stx_uid;
@@ -178,7 +179,7 @@ static bool is_unused(const struct object *object, const struct holders *holders
 		return true;
 	if (!holders->privileged)
 		return false;
-	lease = lease_open(object->name, object->device, object->inode);
+	lease = lease_open(object->name, object->file);
 	return lease >= 0;
 }
 
@@ -221,7 +222,7 @@ static struct verdict verdict_of(const struct object *objects, size_t count)
 
 	if (objects[0].type != OBJECT_MISPLACED && objects[0].kind == OBJECT_HEAD) {
 		struct stat status;
-		AUTO_CLOSE int fd = object_open(objects[0].name, O_RDONLY, &status);
+		AUTO_CLOSE int fd = shm_file_open(objects[0].name, O_RDONLY, &status);
 
 		if (fd < 0 || header_read(fd, &header) != 0) {
 			verdict.says = NO_PERMISSION;
@@ -291,7 +292,7 @@ void objects_judge(struct objects *objects, const struct holders *holders)
 
 		if (object_is_sysv(object))
 			continue;
-		object->users = holders_find(holders, false, object->inode, &object->holders);
+		object->users = holders_find(holders, false, object->file.inode, &object->holders);
 	}
 	for (size_t start = 0; start < objects->count; start = end) {
 		struct object *first = &objects->items[start];

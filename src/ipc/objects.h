@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "ipc/holders.h"
 #include "ipc/names.h"
+#include "ipc/shm_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,8 +41,7 @@ struct object {
 	unsigned index;
 	bool native; /* made by shmsem, so that a lock decides */
 
-	dev_t device;
-	ino_t inode;
+	struct file_id file;
 	int id; /* System V */
 	uint64_t size, allocated;
 	uid_t uid;

@@ -35,13 +35,12 @@ uint64_t publication_default_reserve(void)
 	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;
 }
 
-static void remember(struct publication *publication, enum object_kind kind, unsigned index,
-	dev_t device, ino_t inode)
+static void remember(
+	struct publication *publication, enum object_kind kind, unsigned index, struct file_id id)
 {
 	struct published *object = &publication->published[publication->published_count++];
 
-	*object = (struct published){
-		.kind = kind, .index = index, .device = device, .inode = inode, .guard = -1};
+	*object = (struct published){.kind = kind, .index = index, .id = id, .guard = -1};
 	object_file(&publication->options.space, kind, index, object->file);
 }
 
@@ -129,7 +128,7 @@ static int create_head(struct publication *publication, struct error *err)
 			break;
 	}
 	if (!status)
-		remember(publication, OBJECT_HEAD, 0, segment->device, segment->inode);
+		remember(publication, OBJECT_HEAD, 0, segment->id);
 	publication->head.guard = guard_add(segment->base, segment->reserved);
 	return status;
 }
@@ -138,15 +137,14 @@ static int create_semaphore(struct publication *publication, enum object_kind ki
 	sem_t **ret, struct error *err)
 {
 	char name[OBJECT_NAME_SIZE];
-	dev_t device;
-	ino_t inode;
+	struct file_id id;
 	int status;
 
 	object_name(&publication->options.space, kind, index, name);
-	status = semaphore_create(name, &publication->options.access, &device, &inode, err);
+	status = semaphore_create(name, &publication->options.access, &id, err);
 	if (status)
 		return status;
-	remember(publication, kind, index, device, inode);
+	remember(publication, kind, index, id);
 	status = semaphore_open(name, ret, err);
 	if (!status) {
 		uintptr_t page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
@@ -191,7 +189,7 @@ static int create_data(struct publication *publication, unsigned index, struct e
 	status = segment_publish(
 		segment, object_name(&options->space, OBJECT_DATA, index, name), err);
 	if (!status)
-		remember(publication, OBJECT_DATA, index, segment->device, segment->inode);
+		remember(publication, OBJECT_DATA, index, segment->id);
 	if (!status && segment->base)
 		publication->published[publication->published_count - 1].guard = guard_add(
 			segment->base, segment->reserved);
@@ -262,7 +260,7 @@ void publication_withdraw(struct publication *publication)
 	while (publication->published_count) {
 		struct published *object = &publication->published[--publication->published_count];
 
-		shm_unlink_same(object->file, object->device, object->inode);
+		shm_file_unlink(object->file, object->id);
 		guard_remove(object->guard);
 	}
 }

@@ -27,8 +27,7 @@ struct published {
 	char file[OBJECT_FILE_SIZE];
 	enum object_kind kind;
 	unsigned index;
-	dev_t device;
-	ino_t inode;
+	struct file_id id;
 	int guard; /* of a semaphore's page or of mapped data (guard.h), or -1 */
 };
 

@@ -78,7 +78,7 @@ static int remove_rest(const struct name_space *space, const struct leftovers *l
 		if (one->status.st_uid != owner || !S_ISREG(one->status.st_mode))
 			failed = EPERM;
 		else
-			failed = shm_unlink_same(one->file, one->status.st_dev, one->status.st_ino);
+			failed = shm_file_unlink(one->file, file_id_of(&one->status));
 		if (failed == ENOENT)
 			continue;
 		if (failed && !status)
@@ -98,7 +98,7 @@ static int remove_rest(const struct name_space *space, const struct leftovers *l
 static int remove_head(
 	const char *file, const struct stat *is, const struct reclaim *reclaim, struct error *err)
 {
-	int failed = shm_unlink_same(file, is->st_dev, is->st_ino);
+	int failed = shm_file_unlink(file, file_id_of(is));
 
 	if (failed == ENOENT)
 		return STATUS_OK;
@@ -157,10 +157,10 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 	AUTO_LEFTOVERS struct leftovers leftovers = {0};
 	struct stat status;
 	struct header header;
-	AUTO_CLOSE int fd = object_open(file, O_RDWR, &status);
+	AUTO_CLOSE int fd = shm_file_open(file, O_RDWR, &status);
 	int result;
 
-	if (fd < 0 && (errno == ENOENT || errno == ESTALE || errno == EINVAL))
+	if (fd < 0 && (errno == ENOENT || errno == ESTALE || errno == EINVAL || errno == ELOOP))
 		return LOOK_AGAIN;
 	if (fd < 0)
 		return error_os(err, errno, "cannot open '%s'", file);
@@ -179,7 +179,7 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 	if (result)
 		return result;
 	/* Otherwise somebody was faster, and a new server may be there. */
-	if (!leftovers_head_is(&leftovers, &status))
+	if (!leftovers_head_is(&leftovers, file_id_of(&status)))
 		return LOOK_AGAIN;
 	result = remove_rest(space, &leftovers, status.st_uid, reclaim, err);
 	return result ? result : remove_head(file, &status, reclaim, err);
@@ -189,7 +189,7 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, struct error *err)
 {
 	const struct access private = {.mode = PLACE_HOLDER_MODE, .group = (gid_t)-1};
-	AUTO_CLOSE int fd = shm_unnamed(&private);
+	AUTO_CLOSE int fd = shm_file_unnamed(&private);
 	int failed = fd < 0 ? errno : 0;
 
 	if (!failed)
@@ -199,7 +199,7 @@ static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, st
 	if (!failed && fstat(fd, ret_status) != 0)
 		failed = errno;
 	if (!failed)
-		failed = shm_link(fd, file);
+		failed = shm_file_link(fd, file);
 	if (failed == EEXIST)
 		return LOOK_AGAIN;
 	if (failed)
@@ -236,7 +236,8 @@ static int check_headless(const struct name_space *space, const char *head,
 	}
 	if (numbered)
 		return STATUS_OK;
-	if (lstat(head, &ignored) == 0 || !leftover_remains(&leftovers->items[0]))
+	if (lstat(head, &ignored) == 0 ||
+		!shm_file_is(leftovers->items[0].file, file_id_of(&leftovers->items[0].status)))
 		return LOOK_AGAIN;
 	return others_made(space, leftovers->items[0].file, err);
 }

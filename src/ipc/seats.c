@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -105,12 +104,7 @@ bool head_server_alive(const struct head *head)
 
 bool head_current(const struct head *head, const char *name)
 {
-	char path[sizeof "/dev/shm" + NAME_MAX + 1];
-	struct stat status;
-
-	snprintf(path, sizeof path, "/dev/shm%s", name);
-	return lstat(path, &status) == 0 && status.st_dev == head->segment.device &&
-	       status.st_ino == head->segment.inode;
+	return shm_file_is(name + 1, head->segment.id);
 }
 
 /* Makes the page ours: whoever had it may have left a request that is still being answered. */

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -18,12 +17,21 @@ int segment_full(uint64_t needed, struct error *err)
 	struct statvfs system = {0};
 
 	statvfs(SHM_DIRECTORY, &system);
-	error_set(err, STATUS_TRY_AGAIN,
-		"%s is full: %s needed, %s free; 'shmsem cleanup' removes what crashed programs "
-		"left, "
-		"a container gets more with --shm-size, a host with mount -o remount,size=…",
-		SHM_DIRECTORY, format_size(needed, need),
-		format_size((uint64_t)system.f_bavail * system.f_bsize, have));
+	if (system.f_files && !system.f_favail)
+		error_set(err, STATUS_TRY_AGAIN,
+			"%s has no inodes left: %llu files are in it; 'shmsem list -a' shows them, "
+			"'shmsem cleanup' removes what crashed programs left, mount -o "
+			"remount,nr_inodes=… has more",
+			SHM_DIRECTORY, (unsigned long long)system.f_files);
+	else
+		error_set(err, STATUS_TRY_AGAIN,
+			"%s is full: %s needed, %s free; 'shmsem cleanup' removes what crashed "
+			"programs "
+			"left, "
+			"a container gets more with --shm-size, a host with mount -o "
+			"remount,size=…",
+			SHM_DIRECTORY, format_size(needed, need),
+			format_size((uint64_t)system.f_bavail * system.f_bsize, have));
 	if (err)
 		err->os_error = ENOSPC;
 	return STATUS_TRY_AGAIN;
@@ -35,46 +43,6 @@ int object_open_failed(int os_error, const char *name, struct error *err)
 		return error_set(err, STATUS_NOT_PERMITTED,
 			"'%s' is a symbolic link, which is never followed", name);
 	return error_os(err, os_error, "cannot open '%s'", name);
-}
-
-int shm_unnamed(const struct access *access)
-{
-	AUTO_CLOSE int fd = open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return -1;
-	if (access->group != (gid_t)-1 && fchown(fd, (uid_t)-1, access->group) != 0)
-		return -1;
-	if (fchmod(fd, access->mode) != 0)
-		return -1;
-	return steal_fd(&fd);
-}
-
-int shm_link(int fd, const char *file)
-{
-	char self[32], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
-
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, file);
-	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
-		return 0;
-	/* No /proc: the kernel lets the opener, or the privileged, link by descriptor. */
-	if (errno == ENOENT && linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0)
-		return 0;
-	return errno;
-}
-
-int shm_unlink_same(const char *file, dev_t device, ino_t inode)
-{
-	char path[sizeof SHM_DIRECTORY + 256 + 1];
-	struct stat status;
-
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, file);
-	if (lstat(path, &status) != 0)
-		return errno;
-	if (status.st_dev != device || status.st_ino != inode)
-		return ENOENT;
-	return unlink(path) == 0 ? 0 : errno;
 }
 
 /* Fills in what fstat says and maps `reserve` bytes. */
@@ -93,36 +61,24 @@ static int segment_map(struct segment *segment, int protection, size_t reserve, 
 	return STATUS_OK;
 }
 
-static int segment_identify(struct segment *segment, const char *name, struct error *err)
-{
-	struct stat status;
-
-	if (fstat(segment->fd, &status) != 0)
-		return error_os(err, errno, "cannot examine '%s'", name);
-	if (!S_ISREG(status.st_mode))
-		return error_set(
-			err, STATUS_NOT_PERMITTED, "'%s' is not a shared-memory segment", name);
-	segment->device = status.st_dev;
-	segment->inode = status.st_ino;
-	segment->size = (size_t)status.st_size;
-	return STATUS_OK;
-}
-
 int segment_new(size_t size, size_t reserve, const struct access *access, struct segment *ret,
 	struct error *err)
 {
 	struct segment segment = SEGMENT_NONE;
+	struct stat file;
 	int status;
 
-	segment.fd = shm_unnamed(access);
+	segment.fd = shm_file_unnamed(access);
 	if (segment.fd < 0)
 		return errno == ENOSPC ? segment_full(size, err)
 				       : error_os(err, errno, "cannot create a segment in %s",
 						 SHM_DIRECTORY);
-	status = segment_identify(&segment, "the new segment", err);
-	if (!status)
-		status = segment_map(
-			&segment, PROT_READ | PROT_WRITE, reserve, "the new segment", err);
+	if (fstat(segment.fd, &file) != 0) {
+		segment_release(&segment);
+		return error_os(err, errno, "cannot examine the new segment");
+	}
+	segment.id = file_id_of(&file);
+	status = segment_map(&segment, PROT_READ | PROT_WRITE, reserve, "the new segment", err);
 	if (!status)
 		status = segment_grow(&segment, size, err);
 	if (status) {
@@ -135,7 +91,7 @@ int segment_new(size_t size, size_t reserve, const struct access *access, struct
 
 int segment_publish(const struct segment *segment, const char *name, struct error *err)
 {
-	int failed = shm_link(segment->fd, name + 1);
+	int failed = shm_file_link(segment->fd, name + 1);
 
 	if (!failed)
 		return STATUS_OK;
@@ -150,20 +106,20 @@ int segment_publish(const struct segment *segment, const char *name, struct erro
 int segment_open(
 	const char *name, bool writable, size_t reserve, struct segment *ret, struct error *err)
 {
-	char path[sizeof SHM_DIRECTORY + OBJECT_NAME_SIZE];
 	struct segment segment = SEGMENT_NONE;
+	struct stat file;
 	int status;
 
-	/* shm_open would wait for the other end of a FIFO. */
-	snprintf(path, sizeof path, "%s%s", SHM_DIRECTORY, name);
-	segment.fd = open(
-		path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	segment.fd = shm_file_open(name + 1, writable ? O_RDWR : O_RDONLY, &file);
+	if (segment.fd < 0 && errno == EINVAL)
+		return error_set(
+			err, STATUS_NOT_PERMITTED, "'%s' is not a shared-memory segment", name);
 	if (segment.fd < 0)
 		return object_open_failed(errno, name, err);
-	status = segment_identify(&segment, name, err);
-	if (!status)
-		status = segment_map(&segment, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-			reserve ? reserve : segment.size, name, err);
+	segment.id = file_id_of(&file);
+	segment.size = (size_t)file.st_size;
+	status = segment_map(&segment, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		reserve ? reserve : segment.size, name, err);
 	if (status) {
 		segment_release(&segment);
 		return status;

@@ -9,25 +9,19 @@
 #pragma once
 
 #include "base/error.h"
+#include "ipc/shm_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Who may open an object, whatever the umask says. */
-struct access {
-	mode_t mode; /* permission bits */
-	gid_t group; /* (gid_t)-1: the process's own */
-};
-
 struct segment {
 	int fd;
 	uint8_t *base;   /* `reserved` bytes of address space; NULL if not mapped */
 	size_t reserved; /* bytes of address space */
 	size_t size;     /* bytes that exist, as far as we know */
-	dev_t device;
-	ino_t inode;
+	struct file_id id;
 };
 
 #define SEGMENT_NONE ((struct segment){.fd = -1})
@@ -82,16 +76,3 @@ int segment_full(uint64_t needed, struct error *err);
 
 /* The sentence and status for a failed open of the object `name`. */
 int object_open_failed(int os_error, const char *name, struct error *err);
-
-/*
- * Gives an unnamed file of /dev/shm (O_TMPFILE) the name `file` below it. 0 or an errno; EEXIST if
- * it is taken.
- */
-int shm_link(int fd, const char *file);
-
-/* Opens an unnamed file in /dev/shm with the access asked for; -1 with errno. */
-int shm_unnamed(const struct access *access);
-
-/* Unlinks `file` below /dev/shm if it still is that inode; 0, or an errno (ENOENT: gone, or
- * another's by now). */
-int shm_unlink_same(const char *file, dev_t device, ino_t inode);

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "ipc/names.h"
+#include "ipc/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +22,10 @@ static const char *semaphore_file(const char *name, char file[OBJECT_FILE_SIZE])
 	return file;
 }
 
-int semaphore_create(const char *name, const struct access *access, dev_t *ret_device,
-	ino_t *ret_inode, struct error *err)
+int semaphore_create(
+	const char *name, const struct access *access, struct file_id *ret_id, struct error *err)
 {
-	AUTO_CLOSE int fd = shm_unnamed(access);
+	AUTO_CLOSE int fd = shm_file_unnamed(access);
 	char file[OBJECT_FILE_SIZE];
 	struct stat status;
 	int failed = 0;
@@ -35,7 +35,7 @@ int semaphore_create(const char *name, const struct access *access, dev_t *ret_d
 		write_full(fd, &initial, sizeof initial) != 0)
 		failed = errno;
 	if (!failed)
-		failed = shm_link(fd, semaphore_file(name, file));
+		failed = shm_file_link(fd, semaphore_file(name, file));
 	if (failed == ENOSPC)
 		return segment_full(sizeof initial, err);
 	if (failed) {
@@ -44,25 +44,20 @@ int semaphore_create(const char *name, const struct access *access, dev_t *ret_d
 			err->status = STATUS_TRY_AGAIN;
 		return failed == EEXIST ? STATUS_TRY_AGAIN : error_status_of(failed);
 	}
-	*ret_device = status.st_dev;
-	*ret_inode = status.st_ino;
+	*ret_id = file_id_of(&status);
 	return STATUS_OK;
 }
 
 int semaphore_open(const char *name, sem_t **ret, struct error *err)
 {
-	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE], file[OBJECT_FILE_SIZE];
-	AUTO_CLOSE int fd = -1;
+	char file[OBJECT_FILE_SIZE];
 	struct stat status;
+	AUTO_CLOSE int fd = shm_file_open(semaphore_file(name, file), O_RDONLY, &status);
 	sem_t *semaphore;
 
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, semaphore_file(name, file));
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 && errno != EINVAL)
 		return object_open_failed(errno, name, err);
-	if (fstat(fd, &status) != 0)
-		return error_os(err, errno, "cannot examine '%s'", name);
-	if (!S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(sem_t))
+	if (fd < 0 || status.st_size < (off_t)sizeof(sem_t))
 		return error_set(err, STATUS_BAD_DATA, "'%s' is not a semaphore", name);
 	semaphore = sem_open(name, 0);
 	if (semaphore == SEM_FAILED)

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "ipc/segment.h"
+#include "ipc/shm_file.h"
 
 #include <semaphore.h>
 #include <stdbool.h>
@@ -14,10 +14,10 @@
 /*
  * Makes the semaphore `name` ("/SEM_...") with value 0, whole and at once (sem_open would leave a
  * stray file when killed half-way). STATUS_TRY_AGAIN with os_error EEXIST if the name is taken.
- * ret_device and ret_inode identify its file.
+ * ret_id is that of its file.
  */
-int semaphore_create(const char *name, const struct access *access, dev_t *ret_device,
-	ino_t *ret_inode, struct error *err);
+int semaphore_create(
+	const char *name, const struct access *access, struct file_id *ret_id, struct error *err);
 
 /*
  * Opens an existing semaphore. Its file is checked first: sem_open() and the calls after it die of

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -34,14 +33,10 @@ static sem_t *semaphore_of(const struct server *server, const struct published *
 /* Opens the object for repair, if its name still is its own. */
 static int open_object(const struct published *object)
 {
-	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
-	AUTO_CLOSE int fd = -1;
 	struct stat status;
+	AUTO_CLOSE int fd = shm_file_open(object->file, O_RDWR, &status);
 
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, object->file);
-	fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) != 0 || status.st_dev != object->device ||
-		status.st_ino != object->inode)
+	if (fd < 0 || !file_id_equal(file_id_of(&status), object->id))
 		return -1;
 	return steal_fd(&fd);
 }
@@ -71,12 +66,10 @@ static void repair_semaphore(const struct published *object, sem_t *semaphore)
 
 static int check_object(const struct published *object, sem_t *semaphore, struct error *err)
 {
-	char path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
 	struct stat status;
 
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY, object->file);
-	if (lstat(path, &status) != 0 || status.st_dev != object->device ||
-		status.st_ino != object->inode)
+	if (shm_file_look(object->file, &status) != 0 ||
+		!file_id_equal(file_id_of(&status), object->id))
 		return error_set(err, STATUS_UNAVAILABLE,
 			"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
 			"in logind.conf(5)",

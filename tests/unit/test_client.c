@@ -7,6 +7,7 @@
 #include "image/encode.h"
 #include "ipc/header.h"
 #include "ipc/names.h"
+#include "ipc/shm_file.h"
 #include "shmsem.h"
 
 #include <errno.h>
@@ -116,7 +117,7 @@ static uint64_t counter(const struct scene *scene, enum wire_counter which)
 	int fd;
 
 	strcpy(space.text, scene->space);
-	fd = object_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
+	fd = shm_file_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
 	assert_true(fd >= 0);
 	assert_int_equal(header_read(fd, &header), 0);
 	close(fd);
@@ -177,7 +178,7 @@ static int tear_down(void **state)
 		end_server(scene, SIGTERM);
 	strcpy(space.text, scene->space);
 	assert_int_equal(
-		object_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status), -1);
+		shm_file_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status), -1);
 	folder_remove(scene->folder);
 	free(scene);
 	alarm(0);

@@ -130,7 +130,7 @@ static void namespaces_that_cannot_be_are_refused_and_shown_escaped(void **state
 
 static int unnamed(void)
 {
-	int fd = shm_unnamed(&mine);
+	int fd = shm_file_unnamed(&mine);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -272,10 +272,10 @@ static void a_name_is_given_once_and_unlinked_only_by_its_owner(void **state)
 	assert_int_equal(segment_publish(&second, name, &err), STATUS_TRY_AGAIN);
 	assert_int_equal(err.os_error, EEXIST);
 	assert_int_equal(segment_open(name, true, 0, &opened, &err), 0);
-	assert_int_equal(opened.inode, first.inode);
+	assert_int_equal(opened.id.inode, first.id.inode);
 	segment_release(&opened);
-	assert_int_equal(shm_unlink_same(name + 1, second.device, second.inode), ENOENT);
-	assert_int_equal(shm_unlink_same(name + 1, first.device, first.inode), 0);
+	assert_int_equal(shm_file_unlink(name + 1, second.id), ENOENT);
+	assert_int_equal(shm_file_unlink(name + 1, first.id), 0);
 	assert_int_equal(segment_open(name, true, 0, &opened, &err), STATUS_NOT_FOUND);
 	segment_release(&first);
 	segment_release(&second);
@@ -289,7 +289,7 @@ static void modes_are_as_asked_for_whatever_the_umask(void **state)
 	for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
 		const struct access access = {.mode = 0664, .group = (gid_t)-1};
 		mode_t before = umask(masks[i]);
-		int fd = shm_unnamed(&access);
+		int fd = shm_file_unnamed(&access);
 		struct stat status;
 
 		umask(before);
@@ -331,15 +331,14 @@ static void semaphores_count_and_waits_are_bounded(void **state)
 	struct name_space space = space_named("count");
 	char name[OBJECT_NAME_SIZE];
 	uint64_t begin;
-	dev_t device;
-	ino_t inode;
+	struct file_id id;
 	sem_t *semaphore;
 	struct error err;
 
 	(void)state;
 	object_name(&space, OBJECT_REQUEST, 0, name);
-	assert_int_equal(semaphore_create(name, &mine, &device, &inode, &err), 0);
-	assert_int_equal(semaphore_create(name, &mine, &device, &inode, &err), STATUS_TRY_AGAIN);
+	assert_int_equal(semaphore_create(name, &mine, &id, &err), 0);
+	assert_int_equal(semaphore_create(name, &mine, &id, &err), STATUS_TRY_AGAIN);
 	assert_int_equal(err.os_error, EEXIST);
 	assert_int_equal(semaphore_open(name, &semaphore, &err), 0);
 	assert_false(semaphore_try(semaphore));
@@ -381,12 +380,11 @@ static bool asleep(pid_t child)
 static pid_t sleeper(const char *space_name, char name[OBJECT_NAME_SIZE], sem_t **ret)
 {
 	struct name_space space = space_named(space_name);
-	dev_t device;
-	ino_t inode;
+	struct file_id id;
 	pid_t child;
 
 	object_name(&space, OBJECT_REQUEST, 0, name);
-	assert_int_equal(semaphore_create(name, &mine, &device, &inode, NULL), 0);
+	assert_int_equal(semaphore_create(name, &mine, &id, NULL), 0);
 	assert_int_equal(semaphore_open(name, ret, NULL), 0);
 	child = fork();
 	if (child == 0) {

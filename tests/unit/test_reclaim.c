@@ -60,11 +60,12 @@ static bool exists(const struct name_space *space, enum object_kind kind, unsign
 static int publish(const struct name_space *space, enum object_kind kind, unsigned index,
 	const void *content, size_t size, struct stat *ret)
 {
-	AUTO_CLOSE int fd = shm_unnamed(&mine);
+	AUTO_CLOSE int fd = shm_file_unnamed(&mine);
 	char file[OBJECT_FILE_SIZE];
 
 	if (fd < 0 || write_full(fd, content, size) != 0 || lock_take(fd, WIRE_SERVER_LOCK) != 0 ||
-		fstat(fd, ret) != 0 || shm_link(fd, object_file(space, kind, index, file)) != 0)
+		fstat(fd, ret) != 0 ||
+		shm_file_link(fd, object_file(space, kind, index, file)) != 0)
 		return -1;
 	return steal_fd(&fd);
 }
@@ -123,7 +124,7 @@ static void unlink_own(const struct name_space *space, enum object_kind kind, un
 {
 	char file[OBJECT_FILE_SIZE];
 
-	shm_unlink_same(object_file(space, kind, index, file), is->st_dev, is->st_ino);
+	shm_file_unlink(object_file(space, kind, index, file), file_id_of(is));
 }
 
 static void server_stop(struct server *server)
@@ -287,8 +288,8 @@ static void a_place_holder_of_a_killed_cleaner_is_taken_up(void **state)
 	assert_int_equal(unlink(path_of(&space, OBJECT_HEAD, 0)), 0);
 	assert_int_equal(unlink(path_of(&space, OBJECT_DATA, 1)), 0);
 	assert_int_equal(unlink(path_of(&space, OBJECT_RESPONSE, 1)), 0);
-	fd = shm_unnamed(&place);
-	assert_int_equal(shm_link(fd, object_file(&space, OBJECT_HEAD, 0, file)), 0);
+	fd = shm_file_unnamed(&place);
+	assert_int_equal(shm_file_link(fd, object_file(&space, OBJECT_HEAD, 0, file)), 0);
 	close(fd);
 	assert_int_equal(reclaim_namespace(&space, NULL, &err), STATUS_OK);
 	assert_false(exists(&space, OBJECT_HEAD, 0));
