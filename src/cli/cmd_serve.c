@@ -60,7 +60,7 @@ static const struct option_row rows[] = {
 	{0, "max-scans", "N", "refuse JPEG files of more than N scans (default: 100)",
 		OPTION_NUMBER, offsetof(struct serve_options, max_scans), 1, UINT32_MAX, NULL},
 	{0, "max-chunk", "SIZE",
-		"refuse PNG files with an ancillary chunk of more than SIZE (default: 8 MB)",
+		"leave out ancillary chunks of a PNG of more than SIZE (default: 8 MB)",
 		OPTION_SIZE, offsetof(struct serve_options, max_chunk), 0, 0, NULL},
 	{0, "max-chunks", "N", "refuse PNG files of more than N ancillary chunks (default: 1000)",
 		OPTION_NUMBER, offsetof(struct serve_options, max_chunks), 1, UINT32_MAX, NULL},

@@ -43,8 +43,8 @@ enum image_flags {
 
 /*
  * What the asker wants. All zero: the whole image, 8 bits a sample, channels as the file has them,
- * turned as its EXIF orientation says (JPEG's APP1; PNG's eXIf, before the pixels as its
- * specification wants it).
+ * turned as its EXIF orientation says (JPEG's APP1; a PNG's eXIf or, without one, a text chunk "Raw
+ * profile type exif" or "Raw profile type APP1", each only before the pixels).
  *
  * Channels that are not asked for are dropped (alpha is not blended with anything), missing alpha
  * is opaque. Grey is the codec's own luma: 0.299 R + 0.587 G + 0.114 B for JPEG, by cHRM and gAMA
@@ -61,12 +61,13 @@ struct image_options {
 					   `scale` is ignored */
 };
 
-/* What is refused, each with its own sentence. Zero means no limit. */
+/* What is refused, each with an error message of its own. Zero means no limit. */
 struct image_limits {
 	uint64_t pixels;      /* width x height in the file */
 	uint64_t bytes;       /* of decoded pixels */
 	uint64_t memory;      /* bytes a codec may allocate for itself */
-	uint64_t chunk_bytes; /* of one ancillary PNG chunk, as it is and inflated */
+	uint64_t chunk_bytes; /* of one ancillary PNG chunk, as it is and inflated: what is over
+				 it is left out with a warning */
 	uint32_t side;        /* width or height in the file */
 	uint32_t scans;       /* of a progressive or otherwise multi-scan JPEG */
 	uint32_t chunks;      /* ancillary PNG chunks; APP1, APP2 and COM markers of a JPEG */

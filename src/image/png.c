@@ -9,12 +9,14 @@
 #include "base/text.h"
 #include "image/decoders.h"
 #include "image/exif.h"
+#include "image/png_source.h"
 #include "image/png_survey.h"
 #include "image/reader.h"
 
 #include <png.h>
 
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +30,7 @@ struct png_codec {
 	png_infop info;
 	jmp_buf jump;
 	struct error error;
-	size_t position;    /* in the file */
+	struct png_source source;
 	uint64_t allocated; /* by libpng, for this image, in all */
 	uint8_t *whole;     /* an interlaced image that cannot be put together in place */
 	bool over_memory, out_of_memory;
@@ -52,21 +54,26 @@ static void on_error(png_structp png, png_const_charp message)
 	longjmp(codec->jump, 1);
 }
 
+/* What libpng says of a colour profile over the limit: before 1.6.47, and since. */
+static bool is_about_profile_size(const char *message)
+{
+	return strstr(message, "exceeds application limits") || strstr(message, "profile too long");
+}
+
 /* Almost all of them are odd and harmless. But what is left out for want of memory could be the
- * orientation, and what is over a limit is an error here. */
+ * orientation. */
 static void on_warning(png_structp png, png_const_charp message)
 {
 	struct png_codec *codec = png_get_error_ptr(png);
-	char text[200], limit[SIZE_TEXT_SIZE];
+	char text[128], limit[SIZE_TEXT_SIZE];
 
 	if (codec->over_memory || codec->out_of_memory)
 		on_error(png, message);
-	if (strstr(message, "exceeds application limits")) {
-		error_set(&codec->error, STATUS_BAD_DATA,
-			"a chunk is over the limit of %s (--max-chunk): %s",
-			format_size(codec->reader->limits.chunk_bytes, limit),
-			text_escape(message, strlen(message), text, sizeof text));
-		longjmp(codec->jump, 1);
+	if (is_about_profile_size(message)) {
+		snprintf(text, sizeof text,
+			"the colour profile is over the limit of %s (--max-chunk) and left out",
+			format_size(codec->reader->limits.chunk_bytes, limit));
+		message = text;
 	}
 	reader_warn(codec->reader, message);
 }
@@ -98,10 +105,8 @@ static void read_bytes(png_structp png, png_bytep target, size_t size)
 {
 	struct png_codec *codec = png_get_io_ptr(png);
 
-	if (size > codec->reader->size - codec->position)
+	if (!png_source_read(&codec->source, target, size))
 		png_error(png, "the file ends too early");
-	memcpy(target, codec->reader->data + codec->position, size);
-	codec->position += size;
 }
 
 /* Runs a step; STATUS_OK, or the status that codec->error has after libpng gave up. */
@@ -140,6 +145,8 @@ static void open_step(struct png_codec *codec)
 		error_set(&codec->error, STATUS_TRY_AGAIN, "out of memory");
 		longjmp(codec->jump, 1);
 	}
+	/* Some files state too small a window in the zlib header; 32K are enough for any. */
+	png_set_option(codec->png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
 	png_set_user_limits(codec->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
 	png_set_chunk_cache_max(codec->png, limits->chunks);
 	png_set_chunk_malloc_max(codec->png, limits->chunk_bytes);
@@ -158,13 +165,16 @@ static void read_ancillary(struct png_codec *codec, struct image_info *info)
 	png_fixed_point gamma;
 	png_bytep exif;
 	png_uint_32 size;
+	unsigned orientation = 0;
 
 	if (png_get_gAMA_fixed(codec->png, codec->info, &gamma) && gamma > 0)
 		info->gamma = (uint32_t)gamma;
 	png_get_cHRM_fixed(codec->png, codec->info, &chroma[0], &chroma[1], &chroma[2], &chroma[3],
 		&chroma[4], &chroma[5], &chroma[6], &chroma[7]);
 	if (png_get_eXIf_1(codec->png, codec->info, &size, &exif))
-		info->orientation = (uint8_t)exif_orientation(exif, size);
+		orientation = exif_orientation(exif, size);
+	if (orientation)
+		info->orientation = (uint8_t)orientation;
 }
 
 static void header_step(struct png_codec *codec)
@@ -317,7 +327,7 @@ static int begin(struct image_reader *reader, struct error *err)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
 	forget(codec);
 	*codec = (struct png_codec){.reader = reader};
-
+	png_source_init(&codec->source, reader->data, reader->size, reader->limits.chunk_bytes);
 	return png_survey(reader, err);
 }
 

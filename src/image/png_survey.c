@@ -1,59 +1,77 @@
-/*
- * A first look at a PNG, at the heads of its chunks alone.
- */
 #include "image/png_survey.h"
 
 #include "base/number.h"
 #include "base/text.h"
+#include "image/png_chunks.h"
+#include "image/png_exif.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static int check_chunk(const struct image_reader *reader, const uint8_t *name, uint32_t length,
-	uint32_t count, struct error *err)
-{
-	const struct image_limits *limits = &reader->limits;
-	char text[SIZE_TEXT_SIZE], most[SIZE_TEXT_SIZE], type[32];
+struct survey {
+	struct image_reader *reader;
+	uint32_t ancillary; /* chunks seen, but for the frames of an animation */
+	bool in_pixels;     /* an IDAT was seen */
+	unsigned text_orientation;
+};
 
-	if (limits->chunks && count > limits->chunks)
+static void warn_of_oversized(struct survey *survey, const struct png_chunk *chunk)
+{
+	char warning[160], type[32], size[SIZE_TEXT_SIZE], limit[SIZE_TEXT_SIZE];
+
+	snprintf(warning, sizeof warning,
+		"a chunk %s of %s is over the limit of %s (--max-chunk) and left out",
+		text_escape((const char *)chunk->type, 4, type, sizeof type),
+		format_size(chunk->length, size),
+		format_size(survey->reader->limits.chunk_bytes, limit));
+	reader_warn(survey->reader, warning);
+}
+
+static int survey_ancillary(struct survey *survey, const struct png_chunk *chunk, struct error *err)
+{
+	struct image_reader *reader = survey->reader;
+	const struct image_limits *limits = &reader->limits;
+
+	survey->ancillary++;
+	if (limits->chunks && survey->ancillary > limits->chunks)
 		return error_set(err, STATUS_BAD_DATA,
 			"more ancillary chunks than the limit of %u (--max-chunks)",
 			limits->chunks);
-	if (limits->chunk_bytes && length > limits->chunk_bytes)
-		return error_set(err, STATUS_BAD_DATA,
-			"a chunk %s of %s is over the limit of %s (--max-chunk)",
-			text_escape((const char *)name, 4, type, sizeof type),
-			format_size(length, text), format_size(limits->chunk_bytes, most));
-	return STATUS_OK;
+	if (png_chunk_is(chunk, "acTL"))
+		reader->info.animated = true;
+	if (png_chunk_is(chunk, "tEXt") || png_chunk_is(chunk, "zTXt") ||
+		png_chunk_is(chunk, "iTXt"))
+		reader->info.comments++;
+	if (png_chunk_is_oversized(chunk, limits->chunk_bytes)) {
+		warn_of_oversized(survey, chunk);
+		return STATUS_OK;
+	}
+	if (survey->in_pixels || survey->text_orientation)
+		return STATUS_OK;
+	return png_exif_orientation(chunk, limits->memory, &survey->text_orientation, err);
 }
 
-/*
- * Jumps from chunk to chunk and reads only their heads, before libpng unpacks anything. What is
- * broken is left for libpng to explain. The frames of an animation do not count: they are skipped.
- */
+/* Only chunk headers are read, and Exif. What is broken is left for libpng to explain; what is
+ * behind IEND is no part of the image. */
 static int survey_chunks(struct image_reader *reader, struct error *err)
 {
-	const uint8_t *chunk = reader->data + 8, *end = reader->data + reader->size;
-	uint32_t count = 0;
+	struct survey survey = {.reader = reader};
+	size_t at = PNG_SIGNATURE_SIZE;
+	struct png_chunk chunk;
 
-	while (end - chunk >= 12) {
-		const uint8_t *type = chunk + 4;
-		bool frame = memcmp(type, "fcTL", 4) == 0 || memcmp(type, "fdAT", 4) == 0;
-		uint32_t length = read_be32(chunk);
-		int status;
+	while (png_chunk_read(reader->data, reader->size, at, &chunk)) {
+		int status = STATUS_OK;
 
-		if (type[0] & 0x20 && !frame) {
-			status = check_chunk(reader, type, length, ++count, err);
-			if (status)
-				return status;
-		}
-		if (memcmp(type, "acTL", 4) == 0)
-			reader->info.animated = true;
-		if (memcmp(type + 1, "TXt", 3) == 0 || memcmp(type, "tEXt", 4) == 0)
-			reader->info.comments++;
-		if (length > (size_t)(end - chunk) - 12)
+		if (png_chunk_is(&chunk, "IEND"))
 			break;
-		chunk += 12 + (size_t)length;
+		survey.in_pixels |= png_chunk_is(&chunk, "IDAT");
+		if (png_chunk_is_ancillary(&chunk) && !png_chunk_is_frame(&chunk))
+			status = survey_ancillary(&survey, &chunk, err);
+		if (status)
+			return status;
+		at = chunk.next;
 	}
+	reader->info.orientation = (uint8_t)survey.text_orientation;
 	return STATUS_OK;
 }
 

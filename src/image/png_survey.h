@@ -5,6 +5,9 @@
 
 #include "image/reader.h"
 
-/* Checks dimensions and chunks of a PNG against the limits, and says in info whether it is animated
- * and how many comments it has. What is broken is left for libpng to explain. */
+/*
+ * Checks dimensions and chunks of a PNG against the limits. Sets in info: whether it is animated,
+ * how many comments it has, and the orientation that a text chunk before the pixels gives. A chunk
+ * over the limit of bytes is a warning. What is broken is left for libpng to explain.
+ */
 int png_survey(struct image_reader *reader, struct error *err);

@@ -42,9 +42,3 @@ int reader_keep_profile(
 
 /* Keeps the first complaint of an image, made fit to print. */
 void reader_warn(struct image_reader *reader, const char *text);
-
-static inline uint32_t read_be32(const uint8_t *bytes)
-{
-	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-	       bytes[3];
-}

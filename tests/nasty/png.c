@@ -154,7 +154,8 @@ static void with_chunks(struct nasty *nasty, const char *type, const struct byte
 	bytes_free(&pixels);
 }
 
-/* A few kB of compressed text or profile that become 1, 16 and 256 MB. */
+/* A few kB of compressed text or profile that become 1, 16 and 256 MB: the pixels come all the
+ * same. */
 static void inflating(struct nasty *nasty)
 {
 	static const struct {
@@ -163,6 +164,7 @@ static void inflating(struct nasty *nasty)
 	} kinds[] = {
 		{"iCCP", "name\0", 6},
 		{"zTXt", "Comment\0", 9},
+		{"zTXt", "Raw profile type exif\0", 23},
 		{"iTXt", "Comment\0\1\0\0\0", 12},
 	};
 
@@ -173,9 +175,9 @@ static void inflating(struct nasty *nasty)
 
 			bytes_add(&data, kinds[i].head, kinds[i].length);
 			bytes_add(&data, stream.data, stream.size);
-			snprintf(what, sizeof what, "bomb-%zu", size / MEGABYTE);
-			with_chunks(nasty, kinds[i].type, &data, 1, EITHER, what);
-			with_chunks(nasty, kinds[i].type, &data, size > MEGABYTE ? 10 : 100, EITHER,
+			snprintf(what, sizeof what, "bomb-%zu-%zu", i, size / MEGABYTE);
+			with_chunks(nasty, kinds[i].type, &data, 1, WHOLE, what);
+			with_chunks(nasty, kinds[i].type, &data, size > MEGABYTE ? 10 : 100, WHOLE,
 				what);
 			bytes_free(&data);
 			bytes_free(&stream);
@@ -194,7 +196,7 @@ static void many(struct nasty *nasty)
 		with_chunks(nasty, types[i], &data, 100000, REFUSED, "many");
 	}
 	bytes_repeat(&large, data.data, data.size, 9 * MEGABYTE / data.size);
-	with_chunks(nasty, "tEXt", &large, 1, REFUSED, "large");
+	with_chunks(nasty, "tEXt", &large, 1, WHOLE, "large");
 	with_chunks(nasty, "IDAT", &(struct bytes){0}, 100000, EITHER, "empty");
 	bytes_free(&data);
 	bytes_free(&large);
@@ -221,8 +223,28 @@ static void pixels(struct nasty *nasty)
 	}
 }
 
+/* Whatever is behind IEND is no part of the image. */
+static void behind_the_end(struct nasty *nasty)
+{
+	struct bytes file = png_begin(), pixels = zlib_run(17, 0);
+	uint32_t state = 5;
+
+	png_add_header(&file, 16, 1, 8, 0);
+	png_add(&file, "IDAT", pixels.data, pixels.size);
+	png_add(&file, "IEND", NULL, 0);
+	for (unsigned i = 0; i < 300; i++) {
+		uint8_t noise = (uint8_t)(nasty_random(&state) >> 8);
+
+		bytes_add(&file, &noise, 1);
+		nasty_show(nasty, &file, WHOLE, "png-behind-the-end-%u", i);
+	}
+	bytes_free(&file);
+	bytes_free(&pixels);
+}
+
 void nasty_png(struct nasty *nasty)
 {
+	behind_the_end(nasty);
 	spoil_chunks(nasty);
 	sizes(nasty);
 	floods(nasty);
