@@ -1,5 +1,6 @@
 /* The command table, dispatch and exit status. */
 #include "base/error.h"
+#include "base/io.h"
 #include "cli/command.h"
 #include "cli/complete.h"
 #include "cli/version.h"
@@ -69,17 +70,17 @@ int main(int argc, char **argv)
 	int status = STATUS_OK;
 	char name[64] = "shmsem";
 
+	fd_fill_standard();
 	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
 		return decoder_main(argc, argv);
-	if (argc > 1 && !strcmp(argv[1], COMPLETE_MODE)) {
-		complete_print(argc - 2, argv + 2);
-		return STATUS_OK;
-	}
 	if (argc < 2) {
 		print_usage(stderr);
 		return STATUS_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+	if (!strcmp(argv[1], COMPLETE_MODE)) {
+		complete_print(argc - 2, argv + 2);
+	} else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+		   !strcmp(argv[1], "help")) {
 		command = argc > 2 ? find_command(argv[2]) : NULL;
 		if (command)
 			command_print_help(command);

@@ -100,6 +100,7 @@ int error_status_of(int os_error)
 	case ENOMEM:
 	case ETIMEDOUT:
 		return STATUS_TRY_AGAIN;
+	case EBADF: /* standard output is closed */
 	case EIO:
 	case ENOSPC:
 	case EDQUOT:

@@ -1,6 +1,7 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -59,4 +60,25 @@ int write_full(int fd, const void *buffer, size_t size)
 int pwrite_full(int fd, const void *buffer, size_t size, off_t offset)
 {
 	return write_at(fd, buffer, size, offset);
+}
+
+int fd_above_standard(int fd)
+{
+	int moved, failed;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	failed = errno;
+	close(fd);
+	errno = failed;
+	return moved;
+}
+
+void fd_fill_standard(void)
+{
+	/* open() returns the lowest free number: this one, as those below it are taken. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/", O_PATH);
 }

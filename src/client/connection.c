@@ -115,9 +115,9 @@ void connection_unref(struct connection *connection)
 	guard_remove(connection->request_guard);
 	guard_remove(connection->response_guard);
 	if (connection->request)
-		sem_close(connection->request);
+		semaphore_close(connection->request);
 	if (connection->response)
-		sem_close(connection->response);
+		semaphore_close(connection->response);
 	for (unsigned i = 0; connection->data && i < connection->head.segments; i++) {
 		guard_remove(connection->data[i].guard);
 		segment_release(&connection->data[i].segment);

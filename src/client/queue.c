@@ -1,6 +1,7 @@
 /*
  * libshmsem: fetching in threads of its own, for programs that must not wait.
  */
+#include "base/io.h"
 #include "base/process.h"
 #include "client/client.h"
 #include "client/error.h"
@@ -161,7 +162,7 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 		queue->options.name_space = queue->name_space;
 		failed = queue->name_space ? 0 : ENOMEM;
 	}
-	queue->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	queue->event = fd_above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
 	if (queue->event < 0)
 		failed = errno;
 	if (!failed)

@@ -49,7 +49,7 @@ static void close_semaphore(struct classic_semaphore *semaphore)
 {
 	guard_remove(semaphore->guard);
 	if (semaphore->handle)
-		sem_close(semaphore->handle);
+		semaphore_close(semaphore->handle);
 	*semaphore = CLASSIC_SEMAPHORE_NONE;
 }
 
@@ -72,7 +72,7 @@ int classic_semaphore_open(const struct name_space *space, enum object_kind kind
 		status = semaphore_open(object_name(space, kind, 0, name), &semaphore.handle, err);
 	if (status)
 		return status;
-	/* sem_open() does not tell what it opened. The same name before and after does. */
+	/* semaphore_open() does not tell what it opened. The same name before and after does. */
 	semaphore.id = file_id_of(&found);
 	semaphore.guard = guard_add(semaphore.handle, (size_t)sysconf(_SC_PAGESIZE));
 	if (!semaphore_current(space, kind, &semaphore)) {

@@ -26,7 +26,7 @@ const char *process_command(pid_t pid, char command[COMMAND_SIZE])
 	AUTO_CLOSE int fd = -1;
 
 	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = fd_above_standard(open(path, O_RDONLY | O_CLOEXEC));
 	if (fd >= 0)
 		length = read_full(fd, command, COMMAND_SIZE - 1);
 	if (length <= 0)

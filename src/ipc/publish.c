@@ -1,6 +1,7 @@
 #include "ipc/publish.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "ipc/fork.h"
 #include "ipc/guard.h"
 #include "ipc/lock.h"
@@ -163,7 +164,7 @@ static int lock_request_semaphore(struct publication *publication, struct error 
 
 	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
 		object_file(&publication->options.space, OBJECT_REQUEST, 0, file));
-	publication->request_lock = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	publication->request_lock = fd_above_standard(open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
 	failed = publication->request_lock < 0 ? errno
 					       : lock_alive(&publication->request_lock, NULL);
 	return failed ? error_os(err, failed, "cannot lock the request semaphore") : STATUS_OK;
@@ -279,9 +280,9 @@ void publication_release(struct publication *publication)
 
 	for (unsigned i = 0; publication->responses && i < options->seats; i++)
 		if (publication->responses[i])
-			sem_close(publication->responses[i]);
+			semaphore_close(publication->responses[i]);
 	if (publication->request)
-		sem_close(publication->request);
+		semaphore_close(publication->request);
 	for (unsigned i = 0; publication->data && i < options->segments; i++) {
 		fork_keep(&publication->data[i].fd);
 		segment_release(&publication->data[i]);

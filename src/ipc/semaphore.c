@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,18 +53,23 @@ int semaphore_open(const char *name, sem_t **ret, struct error *err)
 {
 	char file[OBJECT_FILE_SIZE];
 	struct stat status;
-	AUTO_CLOSE int fd = shm_file_open(semaphore_file(name, file), O_RDONLY, &status);
-	sem_t *semaphore;
+	AUTO_CLOSE int fd = shm_file_open(semaphore_file(name, file), O_RDWR, &status);
+	void *semaphore;
 
 	if (fd < 0 && errno != EINVAL)
 		return object_open_failed(errno, name, err);
 	if (fd < 0 || status.st_size < (off_t)sizeof(sem_t))
 		return error_set(err, STATUS_BAD_DATA, "'%s' is not a semaphore", name);
-	semaphore = sem_open(name, 0);
-	if (semaphore == SEM_FAILED)
-		return object_open_failed(errno, name, err);
+	semaphore = mmap(NULL, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (semaphore == MAP_FAILED)
+		return error_os(err, errno, "cannot map '%s'", name);
 	*ret = semaphore;
 	return STATUS_OK;
+}
+
+void semaphore_close(sem_t *semaphore)
+{
+	munmap(semaphore, sizeof *semaphore);
 }
 
 bool semaphore_try(sem_t *semaphore)

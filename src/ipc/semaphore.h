@@ -20,11 +20,12 @@ int semaphore_create(
 	const char *name, const struct access *access, struct file_id *ret_id, struct error *err);
 
 /*
- * Opens an existing semaphore. Its file is checked first: sem_open() and the calls after it die of
- * SIGBUS on a file that is too short. STATUS_NOT_FOUND if there is none, STATUS_BAD_DATA if it is
- * no semaphore. Close it with sem_close().
+ * Opens an existing semaphore. sem_open() would not do: it dies of SIGBUS on a file that is too
+ * short, and its descriptor may be a closed standard output. STATUS_NOT_FOUND if there is none,
+ * STATUS_BAD_DATA if it is no semaphore. Close it with semaphore_close(), not sem_close().
  */
 int semaphore_open(const char *name, sem_t **ret, struct error *err);
+void semaphore_close(sem_t *semaphore);
 
 /* Posts and wakes one who sleeps, at SEM_VALUE_MAX too. */
 void semaphore_post(sem_t *semaphore);

@@ -1,6 +1,7 @@
 #include "ipc/shm_file.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ static int open_once(const char *path, int flags, struct stat *ret_status)
 		errno = S_ISLNK(before.st_mode) ? ELOOP : EINVAL;
 		return -1;
 	}
-	fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = fd_above_standard(open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 	if (fd < 0 || fstat(fd, &after) != 0)
 		return -1;
 	if (!file_id_equal(file_id_of(&after), file_id_of(&before))) {
@@ -89,7 +90,8 @@ const char *file_kind_text(mode_t mode)
 
 int shm_file_unnamed(const struct access *access)
 {
-	AUTO_CLOSE int fd = open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd =
+		fd_above_standard(open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 
 	if (fd < 0)
 		return -1;

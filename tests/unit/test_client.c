@@ -12,7 +12,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -90,6 +92,7 @@ static void end_server(struct scene *scene, int signal)
 	int status;
 
 	kill(scene->server, signal);
+	kill(scene->server, SIGCONT); /* should a failed test have left it stopped */
 	assert_int_equal(waitpid(scene->server, &status, 0), scene->server);
 	if (signal == SIGTERM)
 		assert_int_equal(status, 0);
@@ -137,6 +140,32 @@ static pid_t decoder_of(const struct scene *scene)
 	assert_non_null(fgets(text, sizeof text, file));
 	fclose(file);
 	return (pid_t)strtol(text, NULL, 10);
+}
+
+static bool is_stopped(const char *task)
+{
+	char text[256] = "";
+	const char *name_end;
+	AUTO_CLOSE int fd = open(task, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+	name_end = strrchr(text, ')');
+	return name_end && name_end[2] == 'T';
+}
+
+/* Stops a process; kill() does not wait until all of its threads have stopped. */
+static void stop(pid_t pid)
+{
+	char path[64];
+	glob_t tasks;
+
+	kill(pid, SIGSTOP);
+	snprintf(path, sizeof path, "/proc/%d/task/*/stat", (int)pid);
+	assert_int_equal(glob(path, 0, NULL, &tasks), 0);
+	for (size_t i = 0; i < tasks.gl_pathc; i++)
+		while (!is_stopped(tasks.gl_pathv[i]))
+			sched_yield();
+	globfree(&tasks);
 }
 
 static int set_up_with(void **state, const char *decoders, const char *cache)
@@ -258,7 +287,7 @@ static void ask_in_a_crowd(const struct scene *scene, const char *name, struct c
 	uint64_t before = counter(scene, WIRE_COUNT_REQUESTS), deadline;
 	pthread_t threads[4];
 
-	kill(decoder, SIGSTOP);
+	stop(decoder);
 	for (int i = 0; i < 4; i++) {
 		crowd[i] = (struct crowd){.scene = scene, .name = name};
 		assert_int_equal(pthread_create(&threads[i], NULL, crowd_main, &crowd[i]), 0);
@@ -354,7 +383,7 @@ static void a_hook_sees_each_sleep_and_can_end_the_call(void **state)
 	struct shmsem *client;
 
 	assert_int_equal(shmsem_connect(&client, &options, &error), 0);
-	kill(decoder, SIGSTOP);
+	stop(decoder);
 	assert_int_equal(
 		shmsem_fetch(client, &(struct shmsem_request){.name = "a"}, &image, &error),
 		SHMSEM_TRY_AGAIN);
@@ -488,7 +517,7 @@ static void a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive(v
 	struct shmsem_image image;
 	uint64_t begin;
 
-	kill(scene->server, SIGSTOP);
+	stop(scene->server);
 	begin = clock_now();
 	assert_int_equal(shmsem_fetch(scene->client, &request, &image, NULL), SHMSEM_TRY_AGAIN);
 	assert_true(clock_now() - begin >= 300 * NS_PER_MS);
@@ -515,7 +544,7 @@ static void a_cancelled_call_ends_and_the_next_one_works(void **state)
 	pthread_t thread;
 	uint64_t begin = clock_now();
 
-	kill(decoder, SIGSTOP);
+	stop(decoder);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_main, scene->client), 0);
 	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_TRY_AGAIN);
 	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);

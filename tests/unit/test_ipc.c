@@ -357,7 +357,7 @@ static void semaphores_count_and_waits_are_bounded(void **state)
 	assert_false(semaphore_try(semaphore));
 	semaphore_post(semaphore);
 	assert_true(semaphore_try(semaphore));
-	sem_close(semaphore);
+	semaphore_close(semaphore);
 	assert_int_equal(sem_unlink(name), 0);
 }
 
@@ -414,7 +414,7 @@ static void a_post_wakes_who_sleeps(void **state)
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), true);
 	assert_false(semaphore_try(semaphore));
-	sem_close(semaphore);
+	semaphore_close(semaphore);
 	sem_unlink(name);
 	alarm(0);
 }
@@ -436,7 +436,7 @@ static void a_post_wakes_who_sleeps_even_on_a_value_that_cannot_grow(void **stat
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), true);
 		assert_memory_equal(semaphore, &(uint32_t){values[i] - 1}, sizeof values[i]);
-		sem_close(semaphore);
+		semaphore_close(semaphore);
 		sem_unlink(name);
 		alarm(0);
 	}
@@ -459,7 +459,7 @@ static void who_sleeps_survives_that_the_file_is_cut_off_and_its_sleep_disturbed
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), false);
-	sem_close(semaphore);
+	semaphore_close(semaphore);
 	sem_unlink(name);
 	alarm(0);
 }
