@@ -46,8 +46,10 @@ static bool is_zombie(const char *stat)
 	char state;
 	long threads;
 
-	if (!at || sscanf(at, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
-			   &state, &threads) != 2)
+	if (!at ||
+		sscanf(at,
+			") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld",
+			&state, &threads) != 2)
 		return false;
 	return (state == 'Z' || state == 'X') && threads <= 1;
 }

@@ -90,8 +90,8 @@ const char *file_kind_text(mode_t mode)
 
 int shm_file_unnamed(const struct access *access)
 {
-	AUTO_CLOSE int fd =
-		fd_above_standard(open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+	AUTO_CLOSE int fd = fd_above_standard(
+		open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 
 	if (fd < 0)
 		return -1;
