@@ -193,7 +193,7 @@ struct shmsem_info {
 
 /*
  * An image that is held: its pixels stay where they are, unchanged, until shmsem_release, whatever
- * becomes of the client, the server or other images meanwhile. Each SHMSEM_HELD_MOST of them keep a
+ * becomes of the client, the server or other images meanwhile. Each SHMSEM_HELD_MAX of them keep a
  * seat: a client that holds more connects once more by itself.
  */
 struct shmsem_image {
@@ -205,7 +205,7 @@ struct shmsem_image {
 	uint32_t hold;    /* private */
 };
 
-#define SHMSEM_HELD_MOST 64
+#define SHMSEM_HELD_MAX 64
 
 /*
  * Gets an image, decoded now or stored before, without a copy. SHMSEM_NOT_FOUND, SHMSEM_BAD_DATA

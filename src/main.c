@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "cli/complete.h"
 #include "cli/version.h"
-#include "serve/decoder.h"
+#include "server/decoder.h"
 
 #include <errno.h>
 #include <stdio.h>

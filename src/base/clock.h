@@ -46,16 +46,16 @@ static inline uint64_t deadline_after(uint64_t timeout_ns)
 
 /* A time limit whose clock is first looked at when somebody has to wait: that costs as much as an
  * answer. */
-struct patience {
+struct timeout {
 	uint64_t timeout_ns;
 	uint64_t deadline; /* 0: not yet worked out */
 };
 
-static inline uint64_t patience_end(struct patience *patience)
+static inline uint64_t timeout_deadline(struct timeout *timeout)
 {
-	if (!patience->deadline)
-		patience->deadline = deadline_after(patience->timeout_ns);
-	return patience->deadline;
+	if (!timeout->deadline)
+		timeout->deadline = deadline_after(timeout->timeout_ns);
+	return timeout->deadline;
 }
 
 /* Milliseconds until `deadline`, rounded up and at most `most`: what poll() takes. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What was cut off for want of room must not leave half a character. */
+/* What was truncated for want of room must not leave half a character. */
 static void keep_whole_characters(char *text)
 {
 	size_t end = strlen(text), last = end ? end - 1 : 0;

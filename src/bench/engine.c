@@ -126,7 +126,7 @@ static size_t samples_in_run(const struct engine *engine, size_t index)
 
 	if (fit < 1)
 		return 1;
-	return fit > BENCH_SAMPLES_MOST ? BENCH_SAMPLES_MOST : (size_t)fit;
+	return fit > BENCH_SAMPLES_MAX ? BENCH_SAMPLES_MAX : (size_t)fit;
 }
 
 static void sleep_for(uint64_t ns)

@@ -55,10 +55,10 @@ struct bench_statistics {
 };
 
 /* No run of a subject takes more samples than this, however much time is left. */
-#define BENCH_SAMPLES_MOST 1000
+#define BENCH_SAMPLES_MAX 1000
 
 /* Runs whose medians spread further than this are too noisy to trust. */
-#define BENCH_SPREAD_MOST 0.10
+#define BENCH_SPREAD_MAX 0.10
 
 /*
  * Measures subjects[0..count) in turn into series[0..count), to be released with

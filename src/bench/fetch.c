@@ -247,7 +247,7 @@ static const struct picture *crowd_picture(const struct pictures *pictures)
 size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures)
 {
 	unsigned cpus = (unsigned)session->report.machine.allowed;
-	size_t groups = 3 + pictures->count + FETCH_REST_GROUPS;
+	size_t groups = 3 + pictures->count + FETCH_RESOURCE_GROUPS;
 
 	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
 		clients = fetch_next_crowd(clients, cpus))
@@ -267,5 +267,5 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 		status = fetch_measure_crowd(session, crowd_picture(pictures), clients, err);
 	if (!status)
 		status = fetch_measure_stored_crowds(session, crowd_picture(pictures), err);
-	return status ? status : fetch_measure_rest(session, pictures, err);
+	return status ? status : fetch_measure_resources(session, pictures, err);
 }

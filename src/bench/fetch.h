@@ -42,7 +42,7 @@ struct bench_subject ping_subject(struct fetch_client *client);
 int fetch_check_pixels(
 	struct fetch_client *client, const struct decode_job *job, struct error *err);
 
-/* What the processes of a crew need to know; each has its own copy of the rest. */
+/* What the processes of a process group need to know; each has its own copy of the rest. */
 struct crowd {
 	const struct machine *machine;
 	const struct served *served;
@@ -53,16 +53,16 @@ struct crowd {
 };
 
 /* For fetch.c: several clients at once (fetch_crowd.c), and all that is not about requests
- * (fetch_rest.c). */
+ * (fetch_resources.c). */
 int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
 	unsigned clients, struct error *err);
 int fetch_measure_stored_crowds(
 	struct bench_session *session, const struct picture *picture, struct error *err);
-int fetch_measure_rest(
+int fetch_measure_resources(
 	struct bench_session *session, const struct pictures *pictures, struct error *err);
 
-/* Groups of fetch_measure_rest. */
-#define FETCH_REST_GROUPS 2
+/* Groups of fetch_measure_resources. */
+#define FETCH_RESOURCE_GROUPS 2
 
 /* The numbers of clients at once: 1, 2, 4 and so on, up to one for each CPU. */
 static inline unsigned fetch_next_crowd(unsigned clients, unsigned cpus)

@@ -2,8 +2,8 @@
 #include "bench/fetch.h"
 
 #include "base/cleanup.h"
-#include "bench/crew.h"
 #include "bench/plain.h"
+#include "bench/process_group.h"
 #include "bench/served.h"
 
 #include <errno.h>
@@ -68,22 +68,22 @@ static struct picture *copies_of(const struct picture *picture, unsigned count)
 static int measure_crews(struct bench_session *session, struct crowd *crowd, unsigned clients,
 	const char *group, struct error *err)
 {
-	struct crew *decoding = NULL, *fetching = NULL;
+	struct process_group *decoding = NULL, *fetching = NULL;
 	struct bench_subject subjects[2];
 	struct bench_result *rows;
-	int status = crew_new(clients, make_decoding, crowd, &decoding, err);
+	int status = process_group_new(clients, make_decoding, crowd, &decoding, err);
 
 	if (!status)
-		status = crew_new(clients, make_fetching, crowd, &fetching, err);
+		status = process_group_new(clients, make_fetching, crowd, &fetching, err);
 	if (!status) {
-		subjects[0] = crew_subject(decoding, "only decode", 1);
-		subjects[1] = crew_subject(fetching, "decoded fresh", 1);
+		subjects[0] = process_group_subject(decoding, "only decode", 1);
+		subjects[1] = process_group_subject(fetching, "decoded fresh", 1);
 		status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
 	}
 	if (!status && clients == (unsigned)crowd->machine->allowed && rows[1].ratio > 0)
 		goal_note(&session->report.goals, GOAL_CROWD, 1 / rows[1].ratio);
-	crew_free(decoding);
-	crew_free(fetching);
+	process_group_free(decoding);
+	process_group_free(fetching);
 	return status;
 }
 
@@ -125,7 +125,7 @@ static int first_fetch(struct fetch_client *client, struct error *err)
 static int measure_stored_crews(
 	struct bench_session *session, struct crowd *crowd, const char *group, struct error *err)
 {
-	struct crew *crews[CROWD_SIZES] = {0};
+	struct process_group *crews[CROWD_SIZES] = {0};
 	struct bench_subject subjects[CROWD_SIZES];
 	char names[CROWD_SIZES][32];
 	unsigned cpus = (unsigned)crowd->machine->allowed, clients = 1;
@@ -133,17 +133,18 @@ static int measure_stored_crews(
 	int status = STATUS_OK;
 
 	for (; !status && clients <= cpus && count < CROWD_SIZES; count++) {
-		status = crew_new(clients, make_stored, crowd, &crews[count], err);
+		status = process_group_new(clients, make_stored, crowd, &crews[count], err);
 		snprintf(names[count], sizeof names[count], "%u client%s", clients,
 			clients == 1 ? "" : "s");
 		if (!status)
-			subjects[count] = crew_subject(crews[count], names[count], STORED_FETCHES);
+			subjects[count] = process_group_subject(
+				crews[count], names[count], STORED_FETCHES);
 		clients = fetch_next_crowd(clients, cpus);
 	}
 	if (!status)
 		status = session_measure(session, "fetch", group, 0, subjects, count, NULL, err);
 	for (size_t i = 0; i < count; i++)
-		crew_free(crews[i]);
+		process_group_free(crews[i]);
 	return status;
 }
 
@@ -153,7 +154,7 @@ int fetch_measure_stored_crowds(
 	unsigned cpus = (unsigned)session->report.machine.allowed;
 	struct picture copy = *picture;
 	const struct pictures only = {.list = &copy, .count = 1};
-	/* A seat for each client of each crew. */
+	/* A seat for each client of each process group. */
 	const struct served_options options = {.decoders = cpus, .seats = 4 * cpus + 4, .cpu = -1};
 	struct served served;
 	struct crowd crowd = {

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_BYTES_MOST (256 << 20)
+#define FILE_BYTES_MAX (256 << 20)
 
 static const struct {
 	const char *name;
@@ -129,7 +129,7 @@ static int load_file(struct pictures *pictures, const char *path, struct error *
 		return error_os(err, errno, "cannot open '%s'", path);
 	if (!S_ISREG(about.st_mode))
 		return error_set(err, STATUS_USAGE, "'%s' is not a file", path);
-	if (about.st_size > FILE_BYTES_MOST)
+	if (about.st_size > FILE_BYTES_MAX)
 		return error_set(err, STATUS_USAGE, "'%s' is too large", path);
 	picture = add_picture(pictures, base ? base + 1 : path);
 	if (!picture || !(picture->data = malloc((size_t)about.st_size + 1)))

@@ -16,7 +16,7 @@ enum column {
 	COLUMN_P50,
 	COLUMN_P90,
 	COLUMN_P99,
-	COLUMN_MOST,
+	COLUMN_MAX,
 	COLUMN_SPREAD,
 	COLUMN_RATIO,
 	COLUMN_BAR,
@@ -32,7 +32,7 @@ static const struct {
 	[COLUMN_P50] = {"P50", SCOLS_FL_RIGHT},
 	[COLUMN_P90] = {"P90", SCOLS_FL_RIGHT},
 	[COLUMN_P99] = {"P99", SCOLS_FL_RIGHT},
-	[COLUMN_MOST] = {"MAX", SCOLS_FL_RIGHT},
+	[COLUMN_MAX] = {"MAX", SCOLS_FL_RIGHT},
 	[COLUMN_SPREAD] = {"SPREAD", SCOLS_FL_RIGHT},
 	[COLUMN_RATIO] = {"X LIMIT", SCOLS_FL_RIGHT},
 	[COLUMN_BAR] = {"P50, LOGARITHMIC", 0},
@@ -123,7 +123,7 @@ const char *report_method(const struct bench_report *report, char text[REPORT_LI
 {
 	snprintf(text, REPORT_LINE_SIZE,
 		"%u runs of each in turn after %u of warm-up, %.3gs each, at most %d samples a run",
-		report->runs, report->warmup, (double)report->time_ns / 1e9, BENCH_SAMPLES_MOST);
+		report->runs, report->warmup, (double)report->time_ns / 1e9, BENCH_SAMPLES_MAX);
 	return text;
 }
 
@@ -136,7 +136,7 @@ static const char *noise_warning(const struct bench_report *report)
 	for (size_t i = 0; i < report->count; i++) {
 		const struct bench_result *row = &report->results[i];
 
-		if (row->statistics.spread <= BENCH_SPREAD_MOST)
+		if (row->statistics.spread <= BENCH_SPREAD_MAX)
 			continue;
 		noisy++;
 		if (!worst || row->statistics.spread > worst->statistics.spread)
@@ -147,7 +147,7 @@ static const char *noise_warning(const struct bench_report *report)
 	snprintf(text, sizeof text,
 		"noisy: runs of %zu of %zu rows spread by more than %.0f %% (worst: %s %s, %.0f "
 		"%%); end other programs or give more --time",
-		noisy, report->count, BENCH_SPREAD_MOST * 100, worst->group, worst->name,
+		noisy, report->count, BENCH_SPREAD_MAX * 100, worst->group, worst->name,
 		worst->statistics.spread * 100);
 	return text;
 }
@@ -200,16 +200,16 @@ static int fill_table(
 	struct libscols_table *table, const struct bench_result *rows, size_t count, bool bars)
 {
 	double most = 1;
-	bool notes = false;
+	bool negative = false;
 	int failed = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		notes |= rows[i].note[0] != '\0';
+		negative |= rows[i].note[0] != '\0';
 		if (rows[i].ratio > most)
 			most = rows[i].ratio;
 	}
 	for (int i = 0; !failed && i < COLUMNS; i++) {
-		bool hidden = (i == COLUMN_BAR && !bars) || (i == COLUMN_NOTE && !notes);
+		bool hidden = (i == COLUMN_BAR && !bars) || (i == COLUMN_NOTE && !negative);
 
 		failed = !scols_table_new_column(table, columns[i].name, 0,
 			columns[i].flags | (hidden ? SCOLS_FL_HIDDEN : 0));

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "bench/leavings.h"
+#include "bench/temporary.h"
 #include "bench/watchdog.h"
 
 #include <dirent.h>
@@ -22,7 +22,7 @@
 
 static int make_folder(struct served *served, const struct pictures *pictures, struct error *err)
 {
-	int status = leavings_folder(served->folder, sizeof served->folder, &served->lock, err);
+	int status = temporary_folder(served->folder, sizeof served->folder, &served->lock, err);
 
 	return status ? status : pictures_write(pictures, served->folder, err);
 }
@@ -145,7 +145,7 @@ void served_stop(struct served *served)
 	if (served->pid)
 		end_server(served->pid);
 	if (served->folder[0])
-		leavings_remove_folder(served->folder, &served->lock);
+		temporary_remove_folder(served->folder, &served->lock);
 	*served = (struct served){0};
 }
 

@@ -15,7 +15,7 @@ struct served {
 	pid_t pid; /* 0: none */
 	char space[64];
 	char folder[200];
-	int lock; /* of the folder, if there is one: it is in use (bench/leavings.h) */
+	int lock; /* of the folder, if there is one: it is in use (bench/temporary.h) */
 };
 
 struct served_options {

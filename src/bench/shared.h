@@ -6,7 +6,7 @@
 #pragma once
 
 #include "bench/transport.h"
-#include "ipc/spin.h"
+#include "exchange/spin.h"
 
 #include <semaphore.h>
 #include <stdalign.h>

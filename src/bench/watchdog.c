@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define TICKS_A_SECOND 4
-#define SECONDS_MOST   10
+#define SECONDS_MAX    10
 
 static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 #define ENDING_SIGNALS (sizeof ending_signals / sizeof *ending_signals)
@@ -130,8 +130,8 @@ int watchdog_check(struct watchdog *watchdog, struct error *err)
 	if (end_signal)
 		return error_set(err, STATUS_UNAVAILABLE, "interrupted");
 	/* Who is asked waits for as long as there is nothing to do. */
-	if (watchdog->peer_is_child && ++watchdog->ticks > TICKS_A_SECOND * SECONDS_MOST)
+	if (watchdog->peer_is_child && ++watchdog->ticks > TICKS_A_SECOND * SECONDS_MAX)
 		return error_set(err, STATUS_TRY_AGAIN, "nothing came from the other side for %d s",
-			SECONDS_MOST);
+			SECONDS_MAX);
 	return check_peer(watchdog, err);
 }

@@ -8,8 +8,8 @@
 #include "bench/decode.h"
 #include "bench/export.h"
 #include "bench/fetch.h"
-#include "bench/leavings.h"
 #include "bench/session.h"
+#include "bench/temporary.h"
 #include "bench/transport.h"
 #include "bench/watchdog.h"
 
@@ -19,9 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIZES_MOST      16
-#define SIZE_MOST       (1ULL << 30)
-#define MECHANISMS_MOST 32
+#define SIZES_MAX      16
+#define PAYLOAD_MAX    (1ULL << 30)
+#define MECHANISMS_MAX 32
 
 #define NOT_GIVEN UINT64_MAX
 
@@ -74,9 +74,9 @@ static const struct option_row rows[] = {
 struct bench_work {
 	const struct bench_options *options;
 	struct bench_session session;
-	uint64_t sizes[SIZES_MOST];
+	uint64_t sizes[SIZES_MAX];
 	size_t size_count;
-	const struct transport *chosen[MECHANISMS_MOST];
+	const struct transport *chosen[MECHANISMS_MAX];
 	size_t chosen_count;
 	struct pictures pictures;
 	size_t scales; /* to decode at */
@@ -107,10 +107,10 @@ static int add_size(struct bench_work *work, const char *word, struct error *err
 
 	if (status)
 		return status;
-	if (!size || size > SIZE_MOST)
+	if (!size || size > PAYLOAD_MAX)
 		return error_set(err, STATUS_USAGE, "--size: '%s' is not from 1 to 1G", word);
-	if (work->size_count == SIZES_MOST)
-		return error_set(err, STATUS_USAGE, "--size: at most %d sizes", SIZES_MOST);
+	if (work->size_count == SIZES_MAX)
+		return error_set(err, STATUS_USAGE, "--size: at most %d sizes", SIZES_MAX);
 	work->sizes[work->size_count++] = size;
 	return STATUS_OK;
 }
@@ -121,7 +121,7 @@ static int add_transport(
 	for (size_t i = 0; i < work->chosen_count; i++)
 		if (work->chosen[i] == transport)
 			return STATUS_OK;
-	if (work->chosen_count == MECHANISMS_MOST)
+	if (work->chosen_count == MECHANISMS_MAX)
 		return error_set(err, STATUS_INTERNAL, "there are more mechanisms than expected");
 	work->chosen[work->chosen_count++] = transport;
 	return STATUS_OK;
@@ -247,7 +247,7 @@ static int measure_parts(struct bench_work *work, const struct part *part, struc
 
 	if (!status)
 		status = machine_run_on(machine->requester_cpu, err);
-	leavings_sweep();
+	temporary_remove_stale();
 	began = clock_now();
 	if (isatty(STDERR_FILENO))
 		work->session.progress = show_progress;

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
-#include "cli/sweep.h"
-#include "ipc/survey.h"
+#include "cli/cleanup_plan.h"
+#include "inventory/survey.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -55,52 +55,53 @@ static uint64_t bytes_of(const struct object *object)
 	return object_is_sysv(object) ? object->size : object->allocated;
 }
 
-static struct totals count_fates(const struct objects *objects, const struct swept *fates)
+static struct totals count_fates(const struct objects *objects, const struct planned *actions)
 {
 	struct totals totals = {0};
 
 	for (size_t i = 0; i < objects->count; i++) {
-		enum fate fate = fates[i].fate;
+		enum action action = actions[i].action;
 
-		totals.removed += fate == FATE_REMOVED;
-		totals.pending += fate == FATE_REMOVE;
-		totals.kept += fate == FATE_KEPT || fate == FATE_REFUSED;
-		totals.refused += fate == FATE_REFUSED;
-		if (fate == FATE_REMOVED || fate == FATE_REMOVE)
+		totals.removed += action == ACTION_REMOVED;
+		totals.pending += action == ACTION_REMOVE;
+		totals.kept += action == ACTION_KEPT || action == ACTION_REFUSED;
+		totals.refused += action == ACTION_REFUSED;
+		if (action == ACTION_REMOVED || action == ACTION_REMOVE)
 			totals.bytes += bytes_of(&objects->items[i]);
 	}
 	return totals;
 }
 
-static const char *fate_text(enum fate fate)
+static const char *action_text(enum action action)
 {
-	switch (fate) {
-	case FATE_REMOVE:
+	switch (action) {
+	case ACTION_REMOVE:
 		return "would remove";
-	case FATE_REMOVED:
+	case ACTION_REMOVED:
 		return "removed";
-	case FATE_GONE:
+	case ACTION_GONE:
 		return "already gone";
 	default:
 		return "kept";
 	}
 }
 
-static void print_fates(FILE *file, const struct objects *objects, const struct swept *fates)
+static void print_fates(FILE *file, const struct objects *objects, const struct planned *actions)
 {
 	for (size_t i = 0; i < objects->count; i++) {
 		const struct object *object = &objects->items[i];
 		char name[1024], size[SIZE_TEXT_SIZE];
-		bool stays = fates[i].fate == FATE_KEPT || fates[i].fate == FATE_REFUSED;
+		bool stays = actions[i].action == ACTION_KEPT ||
+			     actions[i].action == ACTION_REFUSED;
 
-		if (fates[i].fate == FATE_NONE)
+		if (actions[i].action == ACTION_NONE)
 			continue;
 		text_escape(object->name, strlen(object->name), name, sizeof name);
-		fprintf(file, "%s %s (%s, %s): %s%s%s\n", fate_text(fates[i].fate), name,
+		fprintf(file, "%s %s (%s, %s): %s%s%s\n", action_text(actions[i].action), name,
 			object_type_text(object->type), format_size(bytes_of(object), size),
-			fates[i].fate == FATE_REFUSED ? object->why : "",
-			fates[i].fate == FATE_REFUSED ? "; but " : "",
-			stays ? fates[i].reason : object->why);
+			actions[i].action == ACTION_REFUSED ? object->why : "",
+			actions[i].action == ACTION_REFUSED ? "; but " : "",
+			stays ? actions[i].reason : object->why);
 	}
 }
 
@@ -119,7 +120,7 @@ static void print_totals(FILE *file, const struct totals *totals, bool done)
 	putc('\n', file);
 }
 
-static int print_json(const struct objects *objects, const struct swept *fates,
+static int print_json(const struct objects *objects, const struct planned *actions,
 	const struct totals *totals, bool done, struct error *err)
 {
 	json_t *list = json_array(), *root;
@@ -127,19 +128,20 @@ static int print_json(const struct objects *objects, const struct swept *fates,
 
 	for (size_t i = 0; i < objects->count; i++) {
 		const struct object *object = &objects->items[i];
-		bool stays = fates[i].fate == FATE_KEPT || fates[i].fate == FATE_REFUSED;
+		bool stays = actions[i].action == ACTION_KEPT ||
+			     actions[i].action == ACTION_REFUSED;
 		char name[1024], reason[1024];
 
-		if (fates[i].fate == FATE_NONE)
+		if (actions[i].action == ACTION_NONE)
 			continue;
 		text_escape(object->name, strlen(object->name), name, sizeof name);
-		text_escape(fates[i].reason, strlen(fates[i].reason), reason, sizeof reason);
+		text_escape(actions[i].reason, strlen(actions[i].reason), reason, sizeof reason);
 		json_array_append_new(list,
 			json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s*}", "name", name, "type",
 				object_type_text(object->type), "bytes",
 				(json_int_t)bytes_of(object), "status",
 				object_state_text(object->state), "why", object->why, "action",
-				fate_text(fates[i].fate), "reason", stays ? reason : NULL));
+				action_text(actions[i].action), "reason", stays ? reason : NULL));
 	}
 	root = json_pack("{s:o, s:b, s:I, s:I, s:I, s:I}", "objects", list, "done", done, "bytes",
 		(json_int_t)totals->bytes, "removed", (json_int_t)totals->removed, "kept",
@@ -153,17 +155,18 @@ static int print_json(const struct objects *objects, const struct swept *fates,
 }
 
 /* Other programs' objects are removed only if somebody says so. */
-static bool is_agreed(const struct objects *objects, const struct swept *fates)
+static bool is_agreed(const struct objects *objects, const struct planned *actions)
 {
-	struct totals totals = count_fates(objects, fates);
+	struct totals totals = count_fates(objects, actions);
 	char line[16], size[SIZE_TEXT_SIZE];
 	bool foreign = false;
 
 	for (size_t i = 0; i < objects->count; i++)
-		foreign = foreign || (fates[i].fate == FATE_REMOVE && !objects->items[i].native);
+		foreign = foreign ||
+			  (actions[i].action == ACTION_REMOVE && !objects->items[i].native);
 	if (!foreign)
 		return true;
-	print_fates(stderr, objects, fates);
+	print_fates(stderr, objects, actions);
 	fprintf(stderr, "Remove %zu object%s, %s? [y/N] ", totals.pending,
 		totals.pending == 1 ? "" : "s", format_size(totals.bytes, size));
 	return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
@@ -181,41 +184,41 @@ static int outcome(
 		totals->refused + totals->removed);
 }
 
-static int sweep(const struct objects *objects, const struct sweep_rules *rules,
+static int cleanup_plan(const struct objects *objects, const struct cleanup_rules *rules,
 	const struct cleanup_options *cleanup, struct error *err)
 {
-	AUTO_FREE struct swept *fates = calloc(objects->count + 1, sizeof *fates);
+	AUTO_FREE struct planned *actions = calloc(objects->count + 1, sizeof *actions);
 	bool done = !cleanup->dry_run && !cleanup->check;
 	struct totals totals;
 	int status;
 
-	if (!fates)
+	if (!actions)
 		return error_os(err, ENOMEM, "cannot clean up");
-	sweep_decide(objects, rules, fates);
-	if (done && !cleanup->yes && !is_agreed(objects, fates))
+	cleanup_decide(objects, rules, actions);
+	if (done && !cleanup->yes && !is_agreed(objects, actions))
 		return error_set(err, STATUS_PARTLY, "nothing was removed");
-	status = done ? sweep_do(objects, fates, err) : STATUS_OK;
+	status = done ? cleanup_do(objects, actions, err) : STATUS_OK;
 	if (status)
 		return status;
-	totals = count_fates(objects, fates);
+	totals = count_fates(objects, actions);
 	if (cleanup->json) {
-		status = print_json(objects, fates, &totals, done, err);
+		status = print_json(objects, actions, &totals, done, err);
 	} else {
-		print_fates(stdout, objects, fates);
+		print_fates(stdout, objects, actions);
 		print_totals(stdout, &totals, done);
 	}
 	return status ? status : outcome(&totals, cleanup, err);
 }
 
 static int look_and_sweep(
-	const struct sweep_rules *rules, const struct cleanup_options *cleanup, struct error *err)
+	const struct cleanup_rules *rules, const struct cleanup_options *cleanup, struct error *err)
 {
 	struct holders holders = HOLDERS_NONE;
 	struct objects objects = OBJECTS_NONE;
 	int status = survey(&objects, &holders, rules->sysv, err);
 
 	if (!status)
-		status = sweep(&objects, rules, cleanup, err);
+		status = cleanup_plan(&objects, rules, cleanup, err);
 	objects_release(&objects);
 	holders_release(&holders);
 	return status;
@@ -225,7 +228,7 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 {
 	const struct cleanup_options *cleanup = parsed;
 	AUTO_FREE struct name_space *spaces = calloc((size_t)argc + 1, sizeof *spaces);
-	struct sweep_rules rules = {.spaces = spaces,
+	struct cleanup_rules rules = {.spaces = spaces,
 		.space_count = (size_t)argc,
 		.foreign = cleanup->foreign,
 		.min_age = cleanup->min_age,
@@ -240,8 +243,8 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 		if (status)
 			return status;
 	}
-	if ((cleanup->foreign || cleanup->sysv) && !cleanup->yes && !cleanup->dry_run && !cleanup->check &&
-		(!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
+	if ((cleanup->foreign || cleanup->sysv) && !cleanup->yes && !cleanup->dry_run &&
+		!cleanup->check && (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
 		return error_set(err, STATUS_USAGE,
 			"--foreign and --sysv want --yes where there is no terminal to ask on");
 	return look_and_sweep(&rules, cleanup, err);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AT_ONCE_MOST 256
-#define DRAWS_MOST   1000000
+#define AT_ONCE_MAX 256
+#define DRAWS_MAX   1000000
 
 #define ROW(field) offsetof(struct fetch_options, field)
 
@@ -54,10 +54,10 @@ static const struct option_row rows[] = {
 		NULL},
 	{0, "random", NULL, "draw names at random, from those given or all", OPTION_FLAG,
 		ROW(random), 0, 0, NULL},
-	{'c', "count", "N", "ask N times", OPTION_NUMBER, ROW(count), 1, DRAWS_MOST, NULL},
+	{'c', "count", "N", "ask N times", OPTION_NUMBER, ROW(count), 1, DRAWS_MAX, NULL},
 	{0, "seed", "N", "repeat the draw that had this seed", OPTION_TEXT, ROW(seed), 0, 0, NULL},
 	{'j', "jobs", "N", "ask for N images at once, over as many seats", OPTION_NUMBER,
-		ROW(at_once), 1, AT_ONCE_MOST, NULL},
+		ROW(at_once), 1, AT_ONCE_MAX, NULL},
 	{0, "create", NULL, "create the objects, for a classic responder that joins", OPTION_FLAG,
 		ROW(create), 0, 0, NULL},
 	{0, "timeout", "SEC", "give up an image after SEC (default: 30)", OPTION_DURATION,

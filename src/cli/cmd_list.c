@@ -6,7 +6,7 @@
 #include "cli/object_columns.h"
 #include "cli/stats.h"
 #include "cli/table.h"
-#include "ipc/survey.h"
+#include "inventory/survey.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

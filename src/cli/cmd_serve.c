@@ -6,11 +6,11 @@
 #include "cli/logind.h"
 #include "cli/notify.h"
 #include "cli/service.h"
-#include "ipc/names.h"
-#include "ipc/spin.h"
-#include "serve/preload.h"
-#include "serve/sandbox.h"
-#include "serve/server.h"
+#include "exchange/spin.h"
+#include "server/preload.h"
+#include "server/sandbox.h"
+#include "server/server.h"
+#include "shm/names.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -19,8 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DECODERS_MOST 256
-#define MEGAPIXEL     1000000
+#define DECODERS_MAX 256
+#define MEGAPIXEL    1000000
 
 struct serve_options {
 	const char *name_space, *mode, *group;
@@ -36,7 +36,7 @@ static const struct option_row rows[] = {
 	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)",
 		OPTION_TEXT, offsetof(struct serve_options, name_space), 0, 0, NULL},
 	{'w', "decoders", "N", "decoder processes (default: one a CPU that this process may use)",
-		OPTION_NUMBER, offsetof(struct serve_options, decoders), 1, DECODERS_MOST, NULL},
+		OPTION_NUMBER, offsetof(struct serve_options, decoders), 1, DECODERS_MAX, NULL},
 	{'s', "seats", "N", "clients that can be connected at a time (default: 16)", OPTION_NUMBER,
 		offsetof(struct serve_options, seats), 1, 1024, NULL},
 	{0, "requests", "N", "end after N requests", OPTION_NUMBER,
@@ -154,9 +154,9 @@ static int make_options(const struct serve_options *given, bool command, struct 
 	unsigned cpus = spin_cpus();
 	int status = STATUS_OK;
 
-	options.decoders = given->decoders        ? (unsigned)given->decoders
-			   : cpus < DECODERS_MOST ? cpus
-						  : DECODERS_MOST;
+	options.decoders = given->decoders       ? (unsigned)given->decoders
+			   : cpus < DECODERS_MAX ? cpus
+						 : DECODERS_MAX;
 	if (given->seats)
 		options.seats = (unsigned)given->seats;
 	options.requests = given->requests;

@@ -20,10 +20,10 @@ enum option_kind {
 	OPTION_LIST,     /* struct option_list: each use adds a text */
 };
 
-#define OPTION_LIST_MOST 64
+#define OPTION_LIST_MAX 64
 
 struct option_list {
-	const char *texts[OPTION_LIST_MOST]; /* each points into argv */
+	const char *texts[OPTION_LIST_MAX]; /* each points into argv */
 	size_t count;
 };
 

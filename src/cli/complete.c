@@ -3,14 +3,14 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "ipc/header.h"
-#include "ipc/objects.h"
+#include "exchange/header.h"
+#include "inventory/objects.h"
 #include "shmsem.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define PATIENCE_NS NS_PER_SECOND
+#define TIMEOUT_NS NS_PER_SECOND
 
 static bool begins(const char *text, const char *with)
 {
@@ -70,7 +70,7 @@ static int offer_name(void *typed, const char *name)
 static void offer_names(const char *name_space, char *typed)
 {
 	struct shmsem_connect_options options = {
-		.name_space = name_space, .timeout_ns = PATIENCE_NS};
+		.name_space = name_space, .timeout_ns = TIMEOUT_NS};
 	struct shmsem *client;
 
 	if (shmsem_connect(&client, &options, NULL))

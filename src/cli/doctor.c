@@ -6,15 +6,15 @@
 #include "base/text.h"
 #include "cli/inotify_use.h"
 #include "cli/logind.h"
-#include "ipc/lock.h"
-#include "ipc/names.h"
-#include "ipc/segment.h"
-#include "ipc/spin.h"
-#include "ipc/survey.h"
-#include "ipc/wire.h"
-#include "serve/landlock.h"
-#include "serve/readiness.h"
-#include "serve/sandbox.h"
+#include "exchange/spin.h"
+#include "exchange/wire.h"
+#include "inventory/survey.h"
+#include "server/change_flag.h"
+#include "server/landlock.h"
+#include "server/sandbox.h"
+#include "shm/lock.h"
+#include "shm/names.h"
+#include "shm/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -224,7 +224,7 @@ static void examine_sandbox(struct findings *findings)
 
 static void examine_uring(struct findings *findings)
 {
-	int missing = readiness_missing();
+	int missing = change_flag_missing();
 
 	if (missing)
 		remedy(find(findings, "io_uring", FINDING_WARNING,
@@ -238,7 +238,7 @@ static void examine_uring(struct findings *findings)
 }
 
 /* " (most: 4 of 812 (code))"; nothing where nobody has any. */
-static const char *most_text(pid_t pid, uint64_t count, char text[128])
+static const char *max_text(pid_t pid, uint64_t count, char text[128])
 {
 	char command[COMMAND_SIZE], shown[4 * COMMAND_SIZE];
 
@@ -268,7 +268,7 @@ static void examine_inotify(struct findings *findings)
 	struct inotify_use use = inotify_use_read();
 	char most[128];
 
-	most_text(use.most, use.most_instances, most);
+	max_text(use.most, use.max_instances, most);
 	if (use.failed)
 		remedy(find(findings, "inotify", FINDING_WARNING,
 			       "no instance to be had (%s): %llu of %llu used%s; a server looks at "
@@ -280,7 +280,7 @@ static void examine_inotify(struct findings *findings)
 		examine_inotify_number(findings, "inotify", use.instances, use.instances_max, most,
 			"sysctl fs.inotify.max_user_instances=1024");
 	examine_inotify_number(findings, "watches", use.watches, use.watches_max,
-		most_text(use.most_watching, use.most_watches, most),
+		max_text(use.max_watching, use.max_watches, most),
 		"sysctl fs.inotify.max_user_watches=1048576; each folder that is served takes one");
 }
 

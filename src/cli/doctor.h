@@ -18,10 +18,10 @@ struct finding {
 	char remedy[256]; /* what helps; empty where nothing is needed */
 };
 
-#define FINDINGS_MOST 24
+#define FINDINGS_MAX 24
 
 struct findings {
-	struct finding items[FINDINGS_MOST];
+	struct finding items[FINDINGS_MAX];
 	size_t count;
 };
 

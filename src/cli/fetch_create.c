@@ -1,11 +1,11 @@
 /*
  * fetch --create: the requester and creator of the classic exchange, for a responder that joins. It
- * is another exchange than libshmsem's, so this file alone goes to ipc for it.
+ * is another exchange than libshmsem's, so this file alone includes the exchange for it.
  */
 #include "cli/fetch.h"
 
 #include "base/clock.h"
-#include "ipc/classic.h"
+#include "exchange/classic.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@ static void end_by_signal(int number)
 	raise(number);
 }
 
-/* The pixels are a copy of our own: nobody can cut them off. */
+/* The pixels are a copy of our own: nobody can truncated them. */
 static int check_nothing(const void *held, struct error *err)
 {
 	(void)held;
@@ -101,7 +101,7 @@ int fetch_create(struct fetch_work *work, struct error *err)
 {
 	struct classic_requester_options options = {
 		.access = {.mode = 0600, .group = (gid_t)-1},
-		.most_bytes = MOST_BYTES,
+		.max_bytes = MOST_BYTES,
 		.stop = &stop,
 	};
 	struct classic_requester *requester;

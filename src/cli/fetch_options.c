@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define SIDE_MOST 65535
+#define SIDE_MAX 65535
 
 /* Where `text` is among `words`; STATUS_USAGE naming them all if it is not. */
 static int choose(const char *text, const char *option, const char *const *words, unsigned *ret,
@@ -35,8 +35,8 @@ static int parse_fit(const char *text, struct shmsem_request *request, struct er
 		return error_set(err, STATUS_USAGE, "--fit: '%s' is not WxH such as 640x480", text);
 	memcpy(width, text, (size_t)(cross - text));
 	width[cross - text] = '\0';
-	if (parse_number(width, "--fit", 1, SIDE_MOST, &w, err) ||
-		parse_number(cross + 1, "--fit", 1, SIDE_MOST, &h, err))
+	if (parse_number(width, "--fit", 1, SIDE_MAX, &w, err) ||
+		parse_number(cross + 1, "--fit", 1, SIDE_MAX, &h, err))
 		return err->status;
 	request->fit_width = (uint32_t)w;
 	request->fit_height = (uint32_t)h;

@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 /* The first limits every user of the host, the second those of a user namespace. */
-#define INSTANCES_FILE       "/proc/sys/fs/inotify/max_user_instances"
+#define INSTANCES_FILE      "/proc/sys/fs/inotify/max_user_instances"
 #define INSTANCES_NAMESPACE "/proc/sys/user/max_inotify_instances"
-#define WATCHES_FILE         "/proc/sys/fs/inotify/max_user_watches"
+#define WATCHES_FILE        "/proc/sys/fs/inotify/max_user_watches"
 #define WATCHES_NAMESPACE   "/proc/sys/user/max_inotify_watches"
-#define INSTANCE_LINK  "anon_inode:inotify"
-#define WATCH_LINE     "inotify wd:"
+#define INSTANCE_LINK       "anon_inode:inotify"
+#define WATCH_LINE          "inotify wd:"
 
 /* UINT64_MAX where the kernel does not say. */
 static uint64_t read_number(const char *path)
@@ -79,13 +79,13 @@ static void count_process(struct inotify_use *use, int process, pid_t pid)
 	}
 	use->instances += instances;
 	use->watches += watches;
-	if (instances > use->most_instances) {
-		use->most_instances = instances;
+	if (instances > use->max_instances) {
+		use->max_instances = instances;
 		use->most = pid;
 	}
-	if (watches > use->most_watches) {
-		use->most_watches = watches;
-		use->most_watching = pid;
+	if (watches > use->max_watches) {
+		use->max_watches = watches;
+		use->max_watching = pid;
 	}
 }
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "ipc/pids.h"
+#include "shm/pids.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,9 +14,9 @@ struct inotify_use {
 	uint64_t instances_max, watches_max; /* UINT64_MAX: the kernel does not say */
 	int failed;                          /* errno of making one more instance, or 0 */
 	pid_t most;                          /* the process with most instances; 0: none has any */
-	uint64_t most_instances;
-	pid_t most_watching;
-	uint64_t most_watches;
+	uint64_t max_instances;
+	pid_t max_watching;
+	uint64_t max_watches;
 };
 
 struct inotify_use inotify_use_read(void);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /* What systemd and Debian take for the last uid of a system user; logind spares those. */
-#define SYSTEM_UID_MOST 999
+#define SYSTEM_UID_MAX 999
 
 /* In the order of systemd-system.conf(5): a file of an earlier folder hides its namesakes. */
 static const char *const folders[] = {
@@ -114,7 +114,7 @@ enum logind_removal logind_removal(const char *root, uid_t uid, const char *user
 {
 	char number[16];
 
-	if (uid <= SYSTEM_UID_MOST || !exists(root, "/run/systemd", "system") ||
+	if (uid <= SYSTEM_UID_MAX || !exists(root, "/run/systemd", "system") ||
 		!exists(root, "/run/systemd", "users") ||
 		exists(root, "/var/lib/systemd/linger", user) || !configured(root))
 		return LOGIND_KEEPS;

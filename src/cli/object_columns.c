@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
-#include "ipc/header.h"
+#include "exchange/header.h"
 
 #include <errno.h>
 #include <fcntl.h>

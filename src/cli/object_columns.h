@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "cli/table.h"
-#include "ipc/objects.h"
+#include "inventory/objects.h"
 
 #include <stddef.h>
 

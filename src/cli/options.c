@@ -10,7 +10,7 @@
 /* Long options without a letter get values above every char. */
 #define OPTION_BASE 256
 #define OPTION_HELP 255
-#define OPTION_MOST 64
+#define OPTION_MAX  64
 
 static bool argument_optional(const struct option_row *row)
 {
@@ -19,9 +19,9 @@ static bool argument_optional(const struct option_row *row)
 
 static int list_add(struct option_list *list, const char *text, const char *what, struct error *err)
 {
-	if (list->count == OPTION_LIST_MOST)
+	if (list->count == OPTION_LIST_MAX)
 		return error_set(err, STATUS_USAGE, "%s may be given %d times at most", what,
-			OPTION_LIST_MOST);
+			OPTION_LIST_MAX);
 	list->texts[list->count++] = text;
 	return STATUS_OK;
 }
@@ -61,12 +61,12 @@ static int option_store(
 int options_parse(const struct command *command, int argc, char **argv, void *ret_options,
 	int *ret_first, bool *ret_help, struct error *err)
 {
-	struct option table[OPTION_MOST + 2] = {0};
-	char letters[2 + 3 * OPTION_MOST + 2] = ":h", *letter = letters + 2;
+	struct option table[OPTION_MAX + 2] = {0};
+	char letters[2 + 3 * OPTION_MAX + 2] = ":h", *letter = letters + 2;
 	size_t count = 0;
 	int value;
 
-	for (const struct option_row *row = command->options; row->name && count < OPTION_MOST;
+	for (const struct option_row *row = command->options; row->name && count < OPTION_MAX;
 		row++, count++) {
 		bool optional = argument_optional(row);
 

@@ -5,7 +5,7 @@
 #if SHMSEM_PREVIEW
 
 #include "base/cleanup.h"
-#include "cli/late.h"
+#include "cli/dynload.h"
 
 #include <chafa.h>
 #include <errno.h>
@@ -48,7 +48,7 @@ bool preview_possible(void)
 static int load(const struct chafa **ret, struct error *err)
 {
 	static struct chafa chafa;
-	static const struct late_function functions[] = {
+	static const struct dynload_function functions[] = {
 		LATE_FUNCTION(chafa, chafa_calc_canvas_geometry),
 		LATE_FUNCTION(chafa, chafa_canvas_config_new),
 		LATE_FUNCTION(chafa, chafa_canvas_config_unref),
@@ -69,7 +69,7 @@ static int load(const struct chafa **ret, struct error *err)
 		LATE_FUNCTION(chafa, g_string_free),
 		{0},
 	};
-	int status = late_load(CHAFA_OBJECT, "--preview", functions, err);
+	int status = dynload_load(CHAFA_OBJECT, "--preview", functions, err);
 
 	if (!status)
 		*ret = &chafa;

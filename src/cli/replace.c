@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Of temporary names; a process that has this pid, too, left the file when it died. */
-#define TRIES_MOST 100
+#define TRIES_MAX 100
 
 int replacement_error(int os_error, const char *path, struct error *err)
 {
@@ -49,7 +49,7 @@ static char *name_beside(const char *place, unsigned try)
 
 static int open_temporary(struct replacement *replacement)
 {
-	for (unsigned try = 0; try < TRIES_MOST; try++) {
+	for (unsigned try = 0; try < TRIES_MAX; try++) {
 		int fd;
 
 		free(replacement->temporary);
@@ -128,7 +128,7 @@ static int link_in(struct replacement *replacement)
 	snprintf(source, sizeof source, "/proc/self/fd/%d", fileno(replacement->file));
 	if (linkat(AT_FDCWD, source, AT_FDCWD, replacement->place, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
-	for (unsigned try = 0; errno == EEXIST && try < TRIES_MOST; try++) {
+	for (unsigned try = 0; errno == EEXIST && try < TRIES_MAX; try++) {
 		AUTO_FREE char *name = name_beside(replacement->place, try);
 
 		if (!name)

@@ -81,12 +81,12 @@ static bool command_ended(struct service *service, int *ret_status)
 	return true;
 }
 
-static int tend(struct service *service, bool *ret_done, struct error *err)
+static int upkeep(struct service *service, bool *ret_done, struct error *err)
 {
 	if (service->server)
-		return server_tend(service->server, ret_done, err);
+		return server_upkeep(service->server, ret_done, err);
 	if (service->join)
-		return join_tend(service->join, ret_done, err);
+		return join_upkeep(service->join, ret_done, err);
 	*ret_done = false;
 	return STATUS_OK;
 }
@@ -117,7 +117,7 @@ int service_run(struct service *service, struct error *err)
 			kill(service->command, number);
 		if (status)
 			continue;
-		status = tend(service, &done, err);
+		status = upkeep(service, &done, err);
 		if ((status || done) && !with_command)
 			return status;
 		if (status)

@@ -3,9 +3,9 @@
  */
 #pragma once
 
-#include "ipc/names.h"
-#include "serve/join.h"
-#include "serve/server.h"
+#include "server/join.h"
+#include "server/server.h"
+#include "shm/names.h"
 
 #include <signal.h>
 #include <stdbool.h>

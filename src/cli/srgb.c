@@ -5,7 +5,7 @@
 #if SHMSEM_SRGB
 
 #include "base/cleanup.h"
-#include "cli/late.h"
+#include "cli/dynload.h"
 
 #include <errno.h>
 #include <lcms2.h>
@@ -37,7 +37,7 @@ static int load(const struct lcms **ret, struct error *err)
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct lcms lcms;
 	static bool loaded;
-	static const struct late_function functions[] = {
+	static const struct dynload_function functions[] = {
 		LATE_FUNCTION(lcms, cmsOpenProfileFromMem),
 		LATE_FUNCTION(lcms, cmsGetColorSpace),
 		LATE_FUNCTION(lcms, cmsCreate_sRGBProfile),
@@ -55,7 +55,7 @@ static int load(const struct lcms **ret, struct error *err)
 
 	pthread_mutex_lock(&lock);
 	if (!loaded)
-		status = late_load(LCMS_OBJECT, "--srgb", functions, err);
+		status = dynload_load(LCMS_OBJECT, "--srgb", functions, err);
 	loaded = !status;
 	pthread_mutex_unlock(&lock);
 	if (!status)

@@ -1,9 +1,9 @@
 #include "cli/stats.h"
 
 #include "base/cleanup.h"
-#include "ipc/header.h"
-#include "ipc/lock.h"
-#include "ipc/shm_file.h"
+#include "exchange/header.h"
+#include "shm/lock.h"
+#include "shm/shm_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

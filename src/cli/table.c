@@ -36,9 +36,9 @@ static int select_columns(const char *text, const struct table_column *all,
 			column++;
 		if (!all[column].name)
 			return unknown_column(at, length, all, err);
-		if (selection->count == TABLE_COLUMNS_MOST)
+		if (selection->count == TABLE_COLUMNS_MAX)
 			return error_set(
-				err, STATUS_USAGE, "more than %d columns", TABLE_COLUMNS_MOST);
+				err, STATUS_USAGE, "more than %d columns", TABLE_COLUMNS_MAX);
 		selection->columns[selection->count++] = column;
 		at += length + (at[length] == ',');
 	}

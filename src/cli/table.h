@@ -24,11 +24,11 @@ struct table_column {
 	const char *help;
 };
 
-#define TABLE_COLUMNS_MOST 32
+#define TABLE_COLUMNS_MAX 32
 
 /* Which columns, in which order, as indices. */
 struct table_selection {
-	size_t columns[TABLE_COLUMNS_MOST];
+	size_t columns[TABLE_COLUMNS_MAX];
 	size_t count;
 };
 

@@ -4,7 +4,7 @@
 #include "base/process.h"
 #include "client/error.h"
 #include "config.h"
-#include "ipc/guard.h"
+#include "shm/guard.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static int no_server(const struct shmsem *client, const struct error *cause, str
 }
 
 int client_attach(
-	struct shmsem *client, uint64_t appear, struct patience *patience, struct error *err)
+	struct shmsem *client, uint64_t appear, struct timeout *timeout, struct error *err)
 {
 	struct error cause;
 
@@ -42,7 +42,7 @@ int client_attach(
 		return STATUS_OK;
 	for (;;) {
 		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
-			patience_end(patience), &client->waiting, &client->connection, &cause);
+			timeout_deadline(timeout), &client->waiting, &client->connection, &cause);
 		struct timespec turn = clock_timespec(WAIT_POLL_NS);
 
 		if (!status)
@@ -101,11 +101,11 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 int client_connect(struct shmsem *client, struct error *err)
 {
 	uint64_t appear = client->wait_ns ? deadline_after(client->wait_ns) : 0;
-	struct patience patience = {.deadline = deadline_after(client->timeout_ns)};
+	struct timeout timeout = {.deadline = deadline_after(client->timeout_ns)};
 
-	if (patience.deadline < appear)
-		patience.deadline = appear;
-	return client_attach(client, appear, &patience, err);
+	if (timeout.deadline < appear)
+		timeout.deadline = appear;
+	return client_attach(client, appear, &timeout, err);
 }
 
 int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
@@ -119,7 +119,7 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 		status = client_connect(client, &err);
 	if (status) {
 		shmsem_close(client);
-		return error_give(error, &err, status);
+		return error_export(error, &err, status);
 	}
 	*ret = client;
 	return SHMSEM_OK;
@@ -134,10 +134,10 @@ void shmsem_close(struct shmsem *client)
 }
 
 int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
-	struct patience *patience, struct wire_answer *ret_answer, uint64_t ret_words[4],
+	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
 	char *ret_text, struct error *err)
 {
-	int status = connection_call(client->connection, request, name, patience, &client->waiting,
+	int status = connection_call(client->connection, request, name, timeout, &client->waiting,
 		ret_answer, ret_words, ret_text, err);
 
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))

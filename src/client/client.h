@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/waiting.h"
 #include "client/connection.h"
-#include "ipc/names.h"
+#include "shm/names.h"
 #include "shmsem.h"
 
 #include <stdatomic.h>
@@ -33,7 +33,7 @@ int client_connect(struct shmsem *client, struct error *err);
 
 /* Connects it if it is not, waiting for a server to appear until `appear`. */
 int client_attach(
-	struct shmsem *client, uint64_t appear, struct patience *patience, struct error *err);
+	struct shmsem *client, uint64_t appear, struct timeout *timeout, struct error *err);
 
 /* Drops its connection, so that the next call makes a new one. */
 void client_detach(struct shmsem *client);
@@ -43,5 +43,5 @@ void client_detach(struct shmsem *client);
  * death or damage to HEAD it is detached.
  */
 int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
-	struct patience *patience, struct wire_answer *ret_answer, uint64_t ret_words[4],
+	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
 	char *ret_text, struct error *err);

@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/text.h"
-#include "ipc/fork.h"
-#include "ipc/guard.h"
-#include "ipc/semaphore.h"
+#include "shm/fork.h"
+#include "shm/guard.h"
+#include "shm/semaphore.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,10 +13,10 @@
 #include <sys/mman.h>
 
 #define FIRST_TURN_NS  (20 * NS_PER_MS)
-#define WAIT_TURN_NS   (100 * NS_PER_MS)
+#define WAIT_SLICE_NS  (100 * NS_PER_MS)
 #define SPIN_BUDGET_NS (200 * NS_PER_US)
 #define DRAIN_EVERY    1024
-#define DRAIN_MOST     256
+#define DRAIN_MAX      256
 #define STORM_REST_NS  NS_PER_MS
 
 /* Wake-ups without an answer, after which they are a storm. */
@@ -85,7 +85,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 		goto fail;
 	connection->seated = true;
 	connection->sequence = WIRE_SEQUENCE(
-		atomic_load(&head_seat(&connection->head, connection->seat)->turn));
+		atomic_load(&head_seat(&connection->head, connection->seat)->state_word));
 	status = open_objects(connection, err);
 	if (status)
 		goto fail;
@@ -127,9 +127,9 @@ void connection_unref(struct connection *connection)
 	free(connection);
 }
 
-static bool answered(struct wire_seat *page, uint64_t turn)
+static bool answered(struct wire_seat *page, uint64_t state_word)
 {
-	return atomic_load_explicit(&page->turn, memory_order_acquire) == turn;
+	return atomic_load_explicit(&page->state_word, memory_order_acquire) == state_word;
 }
 
 bool connection_damaged(const struct connection *connection)
@@ -141,34 +141,34 @@ bool connection_damaged(const struct connection *connection)
 /* Takes waiting tokens away: those of answers that we saw by spinning, and what others posted. */
 static void drain(struct connection *connection)
 {
-	if (semaphore_drain(connection->response, DRAIN_MOST) == DRAIN_MOST)
+	if (semaphore_drain(connection->response, DRAIN_MAX) == DRAIN_MAX)
 		semaphore_reset(connection->response);
 }
 
-static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uint64_t turn)
+static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uint64_t state_word)
 {
 	uint64_t until = 0;
 
 	while (spin_on(spin, &until))
 		for (int i = 0; i < SPIN_LOOKS; i++) {
-			if (answered(page, turn))
+			if (answered(page, state_word))
 				return true;
 			spin_pause();
 		}
-	return answered(page, turn);
+	return answered(page, state_word);
 }
 
 /* Whether waiting can still lead to an answer. */
 static int check_wait(
 	struct connection *connection, const struct wire_seat *page, bool probe, struct error *err)
 {
-	uint64_t turn = atomic_load(&page->turn);
+	uint64_t state_word = atomic_load(&page->state_word);
 
 	if (guard_hit(connection->head.guard))
 		return error_set(
-			err, STATUS_BAD_DATA, "the header segment was cut off while we waited");
-	if (WIRE_SEQUENCE(turn) != connection->sequence || WIRE_STATE(turn) == WIRE_IDLE ||
-		WIRE_STATE(turn) > WIRE_ANSWERED) {
+			err, STATUS_BAD_DATA, "the header segment was truncated while we waited");
+	if (WIRE_SEQUENCE(state_word) != connection->sequence ||
+		WIRE_STATE(state_word) == WIRE_IDLE || WIRE_STATE(state_word) > WIRE_ANSWERED) {
 		connection->lost = true;
 		return error_set(
 			err, STATUS_BAD_DATA, "the header segment was overwritten while we waited");
@@ -180,21 +180,21 @@ static int check_wait(
 
 /* Waits until the seat's turn word says ANSWERED for this request. */
 static int await_answer(struct connection *connection, struct wire_seat *page,
-	struct patience *patience, struct waiting *waiting, struct error *err)
+	struct timeout *timeout, struct waiting *waiting, struct error *err)
 {
-	uint64_t turn = WIRE_TURN(connection->sequence, WIRE_ANSWERED), begin, deadline;
+	uint64_t state_word = WIRE_STATE_WORD(connection->sequence, WIRE_ANSWERED), begin, deadline;
 	unsigned turns = 0;
 
-	if (spin_for_answer(&connection->spin, page, turn)) {
+	if (spin_for_answer(&connection->spin, page, state_word)) {
 		spin_learn(&connection->spin, 0);
 		return STATUS_OK;
 	}
 	begin = clock_now();
-	deadline = patience_end(patience);
+	deadline = timeout_deadline(timeout);
 	/* Tokens of answers that we saw by spinning; then look once more before sleeping. */
 	drain(connection);
-	while (!answered(page, turn)) {
-		uint64_t now = clock_now(), until = now + (turns ? WAIT_TURN_NS : FIRST_TURN_NS);
+	while (!answered(page, state_word)) {
+		uint64_t now = clock_now(), until = now + (turns ? WAIT_SLICE_NS : FIRST_TURN_NS);
 		int status = check_wait(connection, page, turns > 0, err);
 
 		if (status)
@@ -230,8 +230,8 @@ static void write_request(struct connection *connection, struct wire_seat *page,
 	/* What it was last time stays where it is, in both sides' caches. */
 	if (memcmp(page->name, name, length) != 0)
 		memcpy(page->name, name, length);
-	atomic_store_explicit(
-		&page->turn, WIRE_TURN(connection->sequence, WIRE_REQUESTED), memory_order_release);
+	atomic_store_explicit(&page->state_word,
+		WIRE_STATE_WORD(connection->sequence, WIRE_REQUESTED), memory_order_release);
 	semaphore_post(connection->request);
 }
 
@@ -246,7 +246,7 @@ static void copy_text(struct wire_seat *page, uint32_t length, char *ret_text)
 }
 
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, struct patience *patience, struct waiting *waiting,
+	const char *name, struct timeout *timeout, struct waiting *waiting,
 	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err)
 {
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
@@ -262,11 +262,11 @@ int connection_call(struct connection *connection, const struct wire_request *re
 	write_request(connection, page, request, name, length);
 	if (connection->sequence % DRAIN_EVERY == 0)
 		drain(connection);
-	status = await_answer(connection, page, patience, waiting, err);
+	status = await_answer(connection, page, timeout, waiting, err);
 	if (status) {
 		/* Withdrawn: an answer to it finds another turn and is dropped. */
 		connection->sequence++;
-		atomic_store(&page->turn, WIRE_TURN(connection->sequence, WIRE_IDLE));
+		atomic_store(&page->state_word, WIRE_STATE_WORD(connection->sequence, WIRE_IDLE));
 		return status;
 	}
 	/* Letting go of the image will write there, maybe soon. */
@@ -279,14 +279,14 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		copy_text(page, ret_answer->text_length, ret_text);
 	if (guard_hit(connection->head.guard))
 		return error_set(err, STATUS_BAD_DATA,
-			"the header segment was cut off while we read the answer");
+			"the header segment was truncated while we read the answer");
 	if (ret_answer->status == STATUS_OK)
 		return STATUS_OK;
 	if (!error_status_valid(ret_answer->status))
 		return error_set(err, STATUS_BAD_DATA,
 			"the server's answer has an unknown status, %u", ret_answer->status);
 	return error_set(err, (int)ret_answer->status, "%s",
-		!ret_text[0] ? "the server failed without a sentence"
+		!ret_text[0] ? "the server failed without an error message"
 		: text_is_plain(ret_text, strlen(ret_text))
 			? ret_text
 			: text_escape(ret_text, strlen(ret_text), shown, sizeof shown));
@@ -311,7 +311,8 @@ static int open_data(struct connection *connection, uint32_t index, struct error
 		return STATUS_OK;
 	guard_remove(data->guard);
 	segment_release(&data->segment);
-	*data = (struct data){.segment = SEGMENT_NONE, .guard = -1, .cuts = data->cuts};
+	*data = (struct data){
+		.segment = SEGMENT_NONE, .guard = -1, .truncations = data->truncations};
 	return error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 }
 
@@ -332,12 +333,12 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 			return status;
 	}
 	if (guard_hit(data->guard)) {
-		/* What was cut off may be whole again. */
+		/* What was truncated may be whole again. */
 		status = segment_remap(&data->segment, PROT_READ, err);
 		if (status)
 			return status;
 		guard_clear(data->guard);
-		data->cuts++;
+		data->truncations++;
 		data->segment.size = 0;
 	}
 	if (offset > data->segment.reserved || length > data->segment.reserved - offset)
@@ -349,16 +350,16 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 			return status;
 	}
 	if (offset + length > data->segment.size)
-		return error_set(err, STATUS_BAD_DATA, "the data segment was cut off at %zu bytes",
-			data->segment.size);
+		return error_set(err, STATUS_BAD_DATA,
+			"the data segment was truncated at %zu bytes", data->segment.size);
 	*ret = data->segment.base + offset;
 	return STATUS_OK;
 }
 
 void connection_mapped(
-	struct connection *connection, unsigned hold, uint32_t segment, unsigned cuts)
+	struct connection *connection, unsigned hold, uint32_t segment, unsigned truncations)
 {
-	connection->cuts[hold] = connection->data[segment].cuts + cuts;
+	connection->truncations[hold] = connection->data[segment].truncations + truncations;
 }
 
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
@@ -371,8 +372,9 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 	if (status)
 		return status;
 	if (data->segment.size < end || guard_hit(data->guard) ||
-		data->cuts + atomic_load(&server->cuts) != connection->cuts[hold])
-		return error_set(err, STATUS_BAD_DATA, "the segment under the image was cut off");
+		data->truncations + atomic_load(&server->truncations) !=
+			connection->truncations[hold])
+		return error_set(err, STATUS_BAD_DATA, "the segment under the image was truncated");
 	return STATUS_OK;
 }
 

@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/waiting.h"
-#include "ipc/names.h"
-#include "ipc/seats.h"
-#include "ipc/spin.h"
+#include "exchange/seats.h"
+#include "exchange/spin.h"
+#include "shm/names.h"
 
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -20,7 +20,7 @@
 struct data {
 	struct segment segment;
 	int guard;
-	unsigned cuts; /* how often it was cut off and mapped anew */
+	unsigned truncations; /* how often it was truncated and mapped anew */
 };
 
 struct connection {
@@ -31,7 +31,7 @@ struct connection {
 	sem_t *request, *response;
 	uint64_t sequence;
 	atomic_bool holds[WIRE_HOLDS]; /* hold words in use; set by who fetches, cleared by any */
-	unsigned cuts[WIRE_HOLDS];     /* known when the image was handed over */
+	unsigned truncations[WIRE_HOLDS]; /* known when the image was handed over */
 	int request_guard, response_guard;
 	bool lost; /* HEAD was made anew under us */
 	struct spin spin;
@@ -54,17 +54,17 @@ void connection_unref(struct connection *connection);
  * server died.
  */
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, struct patience *patience, struct waiting *waiting,
+	const char *name, struct timeout *timeout, struct waiting *waiting,
 	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err);
 
-/* Whether it is of no more use: HEAD or a semaphore was cut off. */
+/* Whether it is of no more use: HEAD or a semaphore was truncated. */
 bool connection_damaged(const struct connection *connection);
 
 /* Notes that an image in that (open) segment is held from now on; connection_check then says
- * STATUS_BAD_DATA if something of the first `end` bytes of the segment is cut off, or was when it
+ * STATUS_BAD_DATA if something of the first `end` bytes of the segment is truncated, or was when it
  * was read. */
 void connection_mapped(
-	struct connection *connection, unsigned hold, uint32_t segment, unsigned cuts);
+	struct connection *connection, unsigned hold, uint32_t segment, unsigned truncations);
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
 	struct error *err);
 

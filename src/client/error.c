@@ -8,7 +8,7 @@ _Static_assert((int)SHMSEM_NOT_PERMITTED == (int)STATUS_NOT_PERMITTED &&
 		       (int)SHMSEM_TRY_AGAIN == (int)STATUS_TRY_AGAIN,
 	"one set of statuses");
 
-int error_give(struct shmsem_error *ret, const struct error *err, int status)
+int error_export(struct shmsem_error *ret, const struct error *err, int status)
 {
 	if (ret && status) {
 		ret->status = status;
@@ -18,7 +18,7 @@ int error_give(struct shmsem_error *ret, const struct error *err, int status)
 	return status;
 }
 
-int error_take(struct error *err, const struct shmsem_error *from, int status)
+int error_import(struct error *err, const struct shmsem_error *from, int status)
 {
 	if (status < 0 || !error_status_valid((unsigned)status))
 		return error_set(err, STATUS_INTERNAL, "the program gave a status of %d", status);
@@ -36,5 +36,5 @@ int shmsem_fail(struct shmsem_error *error, int status, const char *format, ...)
 	va_start(arguments, format);
 	error_set_va(&err, status, format, arguments);
 	va_end(arguments);
-	return error_give(error, &err, status);
+	return error_export(error, &err, status);
 }

@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define THREADS_MOST 64
+#define THREADS_MAX 64
 
 /* A request on its way through the queue, and then its result. */
 struct item {
@@ -90,7 +90,7 @@ static void run(struct worker *worker, struct item *item)
 
 	if (!status)
 		status = client_connect(worker->client, &err);
-	result->status = status ? error_give(&result->error, &err, status)
+	result->status = status ? error_export(&result->error, &err, status)
 				: shmsem_fetch(worker->client, &item->request, &result->image,
 					  &result->error);
 }
@@ -144,12 +144,12 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 	struct error err = {0};
 	int failed = 0;
 
-	if (!threads || threads > THREADS_MOST)
+	if (!threads || threads > THREADS_MAX)
 		return shmsem_fail(error, SHMSEM_USAGE, "a queue has 1 to %d threads, not %u",
-			THREADS_MOST, threads);
+			THREADS_MAX, threads);
 	queue = calloc(1, sizeof *queue + threads * sizeof *queue->workers);
 	if (!queue)
-		return error_give(error, &err, error_os(&err, ENOMEM, "cannot make a queue"));
+		return error_export(error, &err, error_os(&err, ENOMEM, "cannot make a queue"));
 	if (options)
 		queue->options = *options;
 	queue->owner = process_id();
@@ -169,7 +169,7 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 		failed = start(queue, threads);
 	if (failed) {
 		shmsem_queue_close(queue);
-		return error_give(error, &err, error_os(&err, failed, "cannot make a queue"));
+		return error_export(error, &err, error_os(&err, failed, "cannot make a queue"));
 	}
 	*ret = queue;
 	return SHMSEM_OK;
@@ -187,7 +187,7 @@ int shmsem_submit(struct shmsem_queue *queue, const struct shmsem_request *reque
 			"this queue was made before fork(); open one in the child");
 	item = calloc(1, sizeof *item + size);
 	if (!item)
-		return error_give(error, &err, error_os(&err, ENOMEM, "cannot ask"));
+		return error_export(error, &err, error_os(&err, ENOMEM, "cannot ask"));
 	item->request = *request;
 	item->result.tag = tag;
 	if (size) {

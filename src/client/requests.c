@@ -5,26 +5,26 @@
 #include <errno.h>
 #include <string.h>
 
-_Static_assert(SHMSEM_HELD_MOST == WIRE_HOLDS, "the public limit is the layout's");
+_Static_assert(SHMSEM_HELD_MAX == WIRE_HOLDS, "the public limit is the layout's");
 
-static struct patience call_patience(const struct shmsem *client, uint64_t timeout_ns)
+static struct timeout call_timeout(const struct shmsem *client, uint64_t timeout_ns)
 {
-	return (struct patience){.timeout_ns = timeout_ns ? timeout_ns : client->timeout_ns};
+	return (struct timeout){.timeout_ns = timeout_ns ? timeout_ns : client->timeout_ns};
 }
 
 int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 {
 	const struct wire_request request = {.operation = WIRE_PING};
-	struct patience patience = call_patience(client, 0);
+	struct timeout timeout = call_timeout(client, 0);
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_answer answer;
 	struct error err;
 	uint64_t words[4];
-	int status = client_attach(client, 0, &patience, &err);
+	int status = client_attach(client, 0, &timeout, &err);
 
 	if (!status)
-		status = client_call(client, &request, "", &patience, &answer, words, text, &err);
-	return error_give(error, &err, status);
+		status = client_call(client, &request, "", &timeout, &answer, words, text, &err);
+	return error_export(error, &err, status);
 }
 
 static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
@@ -111,7 +111,7 @@ static int map_image(struct connection *connection, unsigned hold, const struct 
 			answer->icc_bytes, &icc, err);
 	if (status)
 		return status;
-	connection_mapped(connection, hold, answer->segment, answer->cuts);
+	connection_mapped(connection, hold, answer->segment, answer->truncations);
 	image->pixels = pixels;
 	image->icc = icc;
 	return STATUS_OK;
@@ -120,7 +120,7 @@ static int map_image(struct connection *connection, unsigned hold, const struct 
 static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	struct shmsem_image *ret, struct error *err)
 {
-	struct patience patience = call_patience(client, asked->timeout_ns);
+	struct timeout timeout = call_timeout(client, asked->timeout_ns);
 	struct shmsem_image image;
 	char text[WIRE_TEXT_SIZE + 1];
 	struct connection *connection;
@@ -129,14 +129,14 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	uint64_t words[4];
 	int status, hold;
 
-	status = client_attach(client, 0, &patience, err);
+	status = client_attach(client, 0, &timeout, err);
 	if (status)
 		return status;
 	hold = connection_hold(client->connection);
 	if (hold < 0) {
 		/* What is held keeps this connection, and its seat, until it is released. */
 		client_detach(client);
-		status = client_attach(client, 0, &patience, err);
+		status = client_attach(client, 0, &timeout, err);
 		if (status)
 			return status;
 		hold = connection_hold(client->connection);
@@ -145,7 +145,7 @@ static int fetch(struct shmsem *client, const struct shmsem_request *asked,
 	status = make_request(asked, WIRE_GET, (uint32_t)hold, &request, err);
 	if (!status)
 		status = client_call(
-			client, &request, asked->name, &patience, &answer, words, text, err);
+			client, &request, asked->name, &timeout, &answer, words, text, err);
 	if (!status)
 		status = check_info(&answer, words, text, &image.info, err);
 	if (!status)
@@ -171,7 +171,7 @@ int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
 {
 	struct error err;
 
-	return error_give(error, &err, fetch(client, request, ret, &err));
+	return error_export(error, &err, fetch(client, request, ret, &err));
 }
 
 int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests, size_t count,
@@ -194,7 +194,7 @@ int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *reques
 		if (statuses)
 			statuses[i] = status;
 	}
-	return error_give(error, &first, first.status);
+	return error_export(error, &first, first.status);
 }
 
 void shmsem_release(struct shmsem_image *image)
@@ -218,28 +218,28 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 	if (connection)
 		status = connection_check(connection, image->hold, image->info.segment,
 			image->info.offset + image->info.bytes, &err);
-	return error_give(error, &err, status);
+	return error_export(error, &err, status);
 }
 
 int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struct shmsem_info *ret,
 	struct shmsem_error *error)
 {
-	struct patience patience = call_patience(client, asked->timeout_ns);
+	struct timeout timeout = call_timeout(client, asked->timeout_ns);
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_request request;
 	struct wire_answer answer;
 	struct error err;
 	uint64_t words[4];
-	int status = client_attach(client, 0, &patience, &err);
+	int status = client_attach(client, 0, &timeout, &err);
 
 	if (!status)
 		status = make_request(asked, WIRE_INFO, 0, &request, &err);
 	if (!status)
 		status = client_call(
-			client, &request, asked->name, &patience, &answer, words, text, &err);
+			client, &request, asked->name, &timeout, &answer, words, text, &err);
 	if (!status)
 		status = check_info(&answer, words, text, ret, &err);
-	return error_give(error, &err, status);
+	return error_export(error, &err, status);
 }
 
 /* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
@@ -271,13 +271,13 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 	int status = STATUS_OK;
 
 	while (!status && !stop && answer.text_length) {
-		struct patience patience = call_patience(client, 0);
+		struct timeout timeout = call_timeout(client, 0);
 		uint64_t words[4];
 
-		status = client_attach(client, 0, &patience, &err);
+		status = client_attach(client, 0, &timeout, &err);
 		if (!status)
 			status = client_call(
-				client, &request, last, &patience, &answer, words, text, &err);
+				client, &request, last, &timeout, &answer, words, text, &err);
 		if (!status && answer.text_length > WIRE_TEXT_SIZE)
 			status = error_set(
 				&err, STATUS_BAD_DATA, "the server's list of names is damaged");
@@ -285,5 +285,5 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 			status = names_page(
 				text, answer.text_length, last, each, data, &stop, &err);
 	}
-	return error_give(error, &err, status);
+	return error_export(error, &err, status);
 }

@@ -8,8 +8,8 @@
 #include "base/number.h"
 #include "base/process.h"
 #include "client/error.h"
-#include "ipc/guard.h"
-#include "ipc/semaphore.h"
+#include "shm/guard.h"
+#include "shm/semaphore.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,11 +28,11 @@ static bool look(void *context, bool everywhere)
 
 	/* The seat that was served last comes last. */
 	for (unsigned i = head->seats - looks + 1; i <= head->seats; i++) {
-		unsigned seat = (server->turn.seat + i) % head->seats;
+		unsigned seat = (server->asked.seat + i) % head->seats;
 		uint64_t sequence;
 
-		if (turn_requested(head, seat, &sequence)) {
-			turn_read(head, seat, sequence, &server->turn);
+		if (request_pending(head, seat, &sequence)) {
+			request_read(head, seat, sequence, &server->asked);
 			return true;
 		}
 	}
@@ -43,12 +43,12 @@ static void serve(struct shmsem_server *server)
 {
 	struct error err = {0};
 
-	wire_count(&head_seat_counters(&server->objects.head, server->turn.seat)->requests, 1);
-	if (turn_check(&server->turn, &err)) {
+	wire_count(&head_seat_counters(&server->objects.head, server->asked.seat)->requests, 1);
+	if (request_check(&server->asked, &err)) {
 		responder_refuse(server, &err);
 		return;
 	}
-	switch ((enum wire_operation)server->turn.request.operation) {
+	switch ((enum wire_operation)server->asked.request.operation) {
 	case WIRE_PING:
 		responder_answer_text(server, "", 0);
 		break;
@@ -66,12 +66,12 @@ static int check_objects(struct shmsem_server *server, struct error *err)
 {
 	uint64_t now = clock_now();
 
-	if (server->cut || publication_damaged(&server->objects))
-		return responder_cut(err);
+	if (server->cut || server_objects_damaged(&server->objects))
+		return responder_truncated(err);
 	if (now < server->next_check)
 		return STATUS_OK;
 	server->next_check = now + CHECK_NS;
-	return publication_check(&server->objects, err);
+	return server_objects_check(&server->objects, err);
 }
 
 int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct shmsem_error *error)
@@ -84,7 +84,7 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 		return shmsem_fail(error, SHMSEM_USAGE,
 			"this server was made before fork(); only the parent can run it");
 	while (!status && !atomic_exchange(&server->stopping, false)) {
-		bool found = timeout_ns ? turn_await(&server->wait, &server->stopping, deadline,
+		bool found = timeout_ns ? request_await(&server->wait, &server->stopping, deadline,
 						  look, server)
 					: look(server, true);
 
@@ -94,7 +94,7 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 		if (clock_now() >= deadline && (timeout_ns || !found))
 			break;
 	}
-	return error_give(error, &err, status);
+	return error_export(error, &err, status);
 }
 
 void shmsem_server_stop(struct shmsem_server *server)
@@ -108,7 +108,7 @@ void shmsem_server_stop(struct shmsem_server *server)
 static int create(struct shmsem_server *server, struct error *err)
 {
 	struct shmsem_serve_options *options = &server->options;
-	struct publication_options objects = {.seats = options->seats,
+	struct server_objects_options objects = {.seats = options->seats,
 		.segments = 1,
 		.map_data = true,
 		.access = {.mode = options->mode, .group = (gid_t)-1}};
@@ -126,11 +126,11 @@ static int create(struct shmsem_server *server, struct error *err)
 		status = guard_install(err);
 	if (status)
 		return status;
-	if (!size_align(options->memory, PLACE_PAGE, &options->memory) ||
-		!place_init(&server->place, options->memory))
+	if (!size_align(options->memory, ARENA_PAGE, &options->memory) ||
+		!arena_init(&server->arena, options->memory))
 		return error_os(err, ENOMEM, "cannot serve");
 	objects.reserve = options->memory;
-	return publication_create(&server->objects, &objects, err);
+	return server_objects_create(&server->objects, &objects, err);
 }
 
 int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *options,
@@ -141,25 +141,25 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	int status;
 
 	if (!server)
-		return error_give(error, &err, error_os(&err, ENOMEM, "cannot serve"));
+		return error_export(error, &err, error_os(&err, ENOMEM, "cannot serve"));
 	server->options = *options;
 	server->owner = process_id();
 	server->next_number = 1;
-	server->objects = PUBLICATION_NONE;
+	server->objects = SERVER_OBJECTS_NONE;
 	spin_init(&server->wait.spin, SPIN_BUDGET_NS);
 	if (!server->options.seats)
 		server->options.seats = SEATS_DEFAULT;
 	if (!server->options.mode)
 		server->options.mode = 0600;
 	if (!server->options.memory)
-		server->options.memory = publication_default_reserve();
+		server->options.memory = server_objects_default_reserve();
 	status = create(server, &err);
 	if (status) {
 		shmsem_server_close(server);
-		return error_give(error, &err, status);
+		return error_export(error, &err, status);
 	}
 	server->wait.request = server->objects.request;
-	publication_ready(&server->objects);
+	server_objects_ready(&server->objects);
 	*ret = server;
 	return SHMSEM_OK;
 }
@@ -180,17 +180,17 @@ void shmsem_server_close(struct shmsem_server *server)
 	if (server->owner == process_id()) {
 		if (server->objects.request)
 			refuse_all(server);
-		publication_withdraw(&server->objects);
+		server_objects_withdraw(&server->objects);
 	} else {
 		/* Not mapped in a child, where something else may be by now. */
-		publication_disown(&server->objects);
+		server_objects_disown(&server->objects);
 	}
-	publication_release(&server->objects);
+	server_objects_release(&server->objects);
 	for (struct placed *placed = server->placed, *next; placed; placed = next) {
 		next = placed->next;
 		free(placed);
 	}
-	place_release(&server->place);
+	arena_release(&server->arena);
 	free(server->names);
 	free(server);
 }

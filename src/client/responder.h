@@ -1,10 +1,10 @@
 /* The responder's insides, for the files that it is made of. */
 #pragma once
 
+#include "base/arena.h"
 #include "base/error.h"
-#include "ipc/place.h"
-#include "ipc/publish.h"
-#include "ipc/turn.h"
+#include "exchange/request.h"
+#include "exchange/server_objects.h"
 #include "shmsem.h"
 
 #include <stdatomic.h>
@@ -23,15 +23,15 @@ struct placed {
 struct shmsem_server {
 	struct shmsem_serve_options options;
 	pid_t owner; /* the process that made it (base/process.h) */
-	struct publication objects;
-	struct place place;
+	struct server_objects objects;
+	struct arena arena;
 	struct placed *placed;
 	uint64_t next_number, next_check;
 	bool distrust; /* room that is warm by the books may not exist: reserve it again */
-	bool cut;      /* the segment was found cut off; whoever holds an image there must see it */
-	struct turn_wait wait;
-	struct turn turn; /* the request being answered */
-	char *names;      /* the list that is being handed out, each name ended by a NUL */
+	bool cut; /* the segment was found truncated; whoever holds an image there must see it */
+	struct request_wait wait;
+	struct seat_request asked; /* the request being answered */
+	char *names;               /* the list that is being handed out, each name ended by a NUL */
 	size_t names_size;
 	atomic_bool stopping;
 };
@@ -48,8 +48,8 @@ struct shmsem_answer {
 /* Gives back the room of an image that is in no list. */
 void responder_forget(struct shmsem_server *server, struct placed *placed);
 
-/* What is said, and ends the server, once an object was cut off. */
-int responder_cut(struct error *err);
+/* What is said, and ends the server, once an object was truncated. */
+int responder_truncated(struct error *err);
 
 /* Answers to the request in server->turn: each writes the answer, completes it and wakes who
  * waits. */

@@ -1,7 +1,7 @@
 /* libshmsem: what the responder answers, by the callbacks of the program. */
 #include "client/error.h"
 #include "client/responder.h"
-#include "ipc/semaphore.h"
+#include "shm/semaphore.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,20 +9,20 @@
 
 static struct wire_seat *answer_page(const struct shmsem_server *server)
 {
-	return head_seat(&server->objects.head, server->turn.seat);
+	return head_seat(&server->objects.head, server->asked.seat);
 }
 
 /* ---- answers ---- */
 
 static void complete(struct shmsem_server *server, uint64_t image)
 {
-	if (turn_complete(&server->objects.head, &server->turn, image))
-		semaphore_post(server->objects.responses[server->turn.seat]);
+	if (request_complete(&server->objects.head, &server->asked, image))
+		semaphore_post(server->objects.responses[server->asked.seat]);
 }
 
 void responder_refuse(struct shmsem_server *server, const struct error *failure)
 {
-	turn_fail(&server->objects.head, server->turn.seat, failure);
+	request_put_failure(&server->objects.head, server->asked.seat, failure);
 	wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_FAILURES], 1);
 	complete(server, 0);
 }
@@ -31,15 +31,16 @@ void responder_answer_text(struct shmsem_server *server, const char *text, size_
 {
 	struct wire_answer answer = {0};
 
-	turn_text(answer_page(server), &answer, text, length);
-	turn_answer(&server->objects.head, server->turn.seat, (const uint64_t[4]){0}, &answer);
+	request_put_text(answer_page(server), &answer, text, length);
+	request_put_answer(
+		&server->objects.head, server->asked.seat, (const uint64_t[4]){0}, &answer);
 	complete(server, 0);
 }
 
 static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made)
 {
 	struct wire_seat_counters *seat = head_seat_counters(
-		&server->objects.head, server->turn.seat);
+		&server->objects.head, server->asked.seat);
 	struct wire_server *page = head_server(&server->objects.head);
 	const struct shmsem_info *info = &made->info;
 	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
@@ -71,18 +72,18 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 		wire_count(&seat->bytes, info->bytes);
 	}
 	if (info->warning[0])
-		turn_text(answer_page(server), &answer, info->warning,
+		request_put_text(answer_page(server), &answer, info->warning,
 			strnlen(info->warning, sizeof info->warning));
-	turn_answer(&server->objects.head, server->turn.seat, words, &answer);
-	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->place.backed);
-	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->place.used);
+	request_put_answer(&server->objects.head, server->asked.seat, words, &answer);
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->arena.backed);
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->arena.used);
 	complete(server, answer.image);
 }
 
 void responder_serve_image(struct shmsem_server *server)
 {
-	const struct wire_options *options = &server->turn.request.options;
-	struct shmsem_request request = {.name = server->turn.name,
+	const struct wire_options *options = &server->asked.request.options;
+	struct shmsem_request request = {.name = server->asked.name,
 		.scale = options->scale,
 		.channels = options->channels,
 		.layout = options->layout,
@@ -95,7 +96,7 @@ void responder_serve_image(struct shmsem_server *server)
 	int status = server->options.make(server->options.data, &request, &answer, &error);
 
 	if (status)
-		status = error_take(&err, &error, status);
+		status = error_import(&err, &error, status);
 	else if (!answer.info.width)
 		status = error_set(&err, STATUS_INTERNAL, "the program made no image");
 	if (status) {
@@ -178,7 +179,7 @@ static int list_names(struct shmsem_server *server, struct error *err)
 	if (server->options.names)
 		status = server->options.names(server->options.data, &answer, &error);
 	if (status)
-		status = error_take(err, &error, status);
+		status = error_import(err, &error, status);
 	else if (answer.names_count && !join_names(&answer, &server->names, &server->names_size))
 		status = error_os(err, ENOMEM, "no memory for the names");
 	for (size_t i = 0; i < answer.names_count; i++)
@@ -194,11 +195,11 @@ void responder_serve_names(struct shmsem_server *server)
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (!server->turn.name[0] || !server->names)
+	if (!server->asked.name[0] || !server->names)
 		status = list_names(server, &err);
 	if (status)
 		responder_refuse(server, &err);
 	else
 		responder_answer_text(server, text,
-			turn_names(server->names, server->names_size, server->turn.name, text));
+			request_names(server->names, server->names_size, server->asked.name, text));
 }

@@ -8,14 +8,14 @@
 
 #define ICC_ALIGN 64
 
-int responder_cut(struct error *err)
+int responder_truncated(struct error *err)
 {
-	return error_set(err, STATUS_UNAVAILABLE, "somebody cut a shared object off");
+	return error_set(err, STATUS_UNAVAILABLE, "somebody truncated a shared object");
 }
 
 void responder_forget(struct shmsem_server *server, struct placed *placed)
 {
-	place_give(&server->place, placed->extent);
+	arena_give(&server->arena, placed->extent);
 	free(placed);
 }
 
@@ -44,7 +44,7 @@ static int no_room(uint64_t bytes, const struct shmsem_server *server, struct er
 
 	return error_set(err, STATUS_TRY_AGAIN,
 		"no room: %s needed, %s held by clients, %s allowed", format_size(bytes, need),
-		format_size(server->place.used, have),
+		format_size(server->arena.used, have),
 		format_size(server->options.memory, allowed));
 }
 
@@ -57,25 +57,25 @@ static int take_room(
 	uint64_t cold;
 	int status;
 
-	if (!size_align(bytes, PLACE_PAGE, &bytes))
+	if (!size_align(bytes, ARENA_PAGE, &bytes))
 		return no_room(bytes, server, err);
 	status = reclaim_room(server, err);
 	if (status)
 		return status;
-	cold = place_find(&server->place, bytes, &first);
+	cold = arena_find(&server->arena, bytes, &first);
 	if (cold == UINT64_MAX)
 		return no_room(bytes, server, err);
 	placed = calloc(1, sizeof *placed);
 	if (placed)
-		placed->extent = place_take(&server->place, first, bytes);
+		placed->extent = arena_take(&server->arena, first, bytes);
 	if (!placed || !placed->extent) {
 		free(placed);
 		return error_os(err, ENOMEM, "no memory to make room");
 	}
 	if (cold || server->distrust) {
 		/* Growing would make it look whole. */
-		server->cut |= segment_cut(segment);
-		status = server->cut ? responder_cut(err)
+		server->cut |= segment_truncated(segment);
+		status = server->cut ? responder_truncated(err)
 				     : segment_back(segment, placed->extent->offset, bytes, err);
 	}
 	if (status) {
@@ -125,7 +125,7 @@ static int place_image(struct shmsem_answer *answer, const struct shmsem_info *i
 	*ret_pixels = NULL;
 	if (ret_icc)
 		*ret_icc = NULL;
-	if (server->turn.request.operation != WIRE_GET)
+	if (server->asked.request.operation != WIRE_GET)
 		return STATUS_OK;
 	if (!size_align(answer->info.bytes, ICC_ALIGN, &profile) ||
 		!size_add(profile, info->icc_bytes, &total))
@@ -146,5 +146,5 @@ int shmsem_place(struct shmsem_answer *answer, const struct shmsem_info *info, v
 {
 	struct error err = {0};
 
-	return error_give(error, &err, place_image(answer, info, ret_pixels, ret_icc, &err));
+	return error_export(error, &err, place_image(answer, info, ret_pixels, ret_icc, &err));
 }

@@ -125,7 +125,7 @@ static int write_pnm(FILE *file, const struct encode_image *image, struct error 
 static int check_jpeg(const struct encode_image *image, int quality, struct error *err)
 {
 	enum {
-		JPEG_MOST = 65500
+		JPEG_MAX = 65500
 	};
 
 	if (quality < 1 || quality > 100)
@@ -138,10 +138,10 @@ static int check_jpeg(const struct encode_image *image, int quality, struct erro
 		return error_set(err, STATUS_USAGE,
 			"JPEG cannot hold alpha; ask for %s, or write png or pnm",
 			image->channels == 2 ? "grey" : "RGB");
-	if (image->width > JPEG_MOST || image->height > JPEG_MOST)
+	if (image->width > JPEG_MAX || image->height > JPEG_MAX)
 		return error_set(err, STATUS_USAGE,
 			"JPEG cannot hold %u×%u, as a side has at most %d pixels; write png or pnm",
-			image->width, image->height, JPEG_MOST);
+			image->width, image->height, JPEG_MAX);
 	return STATUS_OK;
 }
 

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#define SEEN     64
-#define RUN_MOST 62
+#define SEEN    64
+#define RUN_MAX 62
 
 enum {
 	OP_INDEX = 0x00,
@@ -64,7 +64,7 @@ static void put_pixel(struct state *state, struct colour pixel)
 	unsigned at = (pixel.r * 3U + pixel.g * 5U + pixel.b * 7U + pixel.a * 11U) % SEEN;
 
 	if (same(pixel, state->last)) {
-		if (++state->run == RUN_MOST)
+		if (++state->run == RUN_MAX)
 			end_run(state);
 		return;
 	}

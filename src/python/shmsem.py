@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _MESSAGE_SIZE = 512
-_HELD_MOST = 64
+_HELD_MAX = 64
 _GUARD_SIGBUS = 1 << 0
 _REQUEST_FLAGS = {
     "native_depth": 1 << 0,

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static long at;
-static pid_t command, victim;
+static pid_t command, candidate;
 
 static pid_t start(char **arguments)
 {
@@ -46,12 +46,12 @@ static void resume(pid_t pid, int status)
 	/* What has just been born begins with one of these. */
 	if (signal == SIGSTOP || signal == (SIGTRAP | 0x80) || status >> 16)
 		signal = 0;
-	if (!victim && pid != command)
-		victim = pid;
-	if (pid == victim && WSTOPSIG(status) == (SIGTRAP | 0x80) && begins_call(pid) &&
+	if (!candidate && pid != command)
+		candidate = pid;
+	if (pid == candidate && WSTOPSIG(status) == (SIGTRAP | 0x80) && begins_call(pid) &&
 		++calls == at)
 		kill(pid, SIGKILL);
-	ptrace(pid == victim ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, signal);
+	ptrace(pid == candidate ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, signal);
 }
 
 int main(int argc, char **argv)

@@ -35,7 +35,7 @@ class SeatLog:
         return until(lambda: self.read()[known:], 20, 'a client to get a seat or a place in the queue')[0]
 
 
-def most_overtaken(records):
+def max_overtaken(records):
     """While somebody was in the queue, how often one and the same other client got a seat; and how often somebody waited."""
     before, most, waits = {}, 0, 0
     grants = dict.fromkeys({client for client, _ in records}, 0)
@@ -98,7 +98,7 @@ def sixty_four_busy_clients_overtake_nobody_twice(scene):
         status, text = worker.receive()
         check(status == 0, status, text)
     records = log.read()
-    most, waits = most_overtaken(records)
+    most, waits = max_overtaken(records)
     grants = sum(granted for _, granted in records)
     scene.note(f'{grants} seats given to {CLIENTS} clients, {waits} after a wait; '
                f'the same client got at most {most} in one wait of another')
@@ -126,7 +126,7 @@ def who_takes_a_seat_and_does_nothing_stops_nobody(scene):
     for worker in turns:
         status, text = worker.receive()
         check(status == 0, status, text)
-    most, waits = most_overtaken(log.read())
+    most, waits = max_overtaken(log.read())
     check(most <= 1 and waits, most, waits)
     busy = scene.worker()
     for other in others:

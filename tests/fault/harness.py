@@ -23,7 +23,7 @@ WORKER = os.environ.get('FAULT_WORKER', 'worker')
 EVERY = int(os.environ.get('FAULT_EVERY', '1'))
 TRIES = 5
 STRETCH = 10 if os.environ.get('FAULT_SANITIZED') else 1  # sanitizers are no part of the promise
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 USAGE, BAD_DATA, NOT_FOUND, UNAVAILABLE, INTERNAL, IO, TRY_AGAIN, NOT_PERMITTED = 64, 65, 66, 69, 70, 74, 75, 77
 WRONG_PIXELS = 99
@@ -47,7 +47,7 @@ def call(function, *arguments):
         raise OSError(ctypes.get_errno(), f'{function.__name__}{arguments}')
 
 
-def until(condition, seconds=PATIENCE, what='it to happen'):
+def until(condition, seconds=TIMEOUT, what='it to happen'):
     """Waits for a condition, and returns what it says; `what` may be a function that says what is still amiss."""
     end = time.monotonic() + seconds
     while True:
@@ -113,7 +113,7 @@ class Worker:
     def send(self, *words):
         self.process.stdin.write((' '.join(str(word) for word in words) + '\n').encode())
 
-    def receive(self, seconds=PATIENCE):
+    def receive(self, seconds=TIMEOUT):
         end = time.monotonic() + seconds
         while b'\n' not in self.text:
             left = end - time.monotonic()
@@ -126,7 +126,7 @@ class Worker:
         status, _, text = line.decode(errors='replace').partition(' ')
         return int(status), text
 
-    def call(self, *words, seconds=PATIENCE):
+    def call(self, *words, seconds=TIMEOUT):
         self.send(*words)
         return self.receive(seconds)
 
@@ -152,7 +152,7 @@ class Worker:
         if self.process.returncode is None:
             self.process.stdin.close()
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 raise Failure('a client does not end') from None
         self.process.stdout.close()
@@ -224,7 +224,7 @@ class Server:
               lambda: f'{self.before} (descriptors, mappings, children) again; there are {self.measure()}')
         until(lambda: all(state_of(pid) != 'Z' for pid in self.decoder_pids()), 5, 'dead decoders to be replaced')
 
-    def end(self, number=signal.SIGTERM, seconds=PATIENCE):
+    def end(self, number=signal.SIGTERM, seconds=TIMEOUT):
         self.process.send_signal(number)
         try:
             return self.process.wait(seconds)

@@ -23,10 +23,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define IMAGES_MOST  4096
-#define TICKETS_MOST (64u << 20)
-#define HELD         3
-#define PAGE         4096
+#define IMAGES_MAX  4096
+#define TICKETS_MAX (64u << 20)
+#define HELD        3
+#define PAGE        4096
 
 struct image {
 	char name[32];
@@ -40,10 +40,10 @@ struct shared {
 	_Atomic uint64_t refused, wrong;
 	atomic_flag said;
 	char error[SHMSEM_MESSAGE_SIZE];
-	uint16_t order[TICKETS_MOST]; /* by ticket */
+	uint16_t order[TICKETS_MAX]; /* by ticket */
 };
 
-static struct image images[IMAGES_MOST];
+static struct image images[IMAGES_MAX];
 static unsigned images_count;
 static struct shared *shared;
 
@@ -51,7 +51,7 @@ static void read_images(double skew)
 {
 	double sum = 0;
 
-	while (images_count < IMAGES_MOST &&
+	while (images_count < IMAGES_MAX &&
 		scanf("%31s %" SCNu64 " %" SCNu64, images[images_count].name,
 			&images[images_count].bytes, &images[images_count].crc) == 3) {
 		sum += pow(images_count + 1, -skew);
@@ -123,7 +123,7 @@ static int client_main(const char *space, uint64_t until, unsigned number)
 			check(&held[slot], &images[which[slot]]);
 		shmsem_release(&held[slot]);
 		ticket = atomic_fetch_add(&shared->tickets, 1);
-		if (ticket >= TICKETS_MOST) {
+		if (ticket >= TICKETS_MAX) {
 			say("out of tickets");
 			return 1;
 		}
@@ -153,7 +153,7 @@ static uint64_t whole_pages(unsigned image)
 /* Requests that would have been answered at once by an LRU cache of so many bytes. */
 static uint64_t simulate(uint32_t requests, uint64_t budget)
 {
-	static uint32_t used_at[IMAGES_MOST]; /* ticket + 1; 0: not in the cache */
+	static uint32_t used_at[IMAGES_MAX]; /* ticket + 1; 0: not in the cache */
 	uint64_t stored = 0, hits = 0;
 
 	for (uint32_t i = 0; i < requests; i++) {

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import zlib
 
-from harness import PATIENCE, SHMSEM, check, fault, main, png
+from harness import TIMEOUT, SHMSEM, check, fault, main, png
 
 LOAD = os.environ.get('FAULT_LOAD', 'load')
 SECONDS = float(os.environ.get('LOAD_SECONDS', '2'))
@@ -67,7 +67,7 @@ class Watch(threading.Thread):
 
 def counters_of(scene):
     said = subprocess.run([SHMSEM, 'list', '-N', scene.space, '--stats', '--json'], stdout=subprocess.PIPE, check=True,
-                          timeout=PATIENCE).stdout
+                          timeout=TIMEOUT).stdout
     return json.loads(said)['counters']
 
 
@@ -77,7 +77,7 @@ def load(scene, decoders, skew, alike=False):
     watch = Watch(scene, decoders)
     watch.start()
     ran = subprocess.run([LOAD, scene.space, str(SECONDS), str(CLIENTS), str(budget), str(skew)], input=images.encode(),
-                         stdout=subprocess.PIPE, check=False, timeout=SECONDS + 2 * PATIENCE)
+                         stdout=subprocess.PIPE, check=False, timeout=SECONDS + 2 * TIMEOUT)
     watch.over.set()
     watch.join()
     check(ran.returncode == 0, 'a client failed:', ran.stdout)

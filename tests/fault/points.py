@@ -150,13 +150,13 @@ def one_request(scene, threads_of):
         check(worker.connect()[0] == 0)
         worker.call('release', worker.fetch(stored))
         pids = threads_of(server)
-        of_server = set(pids) <= set(attendants(server))
+        of_server = set(pids) <= set(workers(server))
         tracers = [subprocess.Popen(command_for(pid)) for pid in pids]
 
         def all_traced():
             for pid in pids:
                 try:
-                    with open(f'/proc/{server.pid}/task/{pid}/status' if pid in attendants(server) else
+                    with open(f'/proc/{server.pid}/task/{pid}/status' if pid in workers(server) else
                               f'/proc/{pid}/status', encoding='ascii') as file:
                         text = file.read()
                         if 'TracerPid:\t0' in text and 'State:\tZ' not in text:
@@ -198,7 +198,7 @@ def one_request(scene, threads_of):
     kill_all(scene, points_of(traces, 1), kill_at, 1)  # so few that none is left out
 
 
-def attendants(server):
+def workers(server):
     try:
         return [int(task) for task in os.listdir(f'/proc/{server.pid}/task') if int(task) != server.pid]
     except OSError:
@@ -207,7 +207,7 @@ def attendants(server):
 
 @fault(seconds=1200)
 def a_server_killed_at_any_call_of_a_request_leaves_what_the_next_removes(scene):
-    one_request(scene, attendants)
+    one_request(scene, workers)
 
 
 @fault(seconds=1200)

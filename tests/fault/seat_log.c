@@ -1,7 +1,7 @@
 #include "seat_log.h"
 
-#include "ipc/lock.h"
-#include "ipc/wire.h"
+#include "exchange/wire.h"
+#include "shm/lock.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@ static struct seat_log {
 	_Atomic uint64_t count;
 	uint32_t records[];
 } * seat_log;
-static uint64_t records_most;
+static uint64_t records_max;
 static unsigned self;
 
 int __wrap_lock_take(int fd, uint64_t offset);
@@ -33,7 +33,7 @@ int seat_log_open(const char *path, unsigned client)
 		seat_log = NULL;
 		return -1;
 	}
-	records_most = ((uint64_t)status.st_size - sizeof *seat_log) / sizeof *seat_log->records;
+	records_max = ((uint64_t)status.st_size - sizeof *seat_log) / sizeof *seat_log->records;
 	self = client;
 	return 0;
 }
@@ -52,7 +52,7 @@ int __wrap_lock_take(int fd, uint64_t offset)
 	if (failed || !seat_log || (!granted && offset < WIRE_QUEUE_LOCK))
 		return failed;
 	at = atomic_fetch_add(&seat_log->count, 1);
-	if (at < records_most)
+	if (at < records_max)
 		seat_log->records[at] = self * 2 + granted;
 	return 0;
 }

@@ -33,7 +33,7 @@
 
 static struct shmsem *client;
 /* One more than may be held. */
-#define SLOTS (SHMSEM_HELD_MOST + 1)
+#define SLOTS (SHMSEM_HELD_MAX + 1)
 
 static struct shmsem_image images[SLOTS];
 static uint64_t samples[SAMPLES];
@@ -128,7 +128,7 @@ static void describe(const struct shmsem_image *image, const char *name, struct 
 		(unsigned long long)image->info.offset, zeros, last);
 }
 
-/* Pixels that were cut off while they were read are no error of anybody's if the check says so. */
+/* Pixels that were truncated while they were read are no error of anybody's if the check says so. */
 static int fetch_checked(const char *name, unsigned long expected, struct shmsem_error *error)
 {
 	const struct shmsem_request request = {.name = name};

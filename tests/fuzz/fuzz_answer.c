@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include "base/text.h"
-#include "ipc/publish.h"
+#include "exchange/server_objects.h"
 #include "shmsem.h"
 
 #include <semaphore.h>
@@ -28,38 +28,39 @@ enum ask {
 enum choice {
 	CHOOSE_TURN = 1 << 0,    /* the turn word is hostile */
 	CHOOSE_HEAD = 1 << 1,    /* HEAD's numbers are, before the client connects */
-	CHOOSE_CUT = 1 << 2,     /* the first segment is cut off before the answer */
+	CHOOSE_CUT = 1 << 2,     /* the first segment is truncated before the answer */
 	CHOOSE_CUTS = 1 << 3,    /* the count of cuts is hostile */
 	CHOOSE_END = 1 << 4,     /* every further answer is an empty one */
 	CHOOSE_UNREADY = 1 << 5, /* the server says that it is not ready */
-	CHOOSE_CUT_LATE = 1 << 6 /* the segment of an image is cut off before its pixels are read */
+	CHOOSE_CUT_LATE =
+		1 << 6 /* the segment of an image is truncated before its pixels are read */
 };
 
 /* An input begins with this; the rest is the text. */
 struct input {
 	uint8_t choice, ask;
 	uint16_t cut;
-	uint32_t cuts;
-	uint64_t turn;
+	uint32_t truncations;
+	uint64_t state_word;
 	uint64_t reserve;
 	uint32_t segments, reserved;
 	uint64_t words[4];
 	struct wire_answer answer;
 };
 
-static struct publication objects;
+static struct server_objects objects;
 static struct input input;
 static char text[WIRE_TEXT_SIZE];
 static unsigned answers;
 
 static void clean_up(void)
 {
-	publication_withdraw(&objects);
+	server_objects_withdraw(&objects);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct publication_options options = {.seats = 1,
+	struct server_objects_options options = {.seats = 1,
 		.segments = SEGMENTS,
 		.reserve = RESERVE,
 		.access = {.mode = 0600, .group = (gid_t)-1}};
@@ -69,7 +70,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	snprintf(name, sizeof name, "fuzz-answer-%d", (int)getpid());
 	FUZZ_CHECK(namespace_parse(name, &options.space, NULL) == 0);
-	FUZZ_CHECK(publication_create(&objects, &options, NULL) == 0);
+	FUZZ_CHECK(server_objects_create(&objects, &options, NULL) == 0);
 	atexit(clean_up);
 	return 0;
 }
@@ -77,18 +78,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void answer(void)
 {
 	struct wire_seat *page = head_seat(&objects.head, 0);
-	uint64_t turn = WIRE_TURN(WIRE_SEQUENCE(atomic_load(&page->turn)), WIRE_ANSWERED);
+	uint64_t state_word = WIRE_STATE_WORD(
+		WIRE_SEQUENCE(atomic_load(&page->state_word)), WIRE_ANSWERED);
 
 	if (input.choice & CHOOSE_CUT)
 		FUZZ_CHECK(ftruncate(objects.data[0].fd, input.cut) == 0);
 	if (input.choice & CHOOSE_CUTS)
-		atomic_store(&head_server(&objects.head)->cuts, input.cuts);
+		atomic_store(&head_server(&objects.head)->truncations, input.truncations);
 	memcpy((void *)page->words, input.words, sizeof input.words);
 	page->answer = input.answer;
 	if (answers++ && input.choice & CHOOSE_END)
 		page->answer = (struct wire_answer){0};
 	memcpy(page->text, text, sizeof text);
-	atomic_store(&page->turn, input.choice & CHOOSE_TURN ? input.turn : turn);
+	atomic_store(&page->state_word, input.choice & CHOOSE_TURN ? input.state_word : state_word);
 }
 
 /* In the place of the C library's. */
@@ -108,8 +110,8 @@ static void make_server(void)
 	page->segments = hostile ? input.segments : SEGMENTS;
 	server->reserve = hostile ? input.reserve : RESERVE;
 	atomic_store(&server->ready, !(input.choice & CHOOSE_UNREADY));
-	atomic_store(&server->cuts, 0);
-	atomic_store(&page->turn, input.turn);
+	atomic_store(&server->truncations, 0);
+	atomic_store(&page->state_word, input.state_word);
 	for (unsigned i = 0; i < SEGMENTS; i++)
 		FUZZ_CHECK(ftruncate(objects.data[i].fd, (off_t)(i ? WIRE_PAGE : BACKED)) == 0);
 	answers = 0;
@@ -131,7 +133,7 @@ static void check_info(const struct shmsem_info *info)
 	FUZZ_CHECK(memchr(info->warning, '\0', sizeof info->warning));
 }
 
-/* What the client was told of the pixels must be there; where somebody cut them off there are zeros
+/* What the client was told of the pixels must be there; where somebody truncated them there are zeros
  * in their place, and it can be asked. */
 static void use_image(struct shmsem_image *image)
 {

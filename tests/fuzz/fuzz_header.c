@@ -1,10 +1,10 @@
 /* HEAD as it may stand in /dev/shm, for who only looks at it and for who would connect. */
 #include "fuzz.h"
 
-#include "ipc/header.h"
-#include "ipc/lock.h"
-#include "ipc/names.h"
-#include "ipc/seats.h"
+#include "exchange/header.h"
+#include "exchange/seats.h"
+#include "shm/lock.h"
+#include "shm/names.h"
 
 #include <fcntl.h>
 #include <string.h>

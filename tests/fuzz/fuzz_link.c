@@ -5,8 +5,8 @@
 #include "fuzz.h"
 
 #include "base/text.h"
-#include "serve/link.h"
-#include "serve/sandbox.h"
+#include "server/link.h"
+#include "server/sandbox.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +15,7 @@
 #define ROOM (UINT64_C(1) << 20)
 
 /* No talk takes more; the one beyond is left over. */
-#define MESSAGES_MOST 3
+#define MESSAGES_MAX 3
 
 enum choice {
 	CHOOSE_PROBE = 1 << 0,
@@ -48,7 +48,7 @@ static void send_all(const uint8_t *data, size_t size, bool end)
 {
 	const size_t whole = sizeof(struct link_reply);
 
-	for (int i = 0; i < MESSAGES_MOST && size; i++) {
+	for (int i = 0; i < MESSAGES_MAX && size; i++) {
 		size_t length = size < whole ? size : whole;
 
 		FUZZ_CHECK(send(near, data, length, MSG_DONTWAIT) == (ssize_t)length);

@@ -3,7 +3,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
-#include "ipc/names.h"
+#include "shm/names.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * A request as the server sees it: all of HEAD as its clients may have written it, and an attendant
+ * A request as the server sees it: all of HEAD as its clients may have written it, and a worker
  * that takes what is asked there. Nothing gets as far as a decoder: the images are in the store,
  * and none of the files below the folder is one.
  */
@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "ipc/lock.h"
-#include "serve/answer.h"
-#include "serve/repair.h"
+#include "server/answer.h"
+#include "server/repair.h"
+#include "shm/lock.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static char folder[] = "/tmp/fuzz-seat-XXXXXX";
 
 static void clean_up(void)
 {
-	publication_withdraw(&server.objects);
+	server_objects_withdraw(&server.objects);
 	unlinkat(server.folder, "empty.png", 0);
 	rmdir(folder);
 }
@@ -52,14 +52,14 @@ static void make_folder(void)
 
 static void make_objects(void)
 {
-	struct publication_options objects = {
+	struct server_objects_options objects = {
 		.seats = SEATS, .segments = 1, .reserve = BUDGET, .access = server_defaults.access};
 	char name[64];
 
 	snprintf(name, sizeof name, "fuzz-seat-%d", (int)getpid());
 	FUZZ_CHECK(namespace_parse(name, &objects.space, NULL) == 0);
-	FUZZ_CHECK(publication_create(&server.objects, &objects, NULL) == 0);
-	publication_ready(&server.objects);
+	FUZZ_CHECK(server_objects_create(&server.objects, &objects, NULL) == 0);
+	server_objects_ready(&server.objects);
 	repair_remember(&server);
 }
 
@@ -94,7 +94,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	server.options.decoders = 1;
 	/* Files are not looked at for what is stored. */
 	server.options.fresh_ns = DEADLINE_NEVER;
-	pthread_mutex_init(&server.baton, NULL);
+	pthread_mutex_init(&server.leadership, NULL);
 	pthread_mutex_init(&server.pool_lock, NULL);
 	make_folder();
 	FUZZ_CHECK(watch_new(server.folder, &server.watch, NULL) == 0);
@@ -111,11 +111,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static struct stored *add(const char *name, uint64_t inode)
 {
 	const struct image_key key = {.file = {.inode = inode, .size = 1}, .kind = LINK_DECODE};
-	const struct watch_mark mark = {0};
+	const struct watch_token token = {0};
 	struct stored *image = store_add(&server.store, &key);
 
 	FUZZ_CHECK(image);
-	store_name(&server.store, image, name, name, &mark, clock_now());
+	store_name(&server.store, image, name, name, &token, clock_now());
 	return image;
 }
 
@@ -150,28 +150,28 @@ static void make_store(void)
 
 static void serve_all(void)
 {
-	struct attendant attendant = {.server = &server};
+	struct worker worker = {.server = &server};
 	uint64_t sequence;
 	unsigned asked = 0;
 
 	for (unsigned seat = 0; seat < SEATS; seat++)
-		asked += turn_requested(&server.objects.head, seat, &sequence);
-	attendant_lead(&attendant);
+		asked += request_pending(&server.objects.head, seat, &sequence);
+	leader_lock(&worker);
 	while (asked--)
-		attendant_turn(&server);
-	attendant_rest(&server);
+		worker_serve(&server);
+	leader_unlock(&server);
 	for (unsigned seat = 0; seat < SEATS; seat++)
-		FUZZ_CHECK(!turn_requested(&server.objects.head, seat, &sequence));
+		FUZZ_CHECK(!request_pending(&server.objects.head, seat, &sequence));
 }
 
 static void ask_again(void)
 {
 	for (unsigned seat = 0; seat < SEATS; seat++) {
-		_Atomic uint64_t *turn = &head_seat(&server.objects.head, seat)->turn;
+		_Atomic uint64_t *asked = &head_seat(&server.objects.head, seat)->state_word;
 
 		if (server.requests[seat].image)
-			atomic_store(turn,
-				WIRE_TURN(WIRE_SEQUENCE(atomic_load(turn)) + 1, WIRE_REQUESTED));
+			atomic_store(asked, WIRE_STATE_WORD(WIRE_SEQUENCE(atomic_load(asked)) + 1,
+						    WIRE_REQUESTED));
 	}
 	serve_all();
 }
@@ -213,7 +213,7 @@ static void write_head(const uint8_t *data, size_t size, bool keep_constants)
 	memcpy(head, data, size < wire_head_size(SEATS) ? size : wire_head_size(SEATS));
 	for (size_t page = 0; keep_constants && page < SEATS; page++)
 		memcpy(head + page * WIRE_PAGE + magic, whole + page * WIRE_PAGE + magic,
-			offsetof(struct wire_seat, turn) - magic);
+			offsetof(struct wire_seat, state_word) - magic);
 }
 
 /* The first byte chooses; what follows lies over HEAD. */
@@ -229,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 1)
 		write_head(data + 1, size - 1, choice & CHOOSE_WHOLE);
 	for (unsigned seat = 0; seat < SEATS; seat++)
-		asked[seat] = turn_requested(&server.objects.head, seat, &sequence);
+		asked[seat] = request_pending(&server.objects.head, seat, &sequence);
 	serve_all();
 	if (choice & CHOOSE_AGAIN)
 		ask_again();
@@ -237,7 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		if (asked[seat])
 			check_answer(seat);
-	FUZZ_CHECK(server_tend(&server, &done, NULL) == 0 && !done);
+	FUZZ_CHECK(server_upkeep(&server, &done, NULL) == 0 && !done);
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		FUZZ_CHECK(head_seat_whole(&server.objects.head, seat, server.store.instance));
 	store_release(&server.store);

@@ -6,8 +6,8 @@
 #include "image/image.h"
 
 #include "hostile.h"
-#include "serve/decoder.h"
-#include "serve/link.h"
+#include "server/decoder.h"
+#include "server/link.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "config.h"
 #include "hostile.h"
-#include "serve/sandbox.h"
 #include "served/served.h"
+#include "server/sandbox.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define SEED_SIZE_MOST 2048
+#define SEED_SIZE_MAX 2048
 
 static struct bytes png_seed(int type, int depth, bool interlaced, bool transparent)
 {

@@ -3,7 +3,7 @@
 #include "unit/test.h"
 
 #include "base/clock.h"
-#include "serve/decoder.h"
+#include "server/decoder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "serve/server.h"
+#include "server/server.h"
 #include "shmsem.h"
 
 #include <stdbool.h>

@@ -23,7 +23,7 @@ static uint64_t fake_now(void)
 struct fake {
 	char letter;
 	uint64_t takes_ns;
-	uint64_t prepared, readied, done, most_at_once;
+	uint64_t prepared, readied, done, max_at_once;
 	int fail_after;   /* operations; 0: never */
 	int slower_after; /* operations, then a hundred times; 0: never */
 };
@@ -50,8 +50,8 @@ static int fake_run(void *context, uint64_t operations, struct error *err)
 	if (fake->slower_after && fake->done > (uint64_t)fake->slower_after)
 		fake_time += 99 * fake->takes_ns * operations;
 	fake->done += operations;
-	if (operations > fake->most_at_once)
-		fake->most_at_once = operations;
+	if (operations > fake->max_at_once)
+		fake->max_at_once = operations;
 	if (fake->fail_after && fake->done > (uint64_t)fake->fail_after)
 		return error_set(err, STATUS_IO, "broken");
 	return STATUS_OK;
@@ -188,7 +188,7 @@ static void time_and_samples_are_bounded(void **state)
 
 	(void)state;
 	assert_int_equal(bench_measure(subjects, 2, &plan, series, NULL), STATUS_OK);
-	assert_int_equal(series[0].run_sizes[0], BENCH_SAMPLES_MOST);
+	assert_int_equal(series[0].run_sizes[0], BENCH_SAMPLES_MAX);
 	assert_int_equal(series[1].count, 2);
 	assert_int_equal(slow.done, 3);
 	bench_series_release(&series[0]);

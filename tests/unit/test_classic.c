@@ -5,10 +5,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
-#include "ipc/classic.h"
-#include "ipc/guard.h"
-#include "ipc/lock.h"
-#include "ipc/wire.h"
+#include "exchange/classic.h"
+#include "exchange/wire.h"
+#include "shm/guard.h"
+#include "shm/lock.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 
 #define EXCHANGES  100
 #define MOST_BYTES (64U << 20)
-#define PATIENCE   (30 * NS_PER_SECOND)
+#define TIMEOUT    (30 * NS_PER_SECOND)
 
 /* Each as large as nothing before it, or much smaller. */
 static const char *const image_names[] = {"g-640x427x3", "g-1x1x1", "g-64x64x2", "none",
@@ -184,7 +184,7 @@ static unsigned objects(const struct fixture *fixture)
 
 static void await_objects(const struct fixture *fixture, unsigned count)
 {
-	uint64_t deadline = deadline_after(PATIENCE);
+	uint64_t deadline = deadline_after(TIMEOUT);
 
 	while (objects(fixture) < count) {
 		assert_true(clock_now() < deadline);
@@ -249,7 +249,7 @@ static int answer(void *context, struct classic_responder *responder, const char
 static struct classic_responder *new_responder(const struct fixture *fixture, void *context)
 {
 	const struct classic_responder_options options = {.space = fixture->space,
-		.most_bytes = MOST_BYTES,
+		.max_bytes = MOST_BYTES,
 		.answer = answer,
 		.context = context};
 	struct classic_responder *responder;
@@ -259,12 +259,12 @@ static struct classic_responder *new_responder(const struct fixture *fixture, vo
 	return responder;
 }
 
-static enum classic_turn turn(struct classic_responder *responder)
+static enum classic_outcome turn(struct classic_responder *responder)
 {
 	struct error err = {0};
-	enum classic_turn done;
+	enum classic_outcome done;
 	uint64_t begin = clock_now();
-	int status = classic_responder_turn(responder, DEADLINE_NEVER, &done, &err);
+	int status = classic_responder_serve(responder, DEADLINE_NEVER, &done, &err);
 
 	if (status)
 		fail_msg("turn: %s", err.text);
@@ -276,10 +276,10 @@ static enum classic_turn turn(struct classic_responder *responder)
 
 static void serve(struct classic_responder *responder, unsigned requests)
 {
-	uint64_t deadline = deadline_after(PATIENCE);
+	uint64_t deadline = deadline_after(TIMEOUT);
 
 	while (requests) {
-		enum classic_turn done = turn(responder);
+		enum classic_outcome done = turn(responder);
 
 		requests -= done == CLASSIC_ANSWERED || done == CLASSIC_REFUSED;
 		assert_true(clock_now() < deadline);
@@ -351,7 +351,7 @@ static void responder_outlives_its_requesters(void **state)
 static struct classic_requester *new_requester(const struct fixture *fixture)
 {
 	const struct classic_requester_options options = {
-		.space = fixture->space, .access = {0600, (gid_t)-1}, .most_bytes = MOST_BYTES};
+		.space = fixture->space, .access = {0600, (gid_t)-1}, .max_bytes = MOST_BYTES};
 	struct classic_requester *requester;
 	struct error err;
 
@@ -372,7 +372,7 @@ static void ask(struct classic_requester *requester, const char *name)
 	struct classic_image image;
 	struct error err = {0};
 	int status = classic_requester_fetch(
-		requester, name, deadline_after(PATIENCE), &image, &err);
+		requester, name, deadline_after(TIMEOUT), &image, &err);
 
 	if (image_of(name, &geometry)) {
 		if (status)
@@ -456,10 +456,10 @@ static void hand_close(struct hand *hand)
 }
 
 /* Takes one turn with a request made by hand; the words that it is answered with. */
-static enum classic_turn request_by_hand(struct hand *hand, struct classic_responder *responder,
+static enum classic_outcome request_by_hand(struct hand *hand, struct classic_responder *responder,
 	uint64_t length, const char *name, size_t name_size, struct classic_geometry *ret_words)
 {
-	enum classic_turn done;
+	enum classic_outcome done;
 
 	assert_int_equal(ftruncate(hand->head, 0), 0);
 	assert_int_equal(ftruncate(hand->data, 0), 0);
@@ -586,7 +586,7 @@ static void responder_survives_a_segment_cut_while_it_is_written(void **state)
 	struct fixture *fixture = *state;
 	struct hand hand = hand_open(fixture);
 	const struct classic_responder_options options = {.space = fixture->space,
-		.most_bytes = MOST_BYTES,
+		.max_bytes = MOST_BYTES,
 		.answer = answer_cut,
 		.context = &hand};
 	struct classic_responder *responder;
@@ -611,14 +611,14 @@ static void responder_does_not_touch_what_is_no_segment(void **state)
 	unsigned calls = 0;
 	struct classic_responder *responder = new_responder(fixture, &calls);
 	struct hand hand = hand_open(fixture);
-	enum classic_turn done;
+	enum classic_outcome done;
 	struct error err;
 
 	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
 		object_file(&fixture->space, OBJECT_DATA, 0, file));
 	unlink(path);
 	assert_int_equal(symlink("/dev/null", path), 0);
-	assert_int_equal(classic_responder_turn(responder, DEADLINE_NEVER, &done, &err),
+	assert_int_equal(classic_responder_serve(responder, DEADLINE_NEVER, &done, &err),
 		STATUS_NOT_PERMITTED);
 	assert_non_null(strstr(err.text, file));
 	classic_responder_free(responder);
@@ -659,18 +659,18 @@ static void neither_role_disturbs_a_server(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct classic_requester_options options = {
-		.space = fixture->space, .access = {0600, (gid_t)-1}, .most_bytes = MOST_BYTES};
+		.space = fixture->space, .access = {0600, (gid_t)-1}, .max_bytes = MOST_BYTES};
 	struct segment head = make_server(fixture);
 	unsigned calls = 0;
 	struct classic_responder *responder = new_responder(fixture, &calls);
 	struct classic_requester *requester;
-	enum classic_turn done;
+	enum classic_outcome done;
 	struct error err;
 
 	assert_int_equal(classic_requester_new(&options, &requester, &err), STATUS_TRY_AGAIN);
 	assert_int_equal(objects(fixture), 4);
 	assert_int_equal(
-		classic_responder_turn(responder, DEADLINE_NEVER, &done, &err), STATUS_TRY_AGAIN);
+		classic_responder_serve(responder, DEADLINE_NEVER, &done, &err), STATUS_TRY_AGAIN);
 
 	/* Dead, it is nobody to be answered, and the next requester removes all it left. */
 	segment_release(&head);
@@ -715,7 +715,7 @@ static int fetch_by_hand(
 
 	reply->hand = hand_open(fixture);
 	assert_int_equal(pthread_create(&thread, NULL, reply_by_hand, reply), 0);
-	status = classic_requester_fetch(requester, "x", deadline_after(PATIENCE), ret, err);
+	status = classic_requester_fetch(requester, "x", deadline_after(TIMEOUT), ret, err);
 	pthread_join(thread, NULL);
 	hand_close(&reply->hand);
 	end_requester(fixture, requester);
@@ -853,7 +853,7 @@ static void requester_keeps_its_deadline_in_a_storm_of_posts(void **state)
 
 	assert_int_equal(pthread_create(&thread, NULL, storm, &hand), 0);
 	assert_int_equal(fetch_within(requester, NS_PER_SECOND, "x"), STATUS_TRY_AGAIN);
-	assert_true(clock_now() - begin < PATIENCE / 2);
+	assert_true(clock_now() - begin < TIMEOUT / 2);
 	pthread_join(thread, NULL);
 	hand_close(&hand);
 	end_requester(fixture, requester);
@@ -866,7 +866,7 @@ static void requester_ends_when_its_objects_are_gone(void **state)
 	char name[OBJECT_NAME_SIZE];
 
 	shm_unlink(object_name(&fixture->space, OBJECT_HEAD, 0, name));
-	assert_int_equal(fetch_within(requester, PATIENCE, "x"), STATUS_UNAVAILABLE);
+	assert_int_equal(fetch_within(requester, TIMEOUT, "x"), STATUS_UNAVAILABLE);
 	end_requester(fixture, requester);
 }
 
@@ -876,15 +876,15 @@ static void requester_stops_when_told(void **state)
 	static const atomic_bool stop = true;
 	const struct classic_requester_options options = {.space = fixture->space,
 		.access = {0600, (gid_t)-1},
-		.most_bytes = MOST_BYTES,
+		.max_bytes = MOST_BYTES,
 		.stop = &stop};
 	struct classic_requester *requester;
 	uint64_t begin = clock_now();
 	struct error err;
 
 	assert_int_equal(classic_requester_new(&options, &requester, &err), STATUS_OK);
-	assert_int_equal(fetch_within(requester, PATIENCE, "x"), STATUS_TRY_AGAIN);
-	assert_true(clock_now() - begin < PATIENCE / 2);
+	assert_int_equal(fetch_within(requester, TIMEOUT, "x"), STATUS_TRY_AGAIN);
+	assert_true(clock_now() - begin < TIMEOUT / 2);
 	end_requester(fixture, requester);
 }
 
@@ -892,7 +892,7 @@ static void two_requesters_do_not_share_a_namespace(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct classic_requester_options options = {
-		.space = fixture->space, .access = {0600, (gid_t)-1}, .most_bytes = MOST_BYTES};
+		.space = fixture->space, .access = {0600, (gid_t)-1}, .max_bytes = MOST_BYTES};
 	struct classic_requester *first = new_requester(fixture), *second;
 	struct error err;
 

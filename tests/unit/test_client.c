@@ -4,10 +4,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "exchange/header.h"
 #include "image/encode.h"
-#include "ipc/header.h"
-#include "ipc/names.h"
-#include "ipc/shm_file.h"
+#include "shm/names.h"
+#include "shm/shm_file.h"
 #include "shmsem.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 extern char **environ;
 
-#define PATIENCE (30 * NS_PER_SECOND)
+#define TIMEOUT (30 * NS_PER_SECOND)
 
 struct scene {
 	char folder[64], space[64];
@@ -102,7 +102,7 @@ static void end_server(struct scene *scene, int signal)
 static struct shmsem *connect_to(const struct scene *scene)
 {
 	const struct shmsem_connect_options options = {
-		.name_space = scene->space, .wait_ns = PATIENCE, .timeout_ns = PATIENCE};
+		.name_space = scene->space, .wait_ns = TIMEOUT, .timeout_ns = TIMEOUT};
 	struct shmsem_error error;
 	struct shmsem *client;
 
@@ -338,12 +338,12 @@ static void who_asks_for_a_broken_image_shares_its_error_which_is_remembered(voi
 	shmsem_release(&image);
 }
 
-/* 300 images by one client, which takes a further seat for each SHMSEM_HELD_MOST and gives it back.
+/* 300 images by one client, which takes a further seat for each SHMSEM_HELD_MAX and gives it back.
  */
 static void more_than_one_connection_holds_are_held_by_further_ones(void **state)
 {
 	enum {
-		COUNT = 4 * SHMSEM_HELD_MOST + 44
+		COUNT = 4 * SHMSEM_HELD_MAX + 44
 	};
 	struct scene *scene = *state;
 	struct shmsem_image *images = calloc(COUNT, sizeof *images);
@@ -722,7 +722,7 @@ static void the_segment_under_a_held_image_can_be_checked(void **state)
 {
 	struct scene *scene = *state;
 	const struct shmsem_connect_options options = {
-		.name_space = scene->space, .flags = SHMSEM_GUARD_SIGBUS, .timeout_ns = PATIENCE};
+		.name_space = scene->space, .flags = SHMSEM_GUARD_SIGBUS, .timeout_ns = TIMEOUT};
 	struct shmsem_image image;
 	struct shmsem_error error;
 	struct shmsem *guarded;
@@ -738,7 +738,7 @@ static void the_segment_under_a_held_image_can_be_checked(void **state)
 	shmsem_release(&image);
 	image = (struct shmsem_image){0};
 	/* The server makes it whole again, and decodes again. */
-	for (uint64_t deadline = deadline_after(PATIENCE);;) {
+	for (uint64_t deadline = deadline_after(TIMEOUT);;) {
 		int status = fetch(guarded, "b", &image);
 
 		assert_true(clock_now() < deadline);

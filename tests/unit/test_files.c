@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "serve/files.h"
+#include "server/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

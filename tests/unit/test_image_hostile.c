@@ -50,7 +50,7 @@ static void expect_error_or_pixels(struct bytes file, const struct image_options
 }
 
 /* Small files with everything in them. */
-static struct bytes victim(unsigned i)
+static struct bytes candidate(unsigned i)
 {
 	static uint8_t exif[EXIF_SIZE], icc[ICC_SIZE];
 	struct png_sample png = {.width = 9,
@@ -90,7 +90,7 @@ static struct bytes victim(unsigned i)
 }
 
 enum {
-	VICTIMS = 6
+	EVICTIONS = 6
 };
 
 static const struct image_options manners[] = {
@@ -102,8 +102,8 @@ static const struct image_options manners[] = {
 static void every_truncation_gives_an_error_or_pixels(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < VICTIMS; i++) {
-		struct bytes file = victim(i);
+	for (unsigned i = 0; i < EVICTIONS; i++) {
+		struct bytes file = candidate(i);
 
 		for (struct bytes part = {file.data, 0}; part.size < file.size; part.size++) {
 			for (size_t manner = 0; manner < 3; manner++)
@@ -116,8 +116,8 @@ static void every_truncation_gives_an_error_or_pixels(void **state)
 static void every_flipped_bit_gives_an_error_or_pixels(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < VICTIMS; i++) {
-		struct bytes file = victim(i);
+	for (unsigned i = 0; i < EVICTIONS; i++) {
+		struct bytes file = candidate(i);
 
 		for (size_t bit = 0; bit < 8 * file.size; bit++) {
 			file.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -133,7 +133,7 @@ static void every_flipped_bit_with_a_right_checksum_gives_an_error_or_pixels(voi
 {
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct bytes file = victim(i);
+		struct bytes file = candidate(i);
 		size_t at = 8;
 
 		while (at + 12 <= file.size) {
@@ -162,8 +162,8 @@ static void every_flipped_bit_with_a_right_checksum_gives_an_error_or_pixels(voi
 static void a_reader_is_good_after_errors(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < VICTIMS; i++) {
-		struct bytes file = victim(i);
+	for (unsigned i = 0; i < EVICTIONS; i++) {
+		struct bytes file = candidate(i);
 		struct outcome before = {0}, after = {0};
 
 		assert_int_equal(decode_picture(reader, file, NULL, &usual, &before), 0);

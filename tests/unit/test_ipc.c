@@ -4,12 +4,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/process.h"
-#include "ipc/guard.h"
-#include "ipc/lock.h"
-#include "ipc/names.h"
-#include "ipc/seats.h"
-#include "ipc/segment.h"
-#include "ipc/semaphore.h"
+#include "exchange/seats.h"
+#include "shm/guard.h"
+#include "shm/lock.h"
+#include "shm/names.h"
+#include "shm/segment.h"
+#include "shm/semaphore.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -390,7 +390,7 @@ static void a_server_ends_before_it_grows_over_what_was_cut_off(void **state)
 	snprintf(path, sizeof path, "/dev/shm/SEG_%s_DATA", space);
 	assert_int_equal(truncate(path, 1), 0);
 	assert_int_equal(get(client, "large", &large, &error), SHMSEM_UNAVAILABLE);
-	assert_non_null(strstr(error.message, "cut a shared object off"));
+	assert_non_null(strstr(error.message, "truncated a shared object"));
 	pthread_join(drawing.thread, NULL);
 	assert_int_equal(drawing.status, SHMSEM_UNAVAILABLE);
 	assert_int_equal(shmsem_check(&image, &error), SHMSEM_BAD_DATA);

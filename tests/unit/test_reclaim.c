@@ -3,11 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "ipc/header.h"
-#include "ipc/lock.h"
-#include "ipc/reclaim.h"
-#include "ipc/segment.h"
-#include "ipc/semaphore.h"
+#include "exchange/header.h"
+#include "exchange/reclaim.h"
+#include "shm/lock.h"
+#include "shm/segment.h"
+#include "shm/semaphore.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,11 +74,11 @@ static bool server_start(const struct name_space *space, struct server *ret)
 {
 	struct server server = {.space = *space, .head = -1, .data = -1, .request = -1};
 	uint8_t head[(SEATS + 2) * WIRE_PAGE] = {0}, semaphore[sizeof(sem_t)] = {0};
-	struct wire_seat mark = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = SEATS};
+	struct wire_seat token = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = SEATS};
 	struct wire_server page = {.ready = 1, .pid = (uint32_t)getpid()};
 	int response;
 
-	memcpy(head, &mark, sizeof mark);
+	memcpy(head, &token, sizeof token);
 	memcpy(head + wire_server_offset(SEATS), &page, sizeof page);
 	server.head = publish(space, OBJECT_HEAD, 0, head, sizeof head, &server.head_is);
 	if (server.head < 0)

@@ -4,10 +4,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config.h"
-#include "serve/join.h"
-#include "serve/landlock.h"
-#include "serve/sandbox.h"
-#include "serve/server.h"
+#include "server/join.h"
+#include "server/landlock.h"
+#include "server/sandbox.h"
+#include "server/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* The files of /dev/shm, as whoever may write there makes them. */
-#include "ipc/shm_file.h"
+#include "shm/shm_file.h"
 
 #include "base/cleanup.h"
 #include "test.h"

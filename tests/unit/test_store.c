@@ -2,8 +2,8 @@
 #include "test.h"
 
 #include "base/cleanup.h"
-#include "ipc/lock.h"
-#include "serve/victims.h"
+#include "server/evict.h"
+#include "shm/lock.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 #define SEATS    4
 #define SEGMENTS 2
-#define PAGE     PLACE_PAGE
+#define PAGE     ARENA_PAGE
 #define BUDGET   (64 * PAGE)
 
 static const struct access mine = {.mode = 0600, .group = (gid_t)-1};
@@ -155,12 +155,12 @@ static bool known(const struct scene *scene, uint64_t inode)
 static void names_lead_to_images_until_they_are_forgotten(void **state)
 {
 	struct scene *scene = *state;
-	const struct watch_mark mark = {.folder = 1, .generation = 2};
+	const struct watch_token token = {.folder = 1, .generation = 2};
 	const struct image_options plain = {0}, grey = {.channels = 1};
 	struct stored *image = put(scene, 0, 1), *other = put(scene, 0, 1);
 
-	store_name(&scene->store, image, "apple", "apple.jpg", &mark, 5);
-	store_name(&scene->store, image, "apple.jpg", "apple.jpg", &mark, 5);
+	store_name(&scene->store, image, "apple", "apple.jpg", &token, 5);
+	store_name(&scene->store, image, "apple.jpg", "apple.jpg", &token, 5);
 	assert_ptr_equal(store_alias(&scene->store, "apple", LINK_DECODE, &plain)->image, image);
 	assert_string_equal(
 		store_alias(&scene->store, "apple", LINK_DECODE, &plain)->path, "apple.jpg");
@@ -168,7 +168,7 @@ static void names_lead_to_images_until_they_are_forgotten(void **state)
 	assert_null(store_alias(&scene->store, "apple", LINK_PROBE, &plain));
 	assert_null(store_alias(&scene->store, "appl", LINK_DECODE, &plain));
 	/* The file was replaced: the name now means another image, and only that. */
-	store_name(&scene->store, other, "apple", "apple.jpg", &mark, 6);
+	store_name(&scene->store, other, "apple", "apple.jpg", &token, 6);
 	assert_ptr_equal(store_alias(&scene->store, "apple", LINK_DECODE, &plain)->image, other);
 	assert_ptr_equal(
 		store_alias(&scene->store, "apple.jpg", LINK_DECODE, &plain)->image, image);
@@ -184,14 +184,14 @@ static void an_image_has_a_bounded_number_of_names(void **state)
 {
 	struct scene *scene = *state;
 	const struct image_options plain = {0};
-	const struct watch_mark mark = {0};
+	const struct watch_token token = {0};
 	struct stored *image = put(scene, 0, 1);
 	unsigned found = 0;
 	char name[16];
 
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(name, sizeof name, "name%u", i);
-		store_name(&scene->store, image, name, name, &mark, 1);
+		store_name(&scene->store, image, name, name, &token, 1);
 	}
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(name, sizeof name, "name%u", i);
@@ -261,16 +261,16 @@ static void of_all_neighbours_that_would_do_those_used_longest_ago_go(void **sta
 
 static unsigned looks;
 
-bool __real_place_may_go(struct place *place, struct extent *extent, uint64_t length,
+bool __real_arena_plan_add(struct arena *arena, struct extent *extent, uint64_t length,
 	uint64_t spare, struct extent **ret_first);
-bool __wrap_place_may_go(struct place *place, struct extent *extent, uint64_t length,
+bool __wrap_arena_plan_add(struct arena *arena, struct extent *extent, uint64_t length,
 	uint64_t spare, struct extent **ret_first);
 
-bool __wrap_place_may_go(struct place *place, struct extent *extent, uint64_t length,
+bool __wrap_arena_plan_add(struct arena *arena, struct extent *extent, uint64_t length,
 	uint64_t spare, struct extent **ret_first)
 {
 	looks++;
-	return __real_place_may_go(place, extent, length, spare, ret_first);
+	return __real_arena_plan_add(arena, extent, length, spare, ret_first);
 }
 
 /* However many there are: hits stand still as long as that takes. */
@@ -296,24 +296,24 @@ static void a_decode_goes_to_where_lies_what_was_used_longest_ago(void **state)
 	struct scene *scene = *state;
 	const struct store *store = &scene->store;
 
-	assert_int_equal(victims_segment(store, both), -1);
-	assert_int_equal(victims_segment(store, none), 0);
+	assert_int_equal(evict_choose_segment(store, both), -1);
+	assert_int_equal(evict_choose_segment(store, none), 0);
 	for (int i = 0; i < 16; i++) {
 		/* Nothing has to make way: they grow alike. */
-		assert_int_equal(victims_segment(store, none), i % SEGMENTS);
-		assert_int_equal(victims_segment(store, first), 1);
+		assert_int_equal(evict_choose_segment(store, none), i % SEGMENTS);
+		assert_int_equal(evict_choose_segment(store, first), 1);
 		put(scene, (unsigned)i % SEGMENTS, 4);
 	}
 	touch(scene, 3);
 	for (int i = 0; i < 100; i++) {
-		put(scene, (unsigned)victims_segment(store, none), 4);
+		put(scene, (unsigned)evict_choose_segment(store, none), 4);
 		touch(scene, 3);
 	}
 	for (uint64_t inode = 1; inode <= 16; inode++)
 		assert_int_equal(known(scene, inode), inode == 3);
 	assert_int_equal(store->ready.count, 16);
-	assert_int_equal(victims_segment(store, first), 1);
-	assert_int_equal(victims_segment(store, both), -1);
+	assert_int_equal(evict_choose_segment(store, first), 1);
+	assert_int_equal(evict_choose_segment(store, both), -1);
 }
 
 /* Even if all of the budget has gone to others, and none of them has an image any more. */
@@ -509,7 +509,7 @@ static void the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded(v
 		store_failed(image, &failure, false);
 		store_settled(&scene->store, image);
 	}
-	assert_true(scene->store.notes.count <= 5000);
+	assert_true(scene->store.negative.count <= 5000);
 	assert_true(known(scene, 1));
 	assert_true(known(scene, 19999));
 	assert_false(known(scene, 2));
@@ -528,8 +528,8 @@ static void a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone(v
 	assert_int_equal(store_check_segments(&scene->store), 0);
 	assert_int_equal(ftruncate(scene->data[0].fd, PAGE), 0);
 	assert_int_equal(store_check_segments(&scene->store), 2);
-	assert_int_equal(scene->store.cuts[0], 1);
-	assert_int_equal(scene->store.cuts[1], 0);
+	assert_int_equal(scene->store.truncations[0], 1);
+	assert_int_equal(scene->store.truncations[1], 0);
 	assert_true(really_there(scene) <= before);
 	assert_false(known(scene, 4));
 	assert_false(known(scene, 6));
@@ -560,23 +560,23 @@ int __wrap_posix_fallocate64(int fd, off_t offset, off_t length)
 
 static void a_segment_that_is_cut_off_while_it_grows_is_found_so(void **state)
 {
-	static const off_t cuts[] = {1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE};
+	static const off_t truncations[] = {1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE};
 	struct scene *scene = *state;
 
-	for (unsigned i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+	for (unsigned i = 0; i < sizeof truncations / sizeof truncations[0]; i++) {
 		struct stored *image = put(scene, 0, 3);
 		off_t end = (off_t)(image->extent->offset + image->extent->length);
 		uint64_t inode = scene->inode;
 		char byte = 0;
 
 		assert_int_equal(pwrite(scene->data[0].fd, "x", 1, end - 1), 1);
-		cut_before_growth = cuts[i];
+		cut_before_growth = truncations[i];
 		put(scene, 0, 3);
 		assert_int_equal(cut_before_growth, 0);
 		assert_int_equal(pread(scene->data[0].fd, &byte, 1, end - 1), 1);
 		assert_int_equal(byte, 0);
-		assert_int_equal(scene->store.cuts[0], i + 1);
-		assert_int_equal(atomic_load(&head_server(&scene->head)->cuts), i + 2);
+		assert_int_equal(scene->store.truncations[0], i + 1);
+		assert_int_equal(atomic_load(&head_server(&scene->head)->truncations), i + 2);
 		assert_false(known(scene, inode));
 	}
 }

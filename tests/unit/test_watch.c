@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "serve/files.h"
-#include "serve/watch.h"
+#include "server/files.h"
+#include "server/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,16 +64,16 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct watch_mark mark(struct tree *tree, const char *name)
+static struct watch_token token(struct tree *tree, const char *name)
 {
-	struct watch_mark made = watch_folder_of(tree->watch, name);
+	struct watch_token made = watch_folder_of(tree->watch, name);
 
 	assert_int_not_equal(made.folder, 0);
 	assert_true(watch_same(tree->watch, &made));
 	return made;
 }
 
-static bool same(struct tree *tree, const struct watch_mark *made)
+static bool same(struct tree *tree, const struct watch_token *made)
 {
 	watch_update(tree->watch);
 	return watch_same(tree->watch, made);
@@ -82,7 +82,7 @@ static bool same(struct tree *tree, const struct watch_mark *made)
 static void nothing_happening_leaves_marks_valid(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark deep = mark(tree, "a/b/x.png"), top = mark(tree, "z.png");
+	struct watch_token deep = token(tree, "a/b/x.png"), top = token(tree, "z.png");
 	struct stat status;
 
 	assert_int_equal(fstatat(tree->root, "a/b/x.png", &status, 0), 0);
@@ -93,19 +93,19 @@ static void nothing_happening_leaves_marks_valid(void **state)
 static void writing_touching_truncating_and_deleting_are_seen(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made = mark(tree, "a/b/x.png");
+	struct watch_token made = token(tree, "a/b/x.png");
 	AUTO_CLOSE int fd = openat(tree->root, "a/b/x.png", O_RDWR | O_CLOEXEC);
 
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, "2", 1, 0), 1);
 	assert_false(same(tree, &made));
-	made = mark(tree, "a/b/x.png");
+	made = token(tree, "a/b/x.png");
 	assert_int_equal(futimens(fd, NULL), 0);
 	assert_false(same(tree, &made));
-	made = mark(tree, "a/b/x.png");
+	made = token(tree, "a/b/x.png");
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_false(same(tree, &made));
-	made = mark(tree, "a/b/x.png");
+	made = token(tree, "a/b/x.png");
 	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_false(same(tree, &made));
 }
@@ -113,11 +113,11 @@ static void writing_touching_truncating_and_deleting_are_seen(void **state)
 static void replacing_and_renaming_files_is_seen(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made = mark(tree, "a/y.png");
+	struct watch_token made = token(tree, "a/y.png");
 
 	assert_int_equal(renameat(tree->root, "z.png", tree->root, "a/y.png"), 0);
 	assert_false(same(tree, &made));
-	made = mark(tree, "a/y.png");
+	made = token(tree, "a/y.png");
 	assert_int_equal(renameat(tree->root, "a/y.png", tree->root, "q.png"), 0);
 	assert_false(same(tree, &made));
 }
@@ -125,7 +125,7 @@ static void replacing_and_renaming_files_is_seen(void **state)
 static void moving_a_parent_folder_is_seen_below_it(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made = mark(tree, "a/b/x.png");
+	struct watch_token made = token(tree, "a/b/x.png");
 
 	assert_int_equal(renameat(tree->root, "a", tree->root, "c"), 0);
 	assert_false(same(tree, &made));
@@ -135,15 +135,15 @@ static void moving_a_parent_folder_is_seen_below_it(void **state)
 static void a_folder_put_in_a_moved_ones_place_is_watched_itself(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made;
+	struct watch_token made;
 
-	mark(tree, "a/b/x.png");
+	token(tree, "a/b/x.png");
 	assert_int_equal(renameat(tree->root, "a", tree->root, "c"), 0);
 	assert_int_equal(mkdirat(tree->root, "a", 0700), 0);
 	assert_int_equal(mkdirat(tree->root, "a/b", 0700), 0);
 	write_file(tree, "a/b/x.png", "2");
 	watch_update(tree->watch);
-	made = mark(tree, "a/b/x.png");
+	made = token(tree, "a/b/x.png");
 	write_file(tree, "a/b/x.png", "3");
 	assert_false(same(tree, &made));
 }
@@ -151,7 +151,7 @@ static void a_folder_put_in_a_moved_ones_place_is_watched_itself(void **state)
 static void a_folder_deleted_and_made_again_is_watched_itself(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made = mark(tree, "a/b/x.png");
+	struct watch_token made = token(tree, "a/b/x.png");
 
 	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_int_equal(unlinkat(tree->root, "a/b", AT_REMOVEDIR), 0);
@@ -159,7 +159,7 @@ static void a_folder_deleted_and_made_again_is_watched_itself(void **state)
 	assert_int_equal(watch_folder_of(tree->watch, "a/b/x.png").folder, 0);
 	assert_int_equal(mkdirat(tree->root, "a/b", 0700), 0);
 	watch_update(tree->watch);
-	made = mark(tree, "a/b/x.png");
+	made = token(tree, "a/b/x.png");
 	write_file(tree, "a/b/x.png", "3");
 	assert_false(same(tree, &made));
 }
@@ -170,21 +170,21 @@ static void names_that_are_not_plain_are_not_watched(void **state)
 	static const char *const odd[] = {"a/../a/b/x.png", "a//b/x.png", "./a/b/x.png",
 		"/a/b/x.png", "../x.png", "a/./b/x.png", "", "/"};
 	struct tree *tree = *state;
-	struct watch_mark made;
+	struct watch_token made;
 
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
 		assert_int_equal(watch_folder_of(tree->watch, odd[i]).folder, 0);
-	made = mark(tree, "a/b/x.png");
+	made = token(tree, "a/b/x.png");
 	write_file(tree, "a/b/x.png", "2");
 	assert_false(same(tree, &made));
 }
 
 /* As the server does for a name. */
-static struct resolved watched(struct tree *tree, const char *name, struct watch_mark *ret)
+static struct resolved watched(struct tree *tree, const char *name, struct watch_token *ret)
 {
 	struct resolved file = {.fd = -1};
 
-	*ret = mark(tree, name);
+	*ret = token(tree, name);
 	assert_int_equal(files_resolve(tree->root, name, &file, NULL), 0);
 	watch_file(tree->watch, &file, ret);
 	return file;
@@ -194,12 +194,12 @@ static void what_is_done_through_a_link_elsewhere_is_seen(void **state)
 {
 	struct tree *tree = *state;
 	char elsewhere[] = "/dev/shm/test-watch-link-XXXXXX";
-	struct watch_mark made, other;
+	struct watch_token made, other;
 	struct resolved file = watched(tree, "a/y.png", &made);
 	AUTO_CLOSE int fd = -1;
 
 	assert_non_null(file.watched);
-	other = mark(tree, "a/b/x.png");
+	other = token(tree, "a/b/x.png");
 	assert_non_null(mkdtemp(elsewhere));
 	fd = open(elsewhere, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(linkat(tree->root, "a/y.png", fd, "link", 0), 0);
@@ -220,7 +220,7 @@ static void what_is_done_through_a_link_elsewhere_is_seen(void **state)
 static void a_file_is_watched_until_the_last_one_drops_it(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made;
+	struct watch_token made;
 	struct resolved first = watched(tree, "z.png", &made);
 	struct resolved second = watched(tree, "z.png", &made);
 
@@ -241,7 +241,7 @@ static void a_file_is_watched_until_the_last_one_drops_it(void **state)
 static void an_overflow_of_the_queue_voids_every_mark(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark top = mark(tree, "z.png"), deep = mark(tree, "a/b/x.png");
+	struct watch_token top = token(tree, "z.png"), deep = token(tree, "a/b/x.png");
 	char text[32] = "";
 	AUTO_CLOSE int fd = open("/proc/sys/fs/inotify/max_queued_events", O_RDONLY | O_CLOEXEC);
 	unsigned long most;
@@ -258,7 +258,7 @@ static void an_overflow_of_the_queue_voids_every_mark(void **state)
 static void a_writer_that_never_rests_does_not_hold_up_the_reader(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_mark made = mark(tree, "z.png");
+	struct watch_token made = token(tree, "z.png");
 	pid_t child = fork();
 
 	if (!child)

@@ -1,0 +1,244 @@
+/* What a whole process, seats, memory and an idle server cost. */
+#include "bench/fetch.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "bench/decode.h"
+#include "bench/plain.h"
+#include "bench/process_group.h"
+#include "bench/served.h"
+#include "bench/watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define CROWDED_CLIENTS 64
+#define CROWDED_SEATS   8
+#define HOLDERS         8
+#define SETTLE_NS       (1 * NS_PER_SECOND)
+#define IDLE_NS         (1 * NS_PER_SECOND)
+
+extern char **environ;
+
+/* Connects, which waits for a seat, fetches and leaves. */
+static int visit(void *context, uint64_t operations, struct error *err)
+{
+	struct crowd *crowd = context;
+	const struct shmsem_request request = {
+		.name = crowd->pictures->list[0].name, .flags = SHMSEM_KEEP_ORIENTATION};
+	struct shmsem_error error;
+	struct shmsem_image image;
+	struct shmsem *client;
+
+	for (uint64_t i = 0; i < operations; i++) {
+		int status = served_connect(crowd->served, &client, err);
+
+		if (status)
+			return status;
+		status = shmsem_fetch(client, &request, &image, &error);
+		if (!status)
+			shmsem_release(&image);
+		shmsem_close(client);
+		if (status)
+			return served_error(&error, err);
+	}
+	return STATUS_OK;
+}
+
+static int make_visiting(void *context, size_t index, struct bench_subject *ret, struct error *err)
+{
+	struct crowd *crowd = context;
+
+	(void)index;
+	(void)err;
+	machine_run_anywhere(crowd->machine);
+	*ret = (struct bench_subject){.name = "visit", .context = crowd, .run = visit};
+	return STATUS_OK;
+}
+
+/* Every visit of every client is a sample. */
+static int take_visits(struct bench_session *session, struct process_group *process_group,
+	struct bench_series *series, struct error *err)
+{
+	unsigned runs = session->plan.runs;
+	int status;
+
+	*series = (struct bench_series){
+		.samples = calloc((size_t)(runs + 1) * CROWDED_CLIENTS, sizeof *series->samples),
+		.run_sizes = calloc(runs, sizeof *series->run_sizes),
+		.batch = 1};
+	if (!series->samples || !series->run_sizes)
+		return error_os(err, ENOMEM, "cannot measure");
+	status = process_group_run_once(process_group, series->samples, err);
+	while (!status && series->runs < runs) {
+		status = process_group_run_once(
+			process_group, series->samples + series->count, err);
+		series->run_sizes[series->runs++] = CROWDED_CLIENTS;
+		series->count += CROWDED_CLIENTS;
+	}
+	return status;
+}
+
+static int measure_seats(struct bench_session *session, struct crowd *crowd, struct error *err)
+{
+	struct bench_series series = {0};
+	struct bench_result *row;
+	struct process_group *process_group = NULL;
+	int status = process_group_new(CROWDED_CLIENTS, make_visiting, crowd, &process_group, err);
+
+	if (!status)
+		status = take_visits(session, process_group, &series, err);
+	process_group_free(process_group);
+	if (!status) {
+		row = report_add(&session->report, "fetch", "64 clients on 8 seats");
+		if (!row)
+			status = error_os(err, ENOMEM, "cannot keep the results");
+	}
+	if (!status) {
+		snprintf(row->name, sizeof row->name, "connect, fetch, close");
+		status = report_finish_group(&session->report, &series, 1, err);
+	}
+	if (!status && row->statistics.p50 > 0)
+		goal_note(&session->report.goals, GOAL_FAIR,
+			row->statistics.most / row->statistics.p50);
+	bench_series_release(&series);
+	session->groups_done++;
+	return status;
+}
+
+static int make_holding(void *context, size_t index, struct bench_subject *ret, struct error *err)
+{
+	struct crowd *crowd = context;
+	const struct picture *last = &crowd->pictures->list[crowd->pictures->count - 1];
+	const struct shmsem_request request = {.name = last->name};
+	struct shmsem_error error;
+	struct shmsem *client;
+	int status = served_connect(crowd->served, &client, err);
+
+	(void)index;
+	*ret = (struct bench_subject){.name = "hold", .context = crowd, .run = visit};
+	if (!status && shmsem_fetch(client, &request, &crowd->held, &error))
+		status = served_error(&error, err);
+	return status;
+}
+
+/* Clients that all hold the last picture: what the segments have then, for what it needs. */
+static int measure_held(struct bench_session *session, struct crowd *crowd, struct error *err)
+{
+	const struct picture *last = &crowd->pictures->list[crowd->pictures->count - 1];
+	uint64_t before = served_memory(crowd->served);
+	struct process_group *process_group = NULL;
+	struct decode_job job;
+	int status = decode_job_init(&job, last, 1, PLAIN_ROWS, err);
+
+	if (!status)
+		status = process_group_new(HOLDERS, make_holding, crowd, &process_group, err);
+	if (!status)
+		goal_note(&session->report.goals, GOAL_HELD,
+			(double)(served_memory(crowd->served) - before) / (double)job.info.bytes);
+	process_group_free(process_group);
+	decode_job_release(&job);
+	return status;
+}
+
+static int do_nothing(uint64_t ns, struct error *err)
+{
+	const struct timespec turn = clock_timespec(10 * NS_PER_MS);
+	uint64_t start = clock_now();
+
+	while (clock_now() - start < ns) {
+		if (watchdog_stopped())
+			return error_set(err, STATUS_UNAVAILABLE, "interrupted");
+		nanosleep(&turn, NULL);
+	}
+	return STATUS_OK;
+}
+
+/* It still spins now and then for most of a second after the last request: that is not idle yet. */
+static int measure_idle(struct bench_session *session, struct crowd *crowd, struct error *err)
+{
+	int status = do_nothing(SETTLE_NS, err);
+	uint64_t start = clock_now(), used = served_cpu_time(crowd->served);
+
+	if (!status)
+		status = do_nothing(IDLE_NS, err);
+	if (status)
+		return status;
+	used = served_cpu_time(crowd->served) - used;
+	goal_note(&session->report.goals, GOAL_IDLE,
+		100 * (double)used / (double)(clock_now() - start));
+	return STATUS_OK;
+}
+
+/* A program that is started, and waited for, over and over. */
+struct program {
+	const char *path;
+	char *argv[8];
+};
+
+static int run_program(void *context, uint64_t operations, struct error *err)
+{
+	struct program *program = context;
+	posix_spawn_file_actions_t actions;
+	int failed = 0, result = 0;
+	pid_t child;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	for (uint64_t i = 0; !failed && !result && i < operations; i++) {
+		failed = posix_spawn(&child, program->path, &actions, NULL, program->argv, environ);
+		while (!failed && waitpid(child, &result, 0) < 0 && errno == EINTR)
+			;
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	if (failed)
+		return error_os(err, failed, "cannot start %s", program->path);
+	return result ? error_set(err, STATUS_UNAVAILABLE, "%s failed", program->argv[0])
+		      : STATUS_OK;
+}
+
+static int measure_process(struct bench_session *session, struct crowd *crowd, struct error *err)
+{
+	char space[sizeof crowd->served->space], name[64];
+	struct program nothing = {"/bin/true", {"true", NULL}};
+	struct program fetch = {"/proc/self/exe", {"shmsem", "fetch", "-N", space, name, NULL}};
+	const struct bench_subject subjects[] = {
+		{.name = "/bin/true", .context = &nothing, .run = run_program},
+		{.name = "shmsem fetch", .context = &fetch, .run = run_program},
+	};
+	struct bench_result *rows;
+	int status;
+
+	snprintf(space, sizeof space, "%s", crowd->served->space);
+	snprintf(name, sizeof name, "%s", crowd->pictures->list[0].name);
+	status = session_measure(
+		session, "fetch", "whole process, stored image", 0, subjects, 2, &rows, err);
+	if (!status)
+		goal_note(&session->report.goals, GOAL_PROCESS, rows[1].ratio);
+	return status;
+}
+
+int fetch_measure_resources(
+	struct bench_session *session, const struct pictures *pictures, struct error *err)
+{
+	const struct served_options options = {.decoders = 1, .seats = CROWDED_SEATS, .cpu = -1};
+	struct served served;
+	struct crowd crowd = {
+		.machine = &session->report.machine, .served = &served, .pictures = pictures};
+	int status = served_start(&served, pictures, &options, crowd.machine, err);
+
+	if (!status)
+		status = measure_process(session, &crowd, err);
+	if (!status)
+		status = measure_held(session, &crowd, err);
+	if (!status)
+		status = measure_seats(session, &crowd, err);
+	if (!status)
+		status = measure_idle(session, &crowd, err);
+	served_stop(&served);
+	return status;
+}

@@ -1,0 +1,78 @@
+#include "exchange/header.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "shm/lock.h"
+#include "shm/shm_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+int object_served(const char *file)
+{
+	struct stat status;
+	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
+
+	return fd < 0 ? -1 : lock_held(fd, WIRE_SERVER_LOCK, 1);
+}
+
+int header_read(int fd, struct header *ret)
+{
+	struct header header = {0};
+	struct wire_server server = {0};
+	struct wire_seat seat = {0};
+	struct stat status;
+	ssize_t got;
+
+	if (fstat(fd, &status) != 0)
+		return -1;
+	if (!status.st_size && (status.st_mode & S_ISVTX)) {
+		header.native = true;
+		*ret = header;
+		return 0;
+	}
+	got = pread_full(fd, &seat, sizeof seat, 0);
+	if (got < 0)
+		return -1;
+	if (got < (ssize_t)sizeof seat || seat.magic != WIRE_MAGIC || !seat.seats ||
+		seat.seats > WIRE_SEATS_MAX) {
+		*ret = header;
+		return 0;
+	}
+	if (pread_full(fd, &server, sizeof server, (off_t)wire_server_offset(seat.seats)) < 0)
+		return -1;
+	header.native = true;
+	header.version = seat.version;
+	header.seats = seat.seats;
+	header.segments = seat.segments;
+	header.ready = server.ready;
+	header.pid = server.pid;
+	header.started = server.started;
+	header.flags = server.flags;
+	for (size_t i = 0; i < WIRE_COUNTERS; i++)
+		header.counters[i] = server.counters[i];
+	*ret = header;
+	return 0;
+}
+
+int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret)
+{
+	struct header_seat shown = {.taken = lock_held(fd, wire_seat_lock(seat), 1) == 1};
+	struct wire_seat_counters counters = {0};
+	struct wire_seat page = {0};
+	off_t row = (off_t)(wire_seat_counters_offset(header->seats) + seat * sizeof counters);
+
+	if (pread_full(fd, &page, sizeof page, (off_t)seat * WIRE_PAGE) < 0 ||
+		pread_full(fd, &counters, sizeof counters, row) < 0)
+		return -1;
+	for (size_t i = 0; i < WIRE_HOLDS; i++)
+		shown.held += shown.taken && page.holds[i];
+	for (size_t i = 0; i < 4; i++)
+		shown.words[i] = page.words[i];
+	shown.requests = counters.requests;
+	shown.hits = counters.hits;
+	shown.failures = counters.failures;
+	shown.bytes = counters.bytes;
+	*ret = shown;
+	return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * HEAD as somebody sees it who is no party to the exchange: read with pread, never mapped, and
+ * whatever it says is for display.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "exchange/wire.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/* 1 if a server that lives holds this object, 0 if not, -1 with errno if that cannot be known. */
+int object_served(const char *file);
+
+/*
+ * A HEAD that only holds the place while a namespace is emptied: empty, and with permissions that
+ * nothing else has. So it needs no memory, which there may be none of.
+ */
+#define PLACE_HOLDER_MODE (S_ISVTX | 0600)
+
+struct header {
+	bool native; /* made by a shmsem server, whatever its version, or holding a place; the rest
+			is then filled in */
+	uint32_t version;
+	unsigned seats, segments;
+	bool ready;
+	uint32_t pid;
+	uint64_t started; /* CLOCK_REALTIME, ns */
+	uint64_t flags;
+	uint64_t counters[WIRE_COUNTERS];
+};
+
+/* 0, or -1 with errno. A file that is too short or has no magic number is read as not native. */
+int header_read(int fd, struct header *ret);
+
+struct header_seat {
+	bool taken; /* a requester is connected */
+	unsigned held;
+	uint64_t words[4];
+	uint64_t requests, hits, failures, bytes;
+};
+
+/* The same for one seat of a native HEAD; `seat` is below header.seats. */
+int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret);

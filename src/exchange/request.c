@@ -1,0 +1,240 @@
+#include "exchange/request.h"
+
+#include "base/clock.h"
+#include "shm/lock.h"
+#include "shm/semaphore.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WAIT_SLICE_NS (100 * NS_PER_MS)
+#define DRAIN_MAX     256
+#define STORM_REST_NS NS_PER_MS
+#define CACHE_LINE    64
+
+/* One of so many looks while spinning is at all seats. */
+#define LOOKS_EVERYWHERE 8
+
+/* Wake-ups in a row without a request, after which they are a storm. */
+#define STORM_WAKES 16
+
+void request_read(
+	const struct head *head, unsigned seat, uint64_t sequence, struct seat_request *ret)
+{
+	const struct wire_seat *page = head_seat(head, seat);
+	uint64_t length;
+
+	ret->seat = seat;
+	ret->sequence = sequence;
+	ret->taken = false;
+	wire_copy(&ret->request, &page->request, sizeof ret->request);
+	/* Where the answer will be noted, which the other side has written last. */
+	__builtin_prefetch(&page->holds[ret->request.hold % WIRE_HOLDS], 1);
+	length = ret->request.length;
+	if (length > WIRE_NAME_MAX)
+		length = 0;
+	wire_copy(ret->name, page->name, length);
+	ret->name[length] = '\0';
+}
+
+bool request_take(const struct head *head, struct seat_request *asked)
+{
+	uint64_t expected = WIRE_STATE_WORD(asked->sequence, WIRE_REQUESTED);
+
+	asked->taken = atomic_compare_exchange_strong(&head_seat(head, asked->seat)->state_word,
+		&expected, WIRE_STATE_WORD(asked->sequence, WIRE_TAKEN));
+	return asked->taken;
+}
+
+int request_check(const struct seat_request *asked, struct error *err)
+{
+	const struct wire_options *options = &asked->request.options;
+	uint32_t operation = asked->request.operation;
+
+	if (asked->request.length > WIRE_NAME_MAX ||
+		memchr(asked->name, '\0', asked->request.length))
+		return error_set(err, STATUS_USAGE, "the name is damaged");
+	if (operation > WIRE_NAMES)
+		return error_set(err, STATUS_USAGE, "this server knows no operation %u", operation);
+	if (asked->request.hold >= WIRE_HOLDS)
+		return error_set(
+			err, STATUS_USAGE, "there is no hold word %u", asked->request.hold);
+	if (options->scale > 8 || (options->scale & (options->scale - 1)) ||
+		options->channels > 4 || options->channels == 2 ||
+		options->layout > WIRE_LAYOUT_MAX)
+		return error_set(err, STATUS_USAGE, "the options are not possible");
+	if (!asked->request.length && (operation == WIRE_GET || operation == WIRE_INFO))
+		return error_set(err, STATUS_USAGE, "the name is empty");
+	return STATUS_OK;
+}
+
+void request_put_text(
+	struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length)
+{
+	if (length > WIRE_TEXT_SIZE)
+		length = WIRE_TEXT_SIZE;
+	memcpy(page->text, text, length);
+	answer->text_length = (uint32_t)length;
+}
+
+/* Writes what differs: a cache line that stays as it is need not go to the other side again. */
+static void put(void *shared, const void *private, size_t size)
+{
+	if (memcmp(shared, private, size) != 0)
+		memcpy(shared, private, size);
+}
+
+void request_put_answer(const struct head *head, unsigned seat, const uint64_t words[4],
+	const struct wire_answer *answer)
+{
+	struct wire_seat *page = head_seat(head, seat);
+	const char *from = (const char *)answer;
+	char *to = (char *)&page->answer;
+
+	for (int i = 0; i < 4; i++)
+		if (atomic_load_explicit(&page->words[i], memory_order_relaxed) != words[i])
+			atomic_store_explicit(&page->words[i], words[i], memory_order_relaxed);
+	for (size_t at = 0; at < sizeof *answer; at += CACHE_LINE)
+		put(to + at, from + at, CACHE_LINE);
+}
+
+void request_put_failure(const struct head *head, unsigned seat, const struct error *failure)
+{
+	struct wire_answer answer = {.status = (uint32_t)failure->status};
+
+	request_put_text(head_seat(head, seat), &answer, failure->text, strlen(failure->text));
+	request_put_answer(head, seat, (const uint64_t[4]){0}, &answer);
+	wire_count(&head_seat_counters(head, seat)->failures, 1);
+}
+
+bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image)
+{
+	struct wire_seat *page = head_seat(head, asked->seat);
+	_Atomic uint64_t *hold = &page->holds[asked->request.hold % WIRE_HOLDS];
+	uint64_t expected = WIRE_STATE_WORD(
+		asked->sequence, asked->taken ? WIRE_TAKEN : WIRE_REQUESTED);
+	bool wanted;
+
+	if (image)
+		atomic_store_explicit(hold, image, memory_order_relaxed);
+	wanted = atomic_compare_exchange_strong(
+		&page->state_word, &expected, WIRE_STATE_WORD(asked->sequence, WIRE_ANSWERED));
+	if (!wanted && image)
+		atomic_compare_exchange_strong(hold, &image, 0);
+	atomic_fetch_add_explicit(
+		&head_server(head)->counters[WIRE_COUNT_REQUESTS], 1, memory_order_relaxed);
+	return wanted;
+}
+
+/* The seats' words lie a page apart, where they contend for few lines of the cache: a look at all
+ * of them takes longer than an answer. */
+static bool spin_for_request(
+	const struct spin *spin, const atomic_bool *stopping, request_find *look, void *context)
+{
+	uint64_t until = 0;
+
+	while (spin_on(spin, &until) && !atomic_load_explicit(stopping, memory_order_relaxed))
+		for (int i = 0; i < SPIN_LOOKS; i++) {
+			if (look(context, i % LOOKS_EVERYWHERE == 0))
+				return true;
+			spin_pause();
+		}
+	return false;
+}
+
+bool request_await(struct request_wait *wait, const atomic_bool *stopping, uint64_t deadline,
+	request_find *look, void *context)
+{
+	bool found, woken;
+	uint64_t begin;
+
+	if (spin_for_request(&wait->spin, stopping, look, context)) {
+		spin_learn(&wait->spin, 0);
+		return true;
+	}
+	if (semaphore_drain(wait->request, DRAIN_MAX) == DRAIN_MAX)
+		semaphore_reset(wait->request);
+	if (look(context, true))
+		return true;
+	begin = clock_now();
+	woken = semaphore_wait(
+		wait->request, deadline < begin + WAIT_SLICE_NS ? deadline : begin + WAIT_SLICE_NS);
+	/* What somebody has done to it, to its count of waiters even, is put right. */
+	if (!woken)
+		semaphore_reset(wait->request);
+	found = look(context, true);
+	spin_learn(&wait->spin, clock_now() - begin);
+	wait->idle_wakes = woken && !found ? wait->idle_wakes + 1 : 0;
+	if (wait->idle_wakes > STORM_WAKES) {
+		/* Somebody posts what nobody asked: rest between two looks instead of running after
+		 * every post. */
+		struct timespec rest = clock_timespec(STORM_REST_NS);
+
+		nanosleep(&rest, NULL);
+		found = look(context, true);
+	}
+	return found;
+}
+
+size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE])
+{
+	size_t used = 0;
+
+	for (const char *at = names; at < names + size; at += strlen(at) + 1) {
+		size_t length = strlen(at) + 1;
+
+		if (strcmp(at, last) <= 0)
+			continue;
+		if (used + length > WIRE_TEXT_SIZE)
+			break;
+		memcpy(text + used, at, length);
+		used += length;
+	}
+	return used;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static size_t page_words(const struct head *head, unsigned seat, uint64_t numbers[WIRE_HOLDS])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < WIRE_HOLDS; i++) {
+		uint64_t number = atomic_load(&head_seat(head, seat)->holds[i]);
+
+		if (number)
+			numbers[count++] = number;
+	}
+	return count;
+}
+
+bool held_collect(const struct head *head, held_words *words, const void *context, struct held *ret)
+{
+	size_t room = (size_t)head->seats * WIRE_HOLDS, count = 0;
+	uint64_t *numbers = malloc(room * sizeof *numbers);
+
+	if (!numbers)
+		return false;
+	for (unsigned seat = 0; seat < head->seats; seat++) {
+		size_t held = words ? words(context, seat, numbers + count)
+				    : page_words(head, seat, numbers + count);
+
+		if (held && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
+			count += held;
+	}
+	qsort(numbers, count, sizeof *numbers, compare_numbers);
+	*ret = (struct held){.numbers = numbers, .count = count};
+	return true;
+}
+
+bool held_contains(const struct held *held, uint64_t number)
+{
+	return held->count &&
+	       bsearch(&number, held->numbers, held->count, sizeof *held->numbers, compare_numbers);
+}

@@ -1,0 +1,109 @@
+/*
+ * A turn of the exchange as the responder sees it: take a request up, check the copy, answer it.
+ * And what must not be used again: the images that requesters hold.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "exchange/seats.h"
+#include "exchange/spin.h"
+#include "exchange/wire.h"
+
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A private copy of a request. */
+struct seat_request {
+	unsigned seat;
+	uint64_t sequence;
+	bool taken; /* the page says TAKEN, not REQUESTED any more */
+	struct wire_request request;
+	char name[WIRE_NAME_MAX + 1]; /* terminated; empty if the length is impossible */
+};
+
+/* The sequence number of the request that stands in the seat, if one does. */
+static inline bool request_pending(const struct head *head, unsigned seat, uint64_t *ret_sequence)
+{
+	uint64_t asked = atomic_load_explicit(
+		&head_seat(head, seat)->state_word, memory_order_acquire);
+
+	*ret_sequence = WIRE_SEQUENCE(asked);
+	return WIRE_STATE(asked) == WIRE_REQUESTED;
+}
+
+/* Copies that request. It may be withdrawn meanwhile; then the copy is good for nothing, and the
+ * next two functions say so. */
+void request_read(
+	const struct head *head, unsigned seat, uint64_t sequence, struct seat_request *ret);
+
+/*
+ * Takes the request up, which is for what is not answered at once: an answer that follows without
+ * delay needs no such note, and the requester's cache keeps the line it spins on. False if it was
+ * withdrawn.
+ */
+bool request_take(const struct head *head, struct seat_request *asked);
+
+/* What a requester may write into its page is checked here, before anything else looks at it.
+ * STATUS_USAGE. */
+int request_check(const struct seat_request *asked, struct error *err);
+
+/* Puts a text into an answer, cut to what fits. */
+void request_put_text(
+	struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length);
+
+/* Writes the answer, but for request_complete; `words` are those of the classic exchange. */
+void request_put_answer(const struct head *head, unsigned seat, const uint64_t words[4],
+	const struct wire_answer *answer);
+
+/* The same for a failure. */
+void request_put_failure(const struct head *head, unsigned seat, const struct error *failure);
+
+/*
+ * Completes an answer that was written, and makes the requester hold the image numbered `image` (0:
+ * none). A requester that withdrew, died or was replaced has another turn by now: then this answer
+ * is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
+ */
+bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image);
+
+/* Looks for a request and keeps it in `context`; false if there is none. Unless `everywhere`, it is
+ * enough to look where the last one was: whoever asks is likely to ask again. */
+typedef bool request_find(void *context, bool everywhere);
+
+/*
+ * Waits until `look` finds a request, spinning if that has paid lately, then asleep for 100 ms at
+ * most, and not beyond `deadline`. Tokens are only hints: whatever their number, the turn words
+ * decide. *stopping ends the spinning; whoever sets it posts `request`, too.
+ */
+struct request_wait {
+	sem_t *request;
+	struct spin spin;
+	unsigned idle_wakes; /* in a row: woken, and nobody had asked for anything */
+};
+
+bool request_await(struct request_wait *wait, const atomic_bool *stopping, uint64_t deadline,
+	request_find *look, void *context);
+
+/* Fills `text` with those of the names (each ended by a NUL, in order) that come after `last`; the
+ * bytes used. */
+size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE]);
+
+/* The numbers in the hold words of all seats that somebody sits on, sorted. */
+struct held {
+	uint64_t *numbers;
+	size_t count;
+};
+
+/* What a seat holds, for who knows better than its page: at most WIRE_HOLDS numbers, their count.
+ */
+typedef size_t held_words(const void *context, unsigned seat, uint64_t numbers[WIRE_HOLDS]);
+
+/*
+ * Hold words are written by the responder alone, so nobody can begin to hold anything while it
+ * looks; that somebody lets go is no harm. Words of a seat without a holder are void. False when
+ * out of memory; free ret->numbers. `words` may be NULL: the page itself says.
+ */
+bool held_collect(
+	const struct head *head, held_words *words, const void *context, struct held *ret);
+bool held_contains(const struct held *held, uint64_t number);

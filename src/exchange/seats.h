@@ -1,0 +1,79 @@
+/*
+ * Seats, from the requester's side: a page of HEAD each, held by a lock that the kernel drops when
+ * the holder dies.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/waiting.h"
+#include "exchange/wire.h"
+#include "shm/segment.h"
+
+#include <stdbool.h>
+
+/* What is known, and has been checked, about an open HEAD. */
+struct head {
+	struct segment segment;
+	unsigned seats, segments;
+	uint64_t reserve; /* bytes of address space for each data segment */
+	int guard;        /* its number in guard.h, or -1 */
+};
+
+#define HEAD_NONE ((struct head){.segment = SEGMENT_NONE, .guard = -1})
+
+/*
+ * Opens the HEAD of a running, ready server and checks its constants. STATUS_UNAVAILABLE if there
+ * is none, or its server is dead or not ready yet; STATUS_BAD_DATA if it is not a HEAD of this
+ * version. head_release() when done.
+ */
+int head_open(const char *name, bool guarded, struct head *ret, struct error *err);
+void head_release(struct head *head);
+
+/* Whether the server that made this HEAD lives. */
+bool head_server_alive(const struct head *head);
+
+/* Whether HEAD says of itself what it said when it was opened: it may have been overwritten then,
+ * and put right since. */
+bool head_as_opened(const struct head *head);
+
+/* Whether the name still leads to this HEAD. */
+bool head_current(const struct head *head, const char *name);
+
+static inline struct wire_seat *head_seat(const struct head *head, unsigned seat)
+{
+	return (struct wire_seat *)(void *)(head->segment.base + (size_t)seat * WIRE_PAGE);
+}
+
+static inline struct wire_server *head_server(const struct head *head)
+{
+	return (struct wire_server *)(void *)(head->segment.base + wire_server_offset(head->seats));
+}
+
+/* Whether the page of a seat is the one that was made for it: somebody may have truncated HEAD, and
+ * it may have grown again. */
+static inline bool head_seat_whole(const struct head *head, unsigned seat, uint64_t instance)
+{
+	const volatile struct wire_seat *page = head_seat(head, seat);
+
+	return page->magic == WIRE_MAGIC && page->version == WIRE_VERSION &&
+	       page->seats == head->seats && page->segments == head->segments &&
+	       page->instance == instance;
+}
+
+static inline struct wire_seat_counters *head_seat_counters(const struct head *head, unsigned seat)
+{
+	return (struct wire_seat_counters *)(void *)(head->segment.base +
+						     wire_seat_counters_offset(head->seats)) +
+	       seat;
+}
+
+/*
+ * Takes a free seat, queueing behind those who came earlier, until `deadline`. Clears what its last
+ * holder left. STATUS_TRY_AGAIN when no seat came free, STATUS_UNAVAILABLE when the server died.
+ * `waiting`, if not NULL, can end the wait.
+ */
+int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiting,
+	unsigned *ret_seat, struct error *err);
+
+/* Gives the seat and all that is held on it back, and wakes who waits for one. */
+void seat_release(const struct head *head, unsigned seat);

@@ -1,0 +1,301 @@
+#include "exchange/server_objects.h"
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "exchange/reclaim.h"
+#include "shm/fork.h"
+#include "shm/guard.h"
+#include "shm/lock.h"
+#include "shm/semaphore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RESERVE_DEFAULT (UINT64_C(512) << 20)
+#define RESERVE_LEAST   (UINT64_C(1) << 20)
+#define CREATE_ATTEMPTS 8
+#define LINGER_NS       (100 * NS_PER_MS)
+#define LINGER_PAUSE_NS (5 * NS_PER_MS)
+
+uint64_t server_objects_default_reserve(void)
+{
+	struct statvfs system;
+	uint64_t quarter;
+
+	if (statvfs(SHM_DIRECTORY, &system) != 0)
+		return RESERVE_DEFAULT;
+	quarter = (uint64_t)system.f_bavail * system.f_bsize / 4;
+	if (quarter > RESERVE_DEFAULT)
+		return RESERVE_DEFAULT;
+	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;
+}
+
+static void remember(struct server_objects *server_objects, enum object_kind kind, unsigned index,
+	struct file_id id)
+{
+	struct published *object = &server_objects->published[server_objects->published_count++];
+
+	*object = (struct published){.kind = kind, .index = index, .id = id, .guard = -1};
+	object_file(&server_objects->options.space, kind, index, object->file);
+}
+
+static void write_constants(struct server_objects *server_objects, uint64_t instance)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	struct head *head = &server_objects->head;
+	struct wire_server *page;
+	struct timespec now;
+
+	head->seats = options->seats;
+	head->segments = options->segments;
+	head->reserve = options->reserve;
+	for (unsigned seat = 0; seat < options->seats; seat++) {
+		struct wire_seat *at = head_seat(head, seat);
+
+		at->magic = WIRE_MAGIC;
+		at->version = WIRE_VERSION;
+		at->seats = options->seats;
+		at->segments = options->segments;
+		at->instance = instance;
+	}
+	page = head_server(head);
+	clock_gettime(CLOCK_REALTIME, &now);
+	page->pid = (uint32_t)getpid();
+	page->reserve = options->reserve;
+	page->flags = options->flags;
+	page->started = (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_LIMIT], options->reserve);
+}
+
+/* Takes the lock that says we live, and that no child of ours is to keep. */
+static int lock_alive(int *fd, const struct segment *segment)
+{
+	if (!fork_hide(fd, segment ? segment->base : NULL, segment ? segment->reserved : 0))
+		return ENOMEM;
+	return lock_take(*fd, WIRE_SERVER_LOCK);
+}
+
+/* A killed server's locks live on for a moment where it was just starting a decoder: until that
+ * executes, it has every descriptor. */
+static int reclaim_patiently(const struct name_space *space, struct error *err)
+{
+	const struct timespec pause = clock_timespec(LINGER_PAUSE_NS);
+	uint64_t deadline = deadline_after(LINGER_NS);
+	int status = reclaim_namespace(space, NULL, err);
+
+	while (status == STATUS_TRY_AGAIN && err && err->os_error == EAGAIN &&
+		clock_now() < deadline) {
+		nanosleep(&pause, NULL);
+		status = reclaim_namespace(space, NULL, err);
+	}
+	return status;
+}
+
+/*
+ * Makes the namespace ours: HEAD, complete and locked, gets its name if nobody has it. What a dead
+ * responder left is removed and the attempt repeated.
+ */
+static int create_head(struct server_objects *server_objects, struct error *err)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	size_t size = wire_head_size(options->seats);
+	struct segment *segment = &server_objects->head.segment;
+	char name[OBJECT_NAME_SIZE];
+	uint64_t instance = 0;
+	int status, failed;
+
+	status = segment_new(size, size, &options->access, segment, err);
+	if (status)
+		return status;
+	if (getrandom(&instance, sizeof instance, GRND_NONBLOCK) < 0)
+		instance = clock_now();
+	write_constants(server_objects, instance);
+	failed = lock_alive(&segment->fd, segment);
+	if (failed)
+		return error_os(err, failed, "cannot lock the header segment");
+	object_name(&options->space, OBJECT_HEAD, 0, name);
+	for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+		status = reclaim_patiently(&options->space, err);
+		if (status)
+			return status;
+		status = segment_publish(segment, name, err);
+		if (!status || !err || err->os_error != EEXIST)
+			break;
+	}
+	if (!status)
+		remember(server_objects, OBJECT_HEAD, 0, segment->id);
+	server_objects->head.guard = guard_add(segment->base, segment->reserved);
+	return status;
+}
+
+static int create_semaphore(struct server_objects *server_objects, enum object_kind kind,
+	unsigned index, sem_t **ret, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+	struct file_id id;
+	int status;
+
+	object_name(&server_objects->options.space, kind, index, name);
+	status = semaphore_create(name, &server_objects->options.access, &id, err);
+	if (status)
+		return status;
+	remember(server_objects, kind, index, id);
+	status = semaphore_open(name, ret, err);
+	if (!status) {
+		uintptr_t page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
+
+		server_objects->published[server_objects->published_count - 1].guard = guard_add(
+			(void *)page, WIRE_PAGE);
+	}
+	return status;
+}
+
+/* The lock on REQ's own file tells it from a classic namespace's, should HEAD ever be missing. */
+static int lock_request_semaphore(struct server_objects *server_objects, struct error *err)
+{
+	char file[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
+	int failed;
+
+	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
+		object_file(&server_objects->options.space, OBJECT_REQUEST, 0, file));
+	server_objects->request_lock = fd_above_standard(
+		open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+	failed = server_objects->request_lock < 0 ? errno
+						  : lock_alive(&server_objects->request_lock, NULL);
+	return failed ? error_os(err, failed, "cannot lock the request semaphore") : STATUS_OK;
+}
+
+static int create_data(struct server_objects *server_objects, unsigned index, struct error *err)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	struct segment *segment = &server_objects->data[index];
+	struct access access = options->access;
+	char name[OBJECT_NAME_SIZE];
+	int status, failed;
+
+	/* Clients read data, and only read it; we ourselves must be able to write. */
+	access.mode = (access.mode & 0444) | 0600;
+	status = segment_new(
+		WIRE_PAGE, options->map_data ? options->reserve : 0, &access, segment, err);
+	if (status)
+		return status;
+	failed = lock_alive(&segment->fd, segment);
+	if (failed)
+		return error_os(err, failed, "cannot lock a data segment");
+	status = segment_publish(
+		segment, object_name(&options->space, OBJECT_DATA, index, name), err);
+	if (!status)
+		remember(server_objects, OBJECT_DATA, index, segment->id);
+	if (!status && segment->base)
+		server_objects->published[server_objects->published_count - 1].guard = guard_add(
+			segment->base, segment->reserved);
+	return status;
+}
+
+int server_objects_create(struct server_objects *server_objects,
+	const struct server_objects_options *options, struct error *err)
+{
+	int status;
+
+	*server_objects = SERVER_OBJECTS_NONE;
+	server_objects->options = *options;
+	server_objects->published = calloc(
+		2 + options->seats + options->segments, sizeof *server_objects->published);
+	server_objects->responses = calloc(options->seats, sizeof *server_objects->responses);
+	server_objects->data = calloc(options->segments, sizeof *server_objects->data);
+	if (!server_objects->published || !server_objects->responses || !server_objects->data)
+		return error_os(
+			err, ENOMEM, "cannot create the objects of '%s'", options->space.text);
+	for (unsigned i = 0; i < options->segments; i++)
+		server_objects->data[i] = SEGMENT_NONE;
+
+	status = create_head(server_objects, err);
+	if (!status)
+		status = create_semaphore(
+			server_objects, OBJECT_REQUEST, 0, &server_objects->request, err);
+	if (!status)
+		status = lock_request_semaphore(server_objects, err);
+	for (unsigned i = 0; i < options->seats && !status; i++)
+		status = create_semaphore(
+			server_objects, OBJECT_RESPONSE, i, &server_objects->responses[i], err);
+	for (unsigned i = 0; i < options->segments && !status; i++)
+		status = create_data(server_objects, i, err);
+	return status;
+}
+
+void server_objects_ready(struct server_objects *server_objects)
+{
+	atomic_store(&head_server(&server_objects->head)->ready, 1);
+}
+
+bool server_objects_damaged(const struct server_objects *server_objects)
+{
+	bool hit = guard_hit(server_objects->head.guard);
+
+	for (unsigned i = 0; i < server_objects->published_count && !hit; i++)
+		hit = guard_hit(server_objects->published[i].guard);
+	return hit;
+}
+
+int server_objects_check(const struct server_objects *server_objects, struct error *err)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	object_name(&server_objects->options.space, OBJECT_HEAD, 0, name);
+	if (head_current(&server_objects->head, name))
+		return STATUS_OK;
+	return error_set(err, STATUS_UNAVAILABLE,
+		"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
+		"in logind.conf(5)",
+		name + 1, SHM_DIRECTORY);
+}
+
+void server_objects_withdraw(struct server_objects *server_objects)
+{
+	/* What has one of the names by now, after a successor took over, is not ours. */
+	while (server_objects->published_count) {
+		struct published *object =
+			&server_objects->published[--server_objects->published_count];
+
+		shm_file_unlink(object->file, object->id);
+		guard_remove(object->guard);
+	}
+}
+
+void server_objects_disown(struct server_objects *server_objects)
+{
+	server_objects->published_count = 0;
+	server_objects->head.segment.base = NULL;
+	for (unsigned i = 0; server_objects->data && i < server_objects->options.segments; i++)
+		server_objects->data[i].base = NULL;
+}
+
+void server_objects_release(struct server_objects *server_objects)
+{
+	const struct server_objects_options *options = &server_objects->options;
+
+	for (unsigned i = 0; server_objects->responses && i < options->seats; i++)
+		if (server_objects->responses[i])
+			semaphore_close(server_objects->responses[i]);
+	if (server_objects->request)
+		semaphore_close(server_objects->request);
+	for (unsigned i = 0; server_objects->data && i < options->segments; i++) {
+		fork_keep(&server_objects->data[i].fd);
+		segment_release(&server_objects->data[i]);
+	}
+	fork_keep(&server_objects->request_lock);
+	fork_keep(&server_objects->head.segment.fd);
+	if (server_objects->request_lock >= 0)
+		close(server_objects->request_lock);
+	free(server_objects->published);
+	free(server_objects->responses);
+	free(server_objects->data);
+	head_release(&server_objects->head);
+	*server_objects = SERVER_OBJECTS_NONE;
+}

@@ -1,0 +1,231 @@
+/*
+ * The layout of HEAD, byte for byte (shmsem(7) tells it to others).
+ *
+ * HEAD is `seats` pages of 4096 bytes, one a seat; then the server's page; then pages of per-seat
+ * counters. A seat's page:
+ *
+ *	   0  classic words of the answer: bytes, width, height, channels
+ *	  32  constant: magic, version, number of seats, number of data segments, instance
+ *	  64  turn: sequence number << 8 | state; then the request
+ *	 128  the answer
+ *	 256  the name asked for
+ *	1280  the answer's text: an error's sentence, or a list of names
+ *	3584  the images held: one word each, an image's number or 0
+ *
+ * Everything here can be changed by the other side at any time: copy it with wire_copy(), check the
+ * copy, use the copy. What is written by turns lies on different cache lines.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define WIRE_MAGIC        UINT64_C(0x0001006d65736d68) /* "hmsem", 0, 1, 0 */
+#define WIRE_VERSION      1
+#define WIRE_PAGE         4096
+#define WIRE_NAME_MAX     1024
+#define WIRE_TEXT_SIZE    2304
+#define WIRE_HOLDS        64
+#define WIRE_SEATS_MAX    1024
+#define WIRE_SEGMENTS_MAX 1024
+
+/*
+ * Bytes of HEAD that are locked (lock.h), none of them inside the file except the seats': the
+ * server's for as long as it runs, a seat's (its page's offset) while a requester is connected, and
+ * one from WIRE_QUEUE_LOCK on for each requester that waits for a seat. Whoever removes what a dead
+ * server left holds the cleaner's byte of its HEAD, and never the server's.
+ */
+#define WIRE_SERVER_LOCK  (UINT64_C(1) << 40)
+#define WIRE_QUEUE_LOCK   (UINT64_C(1) << 41)
+#define WIRE_CLEANER_LOCK (UINT64_C(1) << 42)
+
+enum wire_state {
+	WIRE_IDLE,      /* the requester may write a request */
+	WIRE_REQUESTED, /* written by the requester: the request is complete */
+	WIRE_TAKEN,     /* written by the server: somebody works on it, and it will take a while */
+	WIRE_ANSWERED,  /* written by the server: the answer is complete */
+};
+
+#define WIRE_STATE_WORD(sequence, state) ((uint64_t)(sequence) << 8 | (uint64_t)(state))
+#define WIRE_STATE(state_word)           ((enum wire_state)((state_word)&0xff))
+#define WIRE_SEQUENCE(state_word)        ((state_word) >> 8)
+
+enum wire_operation {
+	WIRE_PING,  /* answers STATUS_OK */
+	WIRE_GET,   /* the image of that name, decoded if need be */
+	WIRE_INFO,  /* what is known of it without decoding it */
+	WIRE_NAMES, /* names after the one given, in order, each ended by a NUL; an empty text ends
+		       the list */
+};
+
+#define WIRE_LAYOUT_MAX 1 /* RGB or BGR */
+
+/* What is asked of an image; the numbers are those of image_options and of shmsem.h. */
+struct wire_options {
+	uint8_t scale, channels, layout, flags;
+	uint32_t fit_width, fit_height;
+	uint32_t reserved;
+};
+
+struct wire_request {
+	uint32_t operation; /* enum wire_operation */
+	uint32_t hold;      /* which of the words at 3584 the answer is to use */
+	struct wire_options options;
+	uint64_t length; /* of the name */
+	uint64_t reserved[3];
+};
+
+/* flags of an answer */
+enum wire_answer_flags {
+	WIRE_FROM_STORE = 1 << 0, /* it had been decoded before this request */
+	WIRE_WARNING = 1 << 1,    /* the text is a warning about the image */
+};
+
+struct wire_answer {
+	uint32_t status;      /* enum status; 0 means that the rest is valid */
+	uint32_t flags;       /* enum wire_answer_flags */
+	uint32_t text_length; /* bytes of text at 1280 */
+	uint32_t segment;     /* the data segment with the pixels */
+	uint64_t offset;      /* of the pixels in it, a multiple of 4096 */
+	uint64_t image;       /* the image's number, as in the hold word; never 0 */
+	uint32_t stride;      /* bytes from row to row */
+	uint32_t gamma;       /* gAMA of a PNG x 100000, or 0 */
+	uint64_t icc_offset;  /* of the colour profile in the segment */
+	uint32_t icc_bytes;   /* 0: none */
+	uint32_t file_width, file_height;
+	uint8_t bits; /* a sample: 8 or 16 */
+	uint8_t format, orientation, scale;
+	uint8_t file_bits, file_channels;
+	uint8_t reserved_bytes[2];
+	uint32_t holders; /* seats that hold it, this one included */
+	uint64_t age;     /* ns since it was decoded */
+	uint64_t file_bytes;
+	uint32_t truncations;      /* the server's count of them when it answered */
+	uint32_t comments;         /* text chunks of a PNG, COM markers of a JPEG */
+	int32_t chromaticities[8]; /* cHRM of a PNG x 100000, or zeros */
+};
+
+struct wire_seat {
+	_Atomic uint64_t words[4];
+	uint64_t magic;
+	uint32_t version, seats, segments;
+	uint32_t reserved;
+	uint64_t instance;           /* drawn at random by each server */
+	_Atomic uint64_t state_word; /* 64 */
+	struct wire_request request;
+	struct wire_answer answer;          /* 128 */
+	char name[WIRE_NAME_MAX];           /* 256 */
+	char text[WIRE_TEXT_SIZE];          /* 1280 */
+	_Atomic uint64_t holds[WIRE_HOLDS]; /* 3584 */
+};
+
+_Static_assert(offsetof(struct wire_seat, magic) == 32, "wire layout");
+_Static_assert(offsetof(struct wire_seat, state_word) == 64, "wire layout");
+_Static_assert(offsetof(struct wire_seat, request) == 72, "wire layout");
+_Static_assert(offsetof(struct wire_seat, answer) == 128, "wire layout");
+_Static_assert(offsetof(struct wire_seat, name) == 256, "wire layout");
+_Static_assert(offsetof(struct wire_seat, text) == 1280, "wire layout");
+_Static_assert(offsetof(struct wire_seat, holds) == 3584, "wire layout");
+_Static_assert(sizeof(struct wire_seat) == WIRE_PAGE, "wire layout");
+_Static_assert(sizeof(struct wire_request) == 56, "wire layout");
+_Static_assert(sizeof(struct wire_answer) == 128, "wire layout");
+_Static_assert(offsetof(struct wire_answer, chromaticities) == 96, "wire layout");
+_Static_assert(sizeof(struct wire_options) == 16, "wire layout");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must work between processes");
+
+/* The server's counters, in the order of shmsem(7). Only for reading by others: the server does not
+ * read them back. */
+enum wire_counter {
+	WIRE_COUNT_REQUESTS,
+	WIRE_COUNT_HITS,
+	WIRE_COUNT_DECODES,
+	WIRE_COUNT_FAILURES,
+	WIRE_COUNT_EVICTIONS,
+	WIRE_COUNT_DECODED_BYTES,
+	WIRE_COUNT_CACHE_LIMIT,  /* bytes: --cache */
+	WIRE_COUNT_CACHE_BACKED, /* bytes of the data segments that exist */
+	WIRE_COUNT_CACHE_USED,   /* bytes that hold images */
+	WIRE_COUNT_IMAGES,       /* images stored */
+	WIRE_COUNT_DECODER_STARTS,
+	WIRE_COUNTERS,
+};
+
+enum wire_server_flags {
+	WIRE_SERVER_NO_LANDLOCK = 1 << 0, /* the kernel has none; decoders run without */
+	WIRE_SERVER_NO_SECCOMP = 1 << 1,  /* --allow-degraded-sandbox */
+	WIRE_SERVER_ISOLATE = 1 << 2,     /* a process for each image */
+};
+
+/* The page after the seats' pages. */
+struct wire_server {
+	_Atomic uint32_t ready; /* 1 once every object exists and requests are taken */
+	uint32_t pid;           /* for display only */
+	uint64_t reserve;       /* bytes of address space to reserve for each data segment */
+	uint64_t started;       /* CLOCK_REALTIME, ns */
+	uint64_t flags;         /* enum wire_server_flags */
+	uint64_t reserved[4];
+	_Atomic uint64_t ticket;     /* 64: the next place in the queue for a seat */
+	_Atomic uint32_t free_seats; /* a futex: goes up when a seat is given back */
+	/* Goes up when a data segment was found truncated. It begins with 1, so that the zeros of a
+	 * HEAD that was truncated itself are no count. */
+	_Atomic uint32_t truncations;
+	uint32_t reserved2[12];
+	_Atomic uint64_t counters[WIRE_COUNTERS]; /* 128 */
+};
+
+/* Bytes at its start that never change while the server runs. */
+#define WIRE_SERVER_CONSTANTS offsetof(struct wire_server, ticket)
+
+_Static_assert(offsetof(struct wire_server, ticket) == 64, "wire layout");
+_Static_assert(offsetof(struct wire_server, counters) == 128, "wire layout");
+_Static_assert(sizeof(struct wire_server) <= WIRE_PAGE, "wire layout");
+
+/* A row for each seat in the pages after the server's. */
+struct wire_seat_counters {
+	_Atomic uint64_t requests, hits, failures, bytes;
+};
+
+_Static_assert(sizeof(struct wire_seat_counters) == 32, "wire layout");
+
+/* For a counter that one thread at a time writes. */
+static inline void wire_count(_Atomic uint64_t *counter, uint64_t amount)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+		memory_order_relaxed);
+}
+
+static inline size_t wire_server_offset(unsigned seats)
+{
+	return (size_t)seats * WIRE_PAGE;
+}
+
+static inline size_t wire_seat_counters_offset(unsigned seats)
+{
+	return wire_server_offset(seats) + WIRE_PAGE;
+}
+
+/* Bytes of a HEAD with that many seats. */
+static inline size_t wire_head_size(unsigned seats)
+{
+	size_t counters = seats * sizeof(struct wire_seat_counters);
+
+	return wire_seat_counters_offset(seats) +
+	       (counters + WIRE_PAGE - 1) / WIRE_PAGE * WIRE_PAGE;
+}
+
+static inline uint64_t wire_seat_lock(unsigned seat)
+{
+	return (uint64_t)seat * WIRE_PAGE;
+}
+
+/*
+ * Copies what the other side may be changing. The barrier keeps the compiler from reading the
+ * shared bytes a second time where the copy is used.
+ */
+static inline void wire_copy(void *private_copy, const void *shared, size_t size)
+{
+	memcpy(private_copy, shared, size);
+	__asm__ volatile("" ::: "memory");
+}

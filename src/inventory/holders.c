@@ -1,0 +1,323 @@
+#include "inventory/holders.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "shm/names.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* How the kernel names a System V segment in maps. */
+#define SYSV_PATH "/SYSV"
+
+struct walk {
+	struct holders found;
+	size_t room, denied;
+	unsigned major, minor; /* of /dev/shm */
+	ino_t ipc;             /* our IPC namespace */
+	pid_t pid;             /* being looked at */
+	int process;           /* its folder */
+	char command[COMMAND_SIZE];
+	char *text; /* of a maps file */
+	size_t text_room;
+	bool out_of_memory;
+};
+
+static void note_holder(struct walk *walk, bool sysv, ino_t inode, bool mapped)
+{
+	struct holders *found = &walk->found;
+
+	if (found->count == walk->room) {
+		size_t room = walk->room ? 2 * walk->room : 64;
+		struct holder *more = reallocarray(found->items, room, sizeof *more);
+
+		if (!more) {
+			walk->out_of_memory = true;
+			return;
+		}
+		found->items = more;
+		walk->room = room;
+	}
+	if (!walk->command[0])
+		process_command(walk->pid, walk->command);
+	found->items[found->count] = (struct holder){
+		.sysv = sysv, .inode = inode, .pid = walk->pid, .mapped = mapped};
+	memcpy(found->items[found->count].command, walk->command, COMMAND_SIZE);
+	found->count++;
+}
+
+/* Ids of System V mean something in their own IPC namespace only. */
+static bool shares_ipc(const struct walk *walk)
+{
+	struct stat status;
+
+	return fstatat(walk->process, "ns/ipc", &status, 0) == 0 && status.st_ino == walk->ipc;
+}
+
+/* "start-end permissions offset major:minor inode path" */
+static void note_mapping(struct walk *walk, const char *line, const char *end)
+{
+	unsigned long device_major, device_minor, inode;
+	const char *at = line;
+	char *next;
+
+	for (unsigned field = 0; field < 3; field++) {
+		at = memchr(at, ' ', (size_t)(end - at));
+		if (!at)
+			return;
+		at++;
+	}
+	device_major = strtoul(at, &next, 16);
+	if (*next != ':')
+		return;
+	device_minor = strtoul(next + 1, &next, 16);
+	inode = strtoul(next, &next, 10);
+	next += strspn(next, " ");
+	if (device_major == walk->major && device_minor == walk->minor && inode)
+		note_holder(walk, false, inode, true);
+	else if (!device_major && !strncmp(next, SYSV_PATH, strlen(SYSV_PATH)) && shares_ipc(walk))
+		note_holder(walk, true, inode, true);
+}
+
+/* Reads a file of /proc whole; its length, or -1 with errno. Its text ends with a NUL. */
+static ssize_t read_text(struct walk *walk, int fd)
+{
+	size_t used = 0;
+
+	for (;;) {
+		ssize_t got;
+
+		if (used + 1 >= walk->text_room) {
+			size_t room = walk->text_room ? 2 * walk->text_room : 1 << 16;
+			char *more = realloc(walk->text, room);
+
+			if (!more) {
+				walk->out_of_memory = true;
+				return -1;
+			}
+			walk->text = more;
+			walk->text_room = room;
+		}
+		got = read(fd, walk->text + used, walk->text_room - used - 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (!got)
+			break;
+		used += (size_t)got;
+	}
+	walk->text[used] = '\0';
+	return (ssize_t)used;
+}
+
+/* Whether a failure means no more than that the process has ended. */
+static bool has_ended(int os_error)
+{
+	return os_error == ENOENT || os_error == ESRCH;
+}
+
+/* The length of the task's maps, 0 for a task that has ended or none; -1 if they may not be read.
+ */
+static ssize_t walk_maps(struct walk *walk, int task)
+{
+	AUTO_CLOSE int fd = openat(task, "maps", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read_text(walk, fd);
+
+	if (length < 0 && has_ended(errno))
+		return 0;
+	if (length < 0) {
+		walk->denied++;
+		return -1;
+	}
+	for (char *line = walk->text; *line;) {
+		char *end = strchrnul(line, '\n');
+
+		note_mapping(walk, line, end);
+		line = *end ? end + 1 : end;
+	}
+	return length;
+}
+
+/* A folder of /proc; NULL, and noted if it is kept from us. */
+static DIR *open_folder(struct walk *walk, int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!directory) {
+		walk->denied += !has_ended(errno);
+		if (fd >= 0)
+			close(fd);
+	}
+	return directory;
+}
+
+static void walk_descriptors(struct walk *walk, int task)
+{
+	AUTO_CLOSEDIR DIR *directory = open_folder(walk, task, "fd");
+
+	for (struct dirent *entry; directory && (entry = readdir(directory));) {
+		struct statx status;
+
+		/* Without synchronizing, a dead file server cannot hold us up. */
+		if (entry->d_name[0] == '.' ||
+			statx(dirfd(directory), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+				STATX_INO, &status) != 0)
+			continue;
+		if (status.stx_dev_major == walk->major && status.stx_dev_minor == walk->minor)
+			note_holder(walk, false, status.stx_ino, false);
+	}
+}
+
+/*
+ * A main thread that has ended shows no maps and no descriptors while the others go on: then each
+ * of those is asked. (Kernel threads have none either.)
+ */
+static void walk_threads(struct walk *walk, int process)
+{
+	AUTO_CLOSEDIR DIR *directory = open_folder(walk, process, "task");
+
+	for (struct dirent *entry; directory && (entry = readdir(directory));) {
+		AUTO_CLOSE int task = -1;
+
+		if (entry->d_name[0] == '.' || atoi(entry->d_name) == walk->pid)
+			continue;
+		task = openat(dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (task < 0)
+			continue;
+		if (walk_maps(walk, task) > 0)
+			walk_descriptors(walk, task);
+	}
+}
+
+static void walk_process(struct walk *walk, int proc, const char *name)
+{
+	AUTO_CLOSE int process = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ssize_t length;
+
+	walk->pid = atoi(name);
+	walk->command[0] = '\0';
+	if (process < 0) {
+		walk->denied += !has_ended(errno);
+		return;
+	}
+	walk->process = process;
+	walk->found.processes++;
+	length = walk_maps(walk, process);
+	if (length > 0)
+		walk_descriptors(walk, process);
+	else if (length == 0)
+		walk_threads(walk, process);
+}
+
+static int compare_holders(const void *left, const void *right)
+{
+	const struct holder *a = left, *b = right;
+
+	if (a->sysv != b->sysv)
+		return a->sysv ? 1 : -1;
+	if (a->inode != b->inode)
+		return a->inode > b->inode ? 1 : -1;
+	if (a->pid != b->pid)
+		return a->pid > b->pid ? 1 : -1;
+	return (int)b->mapped - (int)a->mapped;
+}
+
+/* Sorts, and keeps one row for each process and object: a mapping rather than a descriptor. */
+static void put_in_order(struct holders *found)
+{
+	size_t kept = 0;
+
+	if (found->count)
+		qsort(found->items, found->count, sizeof *found->items, compare_holders);
+	for (size_t i = 0; i < found->count; i++) {
+		const struct holder *last = kept ? &found->items[kept - 1] : NULL;
+
+		if (last && last->sysv == found->items[i].sysv &&
+			last->inode == found->items[i].inode && last->pid == found->items[i].pid)
+			continue;
+		found->items[kept++] = found->items[i];
+	}
+	found->count = kept;
+}
+
+static void tell_blindness(struct walk *walk)
+{
+	char *blind = walk->found.blind;
+	struct stat status;
+
+	walk->found.privileged = pids_are_global() && processes_all_visible();
+	if (!pids_are_global())
+		snprintf(blind, sizeof walk->found.blind,
+			"cannot see all processes (other PID namespace)");
+	else if (stat("/proc/1", &status) != 0)
+		snprintf(blind, sizeof walk->found.blind,
+			"cannot see all processes (/proc hides them)");
+	else if (walk->denied)
+		snprintf(blind, sizeof walk->found.blind,
+			"cannot see all processes (no permission for %zu of %zu)", walk->denied,
+			walk->found.processes);
+}
+
+int holders_read(struct holders *ret, struct error *err)
+{
+	AUTO_CLOSEDIR DIR *proc = opendir("/proc");
+	struct walk walk = {0};
+	struct stat status;
+
+	if (!proc)
+		return error_os(err, errno, "cannot read /proc");
+	if (stat(SHM_DIRECTORY, &status) != 0)
+		return error_os(err, errno, "cannot examine %s", SHM_DIRECTORY);
+	walk.major = major(status.st_dev);
+	walk.minor = minor(status.st_dev);
+	walk.ipc = stat("/proc/self/ns/ipc", &status) == 0 ? status.st_ino : 0;
+	for (struct dirent *entry; (entry = readdir(proc));)
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			atoi(entry->d_name) != getpid())
+			walk_process(&walk, dirfd(proc), entry->d_name);
+	free(walk.text);
+	if (walk.out_of_memory) {
+		holders_release(&walk.found);
+		return error_os(err, ENOMEM, "cannot list the processes");
+	}
+	put_in_order(&walk.found);
+	tell_blindness(&walk);
+	*ret = walk.found;
+	return STATUS_OK;
+}
+
+void holders_release(struct holders *holders)
+{
+	free(holders->items);
+	*holders = HOLDERS_NONE;
+}
+
+size_t holders_find(
+	const struct holders *holders, bool sysv, ino_t inode, const struct holder **ret_first)
+{
+	size_t low = 0, high = holders->count, count = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct holder *one = &holders->items[middle];
+
+		if (one->sysv < sysv || (one->sysv == sysv && one->inode < inode))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low + count < holders->count && holders->items[low + count].sysv == sysv &&
+		holders->items[low + count].inode == inode)
+		count++;
+	*ret_first = holders->items ? holders->items + low : NULL;
+	return count;
+}

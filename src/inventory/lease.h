@@ -1,0 +1,18 @@
+/*
+ * The kernel's own word that nobody uses a file: a write lease is granted only when no other open
+ * file leads to it, in whatever namespace, be it through a descriptor, a mapping or a message under
+ * way in a socket.
+ *
+ * While the lease is held, who opens the file waits for it, or fails with EAGAIN if he will not
+ * wait (shm_open never does); so it is taken for an instant only, where nothing else gives proof.
+ */
+#pragma once
+
+#include "shm/shm_file.h"
+
+/*
+ * Opens that file below SHM_DIRECTORY and takes the lease; closing the descriptor gives it back. -1
+ * with errno: EAGAIN when somebody uses the file, for longer than a look at it takes; ESTALE when
+ * the name leads to another one by now; EACCES or EINVAL when the kernel grants us none.
+ */
+int lease_open(const char *file, struct file_id id);

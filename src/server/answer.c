@@ -1,0 +1,156 @@
+#include "server/answer.h"
+
+#include "base/clock.h"
+#include "shm/semaphore.h"
+
+#include <string.h>
+
+/* Completes an answer whose fields are written. */
+static void publish(struct server *server, const struct request *request, uint64_t held)
+{
+	if (request_complete(&server->objects.head, &request->asked, held)) {
+		if (held)
+			store_note_hold(&server->store, request->asked.seat,
+				request->asked.request.hold, held);
+		semaphore_post(server->objects.responses[request->asked.seat]);
+	}
+	if (server->options.requests &&
+		atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
+		atomic_store(&server->stopping, true);
+}
+
+void answer_plainly(
+	struct server *server, const struct request *request, const char *text, size_t length)
+{
+	struct wire_seat *page = head_seat(&server->objects.head, request->asked.seat);
+	struct wire_answer answer = {0};
+
+	if (length)
+		request_put_text(page, &answer, text, length);
+	request_put_answer(
+		&server->objects.head, request->asked.seat, (const uint64_t[4]){0}, &answer);
+	publish(server, request, 0);
+}
+
+void answer_error(struct server *server, const struct request *request, const struct error *failure)
+{
+	request_put_failure(&server->objects.head, request->asked.seat, failure);
+	publish(server, request, 0);
+}
+
+/* By a clock that ticks every few ms if that will do: it is cheaper to look at, and an answer that
+ * is the same as the last one leaves the requester's cache alone. */
+static uint64_t age_of(const struct stored *image, bool coarse)
+{
+	uint64_t now = coarse ? clock_coarse() : clock_now();
+
+	return now > image->decoded_at ? now - image->decoded_at : 0;
+}
+
+/* With the store's lock held: the hold word must be there before anybody may look for room. */
+static void answer_image(
+	struct server *server, const struct request *request, struct stored *image, bool from_store)
+{
+	struct wire_seat *page = head_seat(&server->objects.head, request->asked.seat);
+	struct wire_seat_counters *counters = head_seat_counters(
+		&server->objects.head, request->asked.seat);
+	const struct image_info *info = &image->decoded.info;
+	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
+	bool get = request->asked.request.operation == WIRE_GET, stored = image->extent != NULL;
+	struct wire_answer answer = {
+		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
+			 (image->decoded.warning[0] ? WIRE_WARNING : 0),
+		.image = image->number,
+		.stride = (uint32_t)(info->bytes / info->height),
+		.icc_bytes = info->icc_bytes,
+		.file_width = info->file_width,
+		.file_height = info->file_height,
+		.bits = info->bits,
+		.format = info->format,
+		.orientation = info->orientation,
+		.scale = info->scale,
+		.file_bits = info->file_bits,
+		.file_channels = info->file_channels,
+		.file_bytes = image->key.file.size,
+		.gamma = info->gamma,
+		.comments = info->comments,
+		.truncations = server->store.all_truncations,
+	};
+
+	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
+	if (stored) {
+		answer.segment = image->segment;
+		answer.offset = image->extent->offset;
+		answer.icc_offset = image->extent->offset + image->decoded.profile;
+		answer.age = age_of(image, get);
+	}
+	if (!get)
+		answer.holders = store_holders(&server->store, image);
+	if (image->decoded.warning[0])
+		request_put_text(
+			page, &answer, image->decoded.warning, strlen(image->decoded.warning));
+	request_put_answer(&server->objects.head, request->asked.seat, words, &answer);
+	if (from_store && get) {
+		wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_HITS], 1);
+		wire_count(&counters->hits, 1);
+	}
+	wire_count(&counters->bytes, info->bytes);
+	publish(server, request, get ? image->number : 0);
+}
+
+void answer_later(struct server *server, struct request *request, struct stored *image)
+{
+	if (!request_take(&server->objects.head, &request->asked))
+		return;
+	request->next = image->waiters;
+	image->waiters = request;
+	atomic_store(&request->image, image);
+}
+
+void answer_never(struct server *server, struct request *request)
+{
+	struct stored *image;
+
+	store_lock(&server->store);
+	image = atomic_load(&request->image);
+	if (image) {
+		struct request **at = &image->waiters;
+
+		while (*at != request)
+			at = &(*at)->next;
+		*at = request->next;
+		atomic_store(&request->image, NULL);
+	}
+	store_unlock(&server->store);
+}
+
+void answer_with(struct server *server, struct request *request, struct stored *image)
+{
+	switch (image->state) {
+	case STORED_DECODING:
+		answer_later(server, request, image);
+		break;
+	case STORED_READY:
+		store_touch(&server->store, image);
+		answer_image(server, request, image, true);
+		break;
+	case STORED_FAILED:
+		answer_error(server, request, &image->failure);
+		break;
+	}
+}
+
+void answer_waiters(struct server *server, struct stored *image)
+{
+	struct request *request = image->waiters, *next;
+
+	image->waiters = NULL;
+	for (; request; request = next) {
+		next = request->next;
+		if (image->state == STORED_FAILED)
+			answer_error(server, request, &image->failure);
+		else
+			answer_image(server, request, image, false);
+		atomic_store(&request->image, NULL);
+	}
+}

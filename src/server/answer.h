@@ -1,0 +1,26 @@
+/*
+ * Answers to requests: at once, later with an image that is being decoded, or never.
+ */
+#pragma once
+
+#include "server/internal.h"
+
+/* Success without an image; `length` bytes of text go with it. */
+void answer_plainly(
+	struct server *server, const struct request *request, const char *text, size_t length);
+
+void answer_error(
+	struct server *server, const struct request *request, const struct error *failure);
+
+/* Gives an image that is known to whoever asks, or lets the request wait for it. With the store's
+ * lock held. */
+void answer_with(struct server *server, struct request *request, struct stored *image);
+
+/* Lets the request wait for the image, unless it was withdrawn. With the store's lock held. */
+void answer_later(struct server *server, struct request *request, struct stored *image);
+
+/* Lets the request wait no longer: it was withdrawn, or all are refused. Takes the store's lock. */
+void answer_never(struct server *server, struct request *request);
+
+/* Answers all who wait for the image, which is decoded or failed. With the store's lock held. */
+void answer_waiters(struct server *server, struct stored *image);

@@ -1,0 +1,30 @@
+/*
+ * Whether a descriptor has something to read, found out without a system call.
+ *
+ * An io_uring polls the descriptor. Whoever makes it readable notes so, in the same moment, in
+ * memory that the kernel shares with us: as IORING_SQ_TASKRUN, for a poll that has fired, which
+ * stays until change_flag_arm (io_uring_setup(2), IORING_SETUP_DEFER_TASKRUN). So what happened
+ * before a moment that we know of is seen at that moment, as read(2) would see it; and nobody is
+ * woken.
+ *
+ * Belongs to the thread that calls change_flag_arm.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct readiness;
+
+/* NULL where the kernel, its configuration or this build has no such thing. It says "not clear"
+ * until change_flag_arm. */
+struct readiness *change_flag_new(int fd);
+struct readiness *change_flag_free(struct readiness *readiness);
+
+/* Whether the descriptor has not become readable since change_flag_arm. */
+bool change_flag_clear(const struct readiness *readiness);
+
+/* Begins anew; to be called after all there was has been read. What comes in between is noted. */
+void change_flag_arm(struct readiness *readiness);
+
+/* Whether change_flag_new has a chance here: 0, or an errno that says why not. */
+int change_flag_missing(void);

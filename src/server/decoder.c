@@ -1,0 +1,218 @@
+#include "server/decoder.h"
+
+#include "base/io.h"
+#include "base/number.h"
+#include "server/job.h"
+#include "server/sandbox.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The image that the process is at, for the handler below. */
+static uint64_t current;
+
+bool job_receive(struct link_job *ret, int *ret_file)
+{
+	struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control};
+	struct cmsghdr *header;
+	ssize_t size;
+
+	do
+		size = recvmsg(DECODER_SOCKET, &message, MSG_CMSG_CLOEXEC);
+	while (size < 0 && errno == EINTR);
+	*ret_file = -1;
+	header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_file, CMSG_DATA(header), sizeof *ret_file);
+	return size == (ssize_t)sizeof *ret;
+}
+
+bool job_send(const struct link_reply *reply)
+{
+	return send(DECODER_SOCKET, reply, sizeof *reply, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
+}
+
+int job_read(struct decoder_state *state, int file, size_t size, struct error *err)
+{
+	ssize_t done;
+
+	if (size > state->room) {
+		free(state->file);
+		state->room = 0;
+		state->file = malloc(size);
+		if (!state->file)
+			return error_set(
+				err, STATUS_TRY_AGAIN, "no memory for a file of %zu bytes", size);
+		state->room = size;
+	}
+	done = pread_full(file, state->file, size, 0);
+	if (done < 0)
+		return error_os(err, errno, "cannot be read");
+	if ((size_t)done < size)
+		return error_set(err, STATUS_TRY_AGAIN, "became shorter while it was read");
+	return STATUS_OK;
+}
+
+/* Decodes what was probed. */
+static int decode(struct decoder_state *state, const struct image_info *info, uint8_t *room,
+	uint64_t profile_at, struct image_warning *ret_warning, struct error *err)
+{
+	int status = image_decode(state->reader, room, info->bytes, ret_warning, err);
+	const void *profile;
+	size_t size;
+
+	if (status)
+		return status;
+	profile = image_profile(state->reader, &size);
+	if (profile && size == info->icc_bytes)
+		memcpy(room + profile_at, profile, size);
+	return STATUS_OK;
+}
+
+void job_work(struct decoder_state *state, const struct link_job *job, uint8_t *room,
+	struct link_reply *reply)
+{
+	struct image_warning warning = {0};
+	uint64_t profile = 0, total = 0;
+	struct error err = {0};
+	int status = image_probe(state->reader, state->file, job->file_size, &job->options,
+		&job->limits, &reply->info, &err);
+
+	reply->kind = LINK_DONE;
+	if (!status && !link_layout(&reply->info, &profile, &total))
+		status = error_set(&err, STATUS_BAD_DATA, "is too large");
+	if (!status && job->kind != LINK_PROBE && (!room || total > job->length)) {
+		reply->kind = LINK_NEED;
+		return;
+	}
+	if (!status && job->kind == LINK_PROBE)
+		warning = image_probe_warning(state->reader);
+	if (!status && job->kind != LINK_PROBE)
+		status = decode(state, &reply->info, room, profile, &warning, &err);
+	reply->status = (uint32_t)status;
+	memcpy(reply->text, status ? err.text : warning.text,
+		status ? sizeof err.text : sizeof warning.text);
+}
+
+/* Where the job's room is in the segment; NULL if it has none. */
+static uint8_t *room_of(const struct decoder_state *state, const struct link_job *job)
+{
+	uint64_t reserve = state->setup.reserve;
+
+	if (!job->length || job->offset > reserve || job->length > reserve - job->offset)
+		return NULL;
+	return state->segment + job->offset;
+}
+
+/* Handles one image from its first message to the answer; false when the server has gone. */
+static bool handle(struct decoder_state *state, struct link_job *job, int file)
+{
+	struct link_reply reply = {.kind = LINK_DONE, .number = job->number, .call = -1};
+	struct error err = {0};
+	uint64_t number = job->number;
+	int status;
+
+	current = number;
+	status = job_read(state, file, job->file_size, &err);
+	close(file);
+	if (status) {
+		reply.status = (uint32_t)status;
+		memcpy(reply.text, err.text, sizeof err.text);
+		return job_send(&reply);
+	}
+	job_work(state, job, room_of(state, job), &reply);
+	if (reply.kind != LINK_NEED)
+		return job_send(&reply);
+	if (!job_send(&reply) || !job_receive(job, &file) || job->number != number)
+		return false;
+	job_work(state, job, room_of(state, job), &reply);
+	if (reply.kind == LINK_NEED) { /* there is none: the server knows why */
+		reply.kind = LINK_DONE;
+		reply.status = STATUS_TRY_AGAIN;
+	}
+	return job_send(&reply);
+}
+
+static void report_refused(int call)
+{
+	const struct link_reply reply = {
+		.kind = LINK_DIED, .number = current, .signal = SIGSYS, .call = call};
+
+	job_send(&reply);
+}
+
+/* Everything that needs more than a decoder may is done in here. */
+static int enter_pool(struct decoder_state *state, struct error *err)
+{
+	const struct sandbox sandbox = {.profile = SANDBOX_POOL,
+		.link = DECODER_SOCKET,
+		.memory = state->setup.memory,
+		.allow_degraded = state->setup.allow_degraded,
+		.refused = report_refused};
+	unsigned missing;
+
+	state->segment = mmap(NULL, state->setup.reserve, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_NORESERVE, DECODER_SEGMENT, 0);
+	if (state->segment == MAP_FAILED)
+		return error_os(err, errno, "cannot map a data segment");
+	return sandbox_enter(&sandbox, &missing, err);
+}
+
+static bool parse_setup(int argc, char **argv, struct decoder_setup *ret)
+{
+	uint64_t values[DECODER_NUMBERS];
+
+	if (argc != 2 + DECODER_NUMBERS)
+		return false;
+	for (int i = 0; i < DECODER_NUMBERS; i++)
+		if (parse_number(argv[2 + i], "number", 0, INT64_MAX, &values[i], NULL))
+			return false;
+	*ret = (struct decoder_setup){.reserve = values[0],
+		.memory = values[1],
+		.cpu_seconds = values[2],
+		.isolate = values[3] & DECODER_ISOLATE,
+		.allow_degraded = values[3] & DECODER_ALLOW_DEGRADED};
+	return true;
+}
+
+/* The process ends without giving anything back: that is the kernel's to do. */
+int decoder_main(int argc, char **argv)
+{
+	struct decoder_state state = {0};
+	struct error err = {0};
+	struct link_job job;
+	int file, status;
+
+	/* The server sees its socket close should this come too late. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!parse_setup(argc, argv, &state.setup))
+		return STATUS_USAGE;
+	status = image_reader_new(&state.reader, &err);
+	if (!status && !state.setup.isolate)
+		status = enter_pool(&state, &err);
+	if (status) {
+		struct link_reply reply = {.kind = LINK_UNFIT, .status = (uint32_t)status};
+
+		memcpy(reply.text, err.text, sizeof err.text);
+		job_send(&reply);
+		return status;
+	}
+	while (job_receive(&job, &file) && file >= 0)
+		if (!(state.setup.isolate ? isolate_handle : handle)(&state, &job, file))
+			break;
+	_exit(STATUS_OK);
+}

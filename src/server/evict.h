@@ -1,0 +1,23 @@
+/*
+ * Which images make way when the store needs space.
+ */
+#pragma once
+
+#include "exchange/request.h"
+#include "server/store.h"
+
+/*
+ * The segment that a decode had best go to, of those whose decoders are not busy: where lies what
+ * was used longest ago, or, as long as nothing had to make way, which is the smallest. -1 if all
+ * are busy. What was held when room was last made is not counted.
+ */
+int evict_choose_segment(const struct store *store, const bool *busy);
+
+/*
+ * Makes room for `bytes` (whole pages, not more than the budget) in a segment, evicting what it
+ * takes, but nothing of `held`. How many cold bytes the room has; UINT64_MAX, with nothing evicted,
+ * if it cannot be had. Taking it may exceed the budget; then there are enough warm bytes elsewhere
+ * that can be given back to the system. *ret_first is for arena_take.
+ */
+uint64_t evict_make_room(struct store *store, const struct held *held, unsigned segment,
+	uint64_t bytes, struct extent **ret_first);

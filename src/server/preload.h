@@ -1,0 +1,44 @@
+/*
+ * Decoding at start: images go into the store before anybody asks.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct server;
+
+struct preload_progress {
+	size_t images; /* to be decoded */
+	size_t done;   /* of them, failures included */
+	size_t failed;
+	bool full;     /* the store was, before all were done */
+	bool finished; /* the last call */
+};
+
+/* What is to be decoded, and who is told. */
+struct preload_options {
+	const char *const *patterns; /* fnmatch(3), for the name with or without its extension */
+	size_t patterns_count;
+	/* Called about ten times a second and at the end, by the thread that starts the server;
+	 * false ends it all. */
+	bool (*progress)(void *context, const struct preload_progress *progress);
+	/* A sentence for what could not be decoded; called by any thread. */
+	void (*say)(const char *sentence);
+	void *context; /* of `progress` */
+};
+
+struct preload;
+
+/* Lists what is to be decoded. */
+int preload_new(struct server *server, struct error *err);
+struct preload *preload_free(struct preload *preload);
+
+/* Each worker's share, before it takes requests: the decoders end with the threads that start
+ * them anew. */
+void preload_work(struct server *server);
+
+/* Waits for all of them. STATUS_UNAVAILABLE when `progress` ended it. */
+int preload_wait(struct server *server, struct error *err);

@@ -1,0 +1,173 @@
+#include "server/repair.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "shm/guard.h"
+#include "shm/semaphore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Turns in which each object is looked at once: with four turns a second, within a second. */
+#define CHECK_TURNS 3
+
+void repair_remember(struct server *server)
+{
+	memcpy(&server->constants, head_server(&server->objects.head), WIRE_SERVER_CONSTANTS);
+}
+
+/* ---- semaphores ---- */
+
+static sem_t *semaphore_of(const struct server *server, const struct published *object)
+{
+	if (object->kind == OBJECT_REQUEST)
+		return server->objects.request;
+	return object->kind == OBJECT_RESPONSE ? server->objects.responses[object->index] : NULL;
+}
+
+/* Opens the object for repair, if its name still is its own. */
+static int open_object(const struct published *object)
+{
+	struct stat status;
+	AUTO_CLOSE int fd = shm_file_open(object->file, O_RDWR, &status);
+
+	if (fd < 0 || !file_id_equal(file_id_of(&status), object->id))
+		return -1;
+	return steal_fd(&fd);
+}
+
+/* Without room or descriptors it stays as it is until the next turn: waits are bounded. */
+static void repair_semaphore(const struct published *object, sem_t *semaphore)
+{
+	AUTO_CLOSE int fd = open_object(object);
+	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(WIRE_PAGE - 1);
+	struct stat status;
+	sem_t initial;
+
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return;
+	sem_init(&initial, 1, 0);
+	if (status.st_size < (off_t)sizeof initial &&
+		pwrite_full(fd, &initial, sizeof initial, 0) != 0)
+		return;
+	if (!guard_hit(object->guard))
+		return;
+	/* A hit between the two is put right in the next turn. */
+	guard_clear(object->guard);
+	mmap((void *)page, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+}
+
+/* ---- names ---- */
+
+static int check_object(const struct published *object, sem_t *semaphore, struct error *err)
+{
+	struct stat status;
+
+	if (shm_file_look(object->file, &status) != 0 ||
+		!file_id_equal(file_id_of(&status), object->id))
+		return error_set(err, STATUS_UNAVAILABLE,
+			"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
+			"in logind.conf(5)",
+			object->file, SHM_DIRECTORY);
+	if (semaphore && (status.st_size < (off_t)sizeof *semaphore || guard_hit(object->guard)))
+		repair_semaphore(object, semaphore);
+	return STATUS_OK;
+}
+
+static int check_names(struct server *server, struct error *err)
+{
+	unsigned turn = (server->objects.published_count + CHECK_TURNS - 1) / CHECK_TURNS;
+	int status = STATUS_OK;
+
+	/* HEAD every time: without it nobody new finds us. */
+	status = check_object(&server->objects.published[0], NULL, err);
+	for (unsigned i = 0; i < turn && !status; i++) {
+		struct published *object;
+
+		server->next_check = (server->next_check + 1) % server->objects.published_count;
+		object = &server->objects.published[server->next_check];
+		status = check_object(object, semaphore_of(server, object), err);
+	}
+	return status;
+}
+
+/* ---- HEAD ---- */
+
+static bool head_whole(const struct server *server)
+{
+	const struct head *head = &server->objects.head;
+
+	if (guard_hit(head->guard) || segment_truncated(&head->segment))
+		return false;
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if (!head_seat_whole(head, seat, server->store.instance))
+			return false;
+	return !memcmp(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS) &&
+	       atomic_load(&head_server(head)->truncations) == server->store.all_truncations;
+}
+
+/*
+ * Makes a seat's page again. The turn word stays as it is, so that whoever waits on the seat sees
+ * a number that is not its own; the magic number comes last, for it says that the holds are true.
+ */
+static void repair_seat(struct server *server, unsigned seat)
+{
+	struct wire_seat *page = head_seat(&server->objects.head, seat);
+
+	store_restore_holds(&server->store, seat);
+	page->version = WIRE_VERSION;
+	page->seats = server->objects.head.seats;
+	page->segments = server->objects.head.segments;
+	page->instance = server->store.instance;
+	__atomic_store_n(&page->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
+}
+
+static void repair_head(struct server *server)
+{
+	struct head *head = &server->objects.head;
+
+	if (segment_grow(&head->segment, head->segment.size, NULL))
+		return; /* no room now */
+	if (guard_hit(head->guard)) {
+		guard_clear(head->guard);
+		segment_remap(&head->segment, PROT_READ | PROT_WRITE, NULL);
+	}
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if (!head_seat_whole(head, seat, server->store.instance))
+			repair_seat(server, seat);
+	memcpy(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS);
+	atomic_store(&head_server(head)->truncations, server->store.all_truncations);
+}
+
+int repair_objects(struct server *server, struct error *err)
+{
+	int status = check_names(server, err);
+
+	if (status)
+		return status;
+	store_lock(&server->store);
+	if (!head_whole(server))
+		repair_head(server);
+	store_unlock(&server->store);
+	return STATUS_OK;
+}
+
+void repair_decoders(struct server *server)
+{
+	pthread_mutex_lock(&server->pool_lock);
+	for (unsigned i = 0; i < server->options.decoders; i++) {
+		struct decoder *decoder = &server->decoders[i];
+		struct pollfd end = {.fd = decoder->pidfd, .events = POLLIN};
+
+		if (server->decoder_busy[i] || !decoder->pid || poll(&end, 1, 0) != 1)
+			continue;
+		decoder_stop(decoder);
+		decoder_start(decoder, NULL);
+	}
+	pthread_mutex_unlock(&server->pool_lock);
+}

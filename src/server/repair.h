@@ -1,0 +1,20 @@
+/*
+ * What was done to the server's objects from outside, found out and made good. Anybody with its
+ * user's rights can remove, cut off and overwrite them; who does so is to harm himself, not the
+ * others.
+ */
+#pragma once
+
+#include "server/internal.h"
+
+/* Keeps a copy of what HEAD says for as long as the server runs. Once that is all written. */
+void repair_remember(struct server *server);
+
+/* Starts decoders anew that died while they had nothing to do. */
+void repair_decoders(struct server *server);
+
+/*
+ * Gives HEAD and semaphores that were truncated their length and contents back; who waited on them
+ * finds that out by the turn words. STATUS_UNAVAILABLE if an object has lost its name, naming it.
+ */
+int repair_objects(struct server *server, struct error *err);

@@ -1,0 +1,331 @@
+/*
+ * Workers: the threads that take requests.
+ *
+ * One of them at a time, the leader, has leadership. It watches the seats, spinning or asleep, and
+ * answers at once what costs nothing: pings, stored images, known failures. For what takes longer
+ * it lets leadership go, so that another leads, and does the work itself. There are two workers
+ * more than decoders, so somebody leads while all decoders are at work and a list is made.
+ */
+#include "server/answer.h"
+
+#include "base/clock.h"
+#include "shm/semaphore.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Whether what an alias says can be answered without opening the file. With the store's lock held.
+ */
+static bool alias_current(struct server *server, struct alias *alias)
+{
+	uint64_t now = server->options.fresh_ns ? clock_now() : 0;
+
+	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
+		return true;
+	watch_glance(server->watch, server->leader->readiness);
+	if (!watch_same(server->watch, &alias->token) &&
+		(alias->token.folder || alias->image->recent ||
+			!files_unchanged(server->folder, alias->path, &alias->image->key.file)))
+		return false;
+	alias->checked_at = now;
+	return true;
+}
+
+static struct stored *known_image(
+	struct server *server, const struct request *request, uint32_t kind)
+{
+	struct alias *alias = store_alias(
+		&server->store, request->asked.name, kind, &request->options);
+
+	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias))
+		return NULL;
+	return alias->image;
+}
+
+struct job *decode_job_new(struct server *server, const char *name, struct stored *again,
+	const struct image_key *key, struct resolved *file, const struct watch_token *token)
+{
+	struct job *job = calloc(1, sizeof *job);
+	struct stored *image = job && !again ? store_add(&server->store, key) : again;
+	const struct alias *last = store_alias(&server->store, name, key->kind, &key->options);
+
+	if (!job || !image) {
+		free(job);
+		return NULL;
+	}
+	if (last && last->image->extent)
+		job->expected = last->image->decoded.total;
+	image->state = STORED_DECODING;
+	image->token = *token;
+	image->recent = file->recent;
+	store_watch(&server->store, image, file->watched);
+	store_name(&server->store, image, name, file->path, token, clock_now());
+	job->image = image;
+	job->file = file->fd;
+	job->key = file->key;
+	strcpy(job->path, file->path);
+	file->fd = -1;
+	return job;
+}
+
+/*
+ * What there is for a key. Of a file that is decoded already, maybe under another name, more can be
+ * told than its header says. With the store's lock held.
+ */
+static struct stored *find_image(const struct store *store, const struct image_key *key)
+{
+	struct image_key decoded = *key;
+	struct stored *image;
+
+	decoded.kind = LINK_DECODE;
+	image = store_find(store, &decoded);
+	if (key->kind == LINK_DECODE || (image && image->state == STORED_READY && !image->recent))
+		return image;
+	return store_find(store, key);
+}
+
+/* The job for a file that the store does not know; NULL if it does, or if there is no memory: then
+ * all is answered. */
+static struct job *admit(struct server *server, struct request *request, uint32_t kind,
+	struct resolved *file, const struct watch_token *token)
+{
+	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
+	struct stored *image = find_image(&server->store, &key);
+	struct error err;
+	struct job *job;
+
+	if (image && image->recent && !watch_same(server->watch, &image->token)) {
+		store_forget(&server->store, image);
+		image = NULL;
+	}
+	if (image && !store_may_retry(image)) {
+		store_watch(&server->store, image, file->watched);
+		store_name(
+			&server->store, image, request->asked.name, file->path, token, clock_now());
+		answer_with(server, request, image);
+		return NULL;
+	}
+	job = decode_job_new(server, request->asked.name, image, &key, file, token);
+	if (!job) {
+		error_os(&err, ENOMEM, "no memory for another image");
+		answer_error(server, request, &err);
+		return NULL;
+	}
+	answer_later(server, request, job->image);
+	return job;
+}
+
+/* An image that is not in the store, as far as its name tells. */
+static void serve_file(
+	struct server *server, struct request *request, uint32_t kind, struct watch_token token)
+{
+	struct resolved file = {.fd = -1};
+	struct error err;
+	struct job *job = NULL;
+
+	if (files_resolve(server->folder, request->asked.name, &file, &err) ||
+		files_check(&file, server->options.file_bytes, &err)) {
+		answer_error(server, request, &err);
+	} else {
+		store_lock(&server->store);
+		watch_file(server->watch, &file, &token);
+		job = admit(server, request, kind, &file, &token);
+		watch_drop(server->watch, file.watched);
+		store_unlock(&server->store);
+	}
+	if (file.fd >= 0)
+		close(file.fd);
+	if (job)
+		decode_job_dispatch(server, job);
+}
+
+static void serve_image(struct server *server, struct request *request)
+{
+	struct store *store = &server->store;
+	struct stored *image;
+	struct watch_token token;
+	uint32_t kind = request->asked.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
+
+	store_lock(store);
+	image = known_image(server, request, LINK_DECODE);
+	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
+		image = known_image(server, request, LINK_PROBE);
+		image = image ? find_image(store, &image->key) : NULL;
+	}
+	if (image)
+		answer_with(server, request, image);
+	else
+		token = watch_folder_of(server->watch, request->asked.name);
+	store_unlock(store);
+	if (!image)
+		serve_file(server, request, kind, token);
+}
+
+void leader_lock(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->server->leadership);
+	worker->server->leader = worker;
+}
+
+struct worker *leader_unlock(struct server *server)
+{
+	struct worker *self = server->leader;
+
+	pthread_mutex_unlock(&server->leadership);
+	return self;
+}
+
+/* A listing begins with the empty name, and is then handed out as it was at that moment. */
+static void serve_names(struct server *server, struct request *request)
+{
+	char text[WIRE_TEXT_SIZE];
+	struct worker *self;
+	struct error err;
+	int status = STATUS_OK;
+	size_t used = 0;
+
+	if (!request_take(&server->objects.head, &request->asked))
+		return;
+	atomic_store(&request->busy, true);
+	atomic_store(&server->listing, true);
+	self = leader_unlock(server);
+	if (!request->asked.name[0] || !server->names) {
+		free(server->names);
+		server->names = NULL;
+		status = files_list(server->folder, &server->names, &server->names_size, &err);
+	}
+	if (!status)
+		used = request_names(server->names, server->names_size, request->asked.name, text);
+	if (status)
+		answer_error(server, request, &err);
+	else
+		answer_plainly(server, request, text, used);
+	atomic_store(&request->busy, false);
+	atomic_store(&server->listing, false);
+	/* The leader may have passed over the requester's next request, and who wants a list, too.
+	 */
+	semaphore_post(server->objects.request);
+	leader_lock(self);
+}
+
+static void serve_request(struct server *server, struct request *request)
+{
+	wire_count(&head_seat_counters(&server->objects.head, request->asked.seat)->requests, 1);
+	if (request->refused.status) {
+		answer_error(server, request, &request->refused);
+		return;
+	}
+	switch ((enum wire_operation)request->asked.request.operation) {
+	case WIRE_PING:
+		answer_plainly(server, request, NULL, 0);
+		break;
+	case WIRE_GET:
+	case WIRE_INFO:
+		serve_image(server, request);
+		break;
+	case WIRE_NAMES:
+		serve_names(server, request);
+		break;
+	}
+}
+
+/* Takes up the request of a seat, if it has one. */
+static struct request *take_from(struct server *server, unsigned seat)
+{
+	struct request *request = &server->requests[seat];
+	const struct wire_options *options = &request->asked.request.options;
+	uint64_t sequence;
+
+	if (!request_pending(&server->objects.head, seat, &sequence) ||
+		atomic_load_explicit(&request->busy, memory_order_acquire) ||
+		(request->postponed == sequence && atomic_load(&server->listing)))
+		return NULL;
+	/* The last request of this seat was withdrawn, and its image is not here yet. */
+	if (atomic_load(&request->image))
+		answer_never(server, request);
+	request_read(&server->objects.head, seat, sequence, &request->asked);
+	server->last_seat = seat;
+	request->refused.status = STATUS_OK;
+	request_check(&request->asked, &request->refused);
+	/* One list at a time: it may take long, and is not to keep every worker. */
+	if (request->asked.request.operation == WIRE_NAMES && atomic_load(&server->listing)) {
+		request->postponed = sequence;
+		return NULL;
+	}
+	request->options = (struct image_options){.scale = options->scale > 1 ? options->scale : 0,
+		.channels = options->channels,
+		.layout = options->layout,
+		.flags = options->flags,
+		.fit_width = options->fit_width,
+		.fit_height = options->fit_height};
+	return request;
+}
+
+struct look {
+	struct server *server;
+	struct request *found;
+};
+
+/* The next seat with a request, beginning behind the one that was last served. */
+static bool take_request(void *context, bool everywhere)
+{
+	struct look *look = context;
+	struct server *server = look->server;
+	unsigned seats = everywhere ? server->options.seats : 0, seat = server->last_seat;
+
+	look->found = everywhere ? NULL : take_from(server, seat);
+	for (unsigned i = 0; i < seats && !look->found; i++) {
+		seat = seat + 1 < seats ? seat + 1 : 0;
+		look->found = take_from(server, seat);
+	}
+	return look->found;
+}
+
+void worker_serve(struct server *server)
+{
+	struct look look = {.server = server};
+
+	server->wait.spin.wanted = atomic_load(&server->decoding);
+	if (request_await(&server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
+		serve_request(server, look.found);
+}
+
+void *worker_main(void *context)
+{
+	struct worker *self = context;
+	struct server *server = self->server;
+
+	if (server->preload)
+		preload_work(server);
+	leader_lock(self);
+	while (!atomic_load(&server->stopping))
+		worker_serve(server);
+	leader_unlock(server);
+	return NULL;
+}
+
+void server_refuse_all(struct server *server)
+{
+	struct error stopping;
+
+	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
+	for (unsigned seat = 0; seat < server->options.seats; seat++) {
+		struct request *request = &server->requests[seat];
+
+		if (atomic_load(&request->image)) {
+			answer_never(server, request);
+			answer_error(server, request, &stopping);
+		}
+		request = take_from(server, seat);
+		if (request)
+			answer_error(server, request, &stopping);
+	}
+	for (struct job *job = server->first_job, *next; job; job = next) {
+		next = job->next;
+		close(job->file);
+		free(job);
+	}
+	server->first_job = NULL;
+}

@@ -1,0 +1,276 @@
+/*
+ * The store's room: what clients hold, what makes way for what, and segments that somebody cut off.
+ */
+#include "server/evict.h"
+
+#include "base/number.h"
+#include "exchange/request.h"
+#include "shm/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- holds ---- */
+
+static uint64_t *noted_holds(const struct store *store, unsigned seat)
+{
+	return store->noted + (size_t)seat * WIRE_HOLDS;
+}
+
+void store_note_hold(struct store *store, unsigned seat, unsigned hold, uint64_t number)
+{
+	noted_holds(store, seat)[hold] = number;
+}
+
+void store_restore_holds(struct store *store, unsigned seat)
+{
+	struct wire_seat *page = head_seat(store->head, seat);
+
+	/* Who has the seat may have a later word there already. */
+	for (size_t i = 0; i < WIRE_HOLDS; i++) {
+		uint64_t nothing = 0;
+
+		atomic_compare_exchange_strong(
+			&page->holds[i], &nothing, noted_holds(store, seat)[i]);
+	}
+}
+
+/*
+ * What a seat holds: its words, if its page is still the one that was made for it, else what we
+ * remember of them. Where the words are true, what was let go is forgotten.
+ */
+static size_t seat_holds(const void *context, unsigned seat, uint64_t numbers[WIRE_HOLDS])
+{
+	const struct store *store = context;
+	uint64_t words[WIRE_HOLDS], *noted = noted_holds(store, seat);
+	size_t count = 0;
+	bool whole;
+
+	for (size_t i = 0; i < WIRE_HOLDS; i++)
+		words[i] = atomic_load(&head_seat(store->head, seat)->holds[i]);
+	whole = head_seat_whole(store->head, seat, store->instance);
+	for (size_t i = 0; i < WIRE_HOLDS; i++) {
+		if (whole && words[i] != noted[i])
+			noted[i] = 0;
+		if (whole && words[i])
+			numbers[count++] = words[i];
+		else if (!whole && noted[i])
+			numbers[count++] = noted[i];
+	}
+	return count;
+}
+
+unsigned store_holders(const struct store *store, const struct stored *image)
+{
+	unsigned holders = 0;
+
+	for (unsigned seat = 0; seat < store->head->seats; seat++) {
+		const struct wire_seat *page = head_seat(store->head, seat);
+		size_t i = 0;
+
+		while (i < WIRE_HOLDS && atomic_load(&page->holds[i]) != image->number)
+			i++;
+		if (i < WIRE_HOLDS &&
+			lock_held(store->head->segment.fd, wire_seat_lock(seat), 1) == 1)
+			holders++;
+	}
+	return holders;
+}
+
+/* ---- segments that somebody cut off ---- */
+
+/*
+ * Makes the extents that exist exist again, where the segment was truncated, and the segment as long
+ * as it was. Cold extents stay holes: they are not within the budget. Without room it stays short,
+ * and is found so again.
+ */
+static void regrow(const struct store *store, unsigned index)
+{
+	struct segment *segment = &store->data[index];
+	struct stat status;
+	int failed = 0;
+
+	for (const struct extent *at = store->arenas[index].first; at && !failed; at = at->after)
+		if (at->kind != EXTENT_HOLE)
+			failed = segment_reserve(segment, at->offset, at->length);
+	if (!failed && fstat(segment->fd, &status) == 0 && (size_t)status.st_size < segment->size)
+		ftruncate(segment->fd, (off_t)segment->size);
+}
+
+/* Neither shorter nor emptier than we made it: a segment that was truncated may have grown since. */
+static bool segment_whole(const struct store *store, unsigned index)
+{
+	struct stat status;
+
+	return fstat(store->data[index].fd, &status) != 0 ||
+	       ((uint64_t)status.st_size >= store->data[index].size &&
+		       (uint64_t)status.st_blocks * 512 >= store->arenas[index].backed);
+}
+
+/* Forgets what was in the segment: how many images. */
+static size_t lose_segment(struct store *store, unsigned index)
+{
+	size_t lost = 0;
+
+	for (struct stored *image = store->ready.oldest; image; image = image->newer)
+		if (image->segment == index && image->findable) {
+			store_forget(store, image);
+			lost++;
+		}
+	/* Before zeros can be read there. */
+	store->truncations[index]++;
+	store->all_truncations++;
+	atomic_store(&head_server(store->head)->truncations, store->all_truncations);
+	regrow(store, index);
+	return lost;
+}
+
+size_t store_check_segments(struct store *store)
+{
+	size_t lost = 0;
+
+	for (unsigned i = 0; i < store->segments; i++)
+		if (!segment_whole(store, i))
+			lost += lose_segment(store, i);
+	return lost;
+}
+
+/* ---- room ---- */
+
+void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used)
+{
+	*ret_backed = *ret_used = 0;
+	for (unsigned i = 0; i < store->segments; i++) {
+		*ret_backed += store->arenas[i].backed;
+		*ret_used += store->arenas[i].used;
+	}
+}
+
+/* Gives a piece of a segment's warm room back to the system: how much; 0 if there is none, or the
+ * system does not take it. */
+static uint64_t cool_some(struct store *store, unsigned segment)
+{
+	struct extent *warm = arena_any_backed(&store->arenas[segment]);
+	uint64_t length = warm ? warm->length : 0;
+
+	if (!warm || fallocate(store->data[segment].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     (off_t)warm->offset, (off_t)length) != 0)
+		return 0;
+	arena_punch_hole(&store->arenas[segment], warm);
+	return length;
+}
+
+/* Gives warm room back, that of the segment itself last, until the segments are within the budget.
+ * False if they cannot be. */
+static bool cool_excess(struct store *store, unsigned segment)
+{
+	uint64_t backed, used, length;
+
+	store_sums(store, &backed, &used);
+	for (unsigned i = 1; i <= store->segments; i++)
+		while (backed > store->budget &&
+			(length = cool_some(store, (segment + i) % store->segments)))
+			backed -= length;
+	return backed <= store->budget;
+}
+
+static int no_room(
+	const struct store *store, const struct held *held, uint64_t bytes, struct error *err)
+{
+	char need[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], allowed[SIZE_TEXT_SIZE];
+	uint64_t total = 0;
+
+	for (const struct stored *image = store->ready.oldest; image; image = image->newer)
+		if (held_contains(held, image->number))
+			total += image->extent->length;
+	return error_set(err, STATUS_TRY_AGAIN,
+		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)",
+		format_size(bytes, need), format_size(total, have),
+		format_size(store->budget, allowed));
+}
+
+/* Has the system give the bytes of a new extent, of which `cold` do not exist. */
+static int back_extent(struct store *store, unsigned index, const struct extent *extent,
+	uint64_t cold, struct error *err)
+{
+	struct segment *segment = &store->data[index];
+	off_t last = (off_t)segment->size - ARENA_PAGE;
+	bool grows = last >= 0 && extent->offset + extent->length > segment->size;
+	uint8_t before[ARENA_PAGE], after[ARENA_PAGE];
+	bool cut;
+	int failed;
+
+	/* Growing a segment hides that somebody cut off a part of its last page: no page is missing
+	 * then. Nobody writes there now, for the segment's decoder waits for this room. */
+	cut = grows && pread(segment->fd, before, ARENA_PAGE, last) != ARENA_PAGE;
+	failed = segment_reserve(segment, extent->offset, extent->length);
+	if (failed)
+		return failed == ENOSPC ? segment_full(cold, err)
+					: error_os(err, failed, "cannot reserve shared memory");
+	if (grows && !cut)
+		cut = pread(segment->fd, after, ARENA_PAGE, last) != ARENA_PAGE ||
+		      memcmp(before, after, ARENA_PAGE) != 0;
+	if (cut)
+		lose_segment(store, index);
+	store_check_segments(store);
+	return STATUS_OK;
+}
+
+int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
+	struct error *err)
+{
+	struct arena *arena = &store->arenas[segment];
+	bool possible = size_align(bytes, ARENA_PAGE, &bytes) && bytes <= store->budget;
+	struct extent *first, *extent;
+	uint64_t cold = UINT64_MAX;
+	int status = STATUS_OK;
+	struct held held;
+
+	store_check_segments(store);
+	if (!held_collect(store->head, seat_holds, store, &held))
+		return error_os(err, ENOMEM, "no memory to look for room");
+	if (possible)
+		cold = evict_make_room(store, &held, segment, bytes, &first);
+	if (cold == UINT64_MAX) {
+		status = no_room(store, &held, bytes, err);
+		store->refusals += possible;
+	}
+	free(held.numbers);
+	if (status)
+		return status;
+	extent = arena_take(arena, first, bytes);
+	if (!extent)
+		return error_os(err, ENOMEM, "no memory to make room");
+	if (cold) {
+		status = cool_excess(store, segment)
+				 ? back_extent(store, segment, extent, cold, err)
+				 : error_os(err, EIO, "cannot give shared memory back");
+		if (status) {
+			arena_give(arena, extent);
+			/* What does not exist passes for warm now. */
+			while (cool_some(store, segment))
+				;
+			return status;
+		}
+	}
+	*ret = extent;
+	return STATUS_OK;
+}
+
+struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t most)
+{
+	struct extent *warm = arena_longest_backed(&store->arenas[segment]);
+
+	if (!warm)
+		return NULL;
+	return arena_take(&store->arenas[segment], warm, warm->length < most ? warm->length : most);
+}
+
+void store_give_room(struct store *store, unsigned segment, struct extent *extent)
+{
+	arena_give(&store->arenas[segment], extent);
+}

@@ -1,0 +1,198 @@
+/*
+ * The store: which images lie where in the data segments, under which names they were asked for,
+ * and what has to go when space is needed. Private memory of the server; nothing here is believed
+ * from anybody else but the hold words, and those only keep images, never free them.
+ *
+ * All functions are called with the store's lock held (store_lock) unless they say otherwise.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "exchange/seats.h"
+#include "image/image.h"
+#include "server/files.h"
+#include "server/link.h"
+#include "server/watch.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DEATHS_MAX 2
+
+enum stored_state {
+	STORED_DECODING,
+	STORED_READY,
+	STORED_FAILED,
+};
+
+/* What makes two requests want the same thing. No padding: compared and hashed as bytes. */
+struct image_key {
+	struct file_key file;
+	struct image_options options;
+	uint32_t kind; /* LINK_DECODE: pixels; LINK_PROBE: only what is known of it */
+};
+
+struct request;
+
+/* An image, or the memory of a failure or of a header. */
+struct stored {
+	struct image_key key;
+	enum stored_state state;
+	bool findable; /* in the table; what is not only waits for its holders to let go */
+	bool stays;    /* it was held when room was last looked for */
+	bool recent;   /* its file was changed shortly before it was opened: the key alone proves
+			  nothing */
+	struct watch_token token; /* made before its file was opened */
+	struct watched_file *file;
+	uint64_t number;  /* what hold words say; never 0, never used again */
+	uint64_t used_at; /* by the store's clock of uses */
+	unsigned segment;
+	struct extent *extent;   /* NULL without pixels */
+	struct decoded decoded;  /* READY */
+	struct error failure;    /* FAILED */
+	unsigned deaths;         /* decoders that it killed; at DEATHS_MAX it gets no other */
+	uint64_t decoded_at;     /* clock.h */
+	struct request *waiters; /* DECODING: who gets it */
+	struct alias *aliases;
+	struct stored *chain;         /* next in its bucket */
+	struct stored *older, *newer; /* by last use, in its list */
+};
+
+/* A name, with options, by which an image was asked for. */
+struct alias {
+	struct stored *image;
+	struct alias *next;  /* of the same image */
+	struct alias *chain; /* next in its bucket */
+	struct watch_token token;
+	uint64_t checked_at; /* when it was last compared with the file system */
+	uint64_t hash;
+	uint32_t kind;
+	struct image_options options;
+	char *path; /* behind the name, in the same block: what the name was resolved to */
+	char name[];
+};
+
+struct stored_list {
+	struct stored *oldest, *newest;
+	size_t count;
+};
+
+struct store {
+	pthread_mutex_t lock;
+	const struct head *head; /* for the hold words */
+	struct segment *data;    /* the segments' descriptors */
+	struct watch *watch;     /* of the files; NULL: none is watched */
+	struct arena *arenas;
+	unsigned segments;
+	uint64_t budget; /* bytes that all segments together may have */
+	uint64_t next_number;
+	uint64_t uses; /* the clock that says what was used when */
+	struct stored **images;
+	struct alias **names;
+	size_t buckets;              /* of both tables; a power of two */
+	struct stored_list ready;    /* with pixels */
+	struct stored_list negative; /* failures and headers */
+	uint64_t evictions;
+	uint64_t refusals;        /* times that not enough could make way */
+	uint64_t instance;        /* of HEAD: in every seat's page as long as that is whole */
+	uint64_t *noted;          /* each seat's hold words, as we wrote them */
+	unsigned *truncations;    /* how often each segment was found truncated */
+	unsigned all_truncations; /* the sum and one, which is also in HEAD */
+};
+
+/* `budget` is what each segment may grow to at most, and all of them together. Needs no lock. */
+int store_init(struct store *store, const struct head *head, struct segment *data,
+	unsigned segments, uint64_t budget, struct error *err);
+void store_release(struct store *store);
+
+static inline void store_lock(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+}
+
+static inline void store_unlock(struct store *store)
+{
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* The image last given under that name with these options; NULL if there is none. */
+struct alias *store_alias(const struct store *store, const char *name, uint32_t kind,
+	const struct image_options *options);
+
+/* The image with that key; NULL if there is none. */
+struct stored *store_find(const struct store *store, const struct image_key *key);
+
+/* A new image in state DECODING, findable. NULL when out of memory. */
+struct stored *store_add(struct store *store, const struct image_key *key);
+
+/* Makes `name` lead to the image; out of memory, it just does not. */
+void store_name(struct store *store, struct stored *image, const char *name, const char *path,
+	const struct watch_token *token, uint64_t now);
+
+/* Has that file watched for as long as the image is stored. NULL changes nothing: the image may be
+ * known by another name, which relies on it. */
+void store_watch(struct store *store, struct stored *image, struct watched_file *file);
+
+/* Takes the image out of the tables: nobody new gets it. It goes when nobody holds it. */
+void store_forget(struct store *store, struct stored *image);
+
+/* Drops what nobody waits for, holds or finds, with the room it has. */
+void store_discard(struct store *store, struct stored *image);
+
+/* It is now the most recently used. */
+void store_touch(struct store *store, struct stored *image);
+
+/*
+ * Room for `bytes` in a segment, existing and ready to be written; images that nobody holds make
+ * way, of all neighbours that would do those that have not been used for longest. STATUS_TRY_AGAIN,
+ * saying what is needed, held and allowed.
+ */
+int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
+	struct error *err);
+
+/* Warm room that is there for the taking, at most `most` bytes; NULL if there is none. */
+struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t most);
+
+/* Gives room back. */
+void store_give_room(struct store *store, unsigned segment, struct extent *extent);
+
+/* The decode is over: the image has its pixels in `extent` (trimmed to fit), or none for
+ * LINK_PROBE. */
+void store_ready(struct store *store, struct stored *image, unsigned segment, struct extent *extent,
+	const struct decoded *decoded, uint64_t now);
+
+/* The decode failed; `killed`: the image was the end of its decoder. */
+void store_failed(struct stored *image, const struct error *failure, bool killed);
+
+/* Whether a failure is to be tried once more: its decoder died, which may have been an accident. */
+static inline bool store_may_retry(const struct stored *image)
+{
+	return image->state == STORED_FAILED && image->deaths && image->deaths < DEATHS_MAX;
+}
+
+/*
+ * All who waited for the image are answered: it goes if it is not worth keeping. A file's own
+ * faults are, so that they are not found out again and again; what may succeed another time is not.
+ */
+void store_settled(struct store *store, struct stored *image);
+
+/*
+ * Remembers that the seat was given the image in that hold word. The word itself is the truth,
+ * except where somebody has truncated HEAD: then this is all there is.
+ */
+void store_note_hold(struct store *store, unsigned seat, unsigned hold, uint64_t number);
+
+/* Writes the hold words of a seat's page, which was made anew, as we remember them. */
+void store_restore_holds(struct store *store, unsigned seat);
+
+/* How many seats hold the image. */
+unsigned store_holders(const struct store *store, const struct stored *image);
+
+/* The sums for the statistics page. */
+void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used);
+
+/* Checks that the segments are whole; images in one that somebody cut are forgotten. How many were.
+ */
+size_t store_check_segments(struct store *store);

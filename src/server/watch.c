@@ -1,0 +1,350 @@
+#include "server/watch.h"
+
+#include "base/cleanup.h"
+#include "server/change_flag.h"
+#include "server/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Of the queue, in one look: some 5000 events. */
+#define READS_MAX 64
+
+#define EVENTS                                                                         \
+	(IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
+		IN_DELETE_SELF | IN_MOVE_SELF)
+
+/* What a folder does not tell of a file in it: links made, and what is done through them. */
+#define FILE_EVENTS  (IN_MODIFY | IN_ATTRIB)
+#define FILE_BUCKETS 4096
+/* The kernel's numbers for watches count up, and none is used twice. */
+#define EVERYWHERE (-1)
+
+struct folder {
+	char *path; /* "" for the root; NULL: gone */
+	int descriptor;
+	uint64_t generation;
+};
+
+struct watched_file {
+	struct watched_file *chain;
+	int descriptor;
+	int folder; /* descriptor of the one it is known in; EVERYWHERE: in several */
+	size_t users;
+};
+
+struct watch {
+	int root, inotify;
+	bool local;
+	uint64_t everything;
+	struct folder *folders; /* [0] is unused: a mark's 0 means none */
+	uint32_t count, room;
+	struct watched_file *files[FILE_BUCKETS]; /* by descriptor */
+};
+
+int watch_new(int root, struct watch **ret, struct error *err)
+{
+	struct watch *watch = calloc(1, sizeof *watch);
+
+	if (!watch)
+		return error_os(err, ENOMEM, "cannot watch the served folder");
+	watch->root = root;
+	watch->local = files_local(root);
+	watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	watch->count = 1;
+	*ret = watch;
+	return STATUS_OK;
+}
+
+struct watch *watch_free(struct watch *watch)
+{
+	if (!watch)
+		return NULL;
+	for (uint32_t i = 1; i < watch->count; i++)
+		free(watch->folders[i].path);
+	free(watch->folders);
+	if (watch->inotify >= 0)
+		close(watch->inotify);
+	free(watch);
+	return NULL;
+}
+
+int watch_descriptor(const struct watch *watch)
+{
+	return watch->inotify;
+}
+
+static void forget_folder(struct watch *watch, struct folder *folder)
+{
+	if (!folder->path)
+		return;
+	inotify_rm_watch(watch->inotify, folder->descriptor);
+	free(folder->path);
+	folder->path = NULL;
+	folder->descriptor = -1;
+}
+
+/*
+ * A folder that moves, comes or goes takes everything below it along, and what was watched below
+ * it may stand for another path by now: all is watched anew when it is next asked for.
+ */
+static void tree_changed(struct watch *watch)
+{
+	watch->everything++;
+	for (uint32_t i = 1; i < watch->count; i++)
+		forget_folder(watch, &watch->folders[i]);
+}
+
+/* A folder that is mounted at two places has two rows and one descriptor. False: it has none. */
+static bool folder_changed(struct watch *watch, int descriptor, bool gone)
+{
+	bool found = false;
+
+	for (uint32_t i = 1; i < watch->count; i++) {
+		struct folder *folder = &watch->folders[i];
+
+		if (folder->descriptor != descriptor)
+			continue;
+		found = true;
+		folder->generation++;
+		if (gone)
+			forget_folder(watch, folder);
+	}
+	return found;
+}
+
+/* Where the file with that descriptor is, or where it belongs. */
+static struct watched_file **find_file(struct watch *watch, int descriptor)
+{
+	struct watched_file **at = &watch->files[(unsigned)descriptor % FILE_BUCKETS];
+
+	while (*at && (*at)->descriptor != descriptor)
+		at = &(*at)->chain;
+	return at;
+}
+
+static void file_changed(struct watch *watch, int descriptor, bool gone)
+{
+	struct watched_file **at = find_file(watch, descriptor), *file = *at;
+
+	if (!file)
+		return;
+	if (file->folder == EVERYWHERE)
+		watch->everything++;
+	else
+		folder_changed(watch, file->folder, false);
+	if (gone) {
+		*at = file->chain;
+		file->descriptor = -1;
+	}
+}
+
+static void take_event(struct watch *watch, const struct inotify_event *event)
+{
+	bool gone = event->mask & IN_IGNORED;
+
+	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
+		tree_changed(watch);
+	else if (!folder_changed(watch, event->wd, gone))
+		file_changed(watch, event->wd, gone);
+}
+
+void watch_update(struct watch *watch)
+{
+	_Alignas(struct inotify_event) char buffer[4096];
+	unsigned reads = 0;
+	ssize_t size;
+
+	if (watch->inotify < 0)
+		return;
+	while ((size = read(watch->inotify, buffer, sizeof buffer)) > 0) {
+		for (char *at = buffer; at < buffer + size;) {
+			const struct inotify_event *event =
+				(const struct inotify_event *)(void *)at;
+
+			take_event(watch, event);
+			at += sizeof *event + event->len;
+		}
+		/* Whoever writes faster than we read must not hold us up: nothing is believed. */
+		if (++reads == READS_MAX) {
+			watch->everything++;
+			break;
+		}
+	}
+}
+
+void watch_glance(struct watch *watch, struct readiness *readiness)
+{
+	if (readiness && change_flag_clear(readiness))
+		return;
+	watch_update(watch);
+	if (readiness)
+		change_flag_arm(readiness);
+}
+
+static uint32_t find_folder(const struct watch *watch, const char *path, size_t length)
+{
+	for (uint32_t i = 1; i < watch->count; i++) {
+		const char *known = watch->folders[i].path;
+
+		if (known && strlen(known) == length && !memcmp(known, path, length))
+			return i;
+	}
+	return 0;
+}
+
+/* A row for a new folder: a free one, or one more. */
+static uint32_t folder_row(struct watch *watch)
+{
+	for (uint32_t i = 1; i < watch->count; i++)
+		if (!watch->folders[i].path)
+			return i;
+	if (watch->count >= watch->room) {
+		uint32_t room = watch->room ? 2 * watch->room : 16;
+		struct folder *folders = realloc(watch->folders, room * sizeof *folders);
+
+		if (!folders)
+			return 0;
+		memset(folders + watch->room, 0, (room - watch->room) * sizeof *folders);
+		watch->folders = folders;
+		watch->room = room;
+	}
+	return watch->count++;
+}
+
+static uint32_t add_folder(struct watch *watch, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	AUTO_CLOSE int fd = (int)syscall(
+		SYS_openat2, watch->root, *path ? path : ".", &how, sizeof how);
+	char self[32], *copy;
+	int descriptor;
+	uint32_t row;
+
+	if (fd < 0 || !files_local(fd))
+		return 0;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	descriptor = inotify_add_watch(watch->inotify, self, EVENTS | IN_ONLYDIR);
+	if (descriptor < 0)
+		return 0;
+	copy = strdup(path);
+	row = copy ? folder_row(watch) : 0;
+	if (!row) {
+		free(copy);
+		return 0;
+	}
+	watch->folders[row].path = copy;
+	watch->folders[row].descriptor = descriptor;
+	watch->folders[row].generation++;
+	return row;
+}
+
+struct watch_token watch_folder_of(struct watch *watch, const char *path)
+{
+	char folder[PATH_MAX];
+	uint32_t row = 0;
+
+	if (watch->inotify < 0 || !watch->local || !files_name_plain(path))
+		return (struct watch_token){0};
+	/* From the root down: "", "a", "a/b" for a/b/c.png. */
+	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+		size_t length = (size_t)(slash - path);
+
+		if (length >= sizeof folder)
+			return (struct watch_token){0};
+		row = find_folder(watch, path, length);
+		if (!row) {
+			memcpy(folder, path, length);
+			folder[length] = '\0';
+			row = add_folder(watch, folder);
+		}
+		if (!row)
+			return (struct watch_token){0};
+	}
+	watch_update(watch);
+	if (!watch->folders[row].path)
+		return (struct watch_token){0};
+	return (struct watch_token){.folder = row,
+		.generation = watch->folders[row].generation,
+		.everything = watch->everything};
+}
+
+static bool folder_known(const struct watch *watch, int descriptor)
+{
+	for (uint32_t i = 1; i < watch->count; i++)
+		if (watch->folders[i].path && watch->folders[i].descriptor == descriptor)
+			return true;
+	return false;
+}
+
+/* The file with that descriptor, known to be in that folder; NULL when out of memory. */
+static struct watched_file *know_file(struct watch *watch, int descriptor, int folder)
+{
+	struct watched_file **at = find_file(watch, descriptor), *file = *at;
+
+	if (!file) {
+		file = calloc(1, sizeof *file);
+		if (!file)
+			return NULL;
+		*file = (struct watched_file){.descriptor = descriptor, .folder = folder};
+		*at = file;
+	}
+	if (file->folder != folder && file->folder != EVERYWHERE)
+		file->folder = folder_known(watch, file->folder) ? EVERYWHERE : folder;
+	return file;
+}
+
+void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token)
+{
+	char self[32];
+	int descriptor;
+
+	if (!file->watchable)
+		token->folder = 0;
+	/* Where something has happened since, the mark is of no use already. */
+	if (!watch_same(watch, token))
+		return;
+	snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+	descriptor = inotify_add_watch(watch->inotify, self, FILE_EVENTS);
+	if (descriptor >= 0)
+		file->watched = know_file(
+			watch, descriptor, watch->folders[token->folder].descriptor);
+	if (descriptor >= 0 && !file->watched)
+		inotify_rm_watch(watch->inotify, descriptor);
+	watch_hold(file->watched);
+	/* What was done through another name before it was watched shows in its status. */
+	if (!file->watched || !files_one_name(file->fd, &file->key))
+		token->folder = 0;
+}
+
+void watch_hold(struct watched_file *file)
+{
+	if (file)
+		file->users++;
+}
+
+void watch_drop(struct watch *watch, struct watched_file *file)
+{
+	if (!file || --file->users)
+		return;
+	if (file->descriptor >= 0) {
+		inotify_rm_watch(watch->inotify, file->descriptor);
+		*find_file(watch, file->descriptor) = file->chain;
+	}
+	free(file);
+}
+
+bool watch_same(const struct watch *watch, const struct watch_token *token)
+{
+	return token->folder && token->everything == watch->everything &&
+	       token->generation == watch->folders[token->folder].generation;
+}

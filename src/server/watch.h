@@ -1,0 +1,59 @@
+/*
+ * Which folders changed: inotify, and a generation number for each folder that goes up with every
+ * event in it. A folder tells of what happens through its own names only; files that are relied on
+ * are watched themselves, too, for what happens through a hard link that lies elsewhere.
+ *
+ * Used under the store's lock. A write through a shared mapping gives no event (inotify(7)).
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct watch;
+struct readiness;
+struct watched_file;
+struct resolved;
+
+/* A file's standing at the moment it was looked at; valid for as long as watch_same says so. */
+struct watch_token {
+	uint32_t folder;     /* 0: not watched */
+	uint64_t generation; /* of that folder */
+	uint64_t everything; /* of the tree's shape: folders moved, events lost */
+};
+
+/* Watches below `root`, a descriptor that stays the caller's. Without inotify every mark says "not
+ * watched". */
+int watch_new(int root, struct watch **ret, struct error *err);
+struct watch *watch_free(struct watch *watch);
+
+/* The descriptor that events are read from; -1 without inotify. */
+int watch_descriptor(const struct watch *watch);
+
+/* Takes in what happened since the last call: one system call while nothing has. */
+void watch_update(struct watch *watch);
+
+/* The same, without one while nothing has; `readiness` is that of watch_descriptor, or NULL. */
+void watch_glance(struct watch *watch, struct readiness *readiness);
+
+/*
+ * Watches the folder of `path` and all above it. To be called, and the mark kept, before the file
+ * is opened: what happens after the mark shows. A mark with folder 0 where watching is not
+ * possible.
+ */
+struct watch_token watch_folder_of(struct watch *watch, const char *path);
+
+/*
+ * Watches the file that was opened after the mark was made, until watch_drop(file->watched). Where
+ * that cannot be relied on, the mark becomes one with folder 0.
+ */
+void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token);
+
+/* One more and one less who wants it watched; NULL is ignored. */
+void watch_hold(struct watched_file *file);
+void watch_drop(struct watch *watch, struct watched_file *file);
+
+/* Whether nothing happened in that folder, or above it, since the mark was made. */
+bool watch_same(const struct watch *watch, const struct watch_token *token);

@@ -1,0 +1,141 @@
+#include "shm/shm_file.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define PATH_SIZE (sizeof SHM_DIRECTORY + NAME_MAX + 1)
+
+/* How often a name that is given to another file while we open it is tried. */
+#define TRIES 10
+
+static const char *path_of(const char *file, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%s/%s", SHM_DIRECTORY, file);
+	return path;
+}
+
+int shm_file_look(const char *file, struct stat *ret_status)
+{
+	char path[PATH_SIZE];
+
+	return lstat(path_of(file, path), ret_status);
+}
+
+bool shm_file_is(const char *file, struct file_id id)
+{
+	struct stat status;
+
+	return shm_file_look(file, &status) == 0 && file_id_equal(file_id_of(&status), id);
+}
+
+static int open_once(const char *path, int flags, struct stat *ret_status)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat before, after;
+
+	/* The mere opening of a FIFO would wake who waits at its other end. */
+	if (lstat(path, &before) != 0)
+		return -1;
+	if (!S_ISREG(before.st_mode)) {
+		errno = S_ISLNK(before.st_mode) ? ELOOP : EINVAL;
+		return -1;
+	}
+	fd = fd_above_standard(open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+	if (fd < 0 || fstat(fd, &after) != 0)
+		return -1;
+	if (!file_id_equal(file_id_of(&after), file_id_of(&before))) {
+		errno = ESTALE;
+		return -1;
+	}
+	*ret_status = after;
+	return steal_fd(&fd);
+}
+
+int shm_file_open(const char *file, int flags, struct stat *ret_status)
+{
+	char path[PATH_SIZE];
+	int fd;
+
+	path_of(file, path);
+	for (unsigned left = TRIES; left-- > 0;) {
+		fd = open_once(path, flags, ret_status);
+		if (fd >= 0 || errno != ESTALE)
+			break;
+	}
+	return fd;
+}
+
+const char *file_kind_text(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "a regular file";
+	case S_IFDIR:
+		return "a directory";
+	case S_IFLNK:
+		return "a symbolic link";
+	case S_IFIFO:
+		return "a named pipe";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a device";
+	}
+}
+
+int shm_file_unnamed(const struct access *access)
+{
+	AUTO_CLOSE int fd = fd_above_standard(
+		open(SHM_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+
+	if (fd < 0)
+		return -1;
+	if (access->group != (gid_t)-1 && fchown(fd, (uid_t)-1, access->group) != 0)
+		return -1;
+	if (fchmod(fd, access->mode) != 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int shm_file_link(int fd, const char *file)
+{
+	char self[32], path[PATH_SIZE];
+
+	path_of(file, path);
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	/* No /proc: the kernel lets the opener, or the privileged, link by descriptor. */
+	if (errno == ENOENT && linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0)
+		return 0;
+	return errno;
+}
+
+int shm_file_unlink(const char *file, struct file_id id)
+{
+	char path[PATH_SIZE];
+	struct stat status;
+
+	if (lstat(path_of(file, path), &status) != 0)
+		return errno;
+	if (!file_id_equal(file_id_of(&status), id))
+		return ENOENT;
+	return unlink(path) == 0 ? 0 : errno;
+}
+
+int shm_file_walk(int (*look)(void *context, int directory, const char *file), void *context)
+{
+	AUTO_CLOSEDIR DIR *directory = opendir(SHM_DIRECTORY);
+	int result = 0;
+
+	if (!directory)
+		return -1;
+	for (struct dirent *entry; !result && (entry = readdir(directory));)
+		result = look(context, dirfd(directory), entry->d_name);
+	return result;
+}
