@@ -1,6 +1,8 @@
 #include "image/image.h"
 
 #include "image/decoders.h"
+#include "image/deliver.h"
+#include "image/geometry.h"
 #include "image/reader.h"
 
 #include <stdlib.h>
@@ -90,7 +92,7 @@ static int check_options(const struct image_options *options, struct error *err)
 		return error_set(err, STATUS_USAGE, "there is no layout %u", options->layout);
 	if (options->flags & IMAGE_STRICT && options->flags & IMAGE_LENIENT)
 		return error_set(err, STATUS_USAGE, "strict and lenient exclude each other");
-	return STATUS_OK;
+	return geometry_check(options, err);
 }
 
 int image_probe(struct image_reader *reader, const void *data, size_t size,
@@ -119,6 +121,8 @@ int image_probe(struct image_reader *reader, const void *data, size_t size,
 		status = jpeg_codec_probe(reader, err);
 	else
 		status = refuse_stranger(data, size, err);
+	if (!status)
+		status = deliver_check(reader, err);
 	if (status)
 		return status;
 	reader->ready = true;
@@ -137,8 +141,7 @@ int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct
 		return error_set(
 			err, STATUS_INTERNAL, "the memory is too small for the decoded image");
 	reader->ready = false;
-	status = reader->info.format == IMAGE_FORMAT_PNG ? png_codec_decode(reader, pixels, err)
-							 : jpeg_codec_decode(reader, pixels, err);
+	status = deliver(reader, pixels, err);
 	if (status == STATUS_OK && ret)
 		*ret = reader->warning;
 	return status;

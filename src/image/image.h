@@ -39,6 +39,18 @@ enum image_flags {
 	IMAGE_STRICT = 1 << 3,           /* damaged pixels are an error for JPEG, too */
 	IMAGE_LENIENT = 1 << 4,          /* a damaged end is a warning for PNG, too; the pixels
 					    that are missing are zero */
+	IMAGE_DRAFT = 1 << 5,            /* a JPEG is first reduced by its codec, to 1/2, 1/4 or
+					    1/8, as long as it stays as large as the size asked for:
+					    faster, and other pixels */
+	IMAGE_CROP_CENTRED = 1 << 6,     /* the crop lies in the middle */
+};
+
+/* The filters of Pillow's Image.resize(). */
+enum image_resample {
+	IMAGE_BICUBIC,
+	IMAGE_BOX,
+	IMAGE_BILINEAR,
+	IMAGE_LANCZOS,
 };
 
 /*
@@ -49,8 +61,11 @@ enum image_flags {
  * Channels that are not asked for are dropped (alpha is not blended with anything), missing alpha
  * is opaque. Grey is the codec's own luma: 0.299 R + 0.587 G + 0.114 B for JPEG, by cHRM and gAMA
  * for PNG. A JPEG is scaled in its DCT, a PNG by the mean of squares, in which colours count as
- * much as they are opaque. CMYK is taken as Adobe writes it (255 is no ink), as djpeg takes it:
- * R = round(C x K / 255), and so on.
+ * much as they are opaque. Sizes and crops are those of the upright image, or of the image as it
+ * lies if its orientation is kept. Pixels of an exact size are those that Pillow's resize() makes
+ * of the pixels otherwise delivered, `box` being the crop; with alpha and IMAGE_PREMULTIPLY, what
+ * it makes of mode RGBa. A crop or a size goes with no scale. CMYK is taken as Adobe writes it (255
+ * is no ink), as djpeg takes it: R = round(C x K / 255), and so on.
  */
 struct image_options {
 	uint8_t scale;    /* 1, 2, 4 or 8: one pixel for that many squared; 0 means 1 */
@@ -59,6 +74,16 @@ struct image_options {
 	uint8_t flags;    /* enum image_flags */
 	uint32_t fit_width, fit_height; /* not 0: the largest scale that leaves at least this size;
 					   `scale` is ignored */
+	/*
+	 * An exact size: at most one of (width, height), shorter and longer. Of width and height
+	 * one may be 0: it follows from the other; `shorter` and `longer` say how long the shorter
+	 * or longer side is to be. What follows keeps the proportions, rounded to a pixel.
+	 */
+	uint32_t width, height, shorter, longer;
+	/* Only this part of the image, before it is resized; its width is 0 for all of it. */
+	uint32_t crop_x, crop_y, crop_width, crop_height;
+	uint8_t resample; /* enum image_resample */
+	uint8_t reserved[3];
 };
 
 /* What is refused, each with an error message of its own. Zero means no limit. */
@@ -80,7 +105,7 @@ struct image_info {
 	uint8_t bits;           /* a sample: 8 or 16 */
 	uint8_t format;         /* enum image_format */
 	uint8_t orientation;    /* as the file says: EXIF 1 to 8, 0 if it says nothing */
-	uint8_t scale;          /* applied: 1, 2, 4 or 8 */
+	uint8_t scale;          /* applied by the codec: 1, 2, 4 or 8 */
 	uint8_t file_bits;      /* a sample in the file */
 	uint8_t file_channels;  /* in the file, a palette counting as what it expands to; 4 in a
 				   JPEG are CMYK, which is delivered as RGB */

@@ -331,12 +331,12 @@ static void start_step(struct jpeg_codec *codec)
 static bool is_as_promised(
 	const struct image_reader *reader, const struct jpeg_decompress_struct *jpeg)
 {
-	const struct image_info *info = &reader->info;
+	const struct geometry *geometry = &reader->geometry;
 	bool turned = reader_orientation(reader) >= 5;
 
-	return jpeg->output_width == (turned ? info->height : info->width) &&
-	       jpeg->output_height == (turned ? info->width : info->height) &&
-	       (is_cmyk(reader->jpeg) || jpeg->output_components == info->channels);
+	return jpeg->output_width == (turned ? geometry->height : geometry->width) &&
+	       jpeg->output_height == (turned ? geometry->width : geometry->height) &&
+	       (is_cmyk(reader->jpeg) || jpeg->output_components == reader->info.channels);
 }
 
 static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)

@@ -374,8 +374,8 @@ static int decode(struct png_codec *codec, void *pixels, struct error *err)
 		status = make_whole(codec, err);
 	if (status)
 		return status;
-	if (info->progressive && lenient)
-		memset(pixels, 0, info->bytes);
+	if (lenient && info->progressive && !codec->whole)
+		memset(pixels, 0, reader->rows.stride * reader->rows.height);
 	if (run_step(codec, transform_step) || run_step(codec, pixels_step)) {
 		if (!lenient || !codec->in_pixels || codec->over_memory || codec->out_of_memory)
 			return hand_on(codec, err);

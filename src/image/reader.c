@@ -38,31 +38,6 @@ unsigned reader_orientation(const struct image_reader *reader)
 	return reader->info.orientation;
 }
 
-/* Delivered width and height at a scale. */
-static void scale_size(struct image_info *info, unsigned scale, bool turned)
-{
-	uint32_t width = info->file_width / scale + (info->file_width % scale != 0);
-	uint32_t height = info->file_height / scale + (info->file_height % scale != 0);
-
-	info->scale = (uint8_t)scale;
-	info->width = turned ? height : width;
-	info->height = turned ? width : height;
-}
-
-static void settle_size(struct image_info *info, const struct image_options *options, bool turned)
-{
-	unsigned scale = options->scale ? options->scale : 1;
-	bool fit = options->fit_width || options->fit_height;
-
-	if (fit)
-		scale = 8;
-	for (scale_size(info, scale, turned); fit && info->scale > 1;) {
-		if (info->width >= options->fit_width && info->height >= options->fit_height)
-			break;
-		scale_size(info, info->scale / 2, turned);
-	}
-}
-
 /* As the file has them, but CMYK is delivered as RGB. */
 static uint8_t own_channels(const struct image_info *info)
 {
@@ -77,7 +52,17 @@ int reader_settle(struct image_reader *reader, struct error *err)
 	struct image_info *info = &reader->info;
 	char need[SIZE_TEXT_SIZE], limit[SIZE_TEXT_SIZE];
 
-	settle_size(info, options, reader_orientation(reader) >= 5);
+	bool turned = reader_orientation(reader) >= 5;
+	int status = geometry_settle(options, &reader->limits,
+		turned ? info->file_height : info->file_width,
+		turned ? info->file_width : info->file_height, info->format == IMAGE_FORMAT_JPEG,
+		&reader->geometry, err);
+
+	if (status)
+		return status;
+	info->width = reader->geometry.to_width;
+	info->height = reader->geometry.to_height;
+	info->scale = reader->geometry.scale;
 	info->channels = options->channels ? options->channels : own_channels(info);
 	info->bits = info->file_bits == 16 && options->flags & IMAGE_NATIVE_DEPTH ? 16 : 8;
 
@@ -107,9 +92,13 @@ struct rows_plan reader_plan(
 		.scale = reader->info.scale,
 		.orientation = (uint8_t)reader_orientation(reader),
 		.bgr = reader->options.layout == IMAGE_LAYOUT_BGR,
+		/* resizing does it itself */
 		.premultiply = reader->options.flags & IMAGE_PREMULTIPLY &&
+			       !reader->geometry.resized &&
 			       (reader->info.channels == 2 || reader->info.channels == 4),
 		.memory = reader->limits.memory,
+		.take = reader->take,
+		.context = reader->context,
 	};
 }
 

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "image/geometry.h"
 #include "image/image.h"
 #include "image/rows.h"
 
@@ -15,6 +16,10 @@ struct image_reader {
 	struct image_options options;
 	struct image_limits limits;
 	struct image_info info;
+	struct geometry geometry; /* of what the codec makes, and of what is delivered of it */
+	/* Not NULL: gets the rows of what the codec makes, as in struct rows_plan. */
+	void (*take)(void *context, const uint8_t *row);
+	void *context;
 	struct image_warning warning;
 	struct rows rows;
 	uint8_t *profile;        /* ICC, info.icc_bytes of it */

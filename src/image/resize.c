@@ -105,13 +105,8 @@ int resize_begin(
 {
 	struct resize_span across = span_across(plan), down = span_down(plan);
 	unsigned fraction = LANES_FRACTION(plan->bits);
-	char text[SIZE_TEXT_SIZE];
 	int status;
 
-	if (resize_memory(plan) > (plan->memory ? plan->memory : UINT64_MAX - 1))
-		return error_set(err, STATUS_BAD_DATA,
-			"resizing needs more than the memory limit of %s",
-			format_size(plan->memory, text));
 	*resize = (struct resize){.plan = *plan, .pixels = pixels, .ring_rows = ring_rows(plan)};
 	resize->row = row_samples(plan) * (plan->bits / 8);
 	status = resize_axis_init(&resize->across, &across, fraction, err);

@@ -28,7 +28,6 @@ struct resize_plan {
 	/* Of 2 or 4 channels the last is alpha, and colours are resized multiplied by it. With this
 	 * set they stay so; otherwise they are divided by it again. */
 	bool premultiply;
-	uint64_t memory; /* bytes allowed; 0 for no limit */
 };
 
 struct resize {
@@ -52,8 +51,7 @@ struct resize {
 /* Bytes that resizing takes beside source and result; UINT64_MAX if they do not fit 64 bits. */
 uint64_t resize_memory(const struct resize_plan *plan);
 
-/* Starts an image, to be written to `pixels`. STATUS_BAD_DATA if that takes more memory than
- * allowed. On success, finish with resize_end(). */
+/* Starts an image, to be written to `pixels`. On success, finish with resize_end(). */
 int resize_begin(
 	struct resize *resize, const struct resize_plan *plan, void *pixels, struct error *err);
 

@@ -36,7 +36,7 @@ static size_t input_pixel(const struct rows *rows)
 static int make_scratch(struct rows *rows, struct error *err)
 {
 	const struct rows_plan *plan = &rows->plan;
-	uint64_t sums = 0, block = 0, input = 0, all;
+	uint64_t sums = 0, block = 0, input = 0, line = 0, all;
 	char text[SIZE_TEXT_SIZE];
 
 	if (plan->filter == ROWS_BOX)
@@ -48,7 +48,10 @@ static int make_scratch(struct rows *rows, struct error *err)
 		input = (uint64_t)plan->width * input_pixel(rows);
 	size_align(sums, 64, &sums);
 	size_align(block, 64, &block);
-	all = sums + block + input;
+	size_align(input, 64, &input);
+	if (plan->take)
+		line = rows->stride;
+	all = sums + block + input + line;
 	if (plan->memory && all > plan->memory)
 		return error_set(err, STATUS_BAD_DATA,
 			"decoding needs more than the memory limit of %s",
@@ -66,6 +69,7 @@ static int make_scratch(struct rows *rows, struct error *err)
 	rows->sums = (uint64_t *)(void *)rows->scratch;
 	rows->block = rows->scratch + sums;
 	rows->input = rows->block + block;
+	rows->line = rows->input + input;
 	if (sums)
 		memset(rows->sums, 0, sums);
 	return STATUS_OK;
@@ -93,12 +97,14 @@ void rows_release(struct rows *rows)
 
 bool rows_in_place(const struct rows *rows)
 {
-	return rows->plan.filter == ROWS_PLAIN && !turned(rows);
+	return rows->plan.filter == ROWS_PLAIN && !turned(rows) && !rows->plan.take;
 }
 
 /* Where a row is put after the filter. */
 static uint8_t *place(const struct rows *rows, uint32_t y)
 {
+	if (rows->plan.take)
+		return rows->line;
 	if (turned(rows))
 		return rows->block + y % BLOCK_ROWS * rows->stride;
 	if (upside_down(rows))
@@ -122,6 +128,8 @@ unsigned rows_slots(const struct rows *rows, uint8_t **slots, unsigned most)
 	}
 	if (turned(rows) && left > BLOCK_ROWS - rows->done % BLOCK_ROWS)
 		left = BLOCK_ROWS - rows->done % BLOCK_ROWS;
+	if (rows->plan.take && left > 1)
+		left = 1;
 	for (; count < most && count < left; count++)
 		slots[count] = place(rows, rows->done + count);
 	return count;
@@ -160,6 +168,8 @@ static void finish_row(struct rows *rows, uint8_t *row)
 		pixel_premultiply(row, rows->width, plan->channels, plan->bits);
 	if (mirrored(rows))
 		pixel_mirror(row, rows->width, rows->pixel);
+	if (plan->take)
+		plan->take(plan->context, row);
 	rows->done++;
 	if (turned(rows) && (rows->done % BLOCK_ROWS == 0 || rows->done == rows->height))
 		turn_block(rows, (rows->done - 1) % BLOCK_ROWS + 1);

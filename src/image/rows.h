@@ -35,6 +35,10 @@ struct rows_plan {
 	bool bgr;               /* ROWS_CMYK puts blue first */
 	bool premultiply;
 	uint64_t memory; /* bytes of buffers allowed; 0 for no limit */
+	/* Not NULL: gets each row, from the top, instead of the caller's memory. For orientations 1
+	 * and 2 only, whose rows come in this order. */
+	void (*take)(void *context, const uint8_t *row);
+	void *context;
 };
 
 struct rows {
@@ -43,11 +47,12 @@ struct rows {
 	uint32_t width, height; /* after the filter, before the orientation */
 	size_t pixel, stride;   /* bytes: of a pixel, of a row of `width` */
 	uint8_t *pixels;        /* the caller's */
-	uint8_t *scratch;       /* kept from image to image; holds the three below */
+	uint8_t *scratch;       /* kept from image to image; holds the four below */
 	size_t scratch_size;
 	uint64_t *sums; /* ROWS_BOX: of the squares' samples */
 	uint8_t *block; /* rows that wait to be turned */
 	uint8_t *input; /* what the filter reads */
+	uint8_t *line;  /* what `take` gets */
 };
 
 /* Starts an image. `rows` is zero at first; rows_release frees what it has gathered. */

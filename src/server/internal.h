@@ -95,7 +95,7 @@ void worker_serve(struct server *server);
 
 /*
  * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:
- * a file, what its codec needs, and rows on their way.
+ * a file, what its codec needs, rows on their way, and what resizing needs.
  */
 struct decoder_setup server_decoder_setup(const struct server_options *options, uint64_t reserve);
 

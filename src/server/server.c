@@ -91,7 +91,7 @@ struct decoder_setup server_decoder_setup(const struct server_options *options, 
 
 	/* What has no limit, or one beyond any address space, limits nothing. */
 	if (!options->file_bytes || !options->limits.memory ||
-		!size_multiply(options->limits.memory, 2, &codec) ||
+		!size_multiply(options->limits.memory, 3, &codec) ||
 		!size_add(codec, options->file_bytes, &setup.memory) ||
 		!size_add(setup.memory, DECODER_SPARE, &setup.memory) || setup.memory > INT64_MAX)
 		setup.memory = 0;

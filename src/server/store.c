@@ -15,8 +15,8 @@
 #define ALIASES_MAX   16
 
 _Static_assert(
-	sizeof(struct image_key) == 40 + sizeof(struct image_options) + 4, "keys have no padding");
-_Static_assert(sizeof(struct image_options) == 12, "options have no padding");
+	sizeof(struct image_key) == 40 + sizeof(struct image_options) + 8, "keys have no padding");
+_Static_assert(sizeof(struct image_options) == 48, "options have no padding");
 
 int store_init(struct store *store, const struct head *head, struct segment *data,
 	unsigned segments, uint64_t budget, struct error *err)

@@ -31,7 +31,8 @@ enum stored_state {
 struct image_key {
 	struct file_key file;
 	struct image_options options;
-	uint32_t kind; /* LINK_DECODE: pixels; LINK_PROBE: only what is known of it */
+	uint32_t kind;     /* LINK_DECODE: pixels; LINK_PROBE: only what is known of it */
+	uint32_t reserved; /* 0 */
 };
 
 struct request;

@@ -21,6 +21,17 @@ static struct image_options choose(const uint8_t *data)
 {
 	static const uint8_t scales[] = {0, 1, 2, 4, 8}, channels[] = {0, 1, 3, 4};
 
+	if (data[1] & 0x80)
+		return (struct image_options){
+			.channels = channels[data[0] / 8 % sizeof channels],
+			.layout = data[0] >> 7,
+			.flags = data[1] & 0x7f,
+			.width = data[2] & 0x1f,
+			.height = data[2] >> 5,
+			.crop_width = data[0] & 3,
+			.crop_height = data[0] & 7,
+			.resample = data[2] & 3,
+		};
 	return (struct image_options){
 		.scale = scales[data[0] % sizeof scales],
 		.channels = channels[data[0] / 8 % sizeof channels],

@@ -34,6 +34,8 @@ static const struct image_options ways[] = {
 	{.flags = IMAGE_NATIVE_DEPTH | IMAGE_LENIENT},
 	{.fit_width = 3, .layout = IMAGE_LAYOUT_BGR, .flags = IMAGE_KEEP_ORIENTATION},
 	{.channels = 1, .flags = IMAGE_STRICT},
+	{.width = 40, .height = 30, .flags = IMAGE_LENIENT | IMAGE_DRAFT},
+	{.crop_width = 1, .crop_height = 1, .flags = IMAGE_CROP_CENTRED},
 };
 
 #define WAYS (sizeof ways / sizeof *ways)

@@ -74,10 +74,11 @@ static bool fail_after(int count, struct bytes file, const struct image_options 
 
 static void fail_each(struct bytes file)
 {
-	static const struct image_options options[] = {
-		{.scale = 1}, {.scale = 2, .channels = 4, .flags = IMAGE_LENIENT}};
+	static const struct image_options options[] = {{.scale = 1},
+		{.scale = 2, .channels = 4, .flags = IMAGE_LENIENT}, {.width = 20, .height = 40},
+		{.width = 20, .height = 40, .flags = IMAGE_KEEP_ORIENTATION}};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
 		int count = 0;
 
 		while (fail_after(count, file, &options[i]))
