@@ -59,13 +59,13 @@ enum image_resample {
  * profile type exif" or "Raw profile type APP1", each only before the pixels).
  *
  * Channels that are not asked for are dropped (alpha is not blended with anything), missing alpha
- * is opaque. Grey is the codec's own luma: 0.299 R + 0.587 G + 0.114 B for JPEG, by cHRM and gAMA
- * for PNG. A JPEG is scaled in its DCT, a PNG by the mean of squares, in which colours count as
- * much as they are opaque. Sizes and crops are those of the upright image, or of the image as it
- * lies if its orientation is kept. Pixels of an exact size are those that Pillow's resize() makes
- * of the pixels otherwise delivered, `box` being the crop; with alpha and IMAGE_PREMULTIPLY, what
- * it makes of mode RGBa. A crop or a size goes with no scale. CMYK is taken as Adobe writes it (255
- * is no ink), as djpeg takes it: R = round(C x K / 255), and so on.
+ * is opaque. Grey is round(0.299 R + 0.587 G + 0.114 B) of the samples otherwise delivered,
+ * whatever the file says of its colours. A JPEG is scaled in its DCT, a PNG by the mean of squares,
+ * in which colours count as much as they are opaque. Sizes and crops are those of the upright
+ * image, or of the image as it lies if its orientation is kept. Pixels of an exact size are those
+ * that Pillow's resize() makes of the pixels otherwise delivered, `box` being the crop; with alpha
+ * and IMAGE_PREMULTIPLY, what it makes of mode RGBa. A crop or a size goes with no scale. CMYK is
+ * taken as Adobe writes it (255 is no ink), as djpeg takes it: R = round(C x K / 255), and so on.
  */
 struct image_options {
 	uint8_t scale;    /* 1, 2, 4 or 8: one pixel for that many squared; 0 means 1 */

@@ -155,9 +155,20 @@ void pixel_unpremultiply(uint8_t *row, uint32_t width, unsigned channels, unsign
 		unpremultiply8(row, width, channels);
 }
 
-static uint8_t luma(unsigned red, unsigned green, unsigned blue)
+/* Of samples of up to 16 bits. */
+static inline unsigned luma(unsigned red, unsigned green, unsigned blue)
 {
-	return (uint8_t)((red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16);
+	return (red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16;
+}
+
+void pixel_luma(uint8_t *row, uint32_t width, unsigned bits)
+{
+	uint16_t *row16 = (uint16_t *)(void *)row;
+
+	for (size_t i = 0; bits == 16 && i < width; i++)
+		row16[i] = (uint16_t)luma(row16[3 * i], row16[3 * i + 1], row16[3 * i + 2]);
+	for (size_t i = 0; bits == 8 && i < width; i++)
+		row[i] = (uint8_t)luma(row[3 * i], row[3 * i + 1], row[3 * i + 2]);
 }
 
 void pixel_cmyk(const uint8_t *cmyk, uint8_t *row, uint32_t width, unsigned channels, bool bgr)
@@ -167,7 +178,7 @@ void pixel_cmyk(const uint8_t *cmyk, uint8_t *row, uint32_t width, unsigned chan
 			blue = over_255(cmyk[2] * cmyk[3]);
 
 		if (channels == 1) {
-			row[0] = luma(red, green, blue);
+			row[0] = (uint8_t)luma(red, green, blue);
 			continue;
 		}
 		row[0] = bgr ? blue : red;

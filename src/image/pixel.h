@@ -28,6 +28,10 @@ void pixel_premultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned
  * stay as they are, as Pillow has it. */
 void pixel_unpremultiply(uint8_t *row, uint32_t width, unsigned channels, unsigned bits);
 
+/* RGB to grey in place, by the weights of a JPEG's luma, 0.299, 0.587 and 0.114, as libjpeg
+ * computes it: in 16 bits after the point, rounded. */
+void pixel_luma(uint8_t *row, uint32_t width, unsigned bits);
+
 /*
  * CMYK as Adobe writes it (255 is no ink) into grey (1 channel), RGB (3) or RGBA (4): each of R, G
  * and B is round(ink x K / 255), which is what djpeg does; grey is libjpeg's luma of them.

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "image/decoders.h"
 #include "image/exif.h"
+#include "image/pixel.h"
 #include "image/png_source.h"
 #include "image/png_survey.h"
 #include "image/reader.h"
@@ -192,6 +193,13 @@ static void header_step(struct png_codec *codec)
 	read_ancillary(codec, info);
 }
 
+/* Grey is made by us, as a JPEG's is: libpng would weigh colours by gAMA and cHRM. */
+static void make_grey(png_structp png, png_row_infop row, png_bytep samples)
+{
+	(void)png;
+	pixel_luma(samples, row->width, row->bit_depth);
+}
+
 /* Has libpng make what info promises. */
 static void transform_step(struct png_codec *codec)
 {
@@ -206,12 +214,14 @@ static void transform_step(struct png_codec *codec)
 		png_set_strip_alpha(png);
 	if (!file_alpha && alpha)
 		png_set_add_alpha(png, info->bits == 16 ? 0xffff : 0xff, PNG_FILLER_AFTER);
-	if (info->file_channels >= 3 && info->channels <= 2)
-		png_set_rgb_to_gray_fixed(png, PNG_ERROR_ACTION_NONE, -1, -1);
 	if (info->file_channels <= 2 && info->channels >= 3)
 		png_set_gray_to_rgb(png);
-	if (codec->reader->options.layout == IMAGE_LAYOUT_BGR)
+	if (info->file_channels >= 3 && info->channels == 1) {
+		png_set_read_user_transform_fn(png, make_grey);
+		png_set_user_transform_info(png, NULL, info->bits, 1);
+	} else if (codec->reader->options.layout == IMAGE_LAYOUT_BGR) {
 		png_set_bgr(png);
+	}
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	if (info->bits == 16)
 		png_set_swap(png);
