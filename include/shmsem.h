@@ -177,14 +177,16 @@ struct shmsem_info {
 	uint8_t file_channels; /* in the file; 4 in a JPEG are CMYK, delivered as RGB */
 	uint8_t from_store;    /* 1: it had been decoded before this request */
 	uint32_t file_width, file_height;
-	uint32_t icc_bytes; /* of its colour profile; 0 for none */
-	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */
-	uint32_t comments;  /* text chunks of a PNG, COM markers of a JPEG */
-	uint32_t holders;   /* seats that hold it now */
-	uint32_t segment;   /* where it lies: data segment */
-	uint32_t reserved;  /* 0 */
-	uint64_t offset;    /* and byte in it */
-	uint64_t age_ns;    /* since it was decoded; 0 if it is not in the store */
+	uint32_t icc_bytes;  /* of its colour profile; 0 for none */
+	uint32_t gamma;      /* PNG gAMA x 100000; 0 if it says nothing */
+	uint32_t comments;   /* text chunks of a PNG, COM markers of a JPEG */
+	uint32_t holders;    /* seats that hold it now */
+	uint32_t segment;    /* where it lies: data segment */
+	uint8_t animated;    /* 1: an animated PNG, of which the default image is delivered */
+	uint8_t srgb;        /* PNG sRGB: 1 + rendering intent; 0 if it says nothing */
+	uint8_t reserved[2]; /* 0 */
+	uint64_t offset;     /* and byte in it */
+	uint64_t age_ns;     /* since it was decoded; 0 if it is not in the store */
 	uint64_t file_bytes;
 	/* PNG cHRM x 100000: x and y of white, red, green and blue; zeros if it says nothing */
 	int32_t chromaticities[8];

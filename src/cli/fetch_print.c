@@ -132,12 +132,13 @@ static json_t *json_chromaticities(const struct shmsem_info *info)
 
 static json_t *json_file(const struct shmsem_info *info)
 {
-	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:i}", "format",
-		format_text(info->format), "bytes", (json_int_t)info->file_bytes, "width",
+	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:o?, s:i, s:b}",
+		"format", format_text(info->format), "bytes", (json_int_t)info->file_bytes, "width",
 		(int)info->file_width, "height", (int)info->file_height, "channels",
 		info->file_channels, "bits", info->file_bits, "orientation", info->orientation,
 		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5, "chromaticities",
-		json_chromaticities(info), "comments", (int)info->comments);
+		json_chromaticities(info), "srgb", info->srgb ? json_integer(info->srgb - 1) : NULL,
+		"comments", (int)info->comments, "animated", info->animated);
 }
 
 static json_t *json_store(const struct shmsem_info *info)
@@ -221,6 +222,15 @@ static void print_chromaticities(const int32_t at[8])
 	putchar('\n');
 }
 
+/* The rendering intents of an sRGB chunk. */
+static const char *intent_text(unsigned intent)
+{
+	static const char *const texts[] = {
+		"perceptual", "relative colorimetric", "saturation", "absolute colorimetric"};
+
+	return intent < sizeof texts / sizeof *texts ? texts[intent] : "unknown";
+}
+
 static void print_info(const char *name, const struct shmsem_info *info)
 {
 	static const char *const turns[] = {"not said", "1, upright", "2, mirrored",
@@ -239,6 +249,8 @@ static void print_info(const char *name, const struct shmsem_info *info)
 		format_text(info->format), info->file_width, info->file_height, info->file_channels,
 		info->file_channels == 1 ? "" : "s", info->file_bits,
 		format_size(info->file_bytes, text));
+	if (info->animated)
+		printf("  animated     the default image is delivered\n");
 	printf("  orientation  %s\n", turns[info->orientation <= 8 ? info->orientation : 0]);
 	if (info->icc_bytes)
 		printf("  profile      ICC, %" PRIu32 " bytes\n", info->icc_bytes);
@@ -248,6 +260,8 @@ static void print_info(const char *name, const struct shmsem_info *info)
 		printf("  gamma        %.5f\n", info->gamma / 1e5);
 	if (has_chromaticities(info))
 		print_chromaticities(info->chromaticities);
+	if (info->srgb)
+		printf("  sRGB         %s\n", intent_text(info->srgb - 1U));
 	if (info->comments)
 		printf("  comments     %" PRIu32 "\n", info->comments);
 	if (info->from_store)

@@ -167,10 +167,14 @@ static int use(const struct fetch_plan *plan, const char *name, const struct shm
 		.channels = image->info.channels,
 		.bits = image->info.bits,
 		.icc = image->icc,
-		.icc_bytes = image->info.icc_bytes};
+		.icc_bytes = image->info.icc_bytes,
+		.gamma = image->info.gamma,
+		.srgb = image->info.srgb};
 	AUTO_FREE void *converted = NULL;
-	int status = plan->srgb ? srgb_convert(&pixels, &converted, err) : STATUS_OK;
+	int status;
 
+	memcpy(pixels.chromaticities, image->info.chromaticities, sizeof pixels.chromaticities);
+	status = plan->srgb ? srgb_convert(&pixels, &converted, err) : STATUS_OK;
 	if (!status)
 		status = fetch_put(plan, name, &pixels, check_whole, image, err);
 	if (!status && plan->icc)

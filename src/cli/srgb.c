@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LCMS_OBJECT "liblcms2.so.2"
 
@@ -139,6 +140,9 @@ int srgb_convert(struct encode_image *image, void **ret_pixels, struct error *er
 	image->pixels = *ret_pixels = steal_pointer(&pixels);
 	image->icc = NULL;
 	image->icc_bytes = 0;
+	image->gamma = 0;
+	memset(image->chromaticities, 0, sizeof image->chromaticities);
+	image->srgb = 1 + INTENT_RELATIVE_COLORIMETRIC;
 	return STATUS_OK;
 }
 

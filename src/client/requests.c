@@ -89,7 +89,9 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	ret->offset = answer->offset;
 	ret->age_ns = answer->age;
 	ret->file_bytes = answer->file_bytes;
-	ret->reserved = 0;
+	ret->animated = !!(answer->flags & WIRE_ANIMATED);
+	ret->srgb = answer->srgb;
+	memset(ret->reserved, 0, sizeof ret->reserved);
 	memcpy(ret->chromaticities, answer->chromaticities, sizeof ret->chromaticities);
 	ret->warning[0] = '\0';
 	if (answer->flags & WIRE_WARNING) {

@@ -46,7 +46,8 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
 	const struct placed *placed = made->placed;
 	struct wire_answer answer = {
-		.flags = info->warning[0] ? WIRE_WARNING : 0,
+		.flags = (info->warning[0] ? WIRE_WARNING : 0) |
+			 (info->animated ? WIRE_ANIMATED : 0),
 		.image = placed ? placed->number : 0,
 		.stride = info->stride,
 		.icc_bytes = info->icc_bytes,
@@ -60,6 +61,7 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 		.file_channels = info->file_channels,
 		.file_bytes = info->file_bytes,
 		.gamma = info->gamma,
+		.srgb = info->srgb,
 		.comments = info->comments,
 		.age = info->age_ns,
 	};

@@ -81,6 +81,7 @@ struct wire_request {
 enum wire_answer_flags {
 	WIRE_FROM_STORE = 1 << 0, /* it had been decoded before this request */
 	WIRE_WARNING = 1 << 1,    /* the text is a warning about the image */
+	WIRE_ANIMATED = 1 << 2,   /* it is an animated PNG */
 };
 
 struct wire_answer {
@@ -98,7 +99,8 @@ struct wire_answer {
 	uint8_t bits; /* a sample: 8 or 16 */
 	uint8_t format, orientation, scale;
 	uint8_t file_bits, file_channels;
-	uint8_t reserved_bytes[2];
+	uint8_t srgb; /* sRGB of a PNG: 1 + rendering intent, or 0 */
+	uint8_t reserved_byte;
 	uint32_t holders; /* seats that hold it, this one included */
 	uint64_t age;     /* ns since it was decoded */
 	uint64_t file_bytes;

@@ -26,6 +26,10 @@ struct encode_image {
 	uint8_t bits;     /* 8 or 16 */
 	const void *icc;  /* colour profile to put into PNG and JPEG, or NULL */
 	size_t icc_bytes;
+	/* What a PNG says of its colours, as in struct image_info; zero: nothing. */
+	uint32_t gamma;
+	int32_t chromaticities[8];
+	uint8_t srgb;
 };
 
 struct encode_options {

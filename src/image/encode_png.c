@@ -57,6 +57,24 @@ static void flush_nothing(png_structp png)
 	(void)png;
 }
 
+/* A colour profile is written in place of sRGB. */
+static void put_colours(struct job *job)
+{
+	const struct encode_image *image = job->image;
+	const int32_t *at = image->chromaticities;
+
+	if (image->gamma && image->gamma <= PNG_UINT_31_MAX)
+		png_set_gAMA_fixed(job->png, job->info, (png_fixed_point)image->gamma);
+	if (at[1])
+		png_set_cHRM_fixed(job->png, job->info, at[0], at[1], at[2], at[3], at[4], at[5],
+			at[6], at[7]);
+	if (image->srgb && image->srgb <= PNG_sRGB_INTENT_LAST)
+		png_set_sRGB(job->png, job->info, image->srgb - 1);
+	if (image->icc)
+		png_set_iCCP(job->png, job->info, "ICC profile", PNG_COMPRESSION_TYPE_BASE,
+			image->icc, (png_uint_32)image->icc_bytes);
+}
+
 static void put_header(struct job *job)
 {
 	static const int types[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA,
@@ -68,9 +86,7 @@ static void put_header(struct job *job)
 	png_set_IHDR(job->png, job->info, image->width, image->height, image->bits,
 		types[image->channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
 		PNG_FILTER_TYPE_DEFAULT);
-	if (image->icc)
-		png_set_iCCP(job->png, job->info, "ICC profile", PNG_COMPRESSION_TYPE_BASE,
-			image->icc, (png_uint_32)image->icc_bytes);
+	put_colours(job);
 	png_write_info(job->png, job->info);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	if (image->bits == 16)

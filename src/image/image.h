@@ -111,6 +111,7 @@ struct image_info {
 				   JPEG are CMYK, which is delivered as RGB */
 	uint8_t progressive;    /* progressive JPEG or interlaced PNG */
 	uint8_t animated;       /* animated PNG: the default image is delivered */
+	uint8_t srgb;           /* PNG sRGB: 1 + rendering intent; 0 if it says nothing */
 	uint32_t file_width, file_height;
 	uint32_t icc_bytes; /* of the colour profile; 0 for none */
 	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */

@@ -197,7 +197,9 @@ class _Info(ctypes.Structure):
         ("comments", ctypes.c_uint32),
         ("holders", ctypes.c_uint32),
         ("segment", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("animated", ctypes.c_uint8),
+        ("srgb", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 2),
         ("offset", ctypes.c_uint64),
         ("age_ns", ctypes.c_uint64),
         ("file_bytes", ctypes.c_uint64),
@@ -306,7 +308,9 @@ class Info(NamedTuple):
     icc_bytes: int
     gamma: Optional[float]
     chromaticities: Optional[Tuple[float, ...]]  # x and y of white, red, green and blue
+    srgb: Optional[int]  # the rendering intent of a PNG's sRGB
     comments: int  # text chunks of a PNG, COM markers of a JPEG
+    animated: bool  # an animated PNG: the default image is delivered
     holders: int
     age: float  # seconds since it was decoded
     warning: Optional[str]
@@ -333,7 +337,9 @@ def _info(raw: _Info) -> Info:
         icc_bytes=raw.icc_bytes,
         gamma=raw.gamma / 100000 if raw.gamma else None,
         chromaticities=chromaticities if any(chromaticities) else None,
+        srgb=raw.srgb - 1 if raw.srgb else None,
         comments=raw.comments,
+        animated=bool(raw.animated),
         holders=raw.holders,
         age=raw.age_ns / 1e9,
         warning=_text(raw.warning) or None,

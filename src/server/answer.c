@@ -59,7 +59,8 @@ static void answer_image(
 	bool get = request->asked.request.operation == WIRE_GET, stored = image->extent != NULL;
 	struct wire_answer answer = {
 		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
-			 (image->decoded.warning[0] ? WIRE_WARNING : 0),
+			 (image->decoded.warning[0] ? WIRE_WARNING : 0) |
+			 (info->animated ? WIRE_ANIMATED : 0),
 		.image = image->number,
 		.stride = (uint32_t)(info->bytes / info->height),
 		.icc_bytes = info->icc_bytes,
@@ -73,6 +74,7 @@ static void answer_image(
 		.file_channels = info->file_channels,
 		.file_bytes = image->key.file.size,
 		.gamma = info->gamma,
+		.srgb = info->srgb,
 		.comments = info->comments,
 		.truncations = server->store.all_truncations,
 	};

@@ -2,7 +2,8 @@
 
     exchange.py NAMESPACE ping COUNT        waits for COUNT answers
     exchange.py NAMESPACE names             prints the names, one a line
-    exchange.py NAMESPACE info NAME... prints name, gamma, comments and the eight chromaticities of each
+    exchange.py NAMESPACE info NAME... prints name, gamma, comments, the eight chromaticities, sRGB and
+        whether it is animated of each
     exchange.py NAMESPACE get NAME...       prints name, width, height, channels and CRC-32 of each, holding all of them
 
 It shares nothing with shmsem's sources. Run it under timeout(1).
@@ -106,7 +107,8 @@ class Requester:
         status, _, answer, text = self.ask(INFO, name)
         assert status == 0, text
         gamma, comments = (struct.unpack_from("I", answer, at - 128)[0] for at in (164, 220))
-        return gamma, comments, *struct.unpack_from("8i", answer, 224 - 128)
+        flags, = struct.unpack_from("I", answer, 132 - 128)
+        return gamma, comments, *struct.unpack_from("8i", answer, 224 - 128), answer[194 - 128], flags >> 2 & 1
 
     def get(self, name, hold):
         status, words, answer, text = self.ask(GET, name, hold)

@@ -460,8 +460,79 @@ png_with_chromaticities() {
 	done
 	[ "$(fetch -o - -t raw said | od -An -tu1 | tr -d ' ')" = 128 ]
 	python3 "$SHMSEM_TESTS/exchange.py" "$NS" info said.png silent.png >words
-	printf '%s\n' "said.png 45455 1 31270 32900 64000 33000 30000 60000 15000 6000" \
-		"silent.png 0 0 0 0 0 0 0 0 0 0" | cmp - words
+	printf '%s\n' "said.png 45455 1 31270 32900 64000 33000 30000 60000 15000 6000 0 0" \
+		"silent.png 0 0 0 0 0 0 0 0 0 0 0 0" | cmp - words
+	finish
+}
+
+# png_of FILE CHUNK... -- two pixels of RGB with these chunks before them, each as python's bytes: kind, data.
+png_of() {
+	python3 - "$@" <<-'END'
+		import ast, struct, sys, zlib
+		def chunk(kind, data=b""):
+		    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+		open(sys.argv[1], "wb").write(b"\x89PNG\r\n\x1a\n"
+		    + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 2, 8, 2, 0, 0, 0))
+		    + b"".join(chunk(*ast.literal_eval(one)) for one in sys.argv[2:])
+		    + chunk(b"IDAT", zlib.compress(b"\0\x80\x40\x20\0\x10\x20\x30")) + chunk(b"IEND"))
+	END
+}
+
+# colours_of FILE -- what the chunks of a PNG say of its colours, by their own bytes.
+colours_of() {
+	python3 - "$1" <<-'END'
+		import struct, sys, zlib
+		data, at, said = open(sys.argv[1], "rb").read(), 8, []
+		while data[at + 4:at + 8] != b"IDAT":
+		    size, kind = struct.unpack(">I4s", data[at:at + 8])
+		    content = data[at + 8:at + 8 + size]
+		    if kind in (b"gAMA", b"cHRM", b"sRGB"):
+		        said.append(kind.decode() + " " + content.hex())
+		    if kind == b"iCCP":
+		        said.append("iCCP " + zlib.decompress(content.partition(b"\0")[2][1:]).hex())
+		    at += 12 + size
+		print("\n".join(sorted(said)))
+	END
+}
+
+@test "a PNG that is written keeps gAMA, cHRM, sRGB and the colour profile" {
+	mkdir pictures
+	chrm="(b'cHRM', b'\0\0\x7a\x26\0\0\x80\x84\0\0\xfa\0\0\0\x80\xe8\0\0\x75\x30\0\0\xea\x60\0\0\x3a\x98\0\0\x17\x70')"
+	# 400 bytes, most of them of no meaning, so that libpng does not find the chunk too short.
+	profile=$(python3 -c "import random, zlib; print((b'iCCP', b'it\0\0' + zlib.compress(b'\0\0\1\x90\0\0\0\0\x04\x20\0\0mntrRGB XYZ ' + bytes(12) + b'acsp' + bytes(28) + b'\0\0\xf6\xd6\0\1\0\0\0\0\xd3\x2d' + bytes(52) + random.Random(1).randbytes(268))))")
+	png_of pictures/plain.png
+	png_of pictures/linear.png "(b'gAMA', b'\0\1\x86\xa0')"
+	png_of pictures/points.png "$chrm"
+	png_of pictures/both.png "(b'gAMA', b'\0\0\xb1\x8f')" "$chrm"
+	png_of pictures/standard.png "(b'gAMA', b'\0\0\xb1\x8f')" "$chrm" "(b'sRGB', b'\2')"
+	png_of pictures/profile.png "(b'gAMA', b'\0\1\x86\xa0')" "$profile"
+	serve_start "$NS" pictures
+	fetch -o out/ '*'
+	for file in pictures/*.png; do
+		colours_of "$file" >wanted
+		colours_of "out/${file#pictures/}" | cmp - wanted
+	done
+	grep -q "^iCCP 00000190" <(colours_of out/profile.png)
+	# And it is said.
+	fetch --info standard | grep -q "sRGB         saturation"
+	fetch --info -J standard plain | jq -e '[.images[].file.srgb] == [2, null]'
+	finish
+}
+
+@test "--info says that a PNG is animated, and which image comes" {
+	mkdir pictures
+	png_of pictures/moving.png "(b'acTL', b'\0\0\0\2\0\0\0\0')"
+	png_of pictures/still.png
+	# Behind the end there is nothing that counts.
+	cat pictures/still.png >pictures/appended.png
+	tail -c +34 pictures/moving.png >>pictures/appended.png
+	serve_start "$NS" pictures
+	fetch --info moving | grep -q "animated     the default image is delivered"
+	run ! grep animated <(fetch --info still appended)
+	fetch --info -J moving still appended | jq -e '[.images[].file.animated] == [true, false, false]'
+	[ "$(fetch -o - -t raw moving | od -An -tx1 | tr -d ' ')" = 804020102030 ]
+	python3 "$SHMSEM_TESTS/exchange.py" "$NS" info moving.png still.png | awk '{ print $NF }' | xargs >words
+	[ "$(cat words)" = "1 0" ]
 	finish
 }
 

@@ -117,11 +117,26 @@ def test_info_has_gamma_and_chromaticities_where_the_file_does(client, folder):
     chunks.add(b"gAMA", struct.pack(">I", 45455))
     chunks.add(b"cHRM", struct.pack(">8I", *(round(point * 100000) for point in points)))
     Pillow.new("L", (3, 2), 200).save(os.path.join(folder, "said.png"), pnginfo=chunks)
+    assert not client.info("said").animated
+    assert client.info("said").srgb is None
     image = client.fetch("said")
     assert image.info.gamma == 0.45455
     assert image.info.chromaticities == points
     assert (numpy.asarray(image) == 200).all()
     os.unlink(os.path.join(folder, "said.png"))
+
+
+def test_info_says_srgb_and_that_a_png_is_animated(client, folder):
+    path = os.path.join(folder, "moving.png")
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"sRGB", b"\1")
+    frames = [Pillow.new("L", (3, 2), value) for value in (200, 100)]
+    frames[0].save(path, pnginfo=chunks, save_all=True, append_images=frames[1:])
+    image = client.fetch("moving")
+    assert image.info.animated
+    assert image.info.srgb == 1
+    assert (numpy.asarray(image) == 200).all()
+    os.unlink(path)
 
 
 def test_arrays_outlive_the_image_the_connection_and_the_server(folder):

@@ -250,6 +250,78 @@ static void profiles_are_kept(void **state)
 	image_reader_free(reader);
 }
 
+/* Finds a chunk of a PNG before its pixels; its data, NULL if there is none. */
+static const uint8_t *chunk_data(struct bytes file, const char *type)
+{
+	for (size_t at = 8; at + 12 <= file.size;) {
+		const uint8_t *chunk = file.data + at;
+
+		if (memcmp(chunk + 4, type, 4) == 0)
+			return chunk + 8;
+		at += 12 + ((size_t)chunk[2] << 8 | chunk[3]);
+	}
+	return NULL;
+}
+
+static void png_keeps_what_is_said_of_colours(void **state)
+{
+	static const uint8_t gamma[] = {0, 1, 0x86, 0xa0};
+	static const uint8_t points[] = {0, 0, 0x7a, 0x26, 0, 0, 0x80, 0x84, 0, 0, 0xfa, 0, 0, 0,
+		0x80, 0xe8, 0, 0, 0x75, 0x30, 0, 0, 0xea, 0x60, 0, 0, 0x3a, 0x98, 0, 0, 0x17, 0x70};
+	static const struct encode_image plain = {.gamma = 0};
+	static const struct encode_image linear = {.gamma = 100000};
+	static const struct encode_image named = {
+		.chromaticities = {31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000}};
+	static const struct encode_image *const said[] = {&plain, &linear, &named};
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * 8; i++) {
+		struct encode_image image = sample(i / 3 % 4 + 1, i / 12 ? 16 : 8);
+		struct bytes file;
+
+		image.gamma = said[i % 3]->gamma;
+		memcpy(image.chromaticities, said[i % 3]->chromaticities,
+			sizeof image.chromaticities);
+		file = write_image(ENCODE_PNG, &image, NULL);
+		assert_int_equal(!!chunk_data(file, "gAMA"), i % 3 == 1);
+		assert_int_equal(!!chunk_data(file, "cHRM"), i % 3 == 2);
+		assert_null(chunk_data(file, "sRGB"));
+		assert_null(chunk_data(file, "iCCP"));
+		if (i % 3 == 1)
+			assert_memory_equal(chunk_data(file, "gAMA"), gamma, sizeof gamma);
+		if (i % 3 == 2)
+			assert_memory_equal(chunk_data(file, "cHRM"), points, sizeof points);
+		free(file.data);
+	}
+	for (unsigned intent = 0; intent < 4; intent++) {
+		struct encode_image image = sample(3, 8);
+		struct bytes file;
+
+		image.srgb = (uint8_t)(intent + 1);
+		file = write_image(ENCODE_PNG, &image, NULL);
+		assert_int_equal(*chunk_data(file, "sRGB"), intent);
+		free(file.data);
+	}
+}
+
+/* Numbers that come from another program: what libpng does not believe is left out. */
+static void nonsense_about_colours_is_left_out(void **state)
+{
+	struct encode_image image = sample(3, 8);
+	struct bytes file;
+
+	(void)state;
+	image.gamma = UINT32_MAX;
+	image.srgb = 99;
+	for (int i = 0; i < 8; i++)
+		image.chromaticities[i] = i % 2 ? INT32_MIN : INT32_MAX;
+	file = write_image(ENCODE_PNG, &image, NULL);
+	assert_null(chunk_data(file, "gAMA"));
+	assert_null(chunk_data(file, "cHRM"));
+	assert_null(chunk_data(file, "sRGB"));
+	free(file.data);
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
 	static uint8_t pixels[400 * 400 * 3];
@@ -325,6 +397,8 @@ int main(void)
 		cmocka_unit_test(qoi_is_read_back_by_its_specification),
 		cmocka_unit_test(qoi_refuses_what_it_cannot_hold),
 		cmocka_unit_test(profiles_are_kept),
+		cmocka_unit_test(png_keeps_what_is_said_of_colours),
+		cmocka_unit_test(nonsense_about_colours_is_left_out),
 		cmocka_unit_test(a_full_disk_is_an_error),
 		cmocka_unit_test(names_and_extensions_agree),
 		cmocka_unit_test(nonsense_is_refused),

@@ -46,6 +46,8 @@ static int draw(void *data, const struct shmsem_request *request, struct shmsem_
 		.icc_bytes = 4,
 		.gamma = 45455,
 		.comments = 6,
+		.animated = 1,
+		.srgb = 3,
 		.chromaticities = {31270, 32900, 64000, 33000, -1, 0, 0, 7}};
 	void *pixels, *icc;
 	int status;
@@ -230,6 +232,8 @@ static void an_image_that_a_callback_made_arrives_as_it_was_made(void **state)
 	assert_memory_equal(image.icc, "icc!", 4);
 	assert_int_equal(image.info.gamma, 45455);
 	assert_int_equal(image.info.comments, 6);
+	assert_int_equal(image.info.animated, 1);
+	assert_int_equal(image.info.srgb, 3);
 	assert_int_equal(image.info.chromaticities[0], 31270);
 	assert_int_equal(image.info.chromaticities[4], -1);
 	assert_int_equal(image.info.chromaticities[7], 7);
