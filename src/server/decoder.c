@@ -201,6 +201,7 @@ int decoder_main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!parse_setup(argc, argv, &state.setup))
 		return STATUS_USAGE;
+	image_prepare();
 	status = image_reader_new(&state.reader, &err);
 	if (!status && !state.setup.isolate)
 		status = enter_pool(&state, &err);
