@@ -5,8 +5,15 @@
 #include "image/geometry.h"
 #include "image/reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	FIRST_BYTES = 8, /* shown of what is no image */
+	FIRST_BYTES_SIZE = 3 * FIRST_BYTES + 1,
+	LATE_START_MAX = 4096, /* how far into a file its beginning is looked for */
+};
 
 /* What people also put into folders of images: bytes at an offset, and what to call them. */
 static const struct signature {
@@ -43,8 +50,37 @@ enum image_format image_sniff(const void *data, size_t size)
 	return IMAGE_FORMAT_UNKNOWN;
 }
 
+/* Where a PNG or JPEG begins that has something before it, and which of them; 0 for nowhere. */
+static size_t find_late_start(const uint8_t *data, size_t size, const char **ret_name)
+{
+	for (size_t at = 1; at < size && at < LATE_START_MAX; at++) {
+		enum image_format format = image_sniff(data + at, size - at);
+
+		if (format == IMAGE_FORMAT_UNKNOWN)
+			continue;
+		*ret_name = format == IMAGE_FORMAT_PNG ? "PNG" : "JPEG";
+		return at;
+	}
+	return 0;
+}
+
+/* "3c 68 74 6d 6c": the first bytes. */
+static const char *first_bytes(const uint8_t *data, size_t size, char text[FIRST_BYTES_SIZE])
+{
+	size_t count = size < FIRST_BYTES ? size : FIRST_BYTES;
+
+	for (size_t i = 0; i < count; i++)
+		snprintf(text + 3 * i, 4, "%02x ", data[i]);
+	text[3 * count - 1] = '\0';
+	return text;
+}
+
 static int refuse_stranger(const uint8_t *data, size_t size, struct error *err)
 {
+	char text[FIRST_BYTES_SIZE];
+	const char *name;
+	size_t late;
+
 	if (size == 0)
 		return error_set(err, STATUS_BAD_DATA, "the file is empty");
 	for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
@@ -54,7 +90,13 @@ static int refuse_stranger(const uint8_t *data, size_t size, struct error *err)
 			return error_set(err, STATUS_BAD_DATA,
 				"this is %s, and only PNG and JPEG are read", one->name);
 	}
-	return error_set(err, STATUS_BAD_DATA, "this is neither PNG nor JPEG");
+	late = find_late_start(data, size, &name);
+	if (late)
+		return error_set(err, STATUS_BAD_DATA,
+			"what looks like a %s begins only at byte %zu, behind %s", name, late,
+			first_bytes(data, late, text));
+	return error_set(err, STATUS_BAD_DATA, "this is neither PNG nor JPEG: it begins with %s",
+		first_bytes(data, size, text));
 }
 
 int image_reader_new(struct image_reader **ret, struct error *err)

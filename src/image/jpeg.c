@@ -7,12 +7,16 @@
  * variable. Each image has a decompressor of its own: one that is used again remembers the tables
  * of the image before, and a file without tables would be decoded by those. All steps, and what
  * libjpeg calls back, are in this one file, as they share that struct.
+ *
+ * libjpeg reads all scans of an image before it makes its first row. What it finds broken there, or
+ * behind the last row, would cost all pixels: such a file is decoded as if it ended before that.
  */
 #include "base/cleanup.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "image/decoders.h"
 #include "image/exif.h"
+#include "image/jpeg_markers.h"
 #include "image/profile.h"
 #include "image/reader.h"
 
@@ -39,8 +43,10 @@ struct jpeg_codec {
 	struct error error;
 	struct image_reader *reader;
 	struct profile_pieces pieces;
+	size_t size;      /* of the file, as far as it is read */
 	uint32_t markers; /* APP1, APP2 and COM seen */
 	bool described;   /* the header was read: what comes later changes nothing that was said */
+	bool broken;      /* `error` is a fault of the file that libjpeg found */
 };
 
 static void give_up(struct jpeg_codec *codec)
@@ -72,10 +78,12 @@ static void on_error(j_common_ptr jpeg)
 		error_set(error, STATUS_BAD_DATA,
 			"lossless and hierarchical JPEG cannot be decoded here: %s", text);
 		break;
+#if JPEG_LIB_VERSION < 70 /* later ones can */
 	case JERR_ARITH_NOTIMPL:
 		error_set(error, STATUS_BAD_DATA,
 			"arithmetic-coded JPEG cannot be decoded here: %s", text);
 		break;
+#endif
 	case JERR_NO_BACKING_STORE:
 		error_set(error, STATUS_BAD_DATA, "decoding needs more than the memory limit of %s",
 			format_size(codec->reader->limits.memory, limit));
@@ -85,6 +93,7 @@ static void on_error(j_common_ptr jpeg)
 		break;
 	default:
 		error_set(error, STATUS_BAD_DATA, "broken JPEG: %s", text);
+		codec->broken = true;
 	}
 	give_up(codec);
 }
@@ -148,8 +157,8 @@ static boolean on_marker(j_decompress_ptr jpeg)
 	if (source->bytes_in_buffer < 2)
 		ERREXIT(jpeg, JERR_INPUT_EOF);
 	size = (size_t)data[0] << 8 | data[1];
-	if (size < 2)
-		ERREXIT(jpeg, JERR_BAD_LENGTH);
+	if (size < 2) /* as libjpeg does by itself, for what it skips */
+		size = 2;
 	if (most && ++codec->markers > most) {
 		error_set(&codec->error, STATUS_BAD_DATA,
 			"more markers than the limit of %u (--max-chunks)", most);
@@ -203,7 +212,7 @@ static void open_step(struct jpeg_codec *codec)
 	jpeg_set_marker_processor(jpeg, JPEG_APP0 + 1, on_marker);
 	jpeg_set_marker_processor(jpeg, JPEG_APP0 + 2, on_marker);
 	jpeg_set_marker_processor(jpeg, JPEG_COM, on_marker);
-	jpeg_mem_src(jpeg, reader->data, reader->size);
+	jpeg_mem_src(jpeg, reader->data, codec->size);
 	jpeg_read_header(jpeg, TRUE);
 }
 
@@ -271,7 +280,7 @@ static int begin(struct image_reader *reader, struct error *err)
 		codec = reader->jpeg = malloc(sizeof *codec);
 	if (!codec)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
-	*codec = (struct jpeg_codec){.reader = reader};
+	*codec = (struct jpeg_codec){.reader = reader, .size = reader->size};
 	codec->jpeg.err = jpeg_std_error(&codec->manager);
 	codec->jpeg.client_data = codec;
 	codec->manager.error_exit = on_error;
@@ -339,15 +348,56 @@ static bool is_as_promised(
 	       (is_cmyk(reader->jpeg) || jpeg->output_components == reader->info.channels);
 }
 
+/* Whether the error that libjpeg gave up with may be a warning. */
+static bool may_go_on(const struct jpeg_codec *codec)
+{
+	return codec->broken && !(codec->reader->options.flags & IMAGE_STRICT);
+}
+
+/* Opens the file anew, to be read up to the marker that libjpeg stopped at; false if no scan comes
+ * before that. */
+static bool open_sound_part(struct jpeg_codec *codec)
+{
+	struct image_reader *reader = codec->reader;
+	size_t stopped = (size_t)(codec->jpeg.src->next_input_byte - reader->data);
+	size_t size = jpeg_last_marker(reader->data, codec->size, stopped);
+
+	reader_warn(reader, codec->error.text);
+	forget(codec);
+	if (!size || begin(reader, NULL))
+		return false;
+	codec->size = size;
+	codec->described = true;
+	if (run_step(codec, open_step))
+		return false;
+	choose_output(codec);
+	return true;
+}
+
+static int start(struct jpeg_codec *codec, struct error *err)
+{
+	struct error first;
+
+	if (!run_step(codec, start_step))
+		return STATUS_OK;
+	if (!may_go_on(codec))
+		return hand_on(codec, err);
+	first = codec->error;
+	if (open_sound_part(codec) && !run_step(codec, start_step))
+		return STATUS_OK;
+	codec->error = first;
+	return hand_on(codec, err);
+}
+
 static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
 {
 	struct image_reader *reader = codec->reader;
 	const struct jpeg_decompress_struct *jpeg = &codec->jpeg;
 	struct rows_plan plan;
-	int status;
+	int status = start(codec, err);
 
-	if (run_step(codec, start_step))
-		return hand_on(codec, err);
+	if (status)
+		return status;
 	if (!is_as_promised(reader, jpeg))
 		return error_set(err, STATUS_INTERNAL, "libjpeg scales to an unexpected size");
 	plan = reader_plan(reader, is_cmyk(codec) ? ROWS_CMYK : ROWS_PLAIN, jpeg->output_width,
@@ -356,7 +406,13 @@ static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
 	status = rows_begin(&reader->rows, &plan, pixels, err);
 	if (status)
 		return status;
-	return run_step(codec, pixels_step) ? hand_on(codec, err) : STATUS_OK;
+	if (!run_step(codec, pixels_step))
+		return STATUS_OK;
+	if (!may_go_on(codec) || reader->rows.taken == 0)
+		return hand_on(codec, err);
+	reader_warn(reader, codec->error.text);
+	rows_blank(&reader->rows);
+	return STATUS_OK;
 }
 
 int jpeg_codec_decode(struct image_reader *reader, void *pixels, struct error *err)

@@ -265,8 +265,16 @@ static void formats_are_known_by_content(void **state)
 		{"", 0, "the file is empty"},
 		{"GIF89a\1\0", 8, "this is a GIF, and only PNG and JPEG are read"},
 		{"RIFF\0\0\0\0WEBPVP8 ", 16, "this is a WebP, and only PNG and JPEG are read"},
-		{"\x89PNG\r\n\x1a", 7, "this is neither PNG nor JPEG"},
-		{"\xff\xd8", 2, "this is neither PNG nor JPEG"},
+		{"\x89PNG\r\n\x1a", 7,
+			"this is neither PNG nor JPEG: it begins with 89 50 4e 47 0d 0a 1a"},
+		{"\xff\xd8", 2, "this is neither PNG nor JPEG: it begins with ff d8"},
+		{"<html><body>", 12,
+			"this is neither PNG nor JPEG: it begins with 3c 68 74 6d 6c 3e 3c 62"},
+		{"\0\xff\xd8\xff\xe0", 5,
+			"what looks like a JPEG begins only at byte 1, behind 00"},
+		{"HTTP/1.1 200\r\n\r\n\x89PNG\r\n\x1a\n", 24,
+			"what looks like a PNG begins only at byte 16, behind 48 54 54 50 2f 31 2e "
+			"31"},
 	};
 
 	(void)state;
