@@ -21,7 +21,8 @@ struct resolved {
 	int fd; /* open for reading, a regular file */
 	struct file_key key;
 	bool recent; /* changed so shortly before that another change might not show in the key */
-	bool watchable;               /* by way of plain folders, and the file has no other name */
+	bool watchable; /* on a local file system, by way of plain folders, and it has no other name
+			   */
 	struct watched_file *watched; /* NULL, or what watch_file gave */
 	char path[1032];              /* the name with the extension that was found */
 };
@@ -40,20 +41,25 @@ int files_resolve(int folder, const char *name, struct resolved *ret, struct err
 /* STATUS_BAD_DATA if the file is empty or has more than `most` bytes (0: no limit). */
 int files_check(const struct resolved *file, uint64_t most, struct error *err);
 
-/* Whether `path` (a resolved name) still is the file of that key; no descriptor is opened. */
+/* Whether `path` (a resolved name) still is the file of that key, as open(2) and read(2) would see
+ * it. */
 bool files_unchanged(int folder, const char *path, const struct file_key *key);
 
-/* The key as fstat says now; false if it cannot say. */
+/* The key as the file system says now; false if it cannot say. */
 bool files_key(int fd, struct file_key *ret);
 
 /* Whether the file has this key still, and one name only. */
 bool files_one_name(int fd, const struct file_key *key);
 
-/* Whether inotify sees every change on the file system of this folder. */
-bool files_local(int folder);
+/* Whether inotify sees every change on the file system of this open file. */
+bool files_local(int fd);
 
 /*
- * All names of image files (.png, .jpg, .jpeg) beneath the folder, sorted by bytes, each ended by a
- * NUL. *ret is heap memory of *ret_size bytes. Folders that cannot be read are left out.
+ * Opens `path` for reading, never waiting, if it lies beneath the folder; `resolve` adds to the
+ * rules of openat2(2). -1 with errno: EXDEV if it leads out, EAGAIN if another program's lease keeps
+ * it busy.
  */
-int files_list(int folder, char **ret, size_t *ret_size, struct error *err);
+int files_open_beneath(int folder, const char *path, uint64_t resolve);
+
+/* Whether the name ends like that of an image file: .jpg, .jpeg or .png, in any case. */
+bool files_image_extension(const char *name);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "server/internal.h"
+#include "server/listing.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -80,7 +81,7 @@ int preload_new(struct server *server, struct error *err)
 	preload->at_work = server->options.decoders;
 	pthread_mutex_init(&preload->lock, NULL);
 	pthread_cond_init(&preload->changed, NULL);
-	status = files_list(server->folder, &preload->text, &size, err);
+	status = listing_read(server->folder, &preload->text, &size, err);
 	if (status)
 		return status;
 	for (size_t i = 0; i < size; i++)

@@ -7,6 +7,7 @@
  * more than decoders, so somebody leads while all decoders are at work and a list is made.
  */
 #include "server/answer.h"
+#include "server/listing.h"
 
 #include "base/clock.h"
 #include "shm/semaphore.h"
@@ -15,6 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Whether a program that had the image's file open for writing closed it since it was decoded. */
+static bool written(const struct stored *image)
+{
+	return image->closes != watch_closes(image->file);
+}
 
 /* Whether what an alias says can be answered without opening the file. With the store's lock held.
  */
@@ -26,7 +33,7 @@ static bool alias_current(struct server *server, struct alias *alias)
 		return true;
 	watch_glance(server->watch, server->leader->readiness);
 	if (!watch_same(server->watch, &alias->token) &&
-		(alias->token.folder || alias->image->recent ||
+		(alias->token.folder || alias->image->recent || written(alias->image) ||
 			!files_unchanged(server->folder, alias->path, &alias->image->key.file)))
 		return false;
 	alias->checked_at = now;
@@ -61,6 +68,7 @@ struct job *decode_job_new(struct server *server, const char *name, struct store
 	image->token = *token;
 	image->recent = file->recent;
 	store_watch(&server->store, image, file->watched);
+	image->closes = watch_closes(image->file);
 	store_name(&server->store, image, name, file->path, token, clock_now());
 	job->image = image;
 	job->file = file->fd;
@@ -96,7 +104,9 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 	struct error err;
 	struct job *job;
 
-	if (image && image->recent && !watch_same(server->watch, &image->token)) {
+	/* Whatever its key says: what was written meanwhile may not show there. */
+	if (image && (written(image) || (!image->file && file->watched) ||
+			     (image->recent && !watch_same(server->watch, &image->token)))) {
 		store_forget(&server->store, image);
 		image = NULL;
 	}
@@ -194,7 +204,7 @@ static void serve_names(struct server *server, struct request *request)
 	if (!request->asked.name[0] || !server->names) {
 		free(server->names);
 		server->names = NULL;
-		status = files_list(server->folder, &server->names, &server->names_size, &err);
+		status = listing_read(server->folder, &server->names, &server->names_size, &err);
 	}
 	if (!status)
 		used = request_names(server->names, server->names_size, request->asked.name, text);

@@ -47,6 +47,7 @@ struct stored {
 			  nothing */
 	struct watch_token token; /* made before its file was opened */
 	struct watched_file *file;
+	uint64_t closes;  /* watch_closes(file) before it was decoded */
 	uint64_t number;  /* what hold words say; never 0, never used again */
 	uint64_t used_at; /* by the store's clock of uses */
 	unsigned segment;

@@ -20,10 +20,10 @@
 
 #define EVENTS                                                                         \
 	(IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
-		IN_DELETE_SELF | IN_MOVE_SELF)
+		IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF)
 
 /* What a folder does not tell of a file in it: links made, and what is done through them. */
-#define FILE_EVENTS  (IN_MODIFY | IN_ATTRIB)
+#define FILE_EVENTS  (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE)
 #define FILE_BUCKETS 4096
 /* The kernel's numbers for watches count up, and none is used twice. */
 #define EVERYWHERE (-1)
@@ -39,13 +39,14 @@ struct watched_file {
 	int descriptor;
 	int folder; /* descriptor of the one it is known in; EVERYWHERE: in several */
 	size_t users;
+	uint64_t closes; /* by programs that had it open for writing */
 };
 
 struct watch {
 	int root, inotify;
 	bool local;
 	uint64_t everything;
-	struct folder *folders; /* [0] is unused: a mark's 0 means none */
+	struct folder *folders; /* [0] is unused: a token's 0 means none */
 	uint32_t count, room;
 	struct watched_file *files[FILE_BUCKETS]; /* by descriptor */
 };
@@ -131,17 +132,18 @@ static struct watched_file **find_file(struct watch *watch, int descriptor)
 	return at;
 }
 
-static void file_changed(struct watch *watch, int descriptor, bool gone)
+static void file_changed(struct watch *watch, int descriptor, uint32_t event)
 {
 	struct watched_file **at = find_file(watch, descriptor), *file = *at;
 
 	if (!file)
 		return;
+	file->closes += !!(event & IN_CLOSE_WRITE);
 	if (file->folder == EVERYWHERE)
 		watch->everything++;
 	else
 		folder_changed(watch, file->folder, false);
-	if (gone) {
+	if (event & IN_IGNORED) {
 		*at = file->chain;
 		file->descriptor = -1;
 	}
@@ -149,12 +151,10 @@ static void file_changed(struct watch *watch, int descriptor, bool gone)
 
 static void take_event(struct watch *watch, const struct inotify_event *event)
 {
-	bool gone = event->mask & IN_IGNORED;
-
 	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
 		tree_changed(watch);
-	else if (!folder_changed(watch, event->wd, gone))
-		file_changed(watch, event->wd, gone);
+	else if (!folder_changed(watch, event->wd, event->mask & IN_IGNORED))
+		file_changed(watch, event->wd, event->mask);
 }
 
 void watch_update(struct watch *watch)
@@ -310,8 +310,8 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 
 	if (!file->watchable)
 		token->folder = 0;
-	/* Where something has happened since, the mark is of no use already. */
-	if (!watch_same(watch, token))
+	/* With another tree the row may be that of another folder. */
+	if (!token->folder || token->everything != watch->everything)
 		return;
 	snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
 	descriptor = inotify_add_watch(watch->inotify, self, FILE_EVENTS);
@@ -324,6 +324,11 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	/* What was done through another name before it was watched shows in its status. */
 	if (!file->watched || !files_one_name(file->fd, &file->key))
 		token->folder = 0;
+}
+
+uint64_t watch_closes(const struct watched_file *file)
+{
+	return file ? file->closes : 0;
 }
 
 void watch_hold(struct watched_file *file)

@@ -3,7 +3,8 @@
  * event in it. A folder tells of what happens through its own names only; files that are relied on
  * are watched themselves, too, for what happens through a hard link that lies elsewhere.
  *
- * Used under the store's lock. A write through a shared mapping gives no event (inotify(7)).
+ * Used under the store's lock. Writes through a shared mapping or by io_submit(2) give no event of
+ * their own (inotify(7)); they show when the writer closes the file.
  */
 #pragma once
 
@@ -24,7 +25,7 @@ struct watch_token {
 	uint64_t everything; /* of the tree's shape: folders moved, events lost */
 };
 
-/* Watches below `root`, a descriptor that stays the caller's. Without inotify every mark says "not
+/* Watches below `root`, a descriptor that stays the caller's. Without inotify every token says "not
  * watched". */
 int watch_new(int root, struct watch **ret, struct error *err);
 struct watch *watch_free(struct watch *watch);
@@ -39,21 +40,24 @@ void watch_update(struct watch *watch);
 void watch_glance(struct watch *watch, struct readiness *readiness);
 
 /*
- * Watches the folder of `path` and all above it. To be called, and the mark kept, before the file
- * is opened: what happens after the mark shows. A mark with folder 0 where watching is not
- * possible.
+ * Watches the folder of `path` and all above it. To be called, and the token kept, before the file
+ * is opened: what happens after that shows. A token with folder 0 where watching is not possible.
  */
 struct watch_token watch_folder_of(struct watch *watch, const char *path);
 
 /*
- * Watches the file that was opened after the mark was made, until watch_drop(file->watched). Where
- * that cannot be relied on, the mark becomes one with folder 0.
+ * Watches the file that was opened after the token was made, until watch_drop(file->watched). Where
+ * that cannot be relied on, the token becomes one with folder 0.
  */
 void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token);
+
+/* How often a program closed it that had it open for writing; 0 for NULL. What such a program wrote
+ * through a mapping need not show in the file's status. */
+uint64_t watch_closes(const struct watched_file *file);
 
 /* One more and one less who wants it watched; NULL is ignored. */
 void watch_hold(struct watched_file *file);
 void watch_drop(struct watch *watch, struct watched_file *file);
 
-/* Whether nothing happened in that folder, or above it, since the mark was made. */
+/* Whether nothing happened in that folder, or above it, since the token was made. */
 bool watch_same(const struct watch *watch, const struct watch_token *token);

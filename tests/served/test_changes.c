@@ -11,10 +11,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <linux/aio_abi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -286,6 +289,77 @@ static void a_change_through_a_symbolic_link_or_behind_one_is_seen(void **state)
 	assert_int_equal(version_of("soft/b/image.png", &stored), 4);
 }
 
+#define PADDED 4096
+
+/* A version in a file of always the same size: what follows a PNG's end is no part of it. */
+static void padded_version(uint32_t version, unsigned char ret[PADDED])
+{
+	struct bytes file = make_png(&(struct png_sample){
+		.width = version, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
+
+	assert_true(file.size <= PADDED);
+	memset(ret, 0, PADDED);
+	memcpy(ret, file.data, file.size);
+	free(file.data);
+}
+
+static int open_padded(uint32_t version)
+{
+	unsigned char bytes[PADDED];
+	int fd = open(in_folder(NAME), O_RDWR | O_CLOEXEC);
+
+	padded_version(version, bytes);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, PADDED, 0), PADDED);
+	assert_int_equal(ftruncate(fd, PADDED), 0);
+	return fd;
+}
+
+/* The first store into a page of a mapping changes the file's times, those that follow do not. */
+static void a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_file(void **state)
+{
+	int fd = open_padded(2);
+	unsigned char *mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	(void)state;
+	assert_true(mapped != MAP_FAILED);
+	expect_stored(2);
+	padded_version(3, mapped);
+	nanosleep(&settled, NULL);
+	assert_int_equal(utimensat(AT_FDCWD, in_folder(NAME), NULL, 0), 0);
+	expect_stored(3);
+	padded_version(4, mapped);
+	assert_int_equal(munmap(mapped, PADDED), 0);
+	assert_int_equal(close(fd), 0);
+	expect(4);
+	expect_stored(4);
+}
+
+static void a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file(void **state)
+{
+	static _Alignas(4096) unsigned char bytes[PADDED];
+	int fd = open_padded(2);
+	aio_context_t context = 0;
+	struct iocb write = {.aio_lio_opcode = IOCB_CMD_PWRITE,
+		.aio_fildes = (uint32_t)fd,
+		.aio_buf = (uint64_t)(uintptr_t)bytes,
+		.aio_nbytes = PADDED};
+	struct iocb *writes = &write;
+	struct io_event event;
+
+	(void)state;
+	expect_stored(2);
+	padded_version(3, bytes);
+	assert_int_equal(syscall(SYS_io_setup, 1, &context), 0);
+	assert_int_equal(syscall(SYS_io_submit, context, 1, &writes), 1);
+	assert_int_equal(syscall(SYS_io_getevents, context, 1, 1, &event, NULL), 1);
+	assert_int_equal(event.res, PADDED);
+	assert_int_equal(syscall(SYS_io_destroy, context), 0);
+	assert_int_equal(close(fd), 0);
+	expect(3);
+	expect_stored(3);
+}
+
 static int set_up(void **state)
 {
 	struct server_options options = served_options();
@@ -331,6 +405,8 @@ int main(int argc, char **argv)
 		TEST(another_name_of_a_file_does_not_make_the_first_forget_it),
 		TEST(a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen),
 		TEST(a_change_through_a_symbolic_link_or_behind_one_is_seen),
+		TEST(a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_file),
+		TEST(a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file),
 	};
 
 	served_main(argc, argv);

@@ -5,16 +5,20 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "server/files.h"
+#include "server/listing.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct tree {
@@ -288,7 +292,7 @@ static void the_listing_has_every_image_once_in_byte_order(void **state)
 	assert_int_equal(symlinkat("/etc/passwd", tree->root, "out.jpeg"), 0);
 	assert_int_equal(symlinkat(".", tree->root, "circle"), 0);
 	assert_int_equal(mkfifoat(tree->root, "fifo.png", 0600), 0);
-	assert_int_equal(files_list(tree->root, &names, &size, &err), 0);
+	assert_int_equal(listing_read(tree->root, &names, &size, &err), 0);
 	assert_int_equal(size, sizeof expected);
 	assert_memory_equal(names, expected, sizeof expected);
 	free(names);
@@ -307,10 +311,89 @@ static void a_listing_without_descriptors_is_an_error_not_a_short_list(void **st
 	few = before;
 	few.rlim_cur = (rlim_t)tree->root + 1;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	status = files_list(tree->root, &names, &size, &err);
+	status = listing_read(tree->root, &names, &size, &err);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(status, STATUS_TRY_AGAIN);
 	assert_int_equal(err.os_error, EMFILE);
+}
+
+/* Starts a process that does `act` over and over. */
+static pid_t start_meanwhile(void (*act)(const struct tree *tree), const struct tree *tree)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		act(tree);
+	_exit(0);
+}
+
+static void stop_meanwhile(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void exchange(const struct tree *tree)
+{
+	renameat2(tree->root, "sub", tree->root, "link", RENAME_EXCHANGE);
+}
+
+static void a_listing_never_leaves_the_folder_whatever_is_exchanged(void **state)
+{
+	struct tree *tree = *state;
+	int outside = open(tree->outside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned inside = 0;
+	pid_t pid;
+
+	write_at(outside, "secret.png", "secret");
+	close(outside);
+	assert_int_equal(symlinkat(tree->outside, tree->root, "link"), 0);
+	pid = start_meanwhile(exchange, tree);
+	for (int i = 0; i < 20000; i++) {
+		struct error err;
+		char *names;
+		size_t size;
+
+		assert_int_equal(listing_read(tree->root, &names, &size, &err), 0);
+		assert_null(memmem(names, size, "secret", sizeof "secret" - 1));
+		inside += !!memmem(names, size, "pear", sizeof "pear" - 1);
+		free(names);
+	}
+	stop_meanwhile(pid);
+	assert_true(inside > 0);
+}
+
+static void rename_to_and_fro(const struct tree *tree)
+{
+	renameat(tree->root, "there", tree->root, "here");
+	renameat(tree->root, "here", tree->root, "there");
+}
+
+/* The kernel gives up on ".." in a link whenever anything anywhere is renamed meanwhile. */
+static void links_upward_are_followed_whatever_is_renamed(void **state)
+{
+	struct tree *tree = *state;
+	pid_t pid;
+
+	write_at(tree->root, "here", "here");
+	assert_int_equal(symlinkat("../sub/../apple.jpg", tree->root, "sub/up.jpg"), 0);
+	pid = start_meanwhile(rename_to_and_fro, tree);
+	for (int i = 0; i < 20000; i++)
+		assert_int_equal(resolve(tree, "sub/up.jpg", NULL, NULL), 0);
+	for (int i = 0; i < 2000; i++) {
+		struct error err;
+		char *names;
+		size_t size;
+
+		assert_int_equal(listing_read(tree->root, &names, &size, &err), 0);
+		assert_non_null(memmem(names, size, "up.jpg", sizeof "up.jpg" - 1));
+		free(names);
+	}
+	stop_meanwhile(pid);
 }
 
 int main(void)
@@ -330,6 +413,8 @@ int main(void)
 		TEST(a_file_of_two_names_is_not_watchable),
 		TEST(the_listing_has_every_image_once_in_byte_order),
 		TEST(a_listing_without_descriptors_is_an_error_not_a_short_list),
+		TEST(a_listing_never_leaves_the_folder_whatever_is_exchanged),
+		TEST(links_upward_are_followed_whatever_is_renamed),
 	};
 
 	return cmocka_run_group_tests_name("files", tests, NULL, NULL);
