@@ -177,19 +177,34 @@ bool request_await(struct request_wait *wait, const atomic_bool *stopping, uint6
 	return found;
 }
 
+/* The first name behind `last`, by bisection: each is where a NUL or the list ends. */
+static const char *name_behind(const char *names, size_t size, const char *last)
+{
+	size_t from = 0, to = size;
+
+	while (from < to) {
+		size_t at = from + (to - from) / 2;
+
+		while (at > from && names[at - 1])
+			at--;
+		if (strcmp(names + at, last) <= 0)
+			from = at + strlen(names + at) + 1;
+		else
+			to = at;
+	}
+	return names + from;
+}
+
 size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE])
 {
+	const char *at = name_behind(names, size, last), *end = names + size;
 	size_t used = 0;
 
-	for (const char *at = names; at < names + size; at += strlen(at) + 1) {
-		size_t length = strlen(at) + 1;
-
-		if (strcmp(at, last) <= 0)
-			continue;
+	for (size_t length; at < end; at += length, used += length) {
+		length = strlen(at) + 1;
 		if (used + length > WIRE_TEXT_SIZE)
 			break;
 		memcpy(text + used, at, length);
-		used += length;
 	}
 	return used;
 }

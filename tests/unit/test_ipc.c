@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/process.h"
+#include "exchange/request.h"
 #include "exchange/seats.h"
 #include "shm/guard.h"
 #include "shm/lock.h"
@@ -593,6 +594,41 @@ static void the_process_id_is_right_in_children_too(void **state)
 	assert_int_equal(process_id(), getpid());
 }
 
+/* What a walk from the start says comes behind `last`. */
+static size_t names_walked(const char *names, size_t size, const char *last, char *text)
+{
+	size_t used = 0;
+
+	for (const char *at = names; at < names + size; at += strlen(at) + 1) {
+		if (strcmp(at, last) <= 0)
+			continue;
+		if (used + strlen(at) + 1 > WIRE_TEXT_SIZE)
+			break;
+		used += (size_t)(stpcpy(text + used, at) - (text + used)) + 1;
+	}
+	return used;
+}
+
+static void a_page_of_names_begins_behind_the_last_one(void **state)
+{
+	static const char *const lasts[] = {"", "0", "0000", "0007", "0007x", "0500", "0999", "1"};
+	char names[8192], text[WIRE_TEXT_SIZE], expected[WIRE_TEXT_SIZE];
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(request_names(names, 0, "", text), 0);
+	for (int i = 0; i < 1000; i += 1 + i % 3)
+		size += (size_t)snprintf(
+				names + size, sizeof names - size, "%04d%.*s", i, i % 5, "abcd") +
+			1;
+	for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++) {
+		size_t used = request_names(names, size, lasts[i], text);
+
+		assert_int_equal(used, names_walked(names, size, lasts[i], expected));
+		assert_memory_equal(text, expected, used);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_sigbus_of_others_still_ends_the_process),
 		cmocka_unit_test(names_and_files_lead_back_to_what_made_them),
 		cmocka_unit_test(the_documented_names_are_made),
+		cmocka_unit_test(a_page_of_names_begins_behind_the_last_one),
 		cmocka_unit_test(files_of_others_are_not_taken_for_ours),
 		cmocka_unit_test(namespaces_that_cannot_be_are_refused_and_shown_escaped),
 		cmocka_unit_test(a_lock_excludes_other_open_files_and_not_its_own),
