@@ -612,7 +612,7 @@ static size_t names_walked(const char *names, size_t size, const char *last, cha
 static void a_page_of_names_begins_behind_the_last_one(void **state)
 {
 	static const char *const lasts[] = {"", "0", "0000", "0007", "0007x", "0500", "0999", "1"};
-	char names[8192], text[WIRE_TEXT_SIZE], expected[WIRE_TEXT_SIZE];
+	char names[8192] = "", text[WIRE_TEXT_SIZE], expected[WIRE_TEXT_SIZE];
 	size_t size = 0;
 
 	(void)state;
