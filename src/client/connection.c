@@ -224,10 +224,13 @@ static int await_answer(struct connection *connection, struct wire_seat *page,
 static void write_request(struct connection *connection, struct wire_seat *page,
 	const struct wire_request *request, const char *name, size_t length)
 {
+	struct wire_request whole = *request;
+
+	whole.length = length;
 	connection->sequence++;
-	memcpy(&page->request, request, sizeof *request);
-	page->request.length = length;
 	/* What it was last time stays where it is, in both sides' caches. */
+	if (memcmp(&page->request, &whole, sizeof whole) != 0)
+		memcpy(&page->request, &whole, sizeof whole);
 	if (memcmp(page->name, name, length) != 0)
 		memcpy(page->name, name, length);
 	atomic_store_explicit(&page->state_word,

@@ -47,6 +47,17 @@ bool request_take(const struct head *head, struct seat_request *asked)
 	return asked->taken;
 }
 
+/* Whether the options are those of this version; what it does not know yet is zero. */
+static bool options_known(const struct wire_options *options)
+{
+	static const struct wire_options zero;
+	const size_t known = offsetof(struct wire_options, width);
+
+	return !memcmp((const char *)options + known, (const char *)&zero + known,
+		       sizeof zero - known) &&
+	       !(options->flags & ~WIRE_FLAGS_KNOWN);
+}
+
 int request_check(const struct seat_request *asked, struct error *err)
 {
 	const struct wire_options *options = &asked->request.options;
@@ -64,6 +75,8 @@ int request_check(const struct seat_request *asked, struct error *err)
 		options->channels > 4 || options->channels == 2 ||
 		options->layout > WIRE_LAYOUT_MAX)
 		return error_set(err, STATUS_USAGE, "the options are not possible");
+	if (!options_known(options))
+		return error_set(err, STATUS_USAGE, "this server does not know all of the options");
 	if (!asked->request.length && (operation == WIRE_GET || operation == WIRE_INFO))
 		return error_set(err, STATUS_USAGE, "the name is empty");
 	return STATUS_OK;

@@ -34,13 +34,18 @@ static int head_check(struct head *head, const char *name, struct error *err)
 	const struct segment *segment = &head->segment;
 	struct claims claims;
 
-	if (segment->size < wire_head_size(1) || !segment->base)
-		return error_set(err, STATUS_BAD_DATA,
-			"'%s' is too short for a header of this version", name);
+	if (segment->size < WIRE_PAGE || !segment->base)
+		return error_set(
+			err, STATUS_BAD_DATA, "'%s' is too short for a server's header", name);
 	read_claims(head, &claims);
-	if (claims.magic != WIRE_MAGIC || claims.version != WIRE_VERSION)
+	if (claims.magic != WIRE_MAGIC)
+		return error_set(
+			err, STATUS_BAD_DATA, "'%s' was not made by a shmsem server", name);
+	if (claims.version != WIRE_VERSION)
 		return error_set(err, STATUS_BAD_DATA,
-			"'%s' is not a header of this version of the exchange", name);
+			"'%s' was made by another version of shmsem: the server speaks %u, this "
+			"client %u",
+			name, claims.version, WIRE_VERSION);
 	if (!claims.seats || claims.seats > WIRE_SEATS_MAX || !claims.segments ||
 		claims.segments > WIRE_SEGMENTS_MAX || wire_head_size(claims.seats) > segment->size)
 		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: %u seats in %zu bytes",

@@ -6,10 +6,10 @@
  *
  *	   0  classic words of the answer: bytes, width, height, channels
  *	  32  constant: magic, version, number of seats, number of data segments, instance
- *	  64  turn: sequence number << 8 | state; then the request
- *	 128  the answer
- *	 256  the name asked for
- *	1280  the answer's text: an error's sentence, or a list of names
+ *	  64  request state: sequence number << 8 | state; then the request
+ *	 192  the answer
+ *	 320  the name asked for
+ *	1344  the answer's text: an error message, or a list of names
  *	3584  the images held: one word each, an image's number or 0
  *
  * Everything here can be changed by the other side at any time: copy it with wire_copy(), check the
@@ -23,10 +23,10 @@
 #include <string.h>
 
 #define WIRE_MAGIC        UINT64_C(0x0001006d65736d68) /* "hmsem", 0, 1, 0 */
-#define WIRE_VERSION      1
+#define WIRE_VERSION      2
 #define WIRE_PAGE         4096
 #define WIRE_NAME_MAX     1024
-#define WIRE_TEXT_SIZE    2304
+#define WIRE_TEXT_SIZE    2240
 #define WIRE_HOLDS        64
 #define WIRE_SEATS_MAX    1024
 #define WIRE_SEGMENTS_MAX 1024
@@ -60,21 +60,29 @@ enum wire_operation {
 		       the list */
 };
 
-#define WIRE_LAYOUT_MAX 1 /* RGB or BGR */
+#define WIRE_LAYOUT_MAX  1  /* RGB or BGR */
+#define WIRE_FLAGS_KNOWN 31 /* of wire_options */
 
-/* What is asked of an image; the numbers are those of image_options and of shmsem.h. */
+/*
+ * What is asked of an image; fields and numbers are those of image_options. Compared and hashed as
+ * bytes. From `width` on reserved for exact sizes and crops: a server that does not know them
+ * refuses what is not zero.
+ */
 struct wire_options {
 	uint8_t scale, channels, layout, flags;
 	uint32_t fit_width, fit_height;
-	uint32_t reserved;
+	uint32_t width, height, shorter, longer; /* an exact size */
+	uint32_t crop_x, crop_y, crop_width, crop_height;
+	uint8_t resample; /* the filter */
+	uint8_t reserved[19];
 };
 
 struct wire_request {
 	uint32_t operation; /* enum wire_operation */
 	uint32_t hold;      /* which of the words at 3584 the answer is to use */
+	uint64_t length;    /* of the name */
 	struct wire_options options;
-	uint64_t length; /* of the name */
-	uint64_t reserved[3];
+	uint64_t reserved[5];
 };
 
 /* flags of an answer */
@@ -87,7 +95,7 @@ enum wire_answer_flags {
 struct wire_answer {
 	uint32_t status;      /* enum status; 0 means that the rest is valid */
 	uint32_t flags;       /* enum wire_answer_flags */
-	uint32_t text_length; /* bytes of text at 1280 */
+	uint32_t text_length; /* bytes of text at 1344 */
 	uint32_t segment;     /* the data segment with the pixels */
 	uint64_t offset;      /* of the pixels in it, a multiple of 4096 */
 	uint64_t image;       /* the image's number, as in the hold word; never 0 */
@@ -117,24 +125,24 @@ struct wire_seat {
 	uint64_t instance;           /* drawn at random by each server */
 	_Atomic uint64_t state_word; /* 64 */
 	struct wire_request request;
-	struct wire_answer answer;          /* 128 */
-	char name[WIRE_NAME_MAX];           /* 256 */
-	char text[WIRE_TEXT_SIZE];          /* 1280 */
+	struct wire_answer answer;          /* 192 */
+	char name[WIRE_NAME_MAX];           /* 320 */
+	char text[WIRE_TEXT_SIZE];          /* 1344 */
 	_Atomic uint64_t holds[WIRE_HOLDS]; /* 3584 */
 };
 
 _Static_assert(offsetof(struct wire_seat, magic) == 32, "wire layout");
 _Static_assert(offsetof(struct wire_seat, state_word) == 64, "wire layout");
 _Static_assert(offsetof(struct wire_seat, request) == 72, "wire layout");
-_Static_assert(offsetof(struct wire_seat, answer) == 128, "wire layout");
-_Static_assert(offsetof(struct wire_seat, name) == 256, "wire layout");
-_Static_assert(offsetof(struct wire_seat, text) == 1280, "wire layout");
+_Static_assert(offsetof(struct wire_seat, answer) == 192, "wire layout");
+_Static_assert(offsetof(struct wire_seat, name) == 320, "wire layout");
+_Static_assert(offsetof(struct wire_seat, text) == 1344, "wire layout");
 _Static_assert(offsetof(struct wire_seat, holds) == 3584, "wire layout");
 _Static_assert(sizeof(struct wire_seat) == WIRE_PAGE, "wire layout");
-_Static_assert(sizeof(struct wire_request) == 56, "wire layout");
+_Static_assert(sizeof(struct wire_request) == 120, "wire layout");
 _Static_assert(sizeof(struct wire_answer) == 128, "wire layout");
 _Static_assert(offsetof(struct wire_answer, chromaticities) == 96, "wire layout");
-_Static_assert(sizeof(struct wire_options) == 16, "wire layout");
+_Static_assert(sizeof(struct wire_options) == 64, "wire layout");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must work between processes");
 
 /* The server's counters, in the order of shmsem(7). Only for reading by others: the server does not

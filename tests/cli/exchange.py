@@ -57,7 +57,7 @@ class Requester:
         self.head = mmap.mmap(self.fd, 0)
         assert locked(self.fd, 1 << 40), "the server is dead"
         magic, version, self.seats, segments = struct.unpack_from("8sIII", self.head, 32)
-        assert magic == b"hmsem\0\1\0" and version == 1
+        assert magic == b"hmsem\0\1\0" and version == 2
         ready, self.pid, self.reserve = struct.unpack_from("IIQ", self.head, 4096 * self.seats)
         assert ready
         self.segments = [None] * segments
@@ -75,9 +75,8 @@ class Requester:
     def ask(self, operation, name=b"", hold=0):
         """The status, the classic words, the answer's other fields as bytes, and the text."""
         struct.pack_into("Q", self.head, self.page, len(name))
-        struct.pack_into("II16s", self.head, self.page + 72, operation, hold, bytes(16))
-        struct.pack_into("Q", self.head, self.page + 96, len(name))
-        self.head[self.page + 256 : self.page + 256 + len(name)] = name
+        struct.pack_into("IIQ64s", self.head, self.page + 72, operation, hold, len(name), bytes(64))
+        self.head[self.page + 320 : self.page + 320 + len(name)] = name
         self.sequence += 1
         self.turn.value = self.sequence << 8 | REQUESTED
         libc.sem_post(self.request)
@@ -87,9 +86,9 @@ class Requester:
             limit = struct.pack("qq", until // 10**9, until % 10**9)
             libc.sem_timedwait(self.response, limit)
         words = struct.unpack_from("4Q", self.head, self.page)
-        answer = self.head[self.page + 128 : self.page + 256]
+        answer = self.head[self.page + 192 : self.page + 320]
         status, _, length = struct.unpack_from("III", answer)
-        text = self.head[self.page + 1280 : self.page + 1280 + length]
+        text = self.head[self.page + 1344 : self.page + 1344 + length]
         return status, words, answer, text
 
     def names(self):
@@ -106,16 +105,16 @@ class Requester:
     def info(self, name):
         status, _, answer, text = self.ask(INFO, name)
         assert status == 0, text
-        gamma, comments = (struct.unpack_from("I", answer, at - 128)[0] for at in (164, 220))
-        flags, = struct.unpack_from("I", answer, 132 - 128)
-        return gamma, comments, *struct.unpack_from("8i", answer, 224 - 128), answer[194 - 128], flags >> 2 & 1
+        gamma, comments = (struct.unpack_from("I", answer, at - 192)[0] for at in (228, 284))
+        flags, = struct.unpack_from("I", answer, 196 - 192)
+        return gamma, comments, *struct.unpack_from("8i", answer, 288 - 192), answer[258 - 192], flags >> 2 & 1
 
     def get(self, name, hold):
         status, words, answer, text = self.ask(GET, name, hold)
         if status:
             raise SystemExit(f"{name.decode()}: status {status}: {text.decode()}")
         size, width, height, channels = words
-        segment, offset, number, stride = struct.unpack_from("=IQQI", answer, 140 - 128)
+        segment, offset, number, stride = struct.unpack_from("=IQQI", answer, 204 - 192)
         assert size == width * height * channels and stride == width * channels and offset % 4096 == 0
         assert self.holds[hold] == number != 0
         if self.segments[segment] is None:

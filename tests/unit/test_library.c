@@ -621,6 +621,29 @@ static void two_servers_do_not_share_a_namespace(void **state)
 	stop(&drawing);
 }
 
+/* An old client with a new server has nothing but the number of its version in common with it. */
+static void a_server_of_another_version_is_told(void **state)
+{
+	const struct shmsem_connect_options options = {.name_space = space};
+	struct shmsem_error error;
+	struct drawing drawing;
+	struct shmsem *client;
+	char path[128];
+	uint32_t old = 1;
+	int head;
+
+	(void)state;
+	start(&drawing, 1);
+	snprintf(path, sizeof path, "/dev/shm/SEG_%s_HEAD", space);
+	head = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(head, &old, sizeof old, 40), sizeof old);
+	close(head);
+	assert_int_equal(shmsem_connect(&client, &options, &error), SHMSEM_BAD_DATA);
+	assert_non_null(strstr(error.message,
+		"made by another version of shmsem: the server speaks 1, this client 2"));
+	stop(&drawing);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -650,6 +673,7 @@ int main(void)
 			a_forked_child_must_connect_anew, set_up, tear_down),
 		cmocka_unit_test(a_child_does_not_keep_the_seat_of_its_dead_parent),
 		cmocka_unit_test(two_servers_do_not_share_a_namespace),
+		cmocka_unit_test(a_server_of_another_version_is_told),
 	};
 
 	alarm(120);
