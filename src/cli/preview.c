@@ -169,7 +169,7 @@ int preview_show(const struct encode_image *image, struct error *err)
 	text = chafa->chafa_canvas_print(canvas, terminal);
 	written = fwrite(text->str, 1, text->len, stdout) == text->len && putchar('\n') != EOF &&
 		  fflush(stdout) == 0;
-	chafa->g_string_free(text, TRUE);
+	(chafa->g_string_free)(text, TRUE); /* in newer GLib a macro, too */
 	chafa->chafa_canvas_unref(canvas);
 	chafa->chafa_term_info_unref(terminal);
 	return written ? STATUS_OK : error_os(err, errno, "cannot write to standard output");

@@ -95,8 +95,10 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	memcpy(ret->chromaticities, answer->chromaticities, sizeof ret->chromaticities);
 	ret->warning[0] = '\0';
 	if (answer->flags & WIRE_WARNING) {
-		strncpy(ret->warning, text, sizeof ret->warning - 1);
-		ret->warning[sizeof ret->warning - 1] = '\0';
+		size_t length = strnlen(text, sizeof ret->warning - 1);
+
+		memcpy(ret->warning, text, length);
+		ret->warning[length] = '\0';
 	}
 	return STATUS_OK;
 }

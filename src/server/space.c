@@ -97,8 +97,10 @@ static void regrow(const struct store *store, unsigned index)
 	for (const struct extent *at = store->arenas[index].first; at && !failed; at = at->after)
 		if (at->kind != EXTENT_HOLE)
 			failed = segment_reserve(segment, at->offset, at->length);
-	if (!failed && fstat(segment->fd, &status) == 0 && (size_t)status.st_size < segment->size)
-		ftruncate(segment->fd, (off_t)segment->size);
+	if (failed || fstat(segment->fd, &status) != 0 || (size_t)status.st_size >= segment->size)
+		return;
+	if (ftruncate(segment->fd, (off_t)segment->size) != 0)
+		return; /* short, which the next look finds */
 }
 
 /* Neither shorter nor emptier than we made it: a segment that was truncated may have grown since. */

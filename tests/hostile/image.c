@@ -46,6 +46,15 @@ static unsigned overflow_stack(unsigned depth)
 	return depth == UINT32_MAX ? 0 : overflow_stack(depth + 1) + (unsigned)frame[0];
 }
 
+static void illegal_instruction(void)
+{
+#ifdef __aarch64__
+	__asm__ volatile("udf #0"); /* __builtin_trap() is a breakpoint there */
+#else
+	__builtin_trap();
+#endif
+}
+
 static void crash(const char *how)
 {
 	/* Not NULL, which a sanitizer would report before the processor does. */
@@ -54,7 +63,7 @@ static void crash(const char *how)
 	if (!strcmp(how, "SEGV"))
 		*nowhere = 0;
 	else if (!strcmp(how, "ILL"))
-		__builtin_trap();
+		illegal_instruction();
 	else if (!strcmp(how, "stack"))
 		overflow_stack(0);
 	else if (!strcmp(how, "exit"))
@@ -71,8 +80,9 @@ static void eat(void)
 	};
 	char *block;
 
+	/* Address space is what is limited; to fill it all would take longer than a decode may. */
 	while ((block = malloc(BLOCK)))
-		memset(block, 1, BLOCK);
+		*(volatile char *)block = 1;
 }
 
 static void lie(const char *what, struct image_info *info)

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TIMEOUT_NS (NS_PER_SECOND)
+/* Where a decode is to time out, and where it is not to, however busy the machine. */
+#define SHORT_NS   (NS_PER_SECOND)
+#define TIMEOUT_NS (30 * NS_PER_SECOND)
 #define LAST_CALL  470
 
 static struct served served;
@@ -78,7 +80,7 @@ static void assert_refused(const char *order, const char *what)
 
 	if (status != SHMSEM_BAD_DATA || !strstr(error.message, what))
 		fail_msg("%s: status %d, '%s'", order, status, error.message);
-	assert_true(clock_now() - start < 10 * NS_PER_SECOND);
+	assert_true(clock_now() - start < TIMEOUT_NS);
 }
 
 static void every_system_call_but_the_allowed_is_refused_by_name(void **state)
@@ -137,7 +139,8 @@ static void memory_is_limited(void **state)
 	if (SANITIZED) /* whose shadow is larger than any limit */
 		return;
 	/* It may eat until there is no more, and then go on as if nothing were. */
-	assert_int_equal(carry_out("eat", &error), SHMSEM_OK);
+	if (carry_out("eat", &error))
+		fail_msg("%s", error.message);
 	assert_serving();
 }
 
@@ -215,13 +218,13 @@ static void nobody_writes_after_the_answer(void **state)
 	shmsem_release(&image);
 }
 
-static void start(bool isolate)
+static void start(bool isolate, uint64_t timeout)
 {
 	struct server_options options = served_options();
 
 	options.file_bytes = 1 << 20;
 	options.limits.memory = 32 << 20;
-	options.decode_timeout_ns = TIMEOUT_NS;
+	options.decode_timeout_ns = timeout;
 	options.isolate = isolate;
 	served_start(&served, &options);
 	assert_serving();
@@ -230,14 +233,28 @@ static void start(bool isolate)
 static int set_up_pool(void **state)
 {
 	*state = NULL;
-	start(false);
+	start(false, TIMEOUT_NS);
 	return 0;
 }
 
 static int set_up_isolate(void **state)
 {
 	*state = &served;
-	start(true);
+	start(true, TIMEOUT_NS);
+	return 0;
+}
+
+static int set_up_pool_short(void **state)
+{
+	*state = NULL;
+	start(false, SHORT_NS);
+	return 0;
+}
+
+static int set_up_isolate_short(void **state)
+{
+	*state = &served;
+	start(true, SHORT_NS);
 	return 0;
 }
 
@@ -253,11 +270,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_system_call_but_the_allowed_is_refused_by_name),
 		cmocka_unit_test(crashes_are_told_by_their_signal),
 		cmocka_unit_test(an_end_without_an_answer_is_told),
-		cmocka_unit_test(a_spin_ends_at_the_deadline),
 		cmocka_unit_test(memory_is_limited),
 		cmocka_unit_test(lies_are_refused),
 		cmocka_unit_test(answers_out_of_turn_are_refused),
 		cmocka_unit_test(two_decoders_are_enough_for_a_file),
+	};
+	const struct CMUnitTest timed[] = {
+		cmocka_unit_test(a_spin_ends_at_the_deadline),
 	};
 	const struct CMUnitTest isolated[] = {
 		cmocka_unit_test(nobody_writes_after_the_answer),
@@ -266,5 +285,8 @@ int main(int argc, char **argv)
 	served_main(argc, argv);
 	return cmocka_run_group_tests_name("pool", both, set_up_pool, tear_down) +
 	       cmocka_run_group_tests_name("isolate", both, set_up_isolate, tear_down) +
-	       cmocka_run_group_tests_name("isolate only", isolated, set_up_isolate, tear_down);
+	       cmocka_run_group_tests_name("isolate only", isolated, set_up_isolate, tear_down) +
+	       cmocka_run_group_tests_name("timed", timed, set_up_pool_short, tear_down) +
+	       cmocka_run_group_tests_name(
+		       "timed, isolate", timed, set_up_isolate_short, tear_down);
 }
