@@ -1,5 +1,6 @@
 #include "base/process.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -34,4 +35,13 @@ pid_t process_id(void)
 	else
 		atomic_store(page, pid);
 	return pid;
+}
+
+unsigned process_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) != 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
 }

@@ -7,3 +7,6 @@
 
 /* What getpid() says, at the cost of a load; right in children of fork(), too. Any thread. */
 pid_t process_id(void);
+
+/* CPUs that this process may run on. */
+unsigned process_cpus(void);

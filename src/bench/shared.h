@@ -6,7 +6,7 @@
 #pragma once
 
 #include "bench/transport.h"
-#include "exchange/spin.h"
+#include "exchange/wait.h"
 
 #include <semaphore.h>
 #include <stdalign.h>

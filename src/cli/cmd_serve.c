@@ -3,10 +3,10 @@
 
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/process.h"
 #include "cli/logind.h"
 #include "cli/notify.h"
 #include "cli/service.h"
-#include "exchange/spin.h"
 #include "server/preload.h"
 #include "server/sandbox.h"
 #include "server/server.h"
@@ -151,7 +151,7 @@ static int make_options(const struct serve_options *given, bool command, struct 
 	struct error *err)
 {
 	struct server_options options = server_defaults;
-	unsigned cpus = spin_cpus();
+	unsigned cpus = process_cpus();
 	int status = STATUS_OK;
 
 	options.decoders = given->decoders       ? (unsigned)given->decoders

@@ -3,10 +3,10 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/number.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "cli/inotify_use.h"
 #include "cli/logind.h"
-#include "exchange/spin.h"
 #include "exchange/wire.h"
 #include "inventory/survey.h"
 #include "server/change_flag.h"
@@ -286,7 +286,7 @@ static void examine_inotify(struct findings *findings)
 
 static void examine_cpus(struct findings *findings)
 {
-	unsigned cpus = spin_cpus();
+	unsigned cpus = process_cpus();
 
 	if (cpus < 2)
 		remedy(find(findings, "CPUs", FINDING_WARNING,

@@ -12,15 +12,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define FIRST_TURN_NS  (20 * NS_PER_MS)
-#define WAIT_SLICE_NS  (100 * NS_PER_MS)
-#define SPIN_BUDGET_NS (200 * NS_PER_US)
-#define DRAIN_EVERY    1024
-#define DRAIN_MAX      256
-#define STORM_REST_NS  NS_PER_MS
+/* How long to wait before looking whether the server lives: at first, and then. */
+#define FIRST_SLICE_NS (20 * NS_PER_MS)
+#define SLICE_NS       (100 * NS_PER_MS)
 
-/* Wake-ups without an answer, after which they are a storm. */
-#define STORM_WAKES 16
+/* Requests after which the tokens of answers that were found by spinning are taken away. */
+#define DRAIN_EVERY 1024
 
 /* The page that a semaphore lies in, guarded if that was asked for. */
 static int guard_semaphore(const struct connection *connection, const sem_t *semaphore)
@@ -66,7 +63,6 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	connection->guarded = guarded;
 	connection->head = HEAD_NONE;
 	connection->request_guard = connection->response_guard = -1;
-	spin_init(&connection->spin, SPIN_BUDGET_NS);
 	status = head_open(
 		object_name(space, OBJECT_HEAD, 0, name), guarded, &connection->head, err);
 	if (status)
@@ -89,6 +85,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	status = open_objects(connection, err);
 	if (status)
 		goto fail;
+	wait_init(&connection->wait, connection->response, NULL);
 	*ret = connection;
 	return STATUS_OK;
 fail:
@@ -127,40 +124,15 @@ void connection_unref(struct connection *connection)
 	free(connection);
 }
 
-static bool answered(struct wire_seat *page, uint64_t state_word)
-{
-	return atomic_load_explicit(&page->state_word, memory_order_acquire) == state_word;
-}
-
 bool connection_damaged(const struct connection *connection)
 {
 	return connection->lost || guard_hit(connection->head.guard) ||
 	       guard_hit(connection->request_guard) || guard_hit(connection->response_guard);
 }
 
-/* Takes waiting tokens away: those of answers that we saw by spinning, and what others posted. */
-static void drain(struct connection *connection)
-{
-	if (semaphore_drain(connection->response, DRAIN_MAX) == DRAIN_MAX)
-		semaphore_reset(connection->response);
-}
-
-static bool spin_for_answer(const struct spin *spin, struct wire_seat *page, uint64_t state_word)
-{
-	uint64_t until = 0;
-
-	while (spin_on(spin, &until))
-		for (int i = 0; i < SPIN_LOOKS; i++) {
-			if (answered(page, state_word))
-				return true;
-			spin_pause();
-		}
-	return answered(page, state_word);
-}
-
 /* Whether waiting can still lead to an answer. */
 static int check_wait(
-	struct connection *connection, const struct wire_seat *page, bool probe, struct error *err)
+	struct connection *connection, const struct wire_seat *page, struct error *err)
 {
 	uint64_t state_word = atomic_load(&page->state_word);
 
@@ -173,52 +145,53 @@ static int check_wait(
 		return error_set(
 			err, STATUS_BAD_DATA, "the header segment was overwritten while we waited");
 	}
-	if (probe && !head_server_alive(&connection->head))
+	if (!head_server_alive(&connection->head))
 		return error_set(err, STATUS_UNAVAILABLE, "the server died while we waited");
 	return STATUS_OK;
 }
 
-/* Waits until the seat's turn word says ANSWERED for this request. */
+/* The answer to look for: that state word, in that page. */
+struct expected {
+	const struct wire_seat *page;
+	uint64_t state_word;
+};
+
+static bool look_for_answer(void *context, bool everywhere)
+{
+	const struct expected *expected = context;
+
+	(void)everywhere;
+	return atomic_load_explicit(&expected->page->state_word, memory_order_acquire) ==
+	       expected->state_word;
+}
+
+/* Waits until the seat's state word says ANSWERED for this request. */
 static int await_answer(struct connection *connection, struct wire_seat *page,
 	struct timeout *timeout, struct waiting *waiting, struct error *err)
 {
-	uint64_t state_word = WIRE_STATE_WORD(connection->sequence, WIRE_ANSWERED), begin, deadline;
-	unsigned turns = 0;
+	struct expected expected = {
+		.page = page, .state_word = WIRE_STATE_WORD(connection->sequence, WIRE_ANSWERED)};
 
-	if (spin_for_answer(&connection->spin, page, state_word)) {
-		spin_learn(&connection->spin, 0);
-		return STATUS_OK;
-	}
-	begin = clock_now();
-	deadline = timeout_deadline(timeout);
-	/* Tokens of answers that we saw by spinning; then look once more before sleeping. */
-	drain(connection);
-	while (!answered(page, state_word)) {
-		uint64_t now = clock_now(), until = now + (turns ? WAIT_SLICE_NS : FIRST_TURN_NS);
-		int status = check_wait(connection, page, turns > 0, err);
+	for (bool first = true;; first = false) {
+		int status;
 
+		switch (wait_for(&connection->wait, timeout, first ? FIRST_SLICE_NS : SLICE_NS,
+			waiting, look_for_answer, &expected)) {
+		case WAIT_FOUND:
+			return STATUS_OK;
+		case WAIT_INTERRUPTED:
+			return error_cancelled(err, "interrupted");
+		case WAIT_NOTHING:
+			break;
+		}
+		status = check_wait(connection, page, err);
 		if (status)
 			return status;
 		if (waiting_cancelled(waiting))
 			return error_cancelled(err, "cancelled");
-		if (now >= deadline)
+		if (clock_now() >= timeout_deadline(timeout))
 			return error_set(err, STATUS_TRY_AGAIN, "timed out waiting for the server");
-		/* What somebody has done to it, to its count of waiters even, is put right. */
-		waiting_begin(waiting);
-		if (!semaphore_wait(connection->response, until < deadline ? until : deadline))
-			semaphore_reset(connection->response);
-		if (waiting_end(waiting))
-			return error_cancelled(err, "interrupted");
-		if (++turns % STORM_WAKES == 0 && clock_now() - begin < turns * NS_PER_MS) {
-			/* Somebody posts what nobody answered. */
-			struct timespec rest = clock_timespec(STORM_REST_NS);
-
-			drain(connection);
-			nanosleep(&rest, NULL);
-		}
 	}
-	spin_learn(&connection->spin, clock_now() - begin);
-	return STATUS_OK;
 }
 
 static void write_request(struct connection *connection, struct wire_seat *page,
@@ -264,7 +237,7 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		return error_cancelled(err, "cancelled");
 	write_request(connection, page, request, name, length);
 	if (connection->sequence % DRAIN_EVERY == 0)
-		drain(connection);
+		wait_drain(&connection->wait);
 	status = await_answer(connection, page, timeout, waiting, err);
 	if (status) {
 		/* Withdrawn: an answer to it finds another turn and is dropped. */

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/waiting.h"
 #include "exchange/seats.h"
-#include "exchange/spin.h"
+#include "exchange/wait.h"
 #include "shm/names.h"
 
 #include <semaphore.h>
@@ -33,8 +33,8 @@ struct connection {
 	atomic_bool holds[WIRE_HOLDS]; /* hold words in use; set by who fetches, cleared by any */
 	unsigned truncations[WIRE_HOLDS]; /* known when the image was handed over */
 	int request_guard, response_guard;
-	bool lost; /* HEAD was made anew under us */
-	struct spin spin;
+	bool lost;        /* HEAD was made anew under us */
+	struct wait wait; /* for answers */
 	bool guarded;
 	bool seated;       /* `seat` is ours */
 	pid_t owner;       /* the process that made it (base/process.h) */

@@ -14,9 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SEATS_DEFAULT  16
-#define SPIN_BUDGET_NS (50 * NS_PER_US)
-#define CHECK_NS       (250 * NS_PER_MS)
+#define SEATS_DEFAULT 16
+#define WAIT_SLICE_NS (100 * NS_PER_MS)
+#define CHECK_NS      (250 * NS_PER_MS)
 
 /* ---- running ---- */
 
@@ -84,8 +84,9 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 		return shmsem_fail(error, SHMSEM_USAGE,
 			"this server was made before fork(); only the parent can run it");
 	while (!status && !atomic_exchange(&server->stopping, false)) {
-		bool found = timeout_ns ? request_await(&server->wait, &server->stopping, deadline,
-						  look, server)
+		struct timeout timeout = {.deadline = deadline};
+		bool found = timeout_ns ? wait_for(&server->wait, &timeout, WAIT_SLICE_NS, NULL,
+						  look, server) == WAIT_FOUND
 					: look(server, true);
 
 		if (found)
@@ -146,7 +147,6 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	server->owner = process_id();
 	server->next_number = 1;
 	server->objects = SERVER_OBJECTS_NONE;
-	spin_init(&server->wait.spin, SPIN_BUDGET_NS);
 	if (!server->options.seats)
 		server->options.seats = SEATS_DEFAULT;
 	if (!server->options.mode)
@@ -158,7 +158,7 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 		shmsem_server_close(server);
 		return error_export(error, &err, status);
 	}
-	server->wait.request = server->objects.request;
+	wait_init(&server->wait, server->objects.request, &server->stopping);
 	server_objects_ready(&server->objects);
 	*ret = server;
 	return SHMSEM_OK;

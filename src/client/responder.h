@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "exchange/request.h"
 #include "exchange/server_objects.h"
+#include "exchange/wait.h"
 #include "shmsem.h"
 
 #include <stdatomic.h>
@@ -29,7 +30,7 @@ struct shmsem_server {
 	uint64_t next_number, next_check;
 	bool distrust; /* room that is warm by the books may not exist: reserve it again */
 	bool cut; /* the segment was found truncated; whoever holds an image there must see it */
-	struct request_wait wait;
+	struct wait wait;
 	struct seat_request asked; /* the request being answered */
 	char *names;               /* the list that is being handed out, each name ended by a NUL */
 	size_t names_size;

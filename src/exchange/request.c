@@ -1,23 +1,11 @@
 #include "exchange/request.h"
 
-#include "base/clock.h"
 #include "shm/lock.h"
-#include "shm/semaphore.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define WAIT_SLICE_NS (100 * NS_PER_MS)
-#define DRAIN_MAX     256
-#define STORM_REST_NS NS_PER_MS
-#define CACHE_LINE    64
-
-/* One of so many looks while spinning is at all seats. */
-#define LOOKS_EVERYWHERE 8
-
-/* Wake-ups in a row without a request, after which they are a storm. */
-#define STORM_WAKES 16
+#define CACHE_LINE 64
 
 void request_read(
 	const struct head *head, unsigned seat, uint64_t sequence, struct seat_request *ret)
@@ -138,56 +126,6 @@ bool request_complete(const struct head *head, const struct seat_request *asked,
 	atomic_fetch_add_explicit(
 		&head_server(head)->counters[WIRE_COUNT_REQUESTS], 1, memory_order_relaxed);
 	return wanted;
-}
-
-/* The seats' words lie a page apart, where they contend for few lines of the cache: a look at all
- * of them takes longer than an answer. */
-static bool spin_for_request(
-	const struct spin *spin, const atomic_bool *stopping, request_find *look, void *context)
-{
-	uint64_t until = 0;
-
-	while (spin_on(spin, &until) && !atomic_load_explicit(stopping, memory_order_relaxed))
-		for (int i = 0; i < SPIN_LOOKS; i++) {
-			if (look(context, i % LOOKS_EVERYWHERE == 0))
-				return true;
-			spin_pause();
-		}
-	return false;
-}
-
-bool request_await(struct request_wait *wait, const atomic_bool *stopping, uint64_t deadline,
-	request_find *look, void *context)
-{
-	bool found, woken;
-	uint64_t begin;
-
-	if (spin_for_request(&wait->spin, stopping, look, context)) {
-		spin_learn(&wait->spin, 0);
-		return true;
-	}
-	if (semaphore_drain(wait->request, DRAIN_MAX) == DRAIN_MAX)
-		semaphore_reset(wait->request);
-	if (look(context, true))
-		return true;
-	begin = clock_now();
-	woken = semaphore_wait(
-		wait->request, deadline < begin + WAIT_SLICE_NS ? deadline : begin + WAIT_SLICE_NS);
-	/* What somebody has done to it, to its count of waiters even, is put right. */
-	if (!woken)
-		semaphore_reset(wait->request);
-	found = look(context, true);
-	spin_learn(&wait->spin, clock_now() - begin);
-	wait->idle_wakes = woken && !found ? wait->idle_wakes + 1 : 0;
-	if (wait->idle_wakes > STORM_WAKES) {
-		/* Somebody posts what nobody asked: rest between two looks instead of running after
-		 * every post. */
-		struct timespec rest = clock_timespec(STORM_REST_NS);
-
-		nanosleep(&rest, NULL);
-		found = look(context, true);
-	}
-	return found;
 }
 
 /* The first name behind `last`, by bisection: each is where a NUL or the list ends. */

@@ -6,10 +6,8 @@
 
 #include "base/error.h"
 #include "exchange/seats.h"
-#include "exchange/spin.h"
 #include "exchange/wire.h"
 
-#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,24 +64,6 @@ void request_put_failure(const struct head *head, unsigned seat, const struct er
  * is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
  */
 bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image);
-
-/* Looks for a request and keeps it in `context`; false if there is none. Unless `everywhere`, it is
- * enough to look where the last one was: whoever asks is likely to ask again. */
-typedef bool request_find(void *context, bool everywhere);
-
-/*
- * Waits until `look` finds a request, spinning if that has paid lately, then asleep for 100 ms at
- * most, and not beyond `deadline`. Tokens are only hints: whatever their number, the turn words
- * decide. *stopping ends the spinning; whoever sets it posts `request`, too.
- */
-struct request_wait {
-	sem_t *request;
-	struct spin spin;
-	unsigned idle_wakes; /* in a row: woken, and nobody had asked for anything */
-};
-
-bool request_await(struct request_wait *wait, const atomic_bool *stopping, uint64_t deadline,
-	request_find *look, void *context);
 
 /* Fills `text` with those of the names (each ended by a NUL, in order) that come after `last`; the
  * bytes used. */

@@ -5,6 +5,7 @@
 
 #include "exchange/request.h"
 #include "exchange/server_objects.h"
+#include "exchange/wait.h"
 #include "server/change_flag.h"
 #include "server/preload.h"
 #include "server/server.h"
@@ -57,7 +58,7 @@ struct server {
 	struct store store;
 	struct watch *watch;      /* under the store's lock */
 	struct request *requests; /* one for each seat */
-	struct request_wait wait;
+	struct wait wait;
 
 	/* Whoever has it is the leader: the one worker that takes requests. */
 	pthread_mutex_t leadership;

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define WAIT_SLICE_NS (100 * NS_PER_MS)
+
 /* Whether a program that had the image's file open for writing closed it since it was decoded. */
 static bool written(const struct stored *image)
 {
@@ -295,10 +297,11 @@ static bool take_request(void *context, bool everywhere)
 
 void worker_serve(struct server *server)
 {
+	struct timeout never = {.deadline = DEADLINE_NEVER};
 	struct look look = {.server = server};
 
-	server->wait.spin.wanted = atomic_load(&server->decoding);
-	if (request_await(&server->wait, &server->stopping, DEADLINE_NEVER, take_request, &look))
+	server->wait.spin.busy = atomic_load(&server->decoding);
+	if (wait_for(&server->wait, &never, WAIT_SLICE_NS, NULL, take_request, &look) == WAIT_FOUND)
 		serve_request(server, look.found);
 }
 

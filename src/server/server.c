@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_BUDGET_NS (100 * NS_PER_US)
 #define STOP_GRACE_NS  (2 * NS_PER_SECOND)
 
 /* Workers beside those that wait for decoders: one leads, and one may be making a list. */
@@ -69,7 +68,7 @@ static int create_objects(struct server *server, struct error *err)
 		.access = options->access};
 	int status = server_objects_create(&server->objects, &objects, err);
 
-	server->wait.request = server->objects.request;
+	wait_init(&server->wait, server->objects.request, &server->stopping);
 	return status;
 }
 
@@ -163,7 +162,6 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	server->last_job = &server->first_job;
 	pthread_mutex_init(&server->leadership, NULL);
 	pthread_mutex_init(&server->pool_lock, NULL);
-	spin_init(&server->wait.spin, SPIN_BUDGET_NS);
 	if (!server->options.cache)
 		server->options.cache = server_objects_default_reserve();
 	server->options.cache = (server->options.cache + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;

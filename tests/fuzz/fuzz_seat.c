@@ -100,7 +100,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	FUZZ_CHECK(watch_new(server.folder, &server.watch, NULL) == 0);
 	make_objects();
 	atexit(clean_up);
-	server.wait.request = server.objects.request;
+	wait_init(&server.wait, server.objects.request, &server.stopping);
 	take_seats();
 	whole = malloc(wire_head_size(SEATS));
 	FUZZ_CHECK(whole);

@@ -1,0 +1,171 @@
+#include "exchange/wait.h"
+
+#include "base/process.h"
+#include "shm/semaphore.h"
+
+#include <time.h>
+
+#define DRAIN_MAX     256
+#define STORM_REST_NS NS_PER_MS
+
+/* Wake-ups in a row with nothing to be found, after which they are a storm. */
+#define STORM_WAKES 16
+
+/* Looks of a spin between two looks at the clock. Without the first of them, which cost less than
+ * the clock, an answer that comes at once would cost twice as much. */
+#define LOOKS 64
+
+/* One of so many looks is everywhere: that takes longer than an answer. */
+#define LOOKS_EVERYWHERE 8
+
+/* Waits that sleep after spins that failed again and again: a spin every few ms. */
+#define SKIP_MAX 1023
+
+/* A spin that fails costs about as much as so many that succeed have saved. */
+#define SUCCESSES_FOR_A_FAILURE 8
+
+/* Limits of a spin: a sleep takes 5 to 10 us on one CPU, 20 to 60 across two that may be virtual. */
+#define SPIN_MIN_NS   (20 * NS_PER_US)
+#define SPIN_FIRST_NS (40 * NS_PER_US)
+#define SPIN_MAX_NS   (100 * NS_PER_US)
+
+/* A sleep that was longer says nothing of waking up: there was nothing to wait for yet. */
+#define BRIEF_SLEEP_NS (250 * NS_PER_US)
+
+void wait_init(struct wait *wait, sem_t *semaphore, const atomic_bool *stopping)
+{
+	*wait = (struct wait){.semaphore = semaphore,
+		.stopping = stopping,
+		.spin = {.limit_ns = SPIN_FIRST_NS, .cpus = process_cpus()}};
+}
+
+static bool spin_worthwhile(const struct spin *spin)
+{
+	/* The other side needs a CPU, too. */
+	return !spin->skip && spin->cpus >= spin->busy + 2;
+}
+
+static void learn_from_sleep(struct spin *spin, uint64_t slept_ns)
+{
+	uint64_t limit = slept_ns < SPIN_MIN_NS   ? SPIN_MIN_NS
+			 : slept_ns > SPIN_MAX_NS ? SPIN_MAX_NS
+						  : slept_ns;
+
+	if (slept_ns > BRIEF_SLEEP_NS)
+		return;
+	spin->skip -= spin->skip > 0;
+	/* Down at once, and slowly up again. */
+	if (limit < spin->limit_ns)
+		spin->limit_ns = limit;
+	else
+		spin->limit_ns += (limit - spin->limit_ns) / 16;
+}
+
+static void learn_from_spin(struct spin *spin, bool paid)
+{
+	if (!paid) {
+		spin->skip_next = spin->skip_next < SKIP_MAX ? 2 * spin->skip_next + 1 : SKIP_MAX;
+		spin->skip = spin->skip_next;
+		spin->successes = 0;
+	} else if (spin->skip_next && ++spin->successes == SUCCESSES_FOR_A_FAILURE) {
+		spin->skip_next /= 2;
+		spin->successes = 0;
+	}
+}
+
+void wait_drain(struct wait *wait)
+{
+	if (semaphore_drain(wait->semaphore, DRAIN_MAX) == DRAIN_MAX)
+		semaphore_reset(wait->semaphore);
+}
+
+static bool look_often(wait_look *look, void *context)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		if (look(context, i % LOOKS_EVERYWHERE == 0))
+			return true;
+		spin_pause();
+	}
+	return false;
+}
+
+/* Spins, and learns whether that paid. */
+static bool spin_for(struct wait *wait, wait_look *look, void *context)
+{
+	uint64_t end;
+	bool found = look_often(look, context);
+
+	if (found) {
+		learn_from_spin(&wait->spin, true);
+		return true;
+	}
+	end = clock_now() + wait->spin.limit_ns;
+	do {
+		found = look_often(look, context);
+		/* Time in which others had the CPU counts: that may have been the other side. */
+		if (clock_now() >= end) {
+			learn_from_spin(&wait->spin, false);
+			return found;
+		}
+	} while (!found &&
+		 !(wait->stopping && atomic_load_explicit(wait->stopping, memory_order_relaxed)));
+	if (found)
+		learn_from_spin(&wait->spin, true);
+	return found;
+}
+
+/* Sleeps until there is a token; whether there was one. */
+static bool sleep_until(
+	struct wait *wait, uint64_t deadline, struct waiting *waiting, bool *ret_interrupted)
+{
+	bool woken;
+
+	if (waiting)
+		waiting_begin(waiting);
+	woken = semaphore_wait(wait->semaphore, deadline);
+	/* What somebody has done to it, to its count of waiters even, is put right. */
+	if (!woken)
+		semaphore_reset(wait->semaphore);
+	*ret_interrupted = waiting && waiting_end(waiting);
+	return woken;
+}
+
+/* Somebody posts what is nothing: rest between two looks instead of running after every post. */
+static void rest_in_storm(struct wait *wait, bool idle)
+{
+	const struct timespec rest = clock_timespec(STORM_REST_NS);
+
+	wait->idle_wakes = idle ? wait->idle_wakes + 1 : 0;
+	if (wait->idle_wakes > STORM_WAKES)
+		nanosleep(&rest, NULL);
+}
+
+enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
+	struct waiting *waiting, wait_look *look, void *context)
+{
+	bool spun = spin_worthwhile(&wait->spin), woken, found, interrupted;
+	uint64_t begin, deadline;
+
+	if (spun && spin_for(wait, look, context))
+		return WAIT_FOUND;
+	begin = clock_now();
+	wait_drain(wait);
+	if (look(context, true)) {
+		wait->spin.skip -= wait->spin.skip > 0;
+		return WAIT_FOUND;
+	}
+	deadline = timeout_deadline(timeout);
+	woken = sleep_until(wait, deadline < begin + slice_ns ? deadline : begin + slice_ns,
+		waiting, &interrupted);
+	found = look(context, true);
+	if (!spun)
+		learn_from_sleep(&wait->spin, clock_now() - begin);
+	if (found) {
+		wait->idle_wakes = 0;
+		return WAIT_FOUND;
+	}
+	if (interrupted)
+		return WAIT_INTERRUPTED;
+	rest_in_storm(wait, woken);
+	return WAIT_NOTHING;
+}
