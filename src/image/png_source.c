@@ -13,13 +13,15 @@ void png_source_init(
 		.chunk_limit = chunk_limit};
 }
 
-static void pass_over_oversized(struct png_source *source)
+/* Between two chunks. */
+static void begin_chunk(struct png_source *source)
 {
 	struct png_chunk chunk;
 
 	while (png_chunk_read(source->file, source->size, source->boundary, &chunk)) {
 		source->position = source->boundary;
 		source->boundary = chunk.next;
+		source->in_pixels |= png_chunk_is(&chunk, "IDAT");
 		if (!png_chunk_is_oversized(&chunk, source->chunk_limit))
 			return;
 		source->position = source->boundary;
@@ -29,7 +31,11 @@ static void pass_over_oversized(struct png_source *source)
 bool png_source_read(struct png_source *source, uint8_t *target, size_t size)
 {
 	if (source->position == source->boundary)
-		pass_over_oversized(source);
+		begin_chunk(source);
+	if (source->salvage && source->in_pixels) {
+		png_salvage_read(source->salvage, target, size);
+		return true;
+	}
 	if (size > source->size - source->position)
 		return false;
 	memcpy(target, source->file + source->position, size);

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "image/png_salvage.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +16,9 @@ struct png_source {
 	size_t position;
 	size_t boundary;      /* where the next chunk begins */
 	uint64_t chunk_limit; /* bytes of an ancillary chunk; 0: none */
+	/* Not NULL: what comes in place of everything from the first IDAT chunk on. */
+	struct png_salvage *salvage;
+	bool in_pixels; /* it has come to that */
 };
 
 void png_source_init(

@@ -388,6 +388,181 @@ static void exif_in_text_that_inflates_without_end_is_given_up(void **state)
 	free(packed);
 }
 
+static const struct image_options lenient = {.flags = IMAGE_LENIENT};
+
+static void expect_error(struct bytes file, const char *message)
+{
+	struct outcome got = {0};
+
+	if (decode_picture(reader, file, NULL, &usual, &got) == STATUS_OK)
+		fail_msg("%zu bytes were accepted, without: %s", file.size, message);
+	assert_int_equal(got.error.status, STATUS_BAD_DATA);
+	assert_string_equal(got.error.text, message);
+}
+
+/* Bytes that zlib makes of the first `size` of a stream. */
+static size_t inflated_size(struct bytes stream, size_t size)
+{
+	uint8_t raw[100];
+	z_stream zip = {.next_in = stream.data,
+		.avail_in = (uInt)size,
+		.next_out = raw,
+		.avail_out = sizeof raw};
+
+	assert_int_equal(inflateInit(&zip), Z_OK);
+	inflate(&zip, Z_SYNC_FLUSH);
+	inflateEnd(&zip);
+	return zip.total_out;
+}
+
+/* Truncated streams in whole chunks, in one or two of them: each row whose data are there comes. */
+static void lenient_gives_every_row_of_a_truncated_stream(void **state)
+{
+	struct bytes stream = four_rows();
+
+	(void)state;
+	assert_int_equal(inflated_size(stream, stream.size - 4), 20);
+	for (size_t size = 0; size < stream.size; size++) {
+		for (size_t first = 0; first <= size; first++) {
+			struct bytes file = begin_grey(4, 4);
+			const char *message = "broken PNG: Not enough image data";
+
+			add_chunk(&file, "IDAT", stream.data, first);
+			if (size > first)
+				add_chunk(&file, "IDAT", stream.data + first, size - first);
+			add_chunk(&file, "IEND", "", 0);
+			/* libpng does not miss a checksum behind the last byte of a chunk */
+			if (size < stream.size - 4)
+				expect_error(file, message);
+			if (size < stream.size - 4 || first == size)
+				expect_rows(file, &lenient,
+					(unsigned)inflated_size(stream, size) / 5, message, NULL);
+			free(file.data);
+		}
+	}
+	free(stream.data);
+}
+
+/* The file itself ends anywhere within its pixels. */
+static void lenient_gives_every_row_of_a_truncated_file(void **state)
+{
+	struct bytes file = four_rows_between(NULL, NULL), stream = four_rows();
+	size_t start = 8 + 25 + 8, whole = file.size;
+
+	(void)state;
+	for (size_t size = start; size < whole; size++) {
+		size_t there = size - start < stream.size ? size - start : stream.size;
+
+		file.size = size;
+		expect_error(file, "broken PNG: the file ends too early");
+		expect_rows(file, &lenient, (unsigned)inflated_size(stream, there) / 5,
+			"broken PNG: the file ends too early", NULL);
+	}
+	free(file.data);
+	free(stream.data);
+}
+
+static void lenient_does_not_mind_checksums(void **state)
+{
+	struct bytes stream = four_rows();
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct bytes file = begin_grey(4, 4);
+		const char *message = i < 2 ? "broken PNG: IDAT: CRC error"
+					    : "broken PNG: IDAT: incorrect data check";
+		size_t first = i % 2 ? 10 : 0;
+
+		if (i >= 2)
+			stream.data[stream.size - 1] ^= 1;
+		add_chunk(&file, "IDAT", stream.data, first);
+		file.data[file.size - 1] ^= i == 1;
+		add_chunk(&file, "IDAT", stream.data + first, stream.size - first);
+		file.data[file.size - 1] ^= i == 0;
+		add_chunk(&file, "IEND", "", 0);
+		if (i >= 2)
+			stream.data[stream.size - 1] ^= 1;
+		expect_error(file, message);
+		expect_rows(file, &lenient, 4, message, NULL);
+		free(file.data);
+	}
+	free(stream.data);
+}
+
+static size_t chunk_length(const uint8_t *chunk)
+{
+	return (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
+}
+
+/* Flips a bit of the pixels' Adler-32 or, with `crc`, of the CRC of the last IDAT. */
+static void spoil_checksum(struct bytes *file, bool crc)
+{
+	uint8_t *chunk = NULL, *end;
+
+	for (size_t at = 8; at < file->size; at += 12 + chunk_length(file->data + at))
+		if (memcmp(file->data + at + 4, "IDAT", 4) == 0)
+			chunk = file->data + at;
+	assert_non_null(chunk);
+	end = chunk + 8 + chunk_length(chunk);
+	if (crc) {
+		end[3] ^= 1;
+		return;
+	}
+	end[-1] ^= 1;
+	for (uint32_t sum = (uint32_t)crc32(0, chunk + 4, (uInt)(end - chunk - 4)), i = 0; i < 4;
+		i++)
+		end[i] = (uint8_t)(sum >> (24 - 8 * i));
+}
+
+static void lenient_gives_all_of_every_kind_whose_checksum_is_wrong(void **state)
+{
+	static const int kinds[][2] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16},
+		{3, 1}, {3, 4}, {3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16}};
+	uint8_t exif[EXIF_SIZE];
+
+	(void)state;
+	for (unsigned i = 0; i < 16 * sizeof kinds / sizeof *kinds; i++) {
+		const struct png_sample sample = {.width = 37,
+			.height = 290,
+			.type = kinds[i / 16][0],
+			.depth = kinds[i / 16][1],
+			.interlaced = i & 1,
+			.transparent = kinds[i / 16][0] == 3,
+			.exif = i & 2 ? make_exif(exif, 6, true) : (struct bytes){0}};
+		const struct image_options options = {
+			.flags = IMAGE_LENIENT, .scale = i & 4 ? 2 : 1};
+		struct bytes file = make_png(&sample);
+		struct outcome whole = {0}, got = {0};
+
+		assert_int_equal(decode_picture(reader, file, &options, &usual, &whole), STATUS_OK);
+		assert_string_equal(whole.warning.text, "");
+		spoil_checksum(&file, i & 8);
+		assert_int_equal(decode_picture(reader, file, &options, &usual, &got), STATUS_OK);
+		assert_string_equal(
+			got.warning.text, i & 8 ? "broken PNG: IDAT: CRC error"
+						: "broken PNG: IDAT: incorrect data check");
+		assert_same_picture(&got.picture, &whole.picture, "checksum");
+		free(got.picture.pixels);
+		free(whole.picture.pixels);
+		free(file.data);
+	}
+}
+
+/* Damage is what is said of an image, whatever was odd before it. */
+static void a_warning_of_damage_comes_before_others(void **state)
+{
+	struct bytes chunk = {0}, file;
+
+	(void)state;
+	add_chunk(&chunk, "gAMA", "\0\0\0\0", 4);
+	file = four_rows_between(&chunk, NULL);
+	expect_rows(file, NULL, 4, "gAMA: gamma value out of range", NULL);
+	spoil_checksum(&file, true);
+	expect_rows(file, &lenient, 4, "broken PNG: IDAT: CRC error", NULL);
+	free(chunk.data);
+	free(file.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +575,11 @@ int main(void)
 		cmocka_unit_test(exif_of_its_own_chunk_counts_before_that_in_text),
 		cmocka_unit_test(broken_exif_in_text_says_nothing),
 		cmocka_unit_test(exif_in_text_that_inflates_without_end_is_given_up),
+		cmocka_unit_test(lenient_gives_every_row_of_a_truncated_stream),
+		cmocka_unit_test(lenient_gives_every_row_of_a_truncated_file),
+		cmocka_unit_test(lenient_does_not_mind_checksums),
+		cmocka_unit_test(lenient_gives_all_of_every_kind_whose_checksum_is_wrong),
+		cmocka_unit_test(a_warning_of_damage_comes_before_others),
 	};
 
 	return cmocka_run_group_tests(tests, make_reader, drop_reader);
