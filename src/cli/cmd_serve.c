@@ -299,6 +299,15 @@ static void say_missing(unsigned missing)
 		fputs("shmsem serve: no Landlock in this kernel: decoders run without\n", stderr);
 }
 
+static void say_no_inotify(void)
+{
+	fputs("shmsem serve: warning: no inotify instance is to be had "
+	      "(fs.inotify.max_user_instances "
+	      "or user.max_inotify_instances, see 'shmsem doctor'): each answer looks at its file, "
+	      "which is slower\n",
+		stderr);
+}
+
 static int run(const void *given, int argc, char **argv, struct error *err)
 {
 	const struct serve_options *serve = given;
@@ -325,6 +334,8 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	if (status)
 		return status;
 	say_missing(service.server ? server_missing(service.server) : sandbox_missing());
+	if (service.server && !server_has_inotify(service.server))
+		say_no_inotify();
 	if (!serve->quiet && !with_command) {
 		say_ready(&options, service.server);
 		warn_of_logind();

@@ -167,8 +167,11 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 	if (style->json) {
 		status = print_json(space, &stats, err);
 	} else {
-		printf("%s: server %u, %s\n\n", space->text, stats.header.pid,
+		printf("%s: server %u, %s\n", space->text, stats.header.pid,
 			stats.alive ? "running" : "dead");
+		if (stats.header.flags & WIRE_SERVER_NO_INOTIFY)
+			puts("without inotify: each answer looks at its file");
+		putchar('\n');
 		status = print_counters(&stats, style, err);
 		putchar('\n');
 		if (!status)

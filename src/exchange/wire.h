@@ -166,6 +166,7 @@ enum wire_server_flags {
 	WIRE_SERVER_NO_LANDLOCK = 1 << 0, /* the kernel has none; decoders run without */
 	WIRE_SERVER_NO_SECCOMP = 1 << 1,  /* --allow-degraded-sandbox */
 	WIRE_SERVER_ISOLATE = 1 << 2,     /* a process for each image */
+	WIRE_SERVER_NO_INOTIFY = 1 << 3,  /* none to be had: each answer looks at its file */
 };
 
 /* The page after the seats' pages. */

@@ -64,7 +64,8 @@ static int create_objects(struct server *server, struct error *err)
 		.reserve = options->cache,
 		.flags = (server->missing & SANDBOX_NO_LANDLOCK ? WIRE_SERVER_NO_LANDLOCK : 0) |
 			 (server->missing & SANDBOX_NO_SECCOMP ? WIRE_SERVER_NO_SECCOMP : 0) |
-			 (options->isolate ? WIRE_SERVER_ISOLATE : 0),
+			 (options->isolate ? WIRE_SERVER_ISOLATE : 0) |
+			 (server_has_inotify(server) ? 0 : WIRE_SERVER_NO_INOTIFY),
 		.access = options->access};
 	int status = server_objects_create(&server->objects, &objects, err);
 
@@ -204,6 +205,11 @@ int server_start(const struct server_options *options, struct server **ret, stru
 unsigned server_missing(const struct server *server)
 {
 	return server->missing;
+}
+
+bool server_has_inotify(const struct server *server)
+{
+	return watch_descriptor(server->watch) >= 0;
 }
 
 uint64_t server_cache(const struct server *server)

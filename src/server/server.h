@@ -46,6 +46,9 @@ int server_start(const struct server_options *options, struct server **ret, stru
 /* What decoders have to do without on this kernel: a set of enum sandbox_missing. */
 unsigned server_missing(const struct server *server);
 
+/* Whether the kernel tells it of changed files; if not, each answer looks at its file. */
+bool server_has_inotify(const struct server *server);
+
 /* The bytes that the data segments may have, once started. */
 uint64_t server_cache(const struct server *server);
 
