@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "exchange/reclaim.h"
+#include "inventory/known.h"
 #include "inventory/lease.h"
 #include "inventory/sysv.h"
 #include "shm/segment.h"
@@ -46,7 +47,7 @@ static uint64_t age_of(const struct object *object)
 static bool space_wanted(const struct object *object, const struct cleanup_rules *rules)
 {
 	for (size_t i = 0; i < rules->space_count; i++)
-		if (!strcmp(rules->spaces[i].text, object->space.text))
+		if (!strcmp(rules->spaces[i].text, object->space))
 			return true;
 	return !rules->space_count;
 }
@@ -55,10 +56,12 @@ static bool is_foreign_wanted(const struct object *object, const struct cleanup_
 {
 	const char *glob = rules->foreign;
 
-	if (!glob)
+	if (object->type == OBJECT_DELETED || object->type == OBJECT_MOUNT)
 		return false;
-	return fnmatch(glob + (*glob == '/'), object->name, FNM_EXTMATCH) == 0 ||
-	       (object->named && fnmatch(glob, object->space.text, FNM_EXTMATCH) == 0);
+	if (rules->known && known_program(object))
+		return true;
+	return glob && (fnmatch(glob + (*glob == '/'), object->name, FNM_EXTMATCH) == 0 ||
+			       (object->space && fnmatch(glob, object->space, FNM_EXTMATCH) == 0));
 }
 
 static void decide_foreign(
@@ -66,8 +69,10 @@ static void decide_foreign(
 {
 	char least[SIZE_TEXT_SIZE];
 
-	if (object->state == OBJECT_LIVE || object->type == OBJECT_MISPLACED)
+	if (object->state == OBJECT_LIVE || object->type == OBJECT_OTHER)
 		decide(planned, ACTION_KEPT, "%s", object->why);
+	else if (object->type == OBJECT_FILE)
+		decide(planned, ACTION_KEPT, "%s; rm(1) removes it", object->why);
 	else if (object->state == OBJECT_UNKNOWN && !rules->force)
 		decide(planned, ACTION_KEPT, "%s; --force would remove it", object->why);
 	else if (age_of(object) < rules->min_age)
@@ -140,8 +145,8 @@ static size_t space_end(const struct objects *objects, size_t start)
 	const struct object *first = &objects->items[start];
 	size_t end = start + 1;
 
-	while (end < objects->count && objects->items[end].named &&
-		!strcmp(objects->items[end].space.text, first->space.text))
+	while (end < objects->count && objects->items[end].space &&
+		!strcmp(objects->items[end].space, first->space))
 		end++;
 	return end;
 }
@@ -151,8 +156,11 @@ static void reclaim_own(struct report *report)
 	const struct reclaim reclaim = {
 		.any_owner = geteuid() == 0, .tell = note_reclaimed, .context = report};
 	struct error err = {0};
-	int status = reclaim_namespace(
-		&report->objects->items[report->start].space, &reclaim, &err);
+	struct name_space space;
+	int status;
+
+	snprintf(space.text, sizeof space.text, "%s", report->objects->items[report->start].space);
+	status = reclaim_namespace(&space, &reclaim, &err);
 
 	for (size_t i = report->start; i < report->end; i++) {
 		struct planned *planned = &report->actions[i];
@@ -175,7 +183,7 @@ static void remove_file(
 	AUTO_CLOSE int lease = lease_open(object->name, object->file);
 	int failed = lease < 0 ? errno : 0;
 
-	if (failed == EAGAIN || holders_find(holders, false, object->file.inode, &holder)) {
+	if (failed == EAGAIN || holders_find(holders, HOLDER_OF_FILE, object->file, &holder)) {
 		decide(planned, ACTION_KEPT, "in use");
 		return;
 	}
@@ -231,7 +239,7 @@ int cleanup_do(const struct objects *objects, struct planned *actions, struct er
 		}
 		/* Who has opened one since the first look shows up in a second. */
 		if (!looked) {
-			int status = holders_read(&holders, err);
+			int status = holders_read(0, &holders, err);
 
 			if (status)
 				return status;

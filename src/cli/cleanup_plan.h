@@ -10,11 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define REASON_SIZE 192
+
 struct cleanup_rules {
 	const struct name_space *spaces; /* only these namespaces; all if there are none */
 	size_t space_count;
 	const char *foreign; /* a glob; NULL: no objects of other programs */
 	uint64_t min_age;    /* ns; of other programs' objects */
+	bool known;          /* also what programs that are known by their names left */
 	bool sysv, force;
 };
 
@@ -29,7 +32,7 @@ enum action {
 
 struct planned {
 	enum action action;
-	char reason[WHY_SIZE + 64]; /* why it is kept or refused */
+	char reason[REASON_SIZE]; /* why it is kept or refused */
 };
 
 /* Decides. `fates` has an element for each object; those of ACTION_NONE are not to be mentioned. */

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/cleanup_plan.h"
 #include "inventory/survey.h"
+#include "inventory/tally.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -18,7 +19,7 @@
 struct cleanup_options {
 	const char *foreign;
 	uint64_t min_age;
-	bool dry_run, check, sysv, force, yes, json;
+	bool dry_run, check, known, sysv, force, yes, json;
 };
 
 static const struct cleanup_options defaults = {.min_age = 10 * NS_PER_SECOND};
@@ -32,6 +33,8 @@ static const struct option_row options[] = {
 		0, 0, NULL},
 	{0, "foreign", "GLOB", "also other programs' objects of these names, if stale", OPTION_TEXT,
 		ROW(foreign), 0, 0, NULL},
+	{0, "known", NULL, "also what Python, PyTorch, vLLM, ... left, known by their names",
+		OPTION_FLAG, ROW(known), 0, 0, NULL},
 	{0, "min-age", "DUR", "of those, only what has been there this long (10s)", OPTION_DURATION,
 		ROW(min_age), 0, 0, NULL},
 	{'f', "force", NULL, "of those, also what nobody can tell about; never what is live",
@@ -48,13 +51,6 @@ struct totals {
 	size_t removed, kept, refused, pending;
 };
 
-static uint64_t bytes_of(const struct object *object)
-{
-	if (object->type == OBJECT_SYSV_SEMAPHORES)
-		return 0;
-	return object_is_sysv(object) ? object->size : object->allocated;
-}
-
 static struct totals count_fates(const struct objects *objects, const struct planned *actions)
 {
 	struct totals totals = {0};
@@ -67,7 +63,7 @@ static struct totals count_fates(const struct objects *objects, const struct pla
 		totals.kept += action == ACTION_KEPT || action == ACTION_REFUSED;
 		totals.refused += action == ACTION_REFUSED;
 		if (action == ACTION_REMOVED || action == ACTION_REMOVE)
-			totals.bytes += bytes_of(&objects->items[i]);
+			totals.bytes += object_bytes(&objects->items[i]);
 	}
 	return totals;
 }
@@ -98,7 +94,7 @@ static void print_fates(FILE *file, const struct objects *objects, const struct 
 			continue;
 		text_escape(object->name, strlen(object->name), name, sizeof name);
 		fprintf(file, "%s %s (%s, %s): %s%s%s\n", action_text(actions[i].action), name,
-			object_type_text(object->type), format_size(bytes_of(object), size),
+			object_type_text(object->type), format_size(object_bytes(object), size),
 			actions[i].action == ACTION_REFUSED ? object->why : "",
 			actions[i].action == ACTION_REFUSED ? "; but " : "",
 			stays ? actions[i].reason : object->why);
@@ -139,7 +135,7 @@ static int print_json(const struct objects *objects, const struct planned *actio
 		json_array_append_new(list,
 			json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s*}", "name", name, "type",
 				object_type_text(object->type), "bytes",
-				(json_int_t)bytes_of(object), "status",
+				(json_int_t)object_bytes(object), "status",
 				object_state_text(object->state), "why", object->why, "action",
 				action_text(actions[i].action), "reason", stays ? reason : NULL));
 	}
@@ -213,15 +209,10 @@ static int cleanup_plan(const struct objects *objects, const struct cleanup_rule
 static int look_and_sweep(
 	const struct cleanup_rules *rules, const struct cleanup_options *cleanup, struct error *err)
 {
-	struct holders holders = HOLDERS_NONE;
-	struct objects objects = OBJECTS_NONE;
-	int status = survey(&objects, &holders, rules->sysv, err);
+	AUTO_SURVEY struct survey survey = SURVEY_NONE;
+	int status = survey_take(&survey, SURVEY_SYSV, err);
 
-	if (!status)
-		status = cleanup_plan(&objects, rules, cleanup, err);
-	objects_release(&objects);
-	holders_release(&holders);
-	return status;
+	return status ? status : cleanup_plan(&survey.objects, rules, cleanup, err);
 }
 
 static int cleanup_run(const void *parsed, int argc, char **argv, struct error *err)
@@ -231,6 +222,7 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 	struct cleanup_rules rules = {.spaces = spaces,
 		.space_count = (size_t)argc,
 		.foreign = cleanup->foreign,
+		.known = cleanup->known,
 		.min_age = cleanup->min_age,
 		.sysv = cleanup->sysv,
 		.force = cleanup->force};
@@ -243,17 +235,20 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 		if (status)
 			return status;
 	}
-	if ((cleanup->foreign || cleanup->sysv) && !cleanup->yes && !cleanup->dry_run &&
-		!cleanup->check && (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
+	if ((cleanup->foreign || cleanup->known || cleanup->sysv) && !cleanup->yes &&
+		!cleanup->dry_run && !cleanup->check &&
+		(!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
 		return error_set(err, STATUS_USAGE,
-			"--foreign and --sysv want --yes where there is no terminal to ask on");
+			"--foreign, --known and --sysv want --yes where there is no terminal to "
+			"ask on");
 	return look_and_sweep(&rules, cleanup, err);
 }
 
 const struct command command_cleanup = {
 	.name = "cleanup",
 	.summary = "remove from shared memory what is proven stale",
-	.synopsis = "[-n] [--check] [--min-age DUR] [--foreign GLOB] [--sysv] [-f] [-y] [-J] [NS…]",
+	.synopsis = "[-n] [--check] [--min-age DUR] [--foreign GLOB] [--known] [--sysv] [-f] [-y] "
+		    "[-J] [NS…]",
 	.details = "Without options: what dead shmsem servers left, in every namespace or in those "
 		   "named.\nNothing that anybody uses is ever removed.",
 	.options = options,

@@ -52,8 +52,8 @@ static void offer_namespaces(const char *typed)
 	if (objects_read(&objects, NULL))
 		return;
 	for (size_t i = 0; i < objects.count; i++)
-		if (objects.items[i].named && objects.items[i].kind == OBJECT_HEAD)
-			offer(objects.items[i].space.text,
+		if (objects.items[i].space && objects.items[i].kind == OBJECT_HEAD)
+			offer(objects.items[i].space,
 				object_served(objects.items[i].name) == 1 ? "a server lives there"
 									  : "no server",
 				typed);

@@ -5,6 +5,7 @@
 #include "base/number.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/footer.h"
 #include "cli/inotify_use.h"
 #include "cli/logind.h"
 #include "exchange/wire.h"
@@ -151,34 +152,28 @@ static void examine_objects(struct findings *findings)
 
 static void examine_leftovers(struct findings *findings)
 {
-	struct objects objects = OBJECTS_NONE;
-	struct holders holders = HOLDERS_NONE;
-	char size[SIZE_TEXT_SIZE];
+	AUTO_SURVEY struct survey survey = SURVEY_NONE;
 	struct error err = {0};
-	uint64_t bytes = 0;
-	size_t ours = 0, others = 0;
+	struct tally tally;
+	size_t kinds = 0;
 
-	if (survey(&objects, &holders, false, &err)) {
+	if (survey_take(&survey, SURVEY_SYSV, &err)) {
 		find(findings, "leftovers", FINDING_WARNING, "%s", err.text);
-	} else {
-		for (size_t i = 0; i < objects.count; i++) {
-			if (objects.items[i].state != OBJECT_STALE)
-				continue;
-			*(objects.items[i].native ? &ours : &others) += 1;
-			bytes += objects.items[i].allocated;
-		}
-		if (ours || others)
-			remedy(find(findings, "leftovers", FINDING_WARNING,
-				       "%zu objects of dead servers and %zu of other programs, %s",
-				       ours, others, format_size(bytes, size)),
-				others ? "'shmsem cleanup'; for the others 'shmsem cleanup "
-					 "--foreign GLOB'"
-				       : "'shmsem cleanup', or shmsem-cleanup.timer");
-		else
-			find(findings, "leftovers", FINDING_OK, "nothing is known to be stale");
+		return;
 	}
-	objects_release(&objects);
-	holders_release(&holders);
+	tally = tally_of(&survey.objects);
+	for (enum owner_class owner = 0; owner < OWNER_CLASSES; owner++) {
+		char text[ADVICE_SIZE], *removes;
+
+		if (!advice_text(&tally, owner, text))
+			continue;
+		removes = strchr(text, ':');
+		*removes = '\0';
+		remedy(find(findings, "leftovers", FINDING_WARNING, "%s", text), removes + 2);
+		kinds++;
+	}
+	if (!kinds)
+		find(findings, "leftovers", FINDING_OK, "nothing is known to be stale");
 }
 
 /* ---- the system ---- */

@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "exchange/header.h"
+#include "inventory/sysv.h"
+#include "shm/shm_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,8 +43,8 @@ enum column {
 };
 
 const struct table_column object_columns[COLUMNS + 1] = {
-	[COLUMN_NAME] = {"NAME", TABLE_TEXT, "file below /dev/shm, or kind and id (System V)"},
-	[COLUMN_TYPE] = {"TYPE", TABLE_TEXT, "segment, semaphore, sysv-segment, ..."},
+	[COLUMN_NAME] = {"NAME", TABLE_NAME, "file below /dev/shm, or kind and id"},
+	[COLUMN_TYPE] = {"TYPE", TABLE_TEXT, "segment, semaphore, deleted, memfd, ..."},
 	[COLUMN_SIZE] = {"SIZE", TABLE_SIZE, "size"},
 	[COLUMN_ALLOC] = {"ALLOC", TABLE_SIZE, "memory really used"},
 	[COLUMN_OWNER] = {"OWNER", TABLE_TEXT, "user"},
@@ -162,6 +164,17 @@ static void number_text(int64_t number, bool known, char *text, size_t size)
 		snprintf(text, size, "%lld", (long long)number);
 }
 
+static void value_text(const struct object *object, char *text, size_t size)
+{
+	int64_t value = -1;
+
+	if (object->type == OBJECT_SEMAPHORE)
+		value = object_semaphore_value(object);
+	else if (object->type == OBJECT_SYSV_SEMAPHORES)
+		value = sysv_value(object);
+	number_text(value, value >= 0, text, size);
+}
+
 /* DIMS and HELD, from HEAD. */
 static void header_text(const struct object *object, enum column column, char *text, size_t size)
 {
@@ -198,6 +211,12 @@ static int put_pids(struct table *table, size_t at, const struct object *object,
 	return table_put_numbers(table, at, pids, object->users, err);
 }
 
+static const enum table_tint tints[] = {
+	[OBJECT_UNKNOWN] = TINT_WARNING,
+	[OBJECT_STALE] = TINT_BAD,
+	[OBJECT_LIVE] = TINT_GOOD,
+};
+
 int object_put_cell(struct table *table, size_t at, size_t column, const struct object *object,
 	struct error *err)
 {
@@ -217,11 +236,16 @@ int object_put_cell(struct table *table, size_t at, size_t column, const struct 
 			table_size_text(table, object->allocated, text);
 		break;
 	case COLUMN_OWNER:
+		if (!object->mode)
+			break;
 		return table_put(table, at, user_text(object->uid), err);
 	case COLUMN_GROUP:
+		if (!object->mode)
+			break;
 		return table_put(table, at, group_text(object->gid), err);
 	case COLUMN_MODE:
-		mode_text(object->mode, text);
+		if (object->mode)
+			mode_text(object->mode, text);
 		break;
 	case COLUMN_AGE:
 		age_text(object, text);
@@ -246,7 +270,7 @@ int object_put_cell(struct table *table, size_t at, size_t column, const struct 
 	case COLUMN_COMMAND:
 		return table_put(table, at, object->users ? object->holders->command : "", err);
 	case COLUMN_VALUE:
-		number_text(object->value, object->value >= 0, text, sizeof text);
+		value_text(object, text, sizeof text);
 		break;
 	case COLUMN_NATTCH:
 		number_text(object->attached, object->attached >= 0, text, sizeof text);
@@ -256,9 +280,10 @@ int object_put_cell(struct table *table, size_t at, size_t column, const struct 
 		header_text(object, (enum column)column, text, sizeof text);
 		break;
 	case COLUMN_STATUS:
+		table_tint(table, at, tints[object->state]);
 		return table_put(table, at, object_state_text(object->state), err);
 	case COLUMN_WHY:
-		return table_put(table, at, object->why, err);
+		return table_put(table, at, object->why ? object->why : "", err);
 	case COLUMNS:
 		break;
 	}

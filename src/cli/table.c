@@ -3,9 +3,10 @@
 #include "base/cleanup.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "cli/table_text.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,116 +63,168 @@ int table_select(const char *text, const char *defaults, const struct table_colu
 	return status;
 }
 
-static int json_type(enum table_kind kind, const struct table_style *style)
-{
-	if (kind == TABLE_NUMBER || (kind == TABLE_SIZE && style->bytes))
-		return SCOLS_JSON_NUMBER;
-	return kind == TABLE_NUMBERS ? SCOLS_JSON_ARRAY_NUMBER : SCOLS_JSON_STRING;
-}
-
 static int no_memory(struct error *err)
 {
 	return error_os(err, ENOMEM, "cannot make a table");
 }
 
-static int add_column(struct table *table, const struct table_column *column, struct error *err)
-{
-	bool right = column->kind == TABLE_NUMBER || column->kind == TABLE_SIZE;
-	struct libscols_column *made = scols_table_new_column(table->lines, column->name, 0,
-		right                           ? SCOLS_FL_RIGHT
-		: column->kind == TABLE_WIDE    ? SCOLS_FL_WRAP
-		: column->kind == TABLE_NUMBERS ? SCOLS_FL_WRAP
-						: 0);
-
-	if (!made || scols_column_set_json_type(made, json_type(column->kind, &table->style)) != 0)
-		return no_memory(err);
-	/* The items of a list are lines of a cell, which is how JSON arrays are made. */
-	if (column->kind == TABLE_NUMBERS && table->style.json &&
-		scols_column_set_wrapfunc(
-			made, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL) != 0)
-		return no_memory(err);
-	return STATUS_OK;
-}
-
 int table_init(struct table *ret, const char *name, const struct table_column *all,
 	const struct table_selection *selection, const struct table_style *style, struct error *err)
 {
-	struct table table = {.style = *style};
-	int status = STATUS_OK;
+	struct table table = {.name = name, .width = selection->count, .style = *style};
 
-	scols_init_debug(0);
-	table.lines = scols_new_table();
-	if (!table.lines || scols_table_set_name(table.lines, name) != 0) {
-		table_release(&table);
-		return no_memory(err);
-	}
-	scols_table_enable_json(table.lines, style->json);
-	scols_table_enable_raw(table.lines, style->raw);
-	scols_table_enable_noheadings(table.lines, style->noheadings);
-	/* What is put in has been made safe already. */
-	scols_table_enable_noencoding(table.lines, !style->raw);
-	for (size_t i = 0; i < selection->count && !status; i++)
-		status = add_column(&table, &all[selection->columns[i]], err);
-	if (status) {
-		table_release(&table);
-		return status;
-	}
+	(void)err;
+	for (size_t at = 0; at < selection->count; at++)
+		table.columns[at] = &all[selection->columns[at]];
 	*ret = table;
 	return STATUS_OK;
 }
 
 void table_release(struct table *table)
 {
-	scols_unref_table(table->lines);
+	for (size_t i = 0; i < table->lines * table->width; i++)
+		free(table->cells[i].text);
+	free(table->cells);
 	*table = TABLE_NONE;
 }
 
 int table_add_line(struct table *table, struct error *err)
 {
-	table->line = scols_table_new_line(table->lines, NULL);
-	return table->line ? STATUS_OK : no_memory(err);
+	if (table->lines == table->room) {
+		size_t room = table->room ? 2 * table->room : 32;
+		struct table_cell *more = reallocarray(
+			table->cells, room * table->width, sizeof *more);
+
+		if (!more)
+			return no_memory(err);
+		table->cells = more;
+		table->room = room;
+	}
+	memset(table->cells + table->lines * table->width, 0, table->width * sizeof *table->cells);
+	table->lines++;
+	return STATUS_OK;
 }
 
-static int put_as_is(struct table *table, size_t at, const char *text, struct error *err)
+static struct table_cell *cell_at(const struct table *table, size_t at)
 {
-	return scols_line_set_data(table->line, at, text) == 0 ? STATUS_OK : no_memory(err);
+	return &table->cells[(table->lines - 1) * table->width + at];
 }
 
 int table_put(struct table *table, size_t at, const char *text, struct error *err)
 {
 	size_t length = strlen(text), size = 4 * length + 1;
-	AUTO_FREE char *shown = NULL;
+	struct table_cell *cell = cell_at(table, at);
+	AUTO_FREE char *large = NULL;
+	char small[512], *shown = small;
 
-	/* --raw is for taking apart: there, libsmartcols escapes, and blanks as well. */
-	if (table->style.raw)
-		return put_as_is(table, at, text, err);
-	shown = malloc(size);
-	if (!shown)
-		return no_memory(err);
-	return put_as_is(table, at, text_escape(text, length, shown, size), err);
+	if (!length)
+		return STATUS_OK;
+	if (size > sizeof small)
+		shown = large = malloc(size);
+	if (shown)
+		cell->text = strdup(text_escape(text, length, shown, size));
+	return cell->text ? STATUS_OK : no_memory(err);
 }
 
 int table_put_numbers(
 	struct table *table, size_t at, const int64_t *numbers, size_t count, struct error *err)
 {
-	AUTO_FREE char *text = malloc(24 * count + 1);
+	struct table_cell *cell = cell_at(table, at);
 	size_t used = 0;
 
-	if (!text)
+	cell->text = malloc(24 * count + 1);
+	if (!cell->text)
 		return no_memory(err);
-	text[0] = '\0';
+	cell->text[0] = '\0';
 	for (size_t i = 0; i < count; i++)
-		used += (size_t)sprintf(text + used, "%s%lld",
-			!i                  ? ""
-			: table->style.json ? "\n"
-					    : ",",
-			(long long)numbers[i]);
-	return put_as_is(table, at, text, err);
+		used += (size_t)sprintf(
+			cell->text + used, "%s%lld", i ? "," : "", (long long)numbers[i]);
+	return STATUS_OK;
+}
+
+void table_tint(struct table *table, size_t at, enum table_tint tint)
+{
+	cell_at(table, at)->tint = tint;
+}
+
+/* --raw is for taking apart: a blank within a cell is none between two. */
+static void print_raw_text(const char *text)
+{
+	for (; *text; text++) {
+		if (*text == ' ')
+			fputs("\\x20", stdout);
+		else
+			putchar(*text);
+	}
+}
+
+static void print_raw(const struct table *table)
+{
+	if (!table->style.noheadings)
+		for (size_t at = 0; at < table->width; at++)
+			printf("%s%c", table->columns[at]->name,
+				at + 1 < table->width ? ' ' : '\n');
+	for (size_t i = 0; i < table->lines * table->width; i++) {
+		if (table->cells[i].text)
+			print_raw_text(table->cells[i].text);
+		putchar((i + 1) % table->width ? ' ' : '\n');
+	}
+}
+
+/* Cells have no control bytes and are UTF-8; so a quotation mark and a backslash are all there is
+ * to escape. */
+static void print_json_text(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static void print_json_cell(
+	const struct table *table, const struct table_column *column, const char *text)
+{
+	bool number = column->kind == TABLE_NUMBER ||
+		      (column->kind == TABLE_SIZE && table->style.bytes);
+
+	if (column->kind == TABLE_NUMBERS)
+		printf("[%s]", text ? text : "");
+	else if (!text)
+		fputs("null", stdout);
+	else if (number)
+		fputs(text, stdout);
+	else
+		print_json_text(text);
+}
+
+static void print_json(const struct table *table)
+{
+	printf("{\n   \"%s\": [", table->name);
+	for (size_t i = 0; i < table->lines * table->width; i++) {
+		const struct table_column *column = table->columns[i % table->width];
+
+		fputs(i % table->width ? ", " : i ? "},\n      {" : "\n      {", stdout);
+		putchar('"');
+		for (const char *letter = column->name; *letter; letter++)
+			putchar(tolower((unsigned char)*letter));
+		fputs("\": ", stdout);
+		print_json_cell(table, column, table->cells[i].text);
+	}
+	puts(table->lines ? "}\n   ]\n}" : "]\n}");
 }
 
 int table_print(struct table *table, struct error *err)
 {
-	if (scols_print_table(table->lines) != 0)
+	if (table->style.json)
+		print_json(table);
+	else if (table->style.raw)
+		print_raw(table);
+	else
+		table_print_text(table);
+	if (ferror(stdout))
 		return error_set(err, STATUS_IO, "cannot print the table");
 	return STATUS_OK;
 }

@@ -1,6 +1,5 @@
 /*
- * Tables for people, scripts (--raw) and programs (--json), by libsmartcols; the way lsblk and
- * lsipc have them.
+ * Tables for people, scripts (--raw) and programs (--json), the way lsblk and lsipc have them.
  */
 #pragma once
 
@@ -12,10 +11,11 @@
 
 enum table_kind {
 	TABLE_TEXT,
+	TABLE_NAME,    /* text that is shortened in its middle where a terminal is too narrow */
 	TABLE_WIDE,    /* text that may be broken over several lines */
 	TABLE_NUMBER,  /* a number in JSON, too */
 	TABLE_SIZE,    /* bytes; a number in JSON if --bytes */
-	TABLE_NUMBERS, /* a list of numbers */
+	TABLE_NUMBERS, /* a list of numbers, which may be broken over several lines */
 };
 
 struct table_column {
@@ -34,12 +34,34 @@ struct table_selection {
 
 struct table_style {
 	bool json, raw, bytes, noheadings;
+	bool colours;
+	size_t width; /* of the terminal that it is to fit; 0: as wide as it comes */
+	/* Where it does not fit, these columns are left out, the first one first; a NULL ends them.
+	 */
+	const char *const *gives_way;
+};
+
+/* How a cell stands out, where there are colours. */
+enum table_tint {
+	TINT_NONE,
+	TINT_GOOD,
+	TINT_WARNING,
+	TINT_BAD,
+	TINT_FAINT,
+};
+
+struct table_cell {
+	char *text; /* fit to print, but for --raw and --json: as it was put; NULL: empty */
+	enum table_tint tint;
 };
 
 struct table {
-	struct libscols_table *lines;
-	struct libscols_line *line;
+	const char *name;
+	const struct table_column *columns[TABLE_COLUMNS_MAX]; /* the chosen ones */
+	size_t width;                                          /* how many */
 	struct table_style style;
+	struct table_cell *cells; /* line by line */
+	size_t lines, room;
 };
 
 #define TABLE_NONE ((struct table){0})
@@ -68,6 +90,9 @@ int table_put(struct table *table, size_t at, const char *text, struct error *er
 /* The same for a TABLE_NUMBERS. */
 int table_put_numbers(
 	struct table *table, size_t at, const int64_t *numbers, size_t count, struct error *err);
+
+/* Has the cell stand out. */
+void table_tint(struct table *table, size_t at, enum table_tint tint);
 
 /* To stdout. */
 int table_print(struct table *table, struct error *err);

@@ -46,7 +46,7 @@ static int note_leftover(void *context, int directory, const char *file)
 int leftovers_find(const struct name_space *space, struct leftovers *ret, struct error *err)
 {
 	struct search search = {.space = space};
-	int failed = shm_file_walk(note_leftover, &search);
+	int failed = shm_file_walk(AT_FDCWD, SHM_DIRECTORY, note_leftover, &search);
 
 	if (failed) {
 		leftovers_release(&search.found);

@@ -2,35 +2,40 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "shm/names.h"
+#include "inventory/nameless.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* How the kernel names a System V segment in maps. */
-#define SYSV_PATH "/SYSV"
+#define SYSV_PATH  "/SYSV"
+#define MEMFD_PATH "/memfd:"
 
 struct walk {
 	struct holders found;
+	struct nameless_list nameless;
+	unsigned wanted;
 	size_t room, denied;
-	unsigned major, minor; /* of /dev/shm */
-	ino_t ipc;             /* our IPC namespace */
-	pid_t pid;             /* being looked at */
-	int process;           /* its folder */
+	dev_t shm, memfd; /* devices; 0: no memfds wanted */
+	ino_t ipc;        /* our IPC namespace */
+	pid_t pid;        /* being looked at */
+	int process;      /* its folder */
 	char command[COMMAND_SIZE];
 	char *text; /* of a maps file */
 	size_t text_room;
 	bool out_of_memory;
 };
 
-static void note_holder(struct walk *walk, bool sysv, ino_t inode, bool mapped)
+static void note_holder(struct walk *walk, enum holder_kind kind, struct file_id file, bool mapped)
 {
 	struct holders *found = &walk->found;
 
@@ -48,7 +53,7 @@ static void note_holder(struct walk *walk, bool sysv, ino_t inode, bool mapped)
 	if (!walk->command[0])
 		process_command(walk->pid, walk->command);
 	found->items[found->count] = (struct holder){
-		.sysv = sysv, .inode = inode, .pid = walk->pid, .mapped = mapped};
+		.kind = kind, .file = file, .pid = walk->pid, .mapped = mapped};
 	memcpy(found->items[found->count].command, walk->command, COMMAND_SIZE);
 	found->count++;
 }
@@ -61,10 +66,42 @@ static bool shares_ipc(const struct walk *walk)
 	return fstatat(walk->process, "ns/ipc", &status, 0) == 0 && status.st_ino == walk->ipc;
 }
 
+static bool is_memfd(const struct walk *walk, const char *path, size_t length)
+{
+	return walk->wanted & HOLDERS_MEMFDS && length > strlen(MEMFD_PATH) &&
+	       !memcmp(path, MEMFD_PATH, strlen(MEMFD_PATH));
+}
+
+/* A mapping of a file of /dev/shm or of a memfd; `range`: "start-end", which names it in map_files,
+ * too, where the privileged may look at the file itself. */
+static void note_mapped_file(struct walk *walk, struct file_id file, const char *range,
+	size_t range_length, const char *path, size_t length)
+{
+	char name[64];
+	struct statx status;
+	unsigned long start, end;
+
+	note_holder(walk, HOLDER_OF_FILE, file, true);
+	if (!length || path[length - 1] != ')' || range_length >= 40)
+		return;
+	snprintf(name, sizeof name, "map_files/%.*s", (int)range_length, range);
+	if (sscanf(range, "%lx-%lx", &start, &end) != 2)
+		return;
+	if (statx(walk->process, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS,
+		    &status) == 0)
+		walk->out_of_memory |= !nameless_note(
+			&walk->nameless, file, path, length, &status, end - start);
+	else
+		walk->out_of_memory |= !nameless_note(
+			&walk->nameless, file, path, length, NULL, end - start);
+}
+
 /* "start-end permissions offset major:minor inode path" */
 static void note_mapping(struct walk *walk, const char *line, const char *end)
 {
-	unsigned long device_major, device_minor, inode;
+	unsigned long device_major, device_minor;
+	size_t range = strcspn(line, " ");
+	struct file_id file;
 	const char *at = line;
 	char *next;
 
@@ -78,12 +115,15 @@ static void note_mapping(struct walk *walk, const char *line, const char *end)
 	if (*next != ':')
 		return;
 	device_minor = strtoul(next + 1, &next, 16);
-	inode = strtoul(next, &next, 10);
+	file.device = makedev(device_major, device_minor);
+	file.inode = strtoul(next, &next, 10);
 	next += strspn(next, " ");
-	if (device_major == walk->major && device_minor == walk->minor && inode)
-		note_holder(walk, false, inode, true);
+	/* The id of a segment may be 0; the inode of a file is not. */
+	if (file.inode && (file.device == walk->shm || is_memfd(walk, next, (size_t)(end - next))))
+		note_mapped_file(walk, file, line, range, next, (size_t)(end - next));
 	else if (!device_major && !strncmp(next, SYSV_PATH, strlen(SYSV_PATH)) && shares_ipc(walk))
-		note_holder(walk, true, inode, true);
+		note_holder(
+			walk, HOLDER_OF_SYSV_SEGMENT, (struct file_id){.inode = file.inode}, true);
 }
 
 /* Reads a file of /proc whole; its length, or -1 with errno. Its text ends with a NUL. */
@@ -160,21 +200,78 @@ static DIR *open_folder(struct walk *walk, int at, const char *name)
 	return directory;
 }
 
+static void note_open_file(
+	struct walk *walk, int directory, const char *number, const struct statx *status)
+{
+	dev_t device = makedev(status->stx_dev_major, status->stx_dev_minor);
+	struct file_id file = {.device = device, .inode = status->stx_ino};
+	char path[PATH_MAX];
+	ssize_t length = 0;
+
+	/* A named file of /dev/shm needs no name from here. */
+	if (device != walk->shm || !status->stx_nlink)
+		length = readlinkat(directory, number, path, sizeof path);
+	if (length < 0 || (device != walk->shm && !is_memfd(walk, path, (size_t)length)))
+		return;
+	note_holder(walk, HOLDER_OF_FILE, file, false);
+	if (length)
+		walk->out_of_memory |= !nameless_note(
+			&walk->nameless, file, path, (size_t)length, status, 0);
+}
+
 static void walk_descriptors(struct walk *walk, int task)
 {
 	AUTO_CLOSEDIR DIR *directory = open_folder(walk, task, "fd");
 
 	for (struct dirent *entry; directory && (entry = readdir(directory));) {
 		struct statx status;
+		dev_t device;
 
 		/* Without synchronizing, a dead file server cannot hold us up. */
 		if (entry->d_name[0] == '.' ||
 			statx(dirfd(directory), entry->d_name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
-				STATX_INO, &status) != 0)
+				STATX_BASIC_STATS, &status) != 0)
 			continue;
-		if (status.stx_dev_major == walk->major && status.stx_dev_minor == walk->minor)
-			note_holder(walk, false, status.stx_ino, false);
+		device = makedev(status.stx_dev_major, status.stx_dev_minor);
+		if (device == walk->shm || (walk->memfd && device == walk->memfd))
+			note_open_file(walk, dirfd(directory), entry->d_name, &status);
 	}
+}
+
+/* The call that a thread is blocked in, if it waits for a System V object; /proc shows "number
+ * argument ...", and "running" otherwise. */
+static void note_waiter(struct walk *walk, int tasks, const char *task)
+{
+	char path[32], text[128];
+	AUTO_CLOSE int fd = -1;
+	unsigned long id;
+	ssize_t length;
+	long call;
+
+	snprintf(path, sizeof path, "%.16s/syscall", task);
+	fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (length <= 0)
+		return;
+	text[length] = '\0';
+	if (sscanf(text, "%ld %lx", &call, &id) != 2)
+		return;
+	if (call == SYS_semop || call == SYS_semtimedop)
+		note_holder(walk, WAITER_FOR_SYSV_SET, (struct file_id){.inode = id}, false);
+	else if (call == SYS_msgrcv || call == SYS_msgsnd)
+		note_holder(walk, WAITER_FOR_SYSV_QUEUE, (struct file_id){.inode = id}, false);
+}
+
+static void walk_waiters(struct walk *walk, int process)
+{
+	AUTO_CLOSEDIR DIR *directory = NULL;
+
+	if (!(walk->wanted & HOLDERS_WAITERS) || !shares_ipc(walk))
+		return;
+	directory = open_folder(walk, process, "task");
+	for (struct dirent *entry; directory && (entry = readdir(directory));)
+		if (entry->d_name[0] != '.')
+			note_waiter(walk, dirfd(directory), entry->d_name);
 }
 
 /*
@@ -216,16 +313,26 @@ static void walk_process(struct walk *walk, int proc, const char *name)
 		walk_descriptors(walk, process);
 	else if (length == 0)
 		walk_threads(walk, process);
+	walk_waiters(walk, process);
+}
+
+/* By kind and file alone. */
+static int compare_held(const struct holder *a, enum holder_kind kind, struct file_id file)
+{
+	if (a->kind != kind)
+		return a->kind > kind ? 1 : -1;
+	if (a->file.device != file.device)
+		return a->file.device > file.device ? 1 : -1;
+	return (a->file.inode > file.inode) - (a->file.inode < file.inode);
 }
 
 static int compare_holders(const void *left, const void *right)
 {
 	const struct holder *a = left, *b = right;
+	int order = compare_held(a, b->kind, b->file);
 
-	if (a->sysv != b->sysv)
-		return a->sysv ? 1 : -1;
-	if (a->inode != b->inode)
-		return a->inode > b->inode ? 1 : -1;
+	if (order)
+		return order;
 	if (a->pid != b->pid)
 		return a->pid > b->pid ? 1 : -1;
 	return (int)b->mapped - (int)a->mapped;
@@ -241,8 +348,8 @@ static void put_in_order(struct holders *found)
 	for (size_t i = 0; i < found->count; i++) {
 		const struct holder *last = kept ? &found->items[kept - 1] : NULL;
 
-		if (last && last->sysv == found->items[i].sysv &&
-			last->inode == found->items[i].inode && last->pid == found->items[i].pid)
+		if (last && last->pid == found->items[i].pid &&
+			!compare_held(last, found->items[i].kind, found->items[i].file))
 			continue;
 		found->items[kept++] = found->items[i];
 	}
@@ -267,24 +374,27 @@ static void tell_blindness(struct walk *walk)
 			walk->found.processes);
 }
 
-int holders_read(struct holders *ret, struct error *err)
+int holders_read(unsigned wanted, struct holders *ret, struct error *err)
 {
 	AUTO_CLOSEDIR DIR *proc = opendir("/proc");
-	struct walk walk = {0};
+	struct walk walk = {.wanted = wanted};
 	struct stat status;
 
 	if (!proc)
 		return error_os(err, errno, "cannot read /proc");
 	if (stat(SHM_DIRECTORY, &status) != 0)
 		return error_os(err, errno, "cannot examine %s", SHM_DIRECTORY);
-	walk.major = major(status.st_dev);
-	walk.minor = minor(status.st_dev);
+	walk.shm = status.st_dev;
+	walk.memfd = wanted & HOLDERS_MEMFDS ? nameless_memfd_device() : 0;
 	walk.ipc = stat("/proc/self/ns/ipc", &status) == 0 ? status.st_ino : 0;
 	for (struct dirent *entry; (entry = readdir(proc));)
 		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
 			atoi(entry->d_name) != getpid())
 			walk_process(&walk, dirfd(proc), entry->d_name);
 	free(walk.text);
+	nameless_settle(&walk.nameless);
+	walk.found.nameless = walk.nameless.items;
+	walk.found.nameless_count = walk.nameless.count;
 	if (walk.out_of_memory) {
 		holders_release(&walk.found);
 		return error_os(err, ENOMEM, "cannot list the processes");
@@ -297,26 +407,28 @@ int holders_read(struct holders *ret, struct error *err)
 
 void holders_release(struct holders *holders)
 {
+	for (size_t i = 0; i < holders->nameless_count; i++)
+		free(holders->nameless[i].name);
+	free(holders->nameless);
 	free(holders->items);
 	*holders = HOLDERS_NONE;
 }
 
-size_t holders_find(
-	const struct holders *holders, bool sysv, ino_t inode, const struct holder **ret_first)
+size_t holders_find(const struct holders *holders, enum holder_kind kind, struct file_id file,
+	const struct holder **ret_first)
 {
 	size_t low = 0, high = holders->count, count = 0;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct holder *one = &holders->items[middle];
 
-		if (one->sysv < sysv || (one->sysv == sysv && one->inode < inode))
+		if (compare_held(&holders->items[middle], kind, file) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	while (low + count < holders->count && holders->items[low + count].sysv == sysv &&
-		holders->items[low + count].inode == inode)
+	while (low + count < holders->count &&
+		!compare_held(&holders->items[low + count], kind, file))
 		count++;
 	*ret_first = holders->items ? holders->items + low : NULL;
 	return count;

@@ -17,8 +17,12 @@
 enum object_type {
 	OBJECT_SEGMENT,
 	OBJECT_SEMAPHORE,
-	OBJECT_MISPLACED, /* has the name of an object, and is a symbolic link, FIFO, directory...
-			   */
+	OBJECT_FILE,    /* in a folder of /dev/shm, where no shm_open reaches */
+	OBJECT_OTHER,   /* a symbolic link, FIFO, ...; a directory that cannot be read */
+	OBJECT_MOUNT,   /* another file system, mounted in /dev/shm */
+	OBJECT_DELETED, /* has no name any more, but processes that hold it */
+	OBJECT_MEMFD,
+	OBJECT_UNACCOUNTED, /* memory of /dev/shm that nothing which can be seen takes */
 	OBJECT_SYSV_SEGMENT,
 	OBJECT_SYSV_SEMAPHORES,
 	OBJECT_SYSV_QUEUE,
@@ -30,13 +34,13 @@ enum object_state {
 	OBJECT_LIVE,
 };
 
-#define WHY_SIZE 128
-
 struct object {
 	enum object_type type;
-	char *name; /* the file below /dev/shm, any bytes; or "shm:<id>", "sem:<id>", "msg:<id>" */
-	bool named; /* by the rules of names.h, and so the next three: */
-	struct name_space space;
+	/* The file below /dev/shm, any bytes; "memfd:<name>"; or "shm:<id>", "sem:<id>",
+	 * "msg:<id>". */
+	char *name;
+	char *space; /* the namespace if it is named by the rules of names.h, and so the next two;
+			otherwise NULL */
 	enum object_kind kind;
 	unsigned index;
 	bool native; /* made by shmsem, so that a lock decides */
@@ -50,12 +54,11 @@ struct object {
 	int64_t birth, changed, accessed; /* CLOCK_REALTIME, ns; 0 where nobody knows */
 	pid_t creator, last;              /* System V; 0 where nobody knows */
 	int64_t attached;                 /* System V segments, otherwise -1 */
-	int64_t value;                    /* semaphores, otherwise -1 */
 
 	const struct holder *holders; /* inside the struct holders it was judged by */
 	size_t users;
 	enum object_state state;
-	char why[WHY_SIZE]; /* how we know */
+	char *why; /* how we know; NULL until it is judged */
 };
 
 struct objects {
@@ -63,26 +66,37 @@ struct objects {
 	size_t count, room;
 };
 
+#define OBJECTS_NONE ((struct objects){0})
+
 static inline bool object_is_sysv(const struct object *object)
 {
 	return object->type >= OBJECT_SYSV_SEGMENT;
 }
 
-#define OBJECTS_NONE ((struct objects){0})
+/* Whether it takes memory of /dev/shm. */
+static inline bool object_is_shm(const struct object *object)
+{
+	return object->type <= OBJECT_DELETED && object->type != OBJECT_MOUNT;
+}
+
+/* Whether it has a name that shm_open or sem_open take. */
+static inline bool object_is_named(const struct object *object)
+{
+	return object->type <= OBJECT_SEMAPHORE;
+}
 
 /* All of /dev/shm, in the order of namespaces and names; nothing is judged yet. */
 int objects_read(struct objects *ret, struct error *err);
 void objects_release(struct objects *objects);
 
-/* A new object, all zero but for the numbers that are then -1, at the end; NULL when out of memory.
- */
+/* Adds what only processes know of: deleted files, and memfds if they were looked for. */
+int objects_add_nameless(struct objects *objects, const struct holders *holders, struct error *err);
+
+/* A new object, all zero but for what is then -1, at the end; NULL when out of memory. */
 struct object *objects_add(struct objects *objects);
 
-/* Fills in holders, state and why of each POSIX object. `holders` must outlive the objects. */
-void objects_judge(struct objects *objects, const struct holders *holders);
-
-/* "mapped by 812 (python3) and 2 more"; for the holders that there are. */
-void object_tell_holders(struct object *object, const char *verb);
+/* The value of a semaphore, read as plain bytes; -1 if the file is none or may not be read. */
+int64_t object_semaphore_value(const struct object *object);
 
 const char *object_type_text(enum object_type type);
 const char *object_state_text(enum object_state state);

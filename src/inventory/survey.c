@@ -1,18 +1,43 @@
 #include "inventory/survey.h"
 
+#include "inventory/judge.h"
+#include "inventory/known.h"
 #include "inventory/sysv.h"
 
-int survey(struct objects *objects, struct holders *holders, bool sysv, struct error *err)
+static unsigned holders_needed(const struct objects *objects, bool all)
 {
-	int status = objects_read(objects, err);
+	unsigned wanted = all ? HOLDERS_MEMFDS : 0;
 
-	if (!status && sysv)
+	for (size_t i = 0; i < objects->count; i++)
+		if (objects->items[i].type > OBJECT_SYSV_SEGMENT)
+			wanted |= HOLDERS_WAITERS;
+	return wanted;
+}
+
+int survey_take(struct survey *survey, unsigned wanted, struct error *err)
+{
+	struct objects *objects = &survey->objects;
+	int status;
+
+	*survey = SURVEY_NONE;
+	status = objects_read(objects, err);
+	if (!status && wanted & SURVEY_SYSV)
 		status = sysv_read(objects, err);
 	if (!status)
-		status = holders_read(holders, err);
+		status = holders_read(
+			holders_needed(objects, wanted & SURVEY_MEMFDS), &survey->holders, err);
+	if (!status)
+		status = objects_add_nameless(objects, &survey->holders, err);
 	if (status)
 		return status;
-	objects_judge(objects, holders);
-	sysv_judge(objects, holders);
+	objects_judge(objects, &survey->holders);
+	sysv_judge(objects, &survey->holders);
+	known_judge(objects);
 	return STATUS_OK;
+}
+
+void survey_release(struct survey *survey)
+{
+	objects_release(&survey->objects);
+	holders_release(&survey->holders);
 }

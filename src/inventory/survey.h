@@ -7,6 +7,20 @@
 
 #include <stdbool.h>
 
-/* Both outputs begin as OBJECTS_NONE and HOLDERS_NONE, and are to be released whatever the result.
- * `sysv`: System V objects, too. */
-int survey(struct objects *objects, struct holders *holders, bool sysv, struct error *err);
+struct survey {
+	struct objects objects;
+	struct holders holders;
+};
+
+#define SURVEY_NONE ((struct survey){0})
+#define AUTO_SURVEY __attribute__((cleanup(survey_release)))
+
+/* Beside what takes memory of /dev/shm. */
+enum survey_wanted {
+	SURVEY_SYSV = 1 << 0,
+	SURVEY_MEMFDS = 1 << 1,
+};
+
+/* *survey is to be released whatever the result. */
+int survey_take(struct survey *survey, unsigned wanted, struct error *err);
+void survey_release(struct survey *survey);

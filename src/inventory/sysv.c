@@ -1,7 +1,7 @@
 #include "inventory/sysv.h"
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "inventory/judge.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +11,6 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-
-#define PROCESS_TEXT_SIZE (4 * COMMAND_SIZE + 16)
 
 /* semctl's fourth argument, which the caller has to declare (semctl(2)). */
 union semaphore_argument {
@@ -70,8 +68,6 @@ static bool add_set(struct objects *objects, int id, const struct semid_ds *set)
 	object->size = set->sem_nsems;
 	object->changed = object->birth = later_of(set->sem_ctime, 0);
 	object->accessed = later_of(set->sem_otime, 0);
-	if (set->sem_nsems)
-		object->value = semctl(id, 0, GETVAL);
 	return true;
 }
 
@@ -126,28 +122,12 @@ no_memory:
 	return error_os(err, ENOMEM, "cannot list the System V objects");
 }
 
-static void judge(struct object *object, enum object_state state, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void judge(struct object *object, enum object_state state, const char *format, ...)
+/* "812 (python3)" of a process that runs. */
+static const char *running_text(pid_t pid, char text[PROCESS_TEXT_SIZE])
 {
-	va_list arguments;
+	char command[COMMAND_SIZE];
 
-	object->state = state;
-	va_start(arguments, format);
-	vsnprintf(object->why, sizeof object->why, format, arguments);
-	va_end(arguments);
-}
-
-/* "812 (python3)" */
-static const char *process_text(pid_t pid, char text[PROCESS_TEXT_SIZE])
-{
-	char command[COMMAND_SIZE], shown[4 * COMMAND_SIZE];
-
-	process_command(pid, command);
-	text_escape(command, strlen(command), shown, sizeof shown);
-	snprintf(text, PROCESS_TEXT_SIZE, "%d (%s)", (int)pid, shown);
-	return text;
+	return process_text(pid, process_command(pid, command), text);
 }
 
 /* The kernel counts who is attached, wherever they run: nobody, and nobody to attach it who made
@@ -157,8 +137,7 @@ static void judge_segment(struct object *object)
 	char text[PROCESS_TEXT_SIZE];
 
 	if (object->users) {
-		object->state = OBJECT_LIVE;
-		object_tell_holders(object, "attached by");
+		judge_held(object, "attached by");
 	} else if (object->attached) {
 		judge(object, OBJECT_LIVE, "attached %lld times", (long long)object->attached);
 	} else if (!object->creator) {
@@ -168,7 +147,7 @@ static void judge_segment(struct object *object)
 		judge(object, OBJECT_STALE, "nobody is attached, creator %d is gone",
 			(int)object->creator);
 	} else {
-		judge(object, OBJECT_LIVE, "creator %s runs", process_text(object->creator, text));
+		judge(object, OBJECT_LIVE, "creator %s runs", running_text(object->creator, text));
 	}
 }
 
@@ -188,7 +167,7 @@ static void judge_by_last_user(struct object *object, const char *role)
 		judge(object, OBJECT_UNKNOWN, "%s %d is gone, others may use it still", role,
 			(int)object->last);
 	else
-		judge(object, OBJECT_LIVE, "%s %s runs", role, process_text(object->last, text));
+		judge(object, OBJECT_LIVE, "%s %s runs", role, running_text(object->last, text));
 }
 
 /* What the semaphores of a set tell, each of which remembers its own last user. */
@@ -223,7 +202,9 @@ static void judge_set(struct object *object)
 {
 	struct set_use use = look_at_set(object);
 
-	if (use.denied) {
+	if (object->users) {
+		judge_held(object, "waited for by");
+	} else if (use.denied) {
 		judge(object, OBJECT_UNKNOWN, "no permission to see its last user");
 	} else if (use.awaited) {
 		judge(object, OBJECT_LIVE, "somebody waits for it");
@@ -237,7 +218,9 @@ static void judge_queue(struct object *object)
 {
 	struct msqid_ds queue;
 
-	if (msgctl(object->id, IPC_STAT, &queue) != 0) {
+	if (object->users) {
+		judge_held(object, "waited for by");
+	} else if (msgctl(object->id, IPC_STAT, &queue) != 0) {
 		judge(object, OBJECT_UNKNOWN, "no permission to see its last user");
 	} else if (queue.msg_lrpid && !process_has_ended(queue.msg_lrpid)) {
 		object->last = queue.msg_lrpid;
@@ -260,6 +243,12 @@ static void judge_one(struct object *object)
 		judge_queue(object);
 }
 
+static const enum holder_kind holder_kinds[] = {
+	[OBJECT_SYSV_SEGMENT] = HOLDER_OF_SYSV_SEGMENT,
+	[OBJECT_SYSV_SEMAPHORES] = WAITER_FOR_SYSV_SET,
+	[OBJECT_SYSV_QUEUE] = WAITER_FOR_SYSV_QUEUE,
+};
+
 void sysv_judge(struct objects *objects, const struct holders *holders)
 {
 	for (size_t i = 0; i < objects->count; i++) {
@@ -267,18 +256,27 @@ void sysv_judge(struct objects *objects, const struct holders *holders)
 
 		if (!object_is_sysv(object))
 			continue;
-		if (object->type == OBJECT_SYSV_SEGMENT)
-			object->users = holders_find(
-				holders, true, (ino_t)object->id, &object->holders);
+		object->users = holders_find(holders, holder_kinds[object->type],
+			(struct file_id){.inode = (ino_t)object->id}, &object->holders);
 		judge_one(object);
 	}
+}
+
+int64_t sysv_value(const struct object *object)
+{
+	return object->type == OBJECT_SYSV_SEMAPHORES ? semctl(object->id, 0, GETVAL) : -1;
 }
 
 int sysv_remove(const struct object *object)
 {
 	struct object now = *object;
 	struct shmid_ds segment;
+	enum object_state state;
 	int result;
+
+	/* Who waited or was attached then says nothing of now. */
+	now.why = NULL;
+	now.users = 0;
 
 	if (object->type == OBJECT_SYSV_SEGMENT) {
 		if (shmctl(object->id, IPC_STAT, &segment) != 0)
@@ -286,7 +284,9 @@ int sysv_remove(const struct object *object)
 		now.attached = (int64_t)segment.shm_nattch;
 	}
 	judge_one(&now);
-	if (now.state == OBJECT_LIVE)
+	state = now.state;
+	free(now.why);
+	if (state == OBJECT_LIVE)
 		return EBUSY;
 	if (object->type == OBJECT_SYSV_SEGMENT)
 		result = shmctl(object->id, IPC_RMID, NULL);

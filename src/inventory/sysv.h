@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "inventory/holders.h"
 #include "inventory/objects.h"
 
 /* Adds all of them, by kind and id; nothing is judged yet. */
@@ -14,6 +15,9 @@ int sysv_read(struct objects *objects, struct error *err);
 
 /* Fills in holders, state and why of each System V object. */
 void sysv_judge(struct objects *objects, const struct holders *holders);
+
+/* The value of the first semaphore of a set; -1 for all else. */
+int64_t sysv_value(const struct object *object);
 
 /* Removes it, if it is still as unused as when it was judged; 0, or an errno: EBUSY if it is in
  * use again, EINVAL or EIDRM if it is gone. */

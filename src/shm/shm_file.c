@@ -128,11 +128,17 @@ int shm_file_unlink(const char *file, struct file_id id)
 	return unlink(path) == 0 ? 0 : errno;
 }
 
-int shm_file_walk(int (*look)(void *context, int directory, const char *file), void *context)
+int shm_file_walk(int at, const char *folder,
+	int (*look)(void *context, int directory, const char *file), void *context)
 {
-	AUTO_CLOSEDIR DIR *directory = opendir(SHM_DIRECTORY);
+	/* /dev/shm itself may be a link, to /run/shm. */
+	int follow = at == AT_FDCWD ? 0 : O_NOFOLLOW;
+	int fd = openat(at, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow);
+	AUTO_CLOSEDIR DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	int result = 0;
 
+	if (!directory && fd >= 0)
+		close(fd);
 	if (!directory)
 		return -1;
 	for (struct dirent *entry; !result && (entry = readdir(directory));)

@@ -63,8 +63,9 @@ int shm_file_link(int fd, const char *file);
 int shm_file_unlink(const char *file, struct file_id id);
 
 /*
- * Calls `look` with each name in SHM_DIRECTORY, in no order, until it returns other than 0, which
- * is then the result. 0 at the end, or -1 with errno if the folder cannot be read. `directory` is
- * for fstatat.
+ * Calls `look` with each name in a folder ("." and ".." too), in no order, until it returns other
+ * than 0, which is then the result. 0 at the end, or -1 with errno if the folder cannot be read.
+ * `at` and `folder` as openat takes them; `directory` is for fstatat.
  */
-int shm_file_walk(int (*look)(void *context, int directory, const char *file), void *context);
+int shm_file_walk(int at, const char *folder,
+	int (*look)(void *context, int directory, const char *file), void *context);

@@ -151,6 +151,46 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[ "$output" = 'nothing to do' ]
 }
 
+@test "--known removes what programs known by name left, and nothing else" {
+	touch /dev/shm/psm_1 /dev/shm/sem.mp-abc /dev/shm/sem.loky-1 /dev/shm/torch_1_2 /dev/shm/nccl-abc \
+		/dev/shm/vllm_offload_1.mmap /dev/shm/VLLM_OBJECT_1 /dev/shm/sglang_loads_1.shm /dev/shm/plasmaabc \
+		/dev/shm/fastrtps_1 /dev/shm/sem.fastrtps_1_mutex /dev/shm/fast_datasharing_1 /dev/shm/boost_x \
+		/dev/shm/.org.chromium.Chromium.abc /dev/shm/.com.google.Chrome.abc /dev/shm/PostgreSQL.123
+	touch /dev/shm/mine /dev/shm/sem.mine
+	run "$SHMSEM" cleanup --known </dev/null
+	[ "$status" -eq 64 ]
+	"$SHMSEM" cleanup --known --yes $FORCE
+	[ "$(files)" -eq 18 ]
+	"$SHMSEM" cleanup --known --yes $FORCE --min-age 0
+	[ "$(ls -A /dev/shm)" = $'mine\nsem.mine' ]
+}
+
+@test "what PostgreSQL has let go of stays while PostgreSQL runs" {
+	touch /dev/shm/PostgreSQL.1
+	hold segment PostgreSQL.2
+	"$SHMSEM" cleanup --known --yes --min-age 0
+	[ "$(files)" -eq 2 ]
+	if sees_all_processes; then
+		[[ $(field PostgreSQL.1 STATUS,WHY) == unknown*'PostgreSQL runs and may open it again' ]]
+	fi
+	kill_holder
+	"$SHMSEM" cleanup --known --yes $FORCE --min-age 0
+	[ "$(files)" -eq 0 ]
+}
+
+@test "files in folders of /dev/shm, mounts and deleted files are left alone" {
+	mkdir /dev/shm/folder /dev/shm/mounted
+	echo x >/dev/shm/folder/psm_1
+	mount -t tmpfs none /dev/shm/mounted
+	echo x >/dev/shm/mounted/psm_1
+	run "$SHMSEM" cleanup --known --foreign '*' --yes --force --min-age 0
+	[ "$status" -eq 0 ]
+	[ -e /dev/shm/folder/psm_1 ]
+	[ -e /dev/shm/mounted/psm_1 ]
+	[[ $output == *'kept folder/psm_1 (file, 4K): '*'rm(1) removes it'* ]]
+	umount /dev/shm/mounted
+}
+
 @test "off a terminal, --foreign wants --yes" {
 	touch /dev/shm/psm_1
 	run "$SHMSEM" cleanup --min-age 0 --foreign 'psm_*' </dev/null

@@ -1,7 +1,7 @@
 """Holds shared memory until it is killed: what other programs do, and a server's objects.
 
     holder.py segment NAME | descriptor NAME | semaphore NAME | thread NAME | sysv
-    holder.py sysv-zombie | server NS | creator NS
+    holder.py sysv-zombie | sysv-waiter | server NS | creator NS
 
 Prints a line when it holds them, for `sysv` with the ids. What `sysv-zombie` made is used by a process that has
 ended, and that nobody reaps.
@@ -65,6 +65,16 @@ def sysv_zombie():
     return os.read(ends[0], 100).decode()
 
 
+def sysv_waiter():
+    sem = check(libc.semget(0, 1, 0o1600))
+    msg = check(libc.msgget(0, 0o1600))
+    wanted = struct.pack("HhH", 0, -1, 0)
+    received = ctypes.create_string_buffer(64)
+    threading.Thread(target=libc.semop, args=(sem, wanted, 1)).start()
+    threading.Thread(target=libc.msgrcv, args=(msg, received, 8, 0, 0)).start()
+    return "%d %d" % (sem, msg)
+
+
 def lock(fd):
     F_OFD_SETLK = 37
     fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, SERVER_LOCK, 1, 0))
@@ -124,6 +134,8 @@ def main():
         text = sysv()
     elif kind == "sysv-zombie":
         text = sysv_zombie()
+    elif kind == "sysv-waiter":
+        text = sysv_waiter()
     elif kind == "server":
         held = server(argument)
     elif kind == "creator":

@@ -16,6 +16,7 @@ teardown() {
 	done
 	if [ "$OURS" = yes ]; then
 		ipcrm --all
+		umount /dev/shm/* 2>/dev/null || true
 		find /dev/shm -mindepth 1 -delete
 	fi
 }
@@ -54,7 +55,7 @@ sees_all_processes() {
 }
 
 if sees_all_processes; then
-	FREE=stale FREE_WHY='nobody maps it' FORCE=
+	FREE=stale FREE_WHY='nobody holds it open or maps it now' FORCE=
 else
 	FREE=unknown FREE_WHY='cannot see all processes (other PID namespace)' FORCE=--force
 fi

@@ -137,10 +137,10 @@ static void test_a_walk_ends_when_told(void **state)
 	char name[64];
 
 	(void)state;
-	assert_int_equal(shm_file_walk(count_ours, &left), 7);
+	assert_int_equal(shm_file_walk(AT_FDCWD, SHM_DIRECTORY, count_ours, &left), 7);
 	assert_int_equal(left, 0);
 	assert_int_equal(shm_file_unlink(name_of("walked", name), id), 0);
-	assert_int_equal(shm_file_walk(count_ours, &left), 0);
+	assert_int_equal(shm_file_walk(AT_FDCWD, SHM_DIRECTORY, count_ours, &left), 0);
 }
 
 int main(void)

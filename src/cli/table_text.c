@@ -1,0 +1,214 @@
+#include "cli/table_text.h"
+
+#include "base/cleanup.h"
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Columns that wrap, and names that are shortened, get at least that much where there is any. */
+#define WRAPPED_LEAST 40
+#define NAME_LEAST    28
+
+struct layout {
+	size_t widths[TABLE_COLUMNS_MAX]; /* 0: left out */
+	size_t last;                      /* column that is shown */
+};
+
+static const char *cell_text(const struct table *table, size_t line, size_t at)
+{
+	const char *text = table->cells[line * table->width + at].text;
+
+	return text ? text : "";
+}
+
+static bool is_wrapped(const struct table *table, size_t at)
+{
+	return table->columns[at]->kind == TABLE_WIDE || table->columns[at]->kind == TABLE_NUMBERS;
+}
+
+static bool is_right(const struct table *table, size_t at)
+{
+	return table->columns[at]->kind == TABLE_NUMBER || table->columns[at]->kind == TABLE_SIZE;
+}
+
+static void measure(const struct table *table, struct layout *layout)
+{
+	for (size_t at = 0; at < table->width; at++) {
+		size_t width = table->style.noheadings ? 1 : strlen(table->columns[at]->name);
+
+		for (size_t line = 0; line < table->lines; line++) {
+			size_t cell = text_columns(cell_text(table, line, at));
+
+			if (cell > width)
+				width = cell;
+		}
+		layout->widths[at] = width;
+	}
+}
+
+/* What the line takes if no wrapped column has more than `most`. */
+static size_t total(const struct table *table, const struct layout *layout, size_t most)
+{
+	size_t sum = 0;
+
+	for (size_t at = 0; at < table->width; at++) {
+		size_t width = layout->widths[at];
+
+		if (is_wrapped(table, at) && width > most)
+			width = most;
+		if (width)
+			sum += width + (sum != 0);
+	}
+	return sum;
+}
+
+/* Leaves out that column, if it is one that was chosen. */
+static void leave_out(const struct table *table, struct layout *layout, const char *name)
+{
+	for (size_t at = 0; at < table->width; at++)
+		if (!strcmp(table->columns[at]->name, name))
+			layout->widths[at] = 0;
+}
+
+/* Takes what is too much from columns of one sort, down to `least`. */
+static void narrow(const struct table *table, struct layout *layout, bool names, size_t least)
+{
+	for (size_t at = table->width; at-- > 0;) {
+		size_t *width = &layout->widths[at], sum = total(table, layout, SIZE_MAX), surplus;
+
+		if (names ? table->columns[at]->kind != TABLE_NAME : !is_wrapped(table, at))
+			continue;
+		if (sum <= table->style.width || *width <= least)
+			continue;
+		surplus = sum - table->style.width;
+		*width = *width - least < surplus ? least : *width - surplus;
+	}
+}
+
+static struct layout lay_out(const struct table *table)
+{
+	const char *const *gives_way = table->style.gives_way;
+	struct layout layout = {0};
+	size_t width = table->style.width;
+
+	measure(table, &layout);
+	if (width) {
+		while (gives_way && *gives_way && total(table, &layout, WRAPPED_LEAST) > width)
+			leave_out(table, &layout, *gives_way++);
+		narrow(table, &layout, false, WRAPPED_LEAST);
+		narrow(table, &layout, true, NAME_LEAST);
+		narrow(table, &layout, false, WRAPPED_LEAST / 2);
+	}
+	for (size_t at = 0; at < table->width; at++)
+		if (layout.widths[at])
+			layout.last = at;
+	return layout;
+}
+
+static size_t next_character(const char *text, size_t at)
+{
+	for (at += text[at] != '\0'; ((unsigned char)text[at] & 0xC0) == 0x80; at++)
+		;
+	return at;
+}
+
+/* Prints "beginning…end" of a text that is too long. */
+static void print_shortened(const char *text, size_t columns, size_t width)
+{
+	size_t head = (width - 1) / 2, tail = width - 1 - head, at = 0;
+
+	for (size_t i = 0; i < head; i++)
+		at = next_character(text, at);
+	printf("%.*s…", (int)at, text);
+	at = 0;
+	for (size_t i = 0; i < columns - tail; i++)
+		at = next_character(text, at);
+	fputs(text + at, stdout);
+}
+
+static const char *const tints[] = {
+	[TINT_NONE] = NULL,
+	[TINT_GOOD] = "\033[32m",
+	[TINT_WARNING] = "\033[33m",
+	[TINT_BAD] = "\033[31m",
+	[TINT_FAINT] = "\033[2m",
+};
+
+/* One line of a cell, padded unless it ends the line. */
+static void print_part(const struct table *table, const struct layout *layout, size_t at,
+	const char *text, size_t length, enum table_tint tint)
+{
+	char part[512];
+	size_t columns, width = layout->widths[at];
+	int pad;
+
+	if (length >= sizeof part) { /* a list of thousands of pids, in a single line */
+		fwrite(text, 1, length, stdout);
+		putchar(at == layout->last ? '\n' : ' ');
+		return;
+	}
+	memcpy(part, text, length);
+	part[length] = '\0';
+	columns = text_columns(part);
+	pad = columns < width ? (int)(width - columns) : 0;
+	if (is_right(table, at))
+		printf("%*s", pad, "");
+	if (table->style.colours && tints[tint])
+		fputs(tints[tint], stdout);
+	if (columns > width)
+		print_shortened(part, columns, width);
+	else
+		fputs(part, stdout);
+	if (table->style.colours && tints[tint])
+		fputs("\033[0m", stdout);
+	if (!is_right(table, at) && at != layout->last)
+		printf("%*s", pad, "");
+	putchar(at == layout->last ? '\n' : ' ');
+}
+
+/* Prints the line, and further ones as long as a wrapped column has more; `rests` are what is left
+ * of each cell. */
+static void print_line(const struct table *table, const struct layout *layout, const char **rests,
+	const struct table_cell *cells)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t at = 0; at < table->width; at++) {
+			const char *text = rests[at];
+			size_t length;
+
+			if (!layout->widths[at])
+				continue;
+			length = is_wrapped(table, at) && table->style.width
+					 ? text_wrap(text, layout->widths[at])
+					 : strlen(text);
+			rests[at] += length;
+			rests[at] += strspn(rests[at], " ");
+			more = more || *rests[at];
+			print_part(table, layout, at, text, length,
+				cells ? cells[at].tint : TINT_NONE);
+		}
+	}
+}
+
+void table_print_text(const struct table *table)
+{
+	struct layout layout = lay_out(table);
+	const char *rests[TABLE_COLUMNS_MAX];
+
+	if (!table->lines)
+		return;
+	for (size_t at = 0; at < table->width; at++)
+		rests[at] = table->columns[at]->name;
+	if (!table->style.noheadings)
+		print_line(table, &layout, rests, NULL);
+	for (size_t line = 0; line < table->lines; line++) {
+		for (size_t at = 0; at < table->width; at++)
+			rests[at] = cell_text(table, line, at);
+		print_line(table, &layout, rests, table->cells + line * table->width);
+	}
+}

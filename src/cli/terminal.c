@@ -1,0 +1,85 @@
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define WIDTH_DEFAULT 80
+
+size_t terminal_width(void)
+{
+	struct winsize size = {0};
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_col)
+		return WIDTH_DEFAULT;
+	return size.ws_col;
+}
+
+bool terminal_colours(const char *when)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (!strcmp(when, "always"))
+		return true;
+	if (!strcmp(when, "never") || !isatty(STDOUT_FILENO))
+		return false;
+	return !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+}
+
+static bool is_continuation(char byte)
+{
+	return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+size_t text_columns(const char *text)
+{
+	size_t columns = 0;
+
+	for (; *text; text++)
+		columns += !is_continuation(*text);
+	return columns;
+}
+
+size_t text_wrap(const char *text, size_t width)
+{
+	size_t columns = 0, at = 0, best = 0;
+
+	for (; text[at]; at++) {
+		if (is_continuation(text[at]))
+			continue;
+		if (text[at] == ' ' && at)
+			best = at;
+		if (columns == width)
+			break;
+		columns++;
+		if (text[at] == ',')
+			best = at + 1;
+	}
+	if (!text[at])
+		return at;
+	if (best)
+		return best;
+	/* A terminal of no columns still shows a character a line. */
+	for (at += !at; is_continuation(text[at]); at++)
+		;
+	return at;
+}
+
+void print_wrapped(const char *text, size_t used, size_t indent, size_t width)
+{
+	while (*text) {
+		size_t room = width > used ? width - used : 0;
+		size_t length = width ? text_wrap(text, room) : strlen(text);
+
+		printf("%.*s\n", (int)length, text);
+		text += length;
+		text += strspn(text, " ");
+		used = indent;
+		if (*text)
+			printf("%*s", (int)indent, "");
+	}
+}

@@ -1,0 +1,28 @@
+/*
+ * What standard output is, and text that fits it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Columns of the terminal that standard output is; 0 if it is none. */
+size_t terminal_width(void);
+
+/* By "auto", "always" or "never"; auto means a terminal that has colours, and no $NO_COLOR. */
+bool terminal_colours(const char *when);
+
+/* How many columns UTF-8 text takes: one for each character. */
+size_t text_columns(const char *text);
+
+/*
+ * How many bytes of `text` make its first line when lines are `width` columns wide: up to a blank
+ * (or behind a comma) where there is one, otherwise as much as fits; at least one character.
+ */
+size_t text_wrap(const char *text, size_t width);
+
+/*
+ * Prints text of which `used` columns stand already, with further lines indented by `indent`, and
+ * ends the line. `width` 0: a single line.
+ */
+void print_wrapped(const char *text, size_t used, size_t indent, size_t width);
