@@ -11,6 +11,8 @@ struct waiting {
 	atomic_bool cancelled;
 	int (*hook)(void *data, int sleeps); /* NULL: none; see shmsem_wait_hook */
 	void *data;
+	void (*log)(void *data, const char *sentence); /* NULL: none; what a long wait is for */
+	void *log_data;
 };
 
 /* Before a sleep. */

@@ -7,6 +7,7 @@
 #include "cli/logind.h"
 #include "cli/notify.h"
 #include "cli/service.h"
+#include "exchange/server_objects.h"
 #include "server/preload.h"
 #include "server/sandbox.h"
 #include "server/server.h"
@@ -37,7 +38,7 @@ static const struct option_row rows[] = {
 		OPTION_TEXT, offsetof(struct serve_options, name_space), 0, 0, NULL},
 	{'w', "decoders", "N", "decoder processes (default: one a CPU that this process may use)",
 		OPTION_NUMBER, offsetof(struct serve_options, decoders), 1, DECODERS_MAX, NULL},
-	{'s', "seats", "N", "clients that can be connected at a time (default: 16)", OPTION_NUMBER,
+	{'s', "seats", "N", "clients that can be connected at a time (default: 128, or 4 a CPU if more)", OPTION_NUMBER,
 		offsetof(struct serve_options, seats), 1, 1024, NULL},
 	{0, "requests", "N", "end after N requests", OPTION_NUMBER,
 		offsetof(struct serve_options, requests), 1, 0, NULL},
@@ -157,8 +158,7 @@ static int make_options(const struct serve_options *given, bool command, struct 
 	options.decoders = given->decoders       ? (unsigned)given->decoders
 			   : cpus < DECODERS_MAX ? cpus
 						 : DECODERS_MAX;
-	if (given->seats)
-		options.seats = (unsigned)given->seats;
+	options.seats = given->seats ? (unsigned)given->seats : server_objects_default_seats();
 	options.requests = given->requests;
 	options.cache = given->cache;
 	options.fresh_ns = given->fresh;

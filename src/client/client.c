@@ -86,6 +86,8 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 	client->log_data = options->log_data;
 	client->waiting.hook = options->wait_hook;
 	client->waiting.data = options->wait_data;
+	client->waiting.log = options->log;
+	client->waiting.log_data = options->log_data;
 	client->owner = process_id();
 	status = namespace_parse(options->name_space, &client->space, err);
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)

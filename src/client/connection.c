@@ -156,11 +156,11 @@ struct expected {
 	uint64_t state_word;
 };
 
-static bool look_for_answer(void *context, bool everywhere)
+static bool look_for_answer(void *context, enum wait_where where)
 {
 	const struct expected *expected = context;
 
-	(void)everywhere;
+	(void)where;
 	return atomic_load_explicit(&expected->page->state_word, memory_order_acquire) ==
 	       expected->state_word;
 }
@@ -206,8 +206,9 @@ static void write_request(struct connection *connection, struct wire_seat *page,
 		memcpy(&page->request, &whole, sizeof whole);
 	if (memcmp(page->name, name, length) != 0)
 		memcpy(page->name, name, length);
-	atomic_store_explicit(&page->state_word,
-		WIRE_STATE_WORD(connection->sequence, WIRE_REQUESTED), memory_order_release);
+	/* Ordered with the look at the bit that follows. */
+	atomic_store(&page->state_word, WIRE_STATE_WORD(connection->sequence, WIRE_REQUESTED));
+	head_note_request(&connection->head, connection->seat);
 	semaphore_post(connection->request);
 }
 

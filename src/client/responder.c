@@ -14,29 +14,31 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SEATS_DEFAULT 16
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 #define CHECK_NS      (250 * NS_PER_MS)
 
 /* ---- running ---- */
 
-static bool look(void *context, bool everywhere)
+static bool take_from(void *context, unsigned seat)
 {
 	struct shmsem_server *server = context;
-	const struct head *head = &server->objects.head;
-	unsigned looks = everywhere ? head->seats : 1;
+	uint64_t sequence;
 
-	/* The seat that was served last comes last. */
-	for (unsigned i = head->seats - looks + 1; i <= head->seats; i++) {
-		unsigned seat = (server->asked.seat + i) % head->seats;
-		uint64_t sequence;
+	if (!request_pending(&server->objects.head, seat, &sequence))
+		return false;
+	request_read(&server->objects.head, seat, sequence, &server->asked);
+	return true;
+}
 
-		if (request_pending(head, seat, &sequence)) {
-			request_read(head, seat, sequence, &server->asked);
-			return true;
-		}
-	}
-	return false;
+/* The seat that was served last comes last. */
+static bool look(void *context, enum wait_where where)
+{
+	struct shmsem_server *server = context;
+	unsigned last = server->asked.seat;
+
+	if (where == WAIT_LAST)
+		return take_from(server, last);
+	return request_scan(&server->objects.head, last, where == WAIT_ALL, take_from, server);
 }
 
 static void serve(struct shmsem_server *server)
@@ -87,7 +89,7 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 		struct timeout timeout = {.deadline = deadline};
 		bool found = timeout_ns ? wait_for(&server->wait, &timeout, WAIT_SLICE_NS, NULL,
 						  look, server) == WAIT_FOUND
-					: look(server, true);
+					: look(server, WAIT_ALL);
 
 		if (found)
 			serve(server);
@@ -148,7 +150,7 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	server->next_number = 1;
 	server->objects = SERVER_OBJECTS_NONE;
 	if (!server->options.seats)
-		server->options.seats = SEATS_DEFAULT;
+		server->options.seats = server_objects_default_seats();
 	if (!server->options.mode)
 		server->options.mode = 0600;
 	if (!server->options.memory)
@@ -169,7 +171,7 @@ static void refuse_all(struct shmsem_server *server)
 	struct error stopping;
 
 	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
-	while (look(server, true))
+	while (look(server, WAIT_ALL))
 		responder_refuse(server, &stopping);
 }
 

@@ -128,6 +128,71 @@ bool request_complete(const struct head *head, const struct seat_request *asked,
 	return wanted;
 }
 
+static bool take_if_pending(
+	const struct head *head, unsigned seat, request_take_from *take, void *context)
+{
+	uint64_t sequence;
+
+	return request_pending(head, seat, &sequence) && take(context, seat);
+}
+
+static bool scan_all(const struct head *head, unsigned last, request_take_from *take, void *context)
+{
+	for (unsigned i = 1; i <= head->seats; i++)
+		if (take_if_pending(head, (last + i) % head->seats, take, context))
+			return true;
+	return false;
+}
+
+/* The seats of one word of the bitmap whose bits are in `mask`. */
+static bool scan_word(const struct head *head, unsigned word, uint64_t mask, unsigned last,
+	request_take_from *take, void *context)
+{
+	_Atomic uint64_t *asking = &head_server(head)->asking[word];
+	uint64_t bits = atomic_load_explicit(asking, memory_order_relaxed) & mask, sequence;
+
+	for (; bits; bits &= bits - 1) {
+		uint64_t bit = bits & -bits;
+		unsigned seat = word * 64 + (unsigned)__builtin_ctzll(bits);
+
+		if (seat >= head->seats)
+			break;
+		if (request_pending(head, seat, &sequence)) {
+			if (take(context, seat))
+				return true;
+			continue;
+		}
+		/* Who was served last is likely to ask again: its bit stays, which saves both sides
+		 * a transfer of the cache line. A request that comes while the bit is cleared is
+		 * either seen now, or its requester sees the bit cleared and sets it. */
+		if (seat == last)
+			continue;
+		atomic_fetch_and(asking, ~bit);
+		if (!request_pending(head, seat, &sequence))
+			continue;
+		atomic_fetch_or(asking, bit);
+		if (take(context, seat))
+			return true;
+	}
+	return false;
+}
+
+bool request_scan(
+	const struct head *head, unsigned last, bool all, request_take_from *take, void *context)
+{
+	unsigned words = (head->seats + 63) / 64, first = last / 64 % words;
+	uint64_t behind = ~UINT64_C(1) << last % 64;
+
+	if (all)
+		return scan_all(head, last, take, context);
+	if (scan_word(head, first, behind, last, take, context))
+		return true;
+	for (unsigned i = 1; i < words; i++)
+		if (scan_word(head, (first + i) % words, UINT64_MAX, last, take, context))
+			return true;
+	return scan_word(head, first, ~behind, last, take, context);
+}
+
 /* The first name behind `last`, by bisection: each is where a NUL or the list ends. */
 static const char *name_behind(const char *names, size_t size, const char *last)
 {

@@ -65,6 +65,16 @@ void request_put_failure(const struct head *head, unsigned seat, const struct er
  */
 bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image);
 
+/* Takes the request of a seat up, which seems to have one; false if there is nothing to take. */
+typedef bool request_take_from(void *context, unsigned seat);
+
+/*
+ * Calls `take` for the seats that ask, beginning behind the seat `last`, until it takes a request.
+ * With `all`, for all seats that have one: bits of HEAD that say who asks may have been lost.
+ */
+bool request_scan(
+	const struct head *head, unsigned last, bool all, request_take_from *take, void *context);
+
 /* Fills `text` with those of the names (each ended by a NUL, in order) that come after `last`; the
  * bytes used. */
 size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE]);

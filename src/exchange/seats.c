@@ -7,15 +7,21 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SEAT_POLL_NS      (20 * NS_PER_MS)
+/* A holder that dies wakes nobody: who is first in the queue looks so often, the others less. */
+#define SEAT_FIRST_POLL_NS (20 * NS_PER_MS)
+#define SEAT_POLL_NS       (100 * NS_PER_MS)
+
+/* After so long a wait is said to be one. */
+#define SEAT_SAY_NS NS_PER_SECOND
+
 #define TICKETS_TAKEN_MAX 1024
 
-/* Whoever is first in the queue and leaves a free seat alone for so long is stopped, or as good as:
- * those behind it pass. */
+/* A queue head that ignores a free seat this long is presumed stopped; the others pass. */
 #define SEAT_GRACE_NS (500 * NS_PER_MS)
 
 /* What HEAD says of itself, which may not be so. */
@@ -112,7 +118,7 @@ bool head_current(const struct head *head, const char *name)
 	return shm_file_is(name + 1, head->segment.id);
 }
 
-/* Makes the page ours: whoever had it may have left a request that is still being answered. */
+/* Makes the page ours: its last holder may have left a request that is still being answered. */
 static void seat_reset(const struct head *head, unsigned seat)
 {
 	struct wire_seat *page = head_seat(head, seat);
@@ -123,103 +129,177 @@ static void seat_reset(const struct head *head, unsigned seat)
 		atomic_store(&page->holds[i], 0);
 }
 
+/* Takes a seat that is free, first the one that was given back last. */
 static bool seat_try(const struct head *head, unsigned *ret)
 {
-	for (unsigned seat = 0; seat < head->seats; seat++)
-		if (lock_take(head->segment.fd, wire_seat_lock(seat)) == 0) {
-			seat_reset(head, seat);
-			*ret = seat;
-			return true;
-		}
+	unsigned first = atomic_load(&head_server(head)->free_seat) % head->seats;
+
+	for (unsigned i = 0; i < head->seats; i++) {
+		unsigned seat = (first + i) % head->seats;
+
+		if (lock_take(head->segment.fd, wire_seat_lock(seat)) != 0)
+			continue;
+		seat_reset(head, seat);
+		*ret = seat;
+		return true;
+	}
 	return false;
 }
 
-/* What somebody in the queue has seen of free seats; all 0 at first. */
-struct free_seat {
-	uint64_t since, looked;
-};
-
-/* Whether a seat has been free for SEAT_GRACE_NS, as far as the caller has seen. */
-static bool seat_skipped(const struct head *head, struct free_seat *seen)
+/* Wakes who waits with that ticket. */
+static void seat_wake(struct wire_server *server, uint64_t ticket)
 {
-	uint64_t now = clock_now();
-	unsigned seat = 0;
-
-	/* Whoever waits is woken by each seat that is given back. */
-	if (now - seen->looked < SEAT_POLL_NS)
-		return false;
-	seen->looked = now;
-	while (seat < head->seats && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
-		seat++;
-	if (seat == head->seats)
-		seen->since = 0;
-	else if (!seen->since)
-		seen->since = now;
-	return seen->since && now - seen->since >= SEAT_GRACE_NS;
+	atomic_fetch_add(&server->free_seats, 1);
+	syscall(SYS_futex, &server->free_seats, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL,
+		UINT32_C(1) << ticket % 32);
 }
 
-/* Whether the wait was ended by its hook. */
-static bool wait_for_free_seat(const struct head *head, uint32_t seen, struct waiting *waiting)
-{
-	struct timespec turn = clock_timespec(SEAT_POLL_NS);
+/* A requester in the queue for a seat. */
+struct queued {
+	const struct head *head;
+	struct waiting *waiting;
+	uint64_t ticket, begun;
+	/* Since when a seat has been free and the same one first in the queue, as far as it has
+	 * seen; 0: that is not so. */
+	uint64_t free_since;
+	uint32_t first;
+	bool said; /* that it waits */
+};
 
-	if (waiting)
-		waiting_begin(waiting);
-	syscall(SYS_futex, &head_server(head)->free_seats, FUTEX_WAIT, seen, &turn, NULL, 0);
-	return waiting && waiting_end(waiting);
+/* Tickets wrap far below the end of the lock range; a hostile counter, or one that began anew after
+ * HEAD was truncated, can only make the queue unfair. */
+static int queue_enter(struct queued *queued, struct error *err)
+{
+	struct wire_server *server = head_server(queued->head);
+
+	for (unsigned taken = 0; taken <= TICKETS_TAKEN_MAX; taken++) {
+		int failed;
+
+		queued->ticket = atomic_fetch_add(&server->ticket, 1) & UINT32_MAX;
+		failed = lock_take(queued->head->segment.fd, WIRE_QUEUE_LOCK + queued->ticket);
+		if (!failed)
+			return STATUS_OK;
+		if (failed != EAGAIN)
+			break;
+	}
+	return error_set(err, STATUS_TRY_AGAIN, "the queue for a seat is damaged");
+}
+
+static void queue_leave(const struct queued *queued)
+{
+	lock_drop(queued->head->segment.fd, WIRE_QUEUE_LOCK + queued->ticket);
+	/* The next in the queue may have been waiting for us, not for a seat. */
+	seat_wake(head_server(queued->head), queued->ticket + 1);
+}
+
+static bool queue_first(const struct queued *queued)
+{
+	return !queued->ticket ||
+	       lock_held(queued->head->segment.fd, WIRE_QUEUE_LOCK, queued->ticket) <= 0;
+}
+
+static bool seat_free(const struct head *head)
+{
+	unsigned seat = 0;
+
+	while (seat < head->seats && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
+		seat++;
+	return seat < head->seats;
+}
+
+/* Whether the first in the queue has left a free seat alone for SEAT_GRACE_NS. */
+static bool seat_skipped(struct queued *queued, uint64_t now)
+{
+	uint32_t first = atomic_load(&head_server(queued->head)->first_ticket);
+	bool moved = first != queued->first;
+
+	queued->first = first;
+	if (!seat_free(queued->head))
+		queued->free_since = 0;
+	else if (moved || !queued->free_since)
+		queued->free_since = now;
+	return queued->free_since && now - queued->free_since >= SEAT_GRACE_NS;
+}
+
+static void say_waiting(struct queued *queued, uint64_t now)
+{
+	const struct waiting *waiting = queued->waiting;
+	char sentence[ERROR_TEXT_SIZE];
+
+	if (queued->said || !waiting || !waiting->log || now - queued->begun < SEAT_SAY_NS)
+		return;
+	queued->said = true;
+	snprintf(sentence, sizeof sentence,
+		"all %u seats are taken, waiting for one; the server's --seats gives more",
+		queued->head->seats);
+	waiting->log(waiting->log_data, sentence);
+}
+
+/* Sleeps until a seat may be free, or it is time to look; whether the hook ended the wait. */
+static bool queue_sleep(const struct queued *queued, uint32_t seen, bool first, uint64_t deadline)
+{
+	uint64_t until = clock_now() + (first ? SEAT_FIRST_POLL_NS : SEAT_POLL_NS);
+	struct timespec end = clock_timespec(until < deadline ? until : deadline);
+
+	if (queued->waiting)
+		waiting_begin(queued->waiting);
+	syscall(SYS_futex, &head_server(queued->head)->free_seats, FUTEX_WAIT_BITSET, seen, &end,
+		NULL, UINT32_C(1) << queued->ticket % 32);
+	return queued->waiting && waiting_end(queued->waiting);
+}
+
+static int queue_wait(
+	struct queued *queued, uint64_t deadline, unsigned *ret_seat, struct error *err)
+{
+	const struct head *head = queued->head;
+	struct wire_server *server = head_server(head);
+
+	for (;;) {
+		uint32_t seen = atomic_load(&server->free_seats);
+		bool first = queue_first(queued);
+		uint64_t now = clock_now();
+
+		if (first)
+			atomic_store(&server->first_ticket, (uint32_t)queued->ticket);
+		if ((first || seat_skipped(queued, now)) && seat_try(head, ret_seat))
+			return STATUS_OK;
+		if (!head_server_alive(head))
+			return error_set(err, STATUS_UNAVAILABLE, "the server has died");
+		if (queued->waiting && waiting_cancelled(queued->waiting))
+			return error_cancelled(err, "cancelled while waiting for a seat");
+		if (now >= deadline)
+			return error_set(err, STATUS_TRY_AGAIN,
+				"all %u seats are taken; the server's --seats gives more",
+				head->seats);
+		say_waiting(queued, now);
+		if (queue_sleep(queued, seen, first, deadline))
+			return error_cancelled(err, "interrupted while waiting for a seat");
+	}
 }
 
 int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiting,
 	unsigned *ret_seat, struct error *err)
 {
-	int fd = head->segment.fd, status = STATUS_OK;
-	struct wire_server *server = head_server(head);
-	struct free_seat free_seat = {0};
-	uint64_t ticket;
-	unsigned taken = 0;
-	int failed;
+	struct queued queued = {.head = head, .waiting = waiting, .begun = clock_now()};
+	int status;
 
-	if (lock_held(fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 0 && seat_try(head, ret_seat))
+	if (lock_held(head->segment.fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 0 &&
+		seat_try(head, ret_seat))
 		return STATUS_OK;
-
-	/* Tickets wrap far below the end of the lock range; a hostile counter, or one that began
-	 * anew after HEAD was truncated, can only make the queue unfair. */
-	do
-		ticket = atomic_fetch_add(&server->ticket, 1) & UINT32_MAX;
-	while ((failed = lock_take(fd, WIRE_QUEUE_LOCK + ticket)) == EAGAIN &&
-		++taken <= TICKETS_TAKEN_MAX);
-	if (failed)
-		return error_set(err, STATUS_TRY_AGAIN, "the queue for a seat is damaged");
-	for (;;) {
-		uint32_t seen = atomic_load(&server->free_seats);
-		int earlier = ticket ? lock_held(fd, WIRE_QUEUE_LOCK, ticket) : 0;
-
-		if ((earlier <= 0 || seat_skipped(head, &free_seat)) && seat_try(head, ret_seat))
-			break;
-		if (!head_server_alive(head))
-			status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
-		else if (waiting && waiting_cancelled(waiting))
-			status = error_cancelled(err, "cancelled while waiting for a seat");
-		else if (clock_now() >= deadline)
-			status = error_set(err, STATUS_TRY_AGAIN,
-				"all %u seats are taken; the server's --seats gives more",
-				head->seats);
-		else if (wait_for_free_seat(head, seen, waiting))
-			status = error_cancelled(err, "interrupted while waiting for a seat");
-		if (status)
-			break;
-	}
-	lock_drop(fd, WIRE_QUEUE_LOCK + ticket);
-	/* The next in the queue may have been waiting for us, not for a seat. */
-	atomic_fetch_add(&server->free_seats, 1);
-	syscall(SYS_futex, &server->free_seats, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	status = queue_enter(&queued, err);
+	if (status)
+		return status;
+	status = queue_wait(&queued, deadline, ret_seat, err);
+	queue_leave(&queued);
 	return status;
 }
 
 void seat_release(const struct head *head, unsigned seat)
 {
+	struct wire_server *server = head_server(head);
+
 	seat_reset(head, seat);
+	atomic_store(&server->free_seat, seat);
 	lock_drop(head->segment.fd, wire_seat_lock(seat));
-	atomic_fetch_add(&head_server(head)->free_seats, 1);
-	syscall(SYS_futex, &head_server(head)->free_seats, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	seat_wake(server, atomic_load(&server->first_ticket));
 }

@@ -67,10 +67,20 @@ static inline struct wire_seat_counters *head_seat_counters(const struct head *h
 	       seat;
 }
 
+/* Sets the seat's bit in the server's page: its state word, stored before, has a request. */
+static inline void head_note_request(const struct head *head, unsigned seat)
+{
+	_Atomic uint64_t *asking = &head_server(head)->asking[seat / 64];
+	uint64_t bit = UINT64_C(1) << seat % 64;
+
+	if (!(atomic_load(asking) & bit))
+		atomic_fetch_or(asking, bit);
+}
+
 /*
  * Takes a free seat, queueing behind those who came earlier, until `deadline`. Clears what its last
  * holder left. STATUS_TRY_AGAIN when no seat came free, STATUS_UNAVAILABLE when the server died.
- * `waiting`, if not NULL, can end the wait.
+ * `waiting`, if not NULL, can end the wait, and is told after a second that there is one.
  */
 int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiting,
 	unsigned *ret_seat, struct error *err);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "exchange/reclaim.h"
 #include "shm/fork.h"
 #include "shm/guard.h"
@@ -19,6 +20,8 @@
 
 #define RESERVE_DEFAULT (UINT64_C(512) << 20)
 #define RESERVE_LEAST   (UINT64_C(1) << 20)
+#define SEATS_DEFAULT   128
+#define SEATS_A_CPU     4
 #define CREATE_ATTEMPTS 8
 #define LINGER_NS       (100 * NS_PER_MS)
 #define LINGER_PAUSE_NS (5 * NS_PER_MS)
@@ -34,6 +37,15 @@ uint64_t server_objects_default_reserve(void)
 	if (quarter > RESERVE_DEFAULT)
 		return RESERVE_DEFAULT;
 	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;
+}
+
+unsigned server_objects_default_seats(void)
+{
+	unsigned seats = SEATS_A_CPU * process_cpus();
+
+	if (seats < SEATS_DEFAULT)
+		return SEATS_DEFAULT;
+	return seats < WIRE_SEATS_MAX ? seats : WIRE_SEATS_MAX;
 }
 
 static void remember(struct server_objects *server_objects, enum object_kind kind, unsigned index,

@@ -48,6 +48,9 @@ struct server_objects {
  * free where that is less. */
 uint64_t server_objects_default_reserve(void);
 
+/* The number of seats when nobody chose: 128, or four for each CPU where that is more. */
+unsigned server_objects_default_seats(void);
+
 /*
  * Creates every object; server_objects_ready then lets requesters in. A live responder in the
  * namespace is STATUS_TRY_AGAIN, naming its pid. After a failure, too, *publication wants

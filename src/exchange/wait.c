@@ -15,8 +15,12 @@
  * the clock, an answer that comes at once would cost twice as much. */
 #define LOOKS 64
 
-/* One of so many looks is everywhere: that takes longer than an answer. */
-#define LOOKS_EVERYWHERE 8
+/* One of so many looks follows hints: that takes longer than an answer. */
+#define LOOKS_HINTED 8
+
+/* What no hint leads to any more is found after so long, or after so many waits. */
+#define LOOK_ALL_NS    (100 * NS_PER_MS)
+#define LOOK_ALL_WAITS 4096
 
 /* Waits that sleep after spins that failed again and again: a spin every few ms. */
 #define SKIP_MAX 1023
@@ -82,7 +86,7 @@ void wait_drain(struct wait *wait)
 static bool look_often(wait_look *look, void *context)
 {
 	for (int i = 0; i < LOOKS; i++) {
-		if (look(context, i % LOOKS_EVERYWHERE == 0))
+		if (look(context, i % LOOKS_HINTED ? WAIT_LAST : WAIT_HINTED))
 			return true;
 		spin_pause();
 	}
@@ -140,27 +144,38 @@ static void rest_in_storm(struct wait *wait, bool idle)
 		nanosleep(&rest, NULL);
 }
 
+/* The last look before a sleep. */
+static bool look_before_sleep(struct wait *wait, uint64_t now, wait_look *look, void *context)
+{
+	bool all = now - wait->looked_ns >= LOOK_ALL_NS;
+
+	if (all)
+		wait->looked_ns = now;
+	return look(context, all ? WAIT_ALL : WAIT_HINTED);
+}
+
 enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
 	struct waiting *waiting, wait_look *look, void *context)
 {
-	bool spun = spin_worthwhile(&wait->spin), woken, found, interrupted;
+	bool spun = spin_worthwhile(&wait->spin), woken, interrupted;
 	uint64_t begin, deadline;
 
+	if (++wait->waits % LOOK_ALL_WAITS == 0 && look(context, WAIT_ALL))
+		return WAIT_FOUND;
 	if (spun && spin_for(wait, look, context))
 		return WAIT_FOUND;
 	begin = clock_now();
 	wait_drain(wait);
-	if (look(context, true)) {
+	if (look_before_sleep(wait, begin, look, context)) {
 		wait->spin.skip -= wait->spin.skip > 0;
 		return WAIT_FOUND;
 	}
 	deadline = timeout_deadline(timeout);
 	woken = sleep_until(wait, deadline < begin + slice_ns ? deadline : begin + slice_ns,
 		waiting, &interrupted);
-	found = look(context, true);
-	if (!spun)
-		learn_from_sleep(&wait->spin, clock_now() - begin);
-	if (found) {
+	if (look(context, woken ? WAIT_HINTED : WAIT_ALL)) {
+		if (!spun)
+			learn_from_sleep(&wait->spin, clock_now() - begin);
 		wait->idle_wakes = 0;
 		return WAIT_FOUND;
 	}

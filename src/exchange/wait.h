@@ -33,6 +33,8 @@ struct wait {
 	const atomic_bool *stopping; /* ends a spin; NULL: nothing does */
 	struct spin spin;
 	unsigned idle_wakes; /* in a row: woken, and there was nothing */
+	unsigned waits;      /* so far */
+	uint64_t looked_ns;  /* when it last slept after looking everywhere */
 };
 
 enum wait_result {
@@ -41,11 +43,15 @@ enum wait_result {
 	WAIT_INTERRUPTED, /* by the hook of `waiting` */
 };
 
-/*
- * Looks at shared memory for what is waited for and notes it in `context`. Unless `everywhere`, it
- * is enough to look where it was found last.
- */
-typedef bool wait_look(void *context, bool everywhere);
+/* Where to look, each being a part of the next. */
+enum wait_where {
+	WAIT_LAST,   /* where it was found last */
+	WAIT_HINTED, /* where hints lead */
+	WAIT_ALL,    /* everywhere: hints may be lost */
+};
+
+/* Looks at shared memory for what is waited for and notes it in `context`. */
+typedef bool wait_look(void *context, enum wait_where where);
 
 void wait_init(struct wait *wait, sem_t *semaphore, const atomic_bool *stopping);
 

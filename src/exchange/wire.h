@@ -182,8 +182,17 @@ struct wire_server {
 	/* Goes up when a data segment was found truncated. It begins with 1, so that the zeros of a
 	 * HEAD that was truncated itself are no count. */
 	_Atomic uint32_t truncations;
-	uint32_t reserved2[12];
+	/* Hints for who waits for a seat: the ticket of the first in the queue, and the seat that
+	 * was given back last. */
+	_Atomic uint32_t first_ticket, free_seat;
+	uint32_t reserved2[10];
 	_Atomic uint64_t counters[WIRE_COUNTERS]; /* 128 */
+	/*
+	 * 256: a bit for each seat that may have a request. Set by its requester after the state
+	 * word; cleared by the server once it has seen none there. A hint: every 100 ms the server
+	 * looks at all seats.
+	 */
+	_Alignas(128) _Atomic uint64_t asking[WIRE_SEATS_MAX / 64];
 };
 
 /* Bytes at its start that never change while the server runs. */
@@ -191,6 +200,7 @@ struct wire_server {
 
 _Static_assert(offsetof(struct wire_server, ticket) == 64, "wire layout");
 _Static_assert(offsetof(struct wire_server, counters) == 128, "wire layout");
+_Static_assert(offsetof(struct wire_server, asking) == 256, "wire layout");
 _Static_assert(sizeof(struct wire_server) <= WIRE_PAGE, "wire layout");
 
 /* A row for each seat in the pages after the server's. */

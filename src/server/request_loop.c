@@ -280,19 +280,24 @@ struct look {
 	struct request *found;
 };
 
+static bool take_found(void *context, unsigned seat)
+{
+	struct look *look = context;
+
+	look->found = take_from(look->server, seat);
+	return look->found;
+}
+
 /* The next seat with a request, beginning behind the one that was last served. */
-static bool take_request(void *context, bool everywhere)
+static bool take_request(void *context, enum wait_where where)
 {
 	struct look *look = context;
 	struct server *server = look->server;
-	unsigned seats = everywhere ? server->options.seats : 0, seat = server->last_seat;
 
-	look->found = everywhere ? NULL : take_from(server, seat);
-	for (unsigned i = 0; i < seats && !look->found; i++) {
-		seat = seat + 1 < seats ? seat + 1 : 0;
-		look->found = take_from(server, seat);
-	}
-	return look->found;
+	if (where == WAIT_LAST)
+		return take_found(look, server->last_seat);
+	return request_scan(
+		&server->objects.head, server->last_seat, where == WAIT_ALL, take_found, look);
 }
 
 void worker_serve(struct server *server)

@@ -23,7 +23,7 @@
 #define DECODER_SPARE (UINT64_C(64) << 20)
 
 const struct server_options server_defaults = {
-	.seats = 16,
+	.seats = 128,
 	.decode_timeout_ns = 10 * NS_PER_SECOND,
 	.file_bytes = UINT64_C(256) << 20,
 	.limits = {.pixels = 100000000,

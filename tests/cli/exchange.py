@@ -79,6 +79,8 @@ class Requester:
         self.head[self.page + 320 : self.page + 320 + len(name)] = name
         self.sequence += 1
         self.turn.value = self.sequence << 8 | REQUESTED
+        asking = 4096 * self.seats + 256 + self.seat // 8
+        self.head[asking] |= 1 << self.seat % 8
         libc.sem_post(self.request)
         while self.turn.value != self.sequence << 8 | ANSWERED:
             assert locked(self.fd, 1 << 40), "the server died"

@@ -21,9 +21,11 @@ teardown() {
 	assert_nothing_left
 }
 
-# counter NS NUMBER -- a counter of the statistics page of a server with 16 seats.
+# counter NS NUMBER -- a counter of the statistics page of a server.
 counter() {
-	od -An -tu8 -j $((16 * 4096 + 128 + 8 * $2)) -N 8 "/dev/shm/SEG_$1_HEAD" | tr -d ' '
+	local seats
+	seats=$(od -An -tu4 -j 44 -N 4 "/dev/shm/SEG_$1_HEAD")
+	od -An -tu8 -j $((seats * 4096 + 128 + 8 * $2)) -N 8 "/dev/shm/SEG_$1_HEAD" | tr -d ' '
 }
 
 # many_images COUNT -- a folder of so many different files in $BATS_TEST_TMPDIR/many.

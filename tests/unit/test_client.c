@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -718,6 +719,97 @@ static void seats_run_out_with_a_clear_error_and_come_free(void **state)
 		shmsem_close(clients[i]);
 }
 
+/* What a call says and how often it sleeps. */
+struct noted {
+	atomic_uint sleeps, sentences;
+	char sentence[SHMSEM_MESSAGE_SIZE];
+};
+
+static int count_sleep(void *data, int sleeps)
+{
+	struct noted *noted = data;
+
+	atomic_fetch_add(&noted->sleeps, (unsigned)sleeps);
+	return 0;
+}
+
+static void keep_sentence(void *data, const char *sentence)
+{
+	struct noted *noted = data;
+
+	if (atomic_load(&noted->sentences))
+		return;
+	strcpy(noted->sentence, sentence);
+	atomic_store(&noted->sentences, 1);
+}
+
+struct waiter {
+	const struct scene *scene;
+	uint64_t timeout_ns;
+	struct noted noted;
+	int status;
+};
+
+static void *wait_for_seat(void *context)
+{
+	struct waiter *waiter = context;
+	const struct shmsem_connect_options options = {.name_space = waiter->scene->space,
+		.timeout_ns = waiter->timeout_ns,
+		.log = keep_sentence,
+		.log_data = &waiter->noted,
+		.wait_hook = count_sleep,
+		.wait_data = &waiter->noted};
+	struct shmsem *client = NULL;
+
+	waiter->status = shmsem_connect(&client, &options, NULL);
+	shmsem_close(client);
+	return NULL;
+}
+
+static void who_waits_for_a_seat_is_told_so(void **state)
+{
+	struct waiter waiter = {.scene = *state, .timeout_ns = TIMEOUT};
+	struct shmsem *clients[5];
+	pthread_t thread;
+
+	for (int i = 0; i < 5; i++)
+		clients[i] = connect_to(waiter.scene);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_seat, &waiter), 0);
+	while (!atomic_load(&waiter.noted.sentences))
+		sched_yield();
+	assert_non_null(strstr(waiter.noted.sentence, "all 6 seats are taken, waiting"));
+	assert_non_null(strstr(waiter.noted.sentence, "--seats"));
+	shmsem_close(clients[0]);
+	pthread_join(thread, NULL);
+	assert_int_equal(waiter.status, 0);
+	for (int i = 1; i < 5; i++)
+		shmsem_close(clients[i]);
+}
+
+/* Only the first looks often, as a client that dies gives its seat back without a word. */
+static void who_waits_behind_others_for_a_seat_sleeps(void **state)
+{
+	struct waiter waiters[3];
+	struct shmsem *clients[5];
+	pthread_t threads[3];
+	unsigned often = 0;
+
+	for (int i = 0; i < 5; i++)
+		clients[i] = connect_to(*state);
+	for (int i = 0; i < 3; i++) {
+		waiters[i] = (struct waiter){.scene = *state, .timeout_ns = NS_PER_SECOND};
+		assert_int_equal(pthread_create(&threads[i], NULL, wait_for_seat, &waiters[i]), 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(waiters[i].status, SHMSEM_TRY_AGAIN);
+		often += atomic_load(&waiters[i].noted.sleeps) > 16;
+	}
+	assert_true(often <= 1);
+	for (int i = 0; i < 5; i++)
+		shmsem_close(clients[i]);
+}
+
 static void the_segment_under_a_held_image_can_be_checked(void **state)
 {
 	struct scene *scene = *state;
@@ -774,6 +866,8 @@ int main(void)
 		TEST(a_child_of_fork_is_refused_and_does_no_harm),
 		TEST(images_outlive_their_client_and_keep_its_seat),
 		TEST(seats_run_out_with_a_clear_error_and_come_free),
+		TEST(who_waits_for_a_seat_is_told_so),
+		TEST(who_waits_behind_others_for_a_seat_sleeps),
 		TEST(the_segment_under_a_held_image_can_be_checked),
 	};
 

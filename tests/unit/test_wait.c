@@ -19,11 +19,11 @@ struct side {
 	sem_t *other;
 };
 
-static bool look_for_number(void *context, bool everywhere)
+static bool look_for_number(void *context, enum wait_where where)
 {
 	const struct side *side = context;
 
-	(void)everywhere;
+	(void)where;
 	return atomic_load(side->word) == side->expected;
 }
 
@@ -113,9 +113,9 @@ static void two_sides_on_one_cpu_soon_stop_spinning(void **state)
 	assert_true(spinning < 3 * sleeping);
 }
 
-static bool find_nothing(void *context, bool everywhere)
+static bool find_nothing(void *context, enum wait_where where)
 {
-	(void)everywhere;
+	(void)where;
 	++*(unsigned *)context;
 	return false;
 }

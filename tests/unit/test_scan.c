@@ -1,0 +1,112 @@
+/* Which seats the responder looks at: those whose bits say that they ask. */
+#include "test.h"
+
+#include "exchange/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SEATS     200
+#define HEAD_SIZE wire_head_size(SEATS)
+
+/* The seats that were tried, in order; all but one of them are passed over. */
+struct tried {
+	unsigned seats[SEATS], count;
+	unsigned wanted;
+};
+
+static bool take(void *context, unsigned seat)
+{
+	struct tried *tried = context;
+
+	tried->seats[tried->count++] = seat;
+	return seat == tried->wanted;
+}
+
+static int make_head(void **state)
+{
+	struct head *head = calloc(1, sizeof *head);
+	size_t size = HEAD_SIZE;
+
+	*head = HEAD_NONE;
+	head->seats = SEATS;
+	head->segment.base = aligned_alloc(4096, size);
+	memset(head->segment.base, 0, size);
+	*state = head;
+	return 0;
+}
+
+static int free_head(void **state)
+{
+	struct head *head = *state;
+
+	free(head->segment.base);
+	free(head);
+	return 0;
+}
+
+static void ask(const struct head *head, unsigned seat)
+{
+	atomic_store(&head_seat(head, seat)->state_word, WIRE_STATE_WORD(1, WIRE_REQUESTED));
+}
+
+static void only_seats_that_ask_are_looked_at_behind_the_last_one_first(void **state)
+{
+	static const unsigned asking[] = {3, 63, 64, 65, 130, 199};
+	static const unsigned expected[] = {65, 130, 199, 3, 63, 64};
+	struct tried tried = {.wanted = SEATS};
+	struct head *head = *state;
+
+	for (size_t i = 0; i < 6; i++) {
+		ask(head, asking[i]);
+		head_note_request(head, asking[i]);
+	}
+	assert_false(request_scan(head, 64, false, take, &tried));
+	assert_int_equal(tried.count, 6);
+	assert_memory_equal(tried.seats, expected, sizeof expected);
+	tried = (struct tried){.wanted = 199};
+	assert_true(request_scan(head, 64, false, take, &tried));
+	assert_int_equal(tried.count, 3);
+}
+
+static void a_request_without_its_bit_is_found_among_all(void **state)
+{
+	struct tried tried = {.wanted = 77};
+	struct head *head = *state;
+
+	ask(head, 77);
+	assert_false(request_scan(head, 5, false, take, &tried));
+	assert_int_equal(tried.count, 0);
+	assert_true(request_scan(head, 5, true, take, &tried));
+	assert_int_equal(tried.count, 1);
+}
+
+static void bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last(void **state)
+{
+	struct tried tried = {.wanted = SEATS};
+	struct head *head = *state;
+	_Atomic uint64_t *asking = head_server(head)->asking;
+
+	head_note_request(head, 2);
+	head_note_request(head, 9);
+	ask(head, 70);
+	head_note_request(head, 70);
+	/* Of no seat: somebody has written it. */
+	atomic_fetch_or(&asking[3], UINT64_C(1) << 60);
+	assert_false(request_scan(head, 9, false, take, &tried));
+	assert_int_equal(tried.count, 1);
+	assert_int_equal(asking[0], 1 << 9);
+	assert_int_equal(asking[1], 1 << (70 - 64));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_head, free_head)
+	const struct CMUnitTest tests[] = {
+		TEST(only_seats_that_ask_are_looked_at_behind_the_last_one_first),
+		TEST(a_request_without_its_bit_is_found_among_all),
+		TEST(bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
