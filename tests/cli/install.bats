@@ -83,17 +83,42 @@ build() {
 	[ "$(objdump -p "$LIBRARIES/libshmsem.so.0" | awk '/NEEDED/ { print $2 }')" = libc.so.6 ]
 }
 
-@test "Python finds the module in the prefix, typed, and shows an image to numpy" {
-	local module
-	module="$(dirname "$(dirname "$(find "$PREFIX" -name py.typed)")")"
-	run -0 /usr/bin/python3 -c 'import site; print("\n".join(site.getsitepackages()))'
-	grep -qxF "${module#"$PREFIX"}" <<<"$output"
-	serve_start images "$SHMSEM_IMAGES"
-	run -0 env SHMSEM_NAMESPACE=images PYTHONPATH="$module" /usr/bin/python3 -B -c '
+# The folder of the installed Python package.
+module() {
+	dirname "$(dirname "$(find "$PREFIX" -name py.typed)")"
+}
+
+show_apple='
 import numpy, shmsem
 with shmsem.fetch("apple", scale=2) as image:
     pixels = numpy.asarray(image)
 print(pixels.shape, pixels.dtype)'
+
+@test "Python finds the package in the prefix, typed, and shows an image to numpy" {
+	run -0 /usr/bin/python3 -c 'import site; print("\n".join(site.getsitepackages()))'
+	grep -qxF "$(module | sed "s|^$PREFIX||")" <<<"$output"
+	serve_start images "$SHMSEM_IMAGES"
+	# It finds its library beside it, without a path.
+	run -0 env -u LD_LIBRARY_PATH SHMSEM_NAMESPACE=images PYTHONPATH="$(module)" /usr/bin/python3 -B -c "$show_apple"
 	[ "$output" = "(480, 320, 3) uint8" ]
+	serve_stop "$SERVER"
+}
+
+@test "pip and importlib.metadata know the package" {
+	run -0 env PYTHONPATH="$(module)" /usr/bin/python3 -B -c '
+import importlib.metadata, shmsem
+assert importlib.metadata.version("shmsem") == shmsem.__version__ == shmsem.version()'
+	PYTHONPATH="$(module)" /usr/bin/python3 -B -m pip list 2>/dev/null | grep -q '^shmsem '
+}
+
+@test "the package works in a virtual environment that a .pth file leads to it" {
+	/usr/bin/python3 -m venv --without-pip "$BATS_TEST_TMPDIR/venv"
+	module >"$(echo "$BATS_TEST_TMPDIR"/venv/lib/python3*/site-packages)/shmsem.pth"
+	serve_start images "$SHMSEM_IMAGES"
+	run -0 env -u LD_LIBRARY_PATH SHMSEM_NAMESPACE=images "$BATS_TEST_TMPDIR/venv/bin/python" -B -c '
+import shmsem
+with shmsem.fetch("apple", scale=2) as image:
+    print(image.shape, image.view.readonly)'
+	[ "$output" = "(480, 320, 3) True" ]
 	serve_stop "$SERVER"
 }

@@ -1,69 +1,18 @@
-"""shmsem.py against a server of the project's own images, with numpy and PIL as the judges."""
+"""Images, connections and errors, with numpy and PIL as the judges."""
 
-import ctypes
 import gc
-import multiprocessing
 import os
-import pickle
-import shutil
+import pathlib
 import signal
 import struct
-import subprocess
-import threading
 
 import numpy
 import pytest
+from conftest import SPACE, held, start_server, stop_server
 from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
 import shmsem
-
-PROGRAM = os.environ["SHMSEM"]
-IMAGES = os.environ["SHMSEM_IMAGES"]
-SPACE = f"test-python-{os.getpid()}"
-
-
-def start_server(space, folder, *options):
-    server = subprocess.Popen([PROGRAM, "serve", "-q", "-N", space, *options, folder])
-    shmsem.connect(space, wait=20).close()
-    return server
-
-
-def stop_server(server):
-    server.terminate()
-    assert server.wait(20) == 0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("images")
-    for name in os.listdir(IMAGES):
-        shutil.copy(os.path.join(IMAGES, name), path)
-    ramp = numpy.arange(0, 65536, 16, dtype=numpy.uint16).reshape(32, 128)
-    Pillow.fromarray(ramp).save(path / "deep.png")
-    (path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
-    return str(path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(folder):
-    os.environ["SHMSEM_NAMESPACE"] = SPACE
-    server = start_server(SPACE, folder)
-    yield server
-    stop_server(server)
-
-
-@pytest.fixture
-def client():
-    with shmsem.connect(SPACE) as client:
-        yield client
-
-
-def held():
-    """Images that requesters of our server hold, as `list` says."""
-    gc.collect()
-    objects = shmsem.list(namespace=SPACE, columns=["HELD"])["objects"]
-    return sum(o["held"] for o in objects if o["name"].endswith("_HEAD"))
 
 
 def decoded(folder, name):
@@ -181,9 +130,11 @@ def test_a_closed_image_says_so():
     with shmsem.fetch("apple") as image:
         pass
     with pytest.raises(ValueError):
-        numpy.asarray(image.view)
+        image.view
     with pytest.raises(ValueError):
         image.__array_interface__
+    with pytest.raises(BufferError):
+        memoryview(image)
 
 
 def test_a_copy_is_writable_and_ones_own(client):
@@ -235,7 +186,7 @@ def test_names_and_lists(client):
     names = client.names()
     assert names == sorted(names) and {"apple.jpg", "broken.png", "deep.png"} <= set(names)
     assert shmsem.names() == names
-    objects = shmsem.list(namespace=SPACE)["objects"]
+    objects = shmsem.objects(namespace=SPACE)["objects"]
     assert any(o["name"].endswith(f"SEG_{SPACE}_HEAD") for o in objects)
 
 
@@ -265,105 +216,6 @@ def test_a_connection_finds_a_restarted_server(folder):
     stop_server(server)
 
 
-def test_threads_share_a_connection(client):
-    wrong = []
-
-    def work(name, shape):
-        try:
-            for _ in range(50):
-                with client.fetch(name) as image:
-                    if image.shape != shape or numpy.asarray(image).shape != shape:
-                        wrong.append(name)
-        except shmsem.Error as error:
-            wrong.append(error)
-
-    shapes = {name: client.fetch(name).shape for name in ("apple", "ball", "car", "dog")}
-    threads = [threading.Thread(target=work, args=item) for item in list(shapes.items()) * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
-def test_a_wait_can_be_cancelled(folder):
-    space = SPACE + "-stopped"
-    server = start_server(space, folder)
-    client = shmsem.connect(space)
-    server.send_signal(signal.SIGSTOP)
-    timer = threading.Timer(0.1, client.cancel)
-    timer.start()
-    with pytest.raises(shmsem.TryAgainError):
-        client.ping()
-    with pytest.raises(shmsem.TryAgainError):
-        client.fetch("apple", timeout=0.05)
-    server.send_signal(signal.SIGCONT)
-    client.close()
-    stop_server(server)
-
-
-def in_child(work):
-    """Runs work in a forked child; True if it returned true."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if work() else 1)
-        finally:
-            os._exit(2)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_a_forked_child_connects_anew(client):
-    image = client.fetch("apple")
-    pixels = numpy.asarray(image)
-    shmsem.fetch("apple").close()
-
-    def refused():
-        try:
-            client.ping()
-        except shmsem.UsageError as error:
-            return "fork" in str(error)
-        return False
-
-    def reads():
-        first = int(pixels[0, 0, 0])
-        image.close()
-        client.close()
-        gc.collect()
-        return first == int(pixels[0, 0, 0])
-
-    before = held()
-    assert in_child(refused)
-    assert in_child(reads)
-    assert in_child(lambda: shmsem.fetch("apple").shape == (960, 640, 3))
-    assert in_child(lambda: shmsem.connect(SPACE).fetch("apple").shape == (960, 640, 3))
-    assert held() == before
-    client.ping()
-
-
-def shape_of(name):
-    return shmsem.fetch(name).shape
-
-
-def shape_over(client, name):
-    return client.fetch(name).shape
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_pools_of_processes_fetch(method):
-    shmsem.fetch("apple").close()
-    with multiprocessing.get_context(method).Pool(3) as pool:
-        assert set(pool.map(shape_of, ["apple"] * 12)) == {(960, 640, 3)}
-
-
-def test_a_pickled_connection_connects_and_an_image_refuses(client):
-    again = pickle.loads(pickle.dumps(client))
-    assert shape_over(again, "apple") == (960, 640, 3)
-    again.close()
-    with pytest.raises(TypeError):
-        pickle.dumps(client.fetch("apple"))
-
-
 def test_a_cut_segment_raises_instead_of_killing(folder):
     space = SPACE + "-cut"
     server = start_server(space, folder)
@@ -379,53 +231,94 @@ def test_a_cut_segment_raises_instead_of_killing(folder):
 
 
 def data_segment(space, image):
-    number = image._hold.image.info.segment
+    number = image.info.segment
     return f"SEG_{space}:{number}_DATA" if number else f"SEG_{space}_DATA"
 
 
-def test_the_structures_are_the_headers():
-    pairs = {
-        "shmsem_error": shmsem._Error,
-        "shmsem_connect_options": shmsem._ConnectOptions,
-        "shmsem_request": shmsem._Request,
-        "shmsem_info": shmsem._Info,
-        "shmsem_image": shmsem._Image,
-    }
-    lines = subprocess.run([os.environ["SHMSEM_LAYOUT"]], capture_output=True, text=True, check=True)
-    for line in lines.stdout.splitlines():
-        what, number = line.split()
-        kind, _, field = what.partition(".")
-        structure = pairs[kind]
-        found = getattr(structure, field).offset if field else ctypes.sizeof(structure)
-        assert found == int(number), what
+
+def test_names_may_be_text_bytes_or_paths(client, folder):
+    shape = client.fetch("apple.jpg").shape
+    assert client.fetch(b"apple.jpg").shape == shape
+    assert client.fetch(pathlib.Path("apple.jpg")).shape == shape
+    odd = os.path.join(os.fsencode(folder), b"odd\xff.png")
+    Pillow.new("L", (3, 2)).save(os.fsdecode(odd))
+    assert os.fsdecode(b"odd\xff.png") in client.names()
+    for name in (b"odd\xff", os.fsdecode(b"odd\xff")):
+        assert client.fetch(name).shape == (2, 3, 1)
+    os.unlink(odd)
+    for wrong in (None, 3, ["apple"]):
+        with pytest.raises(TypeError):
+            client.fetch(wrong)
 
 
-def test_the_types_are_checked(tmp_path):
-    source = os.environ["SHMSEM_PYTHON"]
-    user = tmp_path / "user.py"
-    user.write_text(
-        "import shmsem\n\n\ndef height(name: str) -> int:\n"
-        "    with shmsem.fetch(name, scale=2) as image:\n        return image.shape[0]\n"
+def test_arguments_are_checked(client):
+    for arguments, options in (
+        ((), {}),
+        (("apple", "car"), {}),
+        (("apple",), {"sclae": 2}),
+        (("apple",), {"scale": "2"}),
+        (("apple",), {"out": None}),
+        (("apple",), {"fit": 3}),
+    ):
+        with pytest.raises(TypeError):
+            client.fetch(*arguments, **options)
+    for options in ({"fit": (1, 2, 3)}, {"fit": (-1, 2)}, {"layout": 3}, {"timeout": float("nan")}):
+        with pytest.raises(shmsem.UsageError):
+            client.fetch("apple", **options)
+    with pytest.raises(TypeError):
+        shmsem.Image()
+
+
+def test_pillow_shows_an_image_without_a_copy(client):
+    image = client.fetch("apple", channels=4)
+    shown = Pillow.fromarray(image)
+    assert shown.mode == "RGBA" and shown.readonly
+    before = held()
+    image.close()
+    del image
+    assert held() == before
+    assert shown.getpixel((0, 0))[3] == 255
+    del shown
+    assert held() == before - 1
+    assert Pillow.fromarray(client.fetch("apple")).mode == "RGB"
+
+
+def test_copy_into_fills_any_buffer_of_that_size(client):
+    image = client.fetch("apple")
+    pixels = numpy.asarray(image)
+    for target in (numpy.empty(image.shape, numpy.uint8), bytearray(image.info.bytes)):
+        image.copy_into(target)
+        assert (numpy.frombuffer(target, numpy.uint8) == pixels.reshape(-1)).all()
+    strided = numpy.zeros((960, 1280, 3), numpy.uint8)
+    image.copy_into(strided[:, ::2])
+    assert (strided[:, ::2] == pixels).all() and not strided[:, 1::2].any()
+    with pytest.raises(shmsem.UsageError):
+        image.copy_into(bytearray(5))
+    with pytest.raises(BufferError):
+        image.copy_into(bytes(image.info.bytes))
+    image.close()
+    with pytest.raises(ValueError):
+        image.copy_into(bytearray(pixels.nbytes))
+
+
+def test_buffers_are_as_their_takers_want_them(client):
+    image = client.fetch("apple")
+    view = memoryview(image)
+    assert (view.shape, view.format, view.readonly, view.c_contiguous) == (
+        (960, 640, 3),
+        "B",
+        True,
+        True,
     )
-    for file in (os.path.join(source, "shmsem.py"), str(user)):
-        done = subprocess.run(
-            ["mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), file],
-            env={**os.environ, "MYPYPATH": source},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout
+    assert bytes(image)[:6] == bytes(view.cast("B")[:6])
+    assert numpy.frombuffer(image, numpy.uint8).shape == (960 * 640 * 3,)
+    assert memoryview(client.fetch("deep", native_depth=True)).format == "H"
 
 
-def test_nothing_is_left_behind():
-    left = [name for name in os.listdir("/dev/shm") if SPACE + "-" in name]
-    assert not left
+def test_an_error_carries_its_number_and_survives_pickling():
+    import pickle
 
-
-def test_the_loader_measures_both_ways():
-    loader = os.path.join(os.path.dirname(__file__), "loader.py")
-    done = subprocess.run(
-        ["/usr/bin/python3", loader, IMAGES, "1"], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("images/s in each epoch") == 2
+    again = pickle.loads(pickle.dumps(shmsem.TryAgainError("too late", 110)))
+    assert (type(again), str(again), again.os_error) == (shmsem.TryAgainError, "too late", 110)
+    with pytest.raises(shmsem.Error):
+        raise again

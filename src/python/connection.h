@@ -1,0 +1,50 @@
+/*
+ * shmsem.Connection: a client that threads take turns with, that a child of fork() makes anew, and
+ * that looks for signals while it waits.
+ */
+#pragma once
+
+#include "python/options.h"
+#include "python/python.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct connection_object {
+	PyObject_HEAD struct shmsem *client; /* NULL: made by the next call */
+	struct shmsem_connect_options options;
+	PyObject *space; /* str */
+	char *space_text;
+	pthread_mutex_t lock; /* held by the thread that uses the client */
+	pthread_t user;       /* that thread */
+	bool used, closed;
+	unsigned generation;
+	PyThreadState *sleeper; /* of a call that sleeps */
+};
+
+/* Makes the type, and puts it into the module; -1 with an exception. */
+int connection_init(PyObject *module);
+
+/* One that is to connect when it is first used; NULL with an exception. */
+PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, bool guard);
+
+/* The connection that the process keeps for a namespace (NULL: the default one); borrowed. */
+struct connection_object *connection_default(PyObject *space);
+
+/* Takes the client for one call, connected, and gives it back. -1 with an exception. */
+int connection_enter(struct connection_object *self);
+void connection_leave(struct connection_object *self);
+
+/* Fetches one image: a struct image_object, or NULL with an exception. */
+PyObject *connection_fetch(
+	struct connection_object *self, PyObject *name, const struct asked *asked);
+PyObject *connection_info(
+	struct connection_object *self, PyObject *name, const struct asked *asked);
+PyObject *connection_names(struct connection_object *self);
+
+/* Reads namespace, wait, timeout and guard; for the types that connect. -1 with an exception. */
+int connect_options_parse(PyObject *arguments, PyObject *keywords, PyObject **ret_space,
+	PyObject **ret_wait, PyObject **ret_timeout, int *ret_guard);
+
+/* The namespace as a str: the default one for None. */
+PyObject *space_resolve(PyObject *space);

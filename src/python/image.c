@@ -1,0 +1,288 @@
+#include "python/image.h"
+
+#include "python/errors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Below this, letting go of Python's lock costs more than the copy. */
+#define COPY_LOCKED_MAX 65536
+
+struct hold_object {
+	PyObject_HEAD struct pixels pixels;
+};
+
+static PyTypeObject *type, *hold_type;
+
+PyObject *(*image_fetch_again)(PyObject *space, PyObject *name, const struct asked *asked);
+
+void copy_bytes(void *to, const void *from, size_t size)
+{
+	if (size <= COPY_LOCKED_MAX) {
+		memcpy(to, from, size);
+		return;
+	}
+	Py_BEGIN_ALLOW_THREADS memcpy(to, from, size);
+	Py_END_ALLOW_THREADS
+}
+
+/* ---- pixels and holds ---- */
+
+static void pixels_release(struct pixels *pixels)
+{
+	shmsem_release(&pixels->image);
+	free(pixels->copy);
+	pixels->copy = NULL;
+}
+
+static void pixels_move(struct pixels *to, struct pixels *from)
+{
+	*to = *from;
+	from->image = (struct shmsem_image){.info = to->image.info};
+	from->copy = NULL;
+}
+
+static const void *pixels_bytes(const struct pixels *pixels)
+{
+	return pixels->copy ? pixels->copy : pixels->image.pixels;
+}
+
+static void hold_dealloc(PyObject *object)
+{
+	PyTypeObject *class = Py_TYPE(object);
+
+	pixels_release(&((struct hold_object *)object)->pixels);
+	PyObject_Free(object);
+	Py_DECREF(class);
+}
+
+const void *hold_bytes(PyObject *hold)
+{
+	return pixels_bytes(&((struct hold_object *)hold)->pixels);
+}
+
+/* ---- life ---- */
+
+struct image_object *image_new(PyObject *name, PyObject *space, const struct asked *asked)
+{
+	struct image_object *self = PyObject_New(struct image_object, type);
+
+	if (!self)
+		return NULL;
+	self->pixels.image.connection = NULL;
+	self->pixels.copy = NULL;
+	self->hold = self->icc = NULL;
+	self->asked = *asked;
+	self->name = Py_NewRef(name);
+	self->space = Py_NewRef(space);
+	self->generation = process_generation;
+	self->closed = false;
+	return self;
+}
+
+static int take_copy(struct image_object *self)
+{
+	struct shmsem_image *image = &self->pixels.image;
+
+	self->pixels.copy = malloc(image->info.bytes);
+	if (image->icc)
+		self->icc = PyBytes_FromStringAndSize(image->icc, image->info.icc_bytes);
+	if (!self->pixels.copy || (image->icc && !self->icc)) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	copy_bytes(self->pixels.copy, image->pixels, image->info.bytes);
+	shmsem_release(image);
+	return 0;
+}
+
+static void set_shape(struct pixels *pixels)
+{
+	const struct shmsem_info *info = &pixels->image.info;
+
+	pixels->shape[0] = info->height;
+	pixels->shape[1] = info->width;
+	pixels->shape[2] = info->channels;
+	pixels->strides[0] = info->stride;
+	pixels->strides[1] = info->channels * (info->bits / 8);
+	pixels->strides[2] = info->bits / 8;
+}
+
+PyObject *image_ready(struct image_object *self)
+{
+	set_shape(&self->pixels);
+	if (self->asked.copy && take_copy(self)) {
+		Py_DECREF((PyObject *)self);
+		return NULL;
+	}
+	return (PyObject *)self;
+}
+
+void image_close(struct image_object *self)
+{
+	self->closed = true;
+	Py_CLEAR(self->hold);
+	pixels_release(&self->pixels);
+}
+
+static void image_dealloc(PyObject *object)
+{
+	struct image_object *self = (struct image_object *)object;
+	PyTypeObject *class = Py_TYPE(object);
+
+	image_close(self);
+	Py_XDECREF(self->icc);
+	Py_DECREF(self->name);
+	Py_DECREF(self->space);
+	PyObject_Free(object);
+	Py_DECREF(class);
+}
+
+/*
+ * In a child of fork() what is held is the parent's, who may release it: the child fetches anew.
+ * What showed the image before the fork goes on showing the parent's pixels.
+ */
+static int renew(struct image_object *self)
+{
+	struct image_object *again = (struct image_object *)image_fetch_again(
+		self->space, self->name, &self->asked);
+
+	if (!again)
+		return -1;
+	Py_CLEAR(self->hold);
+	pixels_release(&self->pixels);
+	pixels_move(&self->pixels, &again->pixels);
+	self->generation = process_generation;
+	Py_DECREF((PyObject *)again);
+	return 0;
+}
+
+const struct pixels *image_pixels(struct image_object *self)
+{
+	if (self->closed) {
+		PyErr_SetString(PyExc_ValueError, "the image was closed");
+		return NULL;
+	}
+	if (self->generation != process_generation && !self->asked.copy && renew(self))
+		return NULL;
+	return self->hold ? &((struct hold_object *)self->hold)->pixels : &self->pixels;
+}
+
+PyObject *image_hold(struct image_object *self)
+{
+	struct hold_object *hold;
+
+	if (!image_pixels(self))
+		return NULL;
+	if (!self->hold) {
+		hold = PyObject_New(struct hold_object, hold_type);
+		if (!hold)
+			return NULL;
+		pixels_move(&hold->pixels, &self->pixels);
+		self->hold = (PyObject *)hold;
+	}
+	return Py_NewRef(self->hold);
+}
+
+PyObject *image_restore(PyObject *module, PyObject *arguments)
+{
+	PyObject *space, *name, *icc;
+	struct asked asked = {.copy = true};
+	struct image_object *self;
+	Py_ssize_t info_size, size;
+	const char *info, *data;
+
+	(void)module;
+	if (!PyArg_ParseTuple(
+		    arguments, "OOy#y#O", &space, &name, &info, &info_size, &data, &size, &icc))
+		return NULL;
+	self = image_new(name, space, &asked);
+	if (!self)
+		return NULL;
+	self->pixels.copy = malloc((size_t)size + 1);
+	if (info_size == (Py_ssize_t)sizeof self->pixels.image.info)
+		memcpy(&self->pixels.image.info, info, sizeof self->pixels.image.info);
+	else
+		self->pixels.image.info.bytes = UINT64_MAX;
+	if (!self->pixels.copy || self->pixels.image.info.bytes != (uint64_t)size) {
+		Py_DECREF((PyObject *)self);
+		return error_usage("this is no pickled copy of an image");
+	}
+	memcpy(self->pixels.copy, data, (size_t)size);
+	self->icc = icc == Py_None ? NULL : Py_NewRef(icc);
+	set_shape(&self->pixels);
+	return (PyObject *)self;
+}
+
+/* ---- buffers ---- */
+
+static int refuse(const char *why)
+{
+	PyErr_SetString(PyExc_BufferError, why);
+	return -1;
+}
+
+static int image_getbuffer(PyObject *object, Py_buffer *view, int flags)
+{
+	struct image_object *self = (struct image_object *)object;
+	bool deep = self->pixels.image.info.bits == 16;
+	struct pixels *pixels;
+	PyObject *hold;
+
+	view->obj = NULL;
+	if (self->closed)
+		return refuse("the image was closed");
+	if (flags & PyBUF_WRITABLE && !self->asked.copy)
+		return refuse("the image is shared memory, which is read-only; fetch it with "
+			      "copy=True");
+	if ((flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS)
+		return refuse("the image is stored row by row");
+	hold = image_hold(self);
+	if (!hold)
+		return -1;
+	pixels = &((struct hold_object *)hold)->pixels;
+	*view = (Py_buffer){
+		.buf = (void *)pixels_bytes(pixels),
+		.obj = hold,
+		.len = (Py_ssize_t)self->pixels.image.info.bytes,
+		.itemsize = deep ? 2 : 1,
+		.readonly = !self->asked.copy,
+		.ndim = flags & PyBUF_ND ? 3 : 1,
+		.format = flags & PyBUF_FORMAT ? (deep ? "H" : "B") : NULL,
+		.shape = flags & PyBUF_ND ? pixels->shape : NULL,
+		.strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? pixels->strides : NULL,
+	};
+	return 0;
+}
+
+static PyType_Slot slots[] = {
+	{Py_tp_doc, "An image in shared memory: give it to numpy.asarray, or take its view.\n\n"
+		    "It is held until it is closed, or gone, and nothing shows it any more."},
+	{Py_tp_dealloc, SLOT(image_dealloc)},
+	{Py_tp_repr, SLOT(image_repr)},
+	{Py_tp_methods, image_methods},
+	{Py_tp_getset, image_attributes},
+	{Py_bf_getbuffer, SLOT(image_getbuffer)},
+	{0, NULL},
+};
+
+static PyType_Slot hold_slots[] = {
+	{Py_tp_dealloc, SLOT(hold_dealloc)},
+	{0, NULL},
+};
+
+int image_init(PyObject *module)
+{
+	PyType_Spec spec = {.name = "shmsem.Image",
+		.basicsize = sizeof(struct image_object),
+		.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+		.slots = slots};
+	PyType_Spec hold_spec = {.name = "shmsem._shmsem.Hold",
+		.basicsize = sizeof(struct hold_object),
+		.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+		.slots = hold_slots};
+
+	type = (PyTypeObject *)PyType_FromSpec(&spec);
+	hold_type = (PyTypeObject *)PyType_FromSpec(&hold_spec);
+	return type && hold_type ? PyModule_AddObjectRef(module, "Image", (PyObject *)type) : -1;
+}

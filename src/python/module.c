@@ -1,0 +1,207 @@
+/* The module shmsem._shmsem: its types, and the functions that need no connection of one's own. */
+#include "python/batch.h"
+#include "python/connection.h"
+#include "python/errors.h"
+#include "python/image.h"
+#include "python/info.h"
+#include "python/queue.h"
+#include "python/server.h"
+
+#include <stdlib.h>
+
+unsigned process_generation;
+
+static void in_child(void)
+{
+	process_generation++;
+}
+
+/* ---- over the process's own connections ---- */
+
+static PyObject *module_fetch(
+	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+	const struct call call = {arguments, count, keywords};
+	struct connection_object *connection;
+	struct asked asked;
+	PyObject *name;
+
+	(void)module;
+	if (asked_parse(&asked, CALL_FETCH | CALL_MODULE, &call, &name))
+		return NULL;
+	connection = connection_default(asked.space);
+	return connection ? connection_fetch(connection, name, &asked) : NULL;
+}
+
+static PyObject *module_info(
+	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+	const struct call call = {arguments, count, keywords};
+	struct connection_object *connection;
+	struct asked asked;
+	PyObject *name;
+
+	(void)module;
+	if (asked_parse(&asked, CALL_INFO | CALL_MODULE, &call, &name))
+		return NULL;
+	connection = connection_default(asked.space);
+	return connection ? connection_info(connection, name, &asked) : NULL;
+}
+
+static PyObject *module_fetch_many(
+	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+	const struct call call = {arguments, count, keywords};
+	struct connection_object *connection;
+	struct asked asked;
+	PyObject *names;
+
+	(void)module;
+	if (asked_parse(&asked, CALL_MANY | CALL_MODULE, &call, &names))
+		return NULL;
+	connection = connection_default(asked.space);
+	return connection ? batch_fetch_many(connection, names, &asked) : NULL;
+}
+
+static PyObject *module_fetch_batch(
+	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+	const struct call call = {arguments, count, keywords};
+	struct connection_object *connection;
+	struct asked asked;
+	PyObject *names;
+
+	(void)module;
+	if (asked_parse(&asked, CALL_BATCH | CALL_MODULE, &call, &names))
+		return NULL;
+	connection = connection_default(asked.space);
+	return connection ? batch_fetch_batch(connection, names, &asked) : NULL;
+}
+
+static PyObject *module_names(
+	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
+{
+	const struct call call = {arguments, count, keywords};
+	struct connection_object *connection;
+	struct asked asked;
+
+	(void)module;
+	if (asked_parse(&asked, CALL_MODULE, &call, NULL))
+		return NULL;
+	connection = connection_default(asked.space);
+	return connection ? connection_names(connection) : NULL;
+}
+
+static PyObject *module_version(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	return PyUnicode_FromString(shmsem_version());
+}
+
+/* ---- unpickling ---- */
+
+static PyObject *module_fetch_again(PyObject *module, PyObject *arguments)
+{
+	PyObject *space, *name, *keywords, *function, *positional, *image = NULL;
+
+	if (!PyArg_ParseTuple(arguments, "OOO", &space, &name, &keywords) ||
+		PyDict_SetItemString(keywords, "namespace", space))
+		return NULL;
+	function = PyObject_GetAttrString(module, "fetch");
+	positional = PyTuple_Pack(1, name);
+	if (function && positional)
+		image = PyObject_Call(function, positional, keywords);
+	Py_XDECREF(function);
+	Py_XDECREF(positional);
+	return image;
+}
+
+static PyObject *fetch_again(PyObject *space, PyObject *name, const struct asked *asked)
+{
+	struct connection_object *connection = connection_default(space);
+
+	return connection ? connection_fetch(connection, name, asked) : NULL;
+}
+
+static PyObject *module_connect_later(PyObject *module, PyObject *arguments)
+{
+	struct connection_object *self;
+	unsigned long long wait, timeout;
+	unsigned flags;
+	PyObject *space;
+
+	(void)module;
+	if (!PyArg_ParseTuple(arguments, "OKKI", &space, &wait, &timeout, &flags))
+		return NULL;
+	self = (struct connection_object *)connection_new(space, Py_None, Py_None, false);
+	if (self) {
+		self->options.wait_ns = wait;
+		self->options.timeout_ns = timeout;
+		self->options.flags = flags;
+	}
+	return (PyObject *)self;
+}
+
+/* ---- the module ---- */
+
+static PyMethodDef functions[] = {
+	{"fetch", METHOD(module_fetch), METH_FASTCALL | METH_KEYWORDS,
+		"fetch($module, name, /, *, namespace=None, " OPTIONS_SIGNATURE
+		", copy=False)\n--\n\n" FETCH_DOC "\n\n" MODULE_DOC},
+	{"info", METHOD(module_info), METH_FASTCALL | METH_KEYWORDS,
+		"info($module, name, /, *, namespace=None, " OPTIONS_SIGNATURE ")\n--\n\n" INFO_DOC
+		"\n\n" MODULE_DOC},
+	{"fetch_many", METHOD(module_fetch_many), METH_FASTCALL | METH_KEYWORDS,
+		"fetch_many($module, names, /, *, namespace=None, " OPTIONS_SIGNATURE
+		", copy=False, on_error='raise')\n--\n\n" MANY_DOC "\n\n" MODULE_DOC},
+	{"fetch_batch", METHOD(module_fetch_batch), METH_FASTCALL | METH_KEYWORDS,
+		"fetch_batch($module, names, /, *, namespace=None, out=None, " OPTIONS_SIGNATURE
+		")\n--\n\n" BATCH_DOC "\n\n" MODULE_DOC},
+	{"names", METHOD(module_names), METH_FASTCALL | METH_KEYWORDS,
+		"names($module, /, *, namespace=None)\n--\n\n" NAMES_DOC "\n\n" MODULE_DOC},
+	{"version", module_version, METH_NOARGS,
+		"version($module, /)\n--\n\nThe version of the library."},
+	{"_fetch_again", module_fetch_again, METH_VARARGS, NULL},
+	{"_stack", batch_stack, METH_VARARGS, NULL},
+	{"_restore", image_restore, METH_VARARGS, NULL},
+	{"_connect_later", module_connect_later, METH_VARARGS, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module)
+{
+	static bool loaded;
+
+	/* Its types are the process's own. */
+	if (loaded) {
+		PyErr_SetString(PyExc_ImportError, "shmsem works in one interpreter of a process");
+		return -1;
+	}
+	if (errors_init() || info_init(module) || image_init(module) || connection_init(module) ||
+		queue_init(module) || server_init(module))
+		return -1;
+	image_fetch_again = fetch_again;
+	pthread_atfork(NULL, NULL, in_child);
+	loaded = true;
+	return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+	{Py_mod_exec, SLOT(module_exec)},
+	{0, NULL},
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "shmsem._shmsem",
+	.m_methods = functions,
+	.m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__shmsem(void);
+
+PyMODINIT_FUNC PyInit__shmsem(void)
+{
+	return PyModuleDef_Init(&definition);
+}

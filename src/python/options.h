@@ -1,0 +1,64 @@
+/*
+ * What is asked for: the name and the keyword options of every call, from one table.
+ */
+#pragma once
+
+#include "python/python.h"
+
+#include <stdbool.h>
+
+/* The calls that take an option. */
+enum {
+	CALL_FETCH = 1 << 0,
+	CALL_INFO = 1 << 1,
+	CALL_MANY = 1 << 2,
+	CALL_BATCH = 1 << 3,
+	CALL_MODULE = 1 << 4, /* a function of the module, over a connection of its own */
+	CALL_IMAGES = CALL_FETCH | CALL_INFO | CALL_MANY | CALL_BATCH,
+};
+
+/* As the signatures of these calls show them. */
+#define OPTIONS_SIGNATURE                                                     \
+	"scale=1, channels=0, layout='rgb', fit=(0, 0), native_depth=False, " \
+	"keep_orientation=False, premultiply=False, strict=False, lenient=False, timeout=None"
+
+struct asked {
+	struct shmsem_request request; /* without a name */
+	bool copy;
+	bool return_errors; /* on_error='return' */
+	PyObject *out;      /* borrowed, or NULL */
+	PyObject *space;    /* borrowed, or NULL */
+};
+
+/* Reads the arguments of a call: one that is positional (a name, or names), returned in *ret_first,
+ * borrowed, and keywords. -1 with an exception. */
+int asked_parse(struct asked *ret, unsigned calls, const struct call *call, PyObject **ret_first);
+
+/* The options as keywords that ask for the same: a new dict, or NULL with an exception. */
+PyObject *asked_keywords(const struct asked *asked);
+
+/*
+ * The bytes of a name: str, bytes or os.PathLike. *ret_keep owns them, and is to be given to
+ * Py_XDECREF afterwards. NULL with an exception.
+ */
+const char *name_text(PyObject *name, PyObject **ret_keep);
+
+/* A time in seconds, or None, as the library has it: 0 for None. -1 with an exception. */
+int seconds_parse(PyObject *given, uint64_t *ret_ns);
+
+/* What help() says of a call, whether it is a method or a function. */
+#define FETCH_DOC                                                                              \
+	"Gets an image, decoded now or stored before, without a copy.\n\n"                     \
+	"`scale` is 1, 2, 4 or 8; `channels` 0 (as the file has them), 1, 3 or 4; `layout`\n"  \
+	"'rgb' or 'bgr'; `fit` a width and a height: the largest scale that leaves at least\n" \
+	"that. `timeout` is in seconds. With copy=True the pixels are the caller's own."
+#define INFO_DOC "What a fetch would give, without decoding."
+#define MANY_DOC                                                                               \
+	"Gets several images, decoded at the same time: a list in the order of the names.\n\n" \
+	"The first error is raised, and nothing stays held; with on_error='return' errors\n"   \
+	"stand in the list instead."
+#define BATCH_DOC                                                                        \
+	"Copies several images of one size into one array of count x height x width x\n" \
+	"channels: `out`, any writable buffer of that many bytes, or a new numpy array."
+#define NAMES_DOC  "The names of every image file that the server has, in byte order."
+#define MODULE_DOC "Over a connection that the process keeps for the namespace."

@@ -1,0 +1,182 @@
+"""Several images at a time, also in an event loop."""
+
+import asyncio
+import gc
+import inspect
+import os
+
+import numpy
+import pytest
+from conftest import SPACE, held, in_child, start_server, stop_server
+from PIL import Image as Pillow
+
+import shmsem
+
+NAMES = [f"{i:02}" for i in range(64)]
+
+
+@pytest.fixture
+def batches(many):
+    space = SPACE + "-batch"
+    server = start_server(space, many)
+    yield space
+    gc.collect()
+    assert held(space) == 0
+    stop_server(server)
+
+
+def colours(pixels):
+    """Whether each is of the colour that its place among the names gives it."""
+    return all(
+        (numpy.asarray(one) == (i, 255 - i, 7)).all() for i, one in enumerate(pixels)
+    )
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_many_are_fetched_in_their_order(batches, rounds):
+    with shmsem.connect(batches) as client:
+        for _ in range(rounds):
+            images = client.fetch_many(NAMES)
+            assert [image.name for image in images] == NAMES
+            assert colours(images)
+            assert held(batches) == 64
+            del images
+            assert held(batches) == 0
+        assert client.fetch_many([]) == []
+        assert len(client.fetch_many(iter(["01", "02"]), scale=2)) == 2
+        with pytest.raises(shmsem.UsageError):
+            client.fetch_many("01")
+
+
+def test_they_are_decoded_by_all_decoders(batches):
+    """Every decoder has a data segment of its own."""
+    with shmsem.connect(batches) as client:
+        segments = {image.info.segment for image in client.fetch_many(NAMES)}
+    expected = min(len(os.sched_getaffinity(0)), 2)
+    assert len(segments) >= expected
+
+
+@pytest.mark.parametrize("place", [0, 5, 63])
+def test_errors_are_raised_or_returned(batches, many, place):
+    names = [*NAMES]
+    names[place] = "nothing"
+    with shmsem.connect(batches) as client:
+        with pytest.raises(shmsem.NotFoundError):
+            client.fetch_many(names)
+        assert held(batches) == 0
+        images = client.fetch_many(names, on_error="return")
+        assert isinstance(images[place], shmsem.NotFoundError)
+        assert sum(isinstance(image, shmsem.Image) for image in images) == 63
+        with pytest.raises(shmsem.UsageError):
+            client.fetch_many(names, on_error="ignore")
+        with pytest.raises(shmsem.NotFoundError):
+            client.fetch_batch(names)
+
+
+def test_a_batch_is_one_array(batches, many):
+    with shmsem.connect(batches) as client:
+        for _ in range(2):
+            array = client.fetch_batch(NAMES)
+            assert array.shape == (64, 150, 200, 3) and array.dtype == numpy.uint8
+            assert colours(array)
+            assert held(batches) == 0
+        again = numpy.zeros_like(array)
+        assert client.fetch_batch(NAMES, out=again) is again
+        assert colours(again)
+        plain = bytearray(again.nbytes)
+        assert client.fetch_batch(NAMES, out=plain) is plain
+        assert plain == again.tobytes()
+        for wrong in (numpy.empty(7, numpy.uint8), numpy.empty((65, 150, 200, 3), numpy.uint8)):
+            with pytest.raises(shmsem.UsageError):
+                client.fetch_batch(NAMES, out=wrong)
+        with pytest.raises(BufferError):
+            client.fetch_batch(NAMES, out=bytes(again.nbytes))
+        with pytest.raises(shmsem.UsageError):
+            client.fetch_batch([])
+        Pillow.new("RGB", (20, 15)).save(os.path.join(many, "small.png"))
+        with pytest.raises(shmsem.UsageError, match="small|one size"):
+            client.fetch_batch(["00", "small"])
+    assert shmsem.fetch_batch(NAMES[:2], namespace=batches).shape[0] == 2
+
+
+def test_an_event_loop_fetches(batches):
+    async def work():
+        async with shmsem.AsyncConnection(batches, threads=2) as client:
+            one = await client.fetch("07")
+            assert colours([]) and (numpy.asarray(one) == (7, 248, 7)).all()
+            images = await client.fetch_many(NAMES)
+            assert colours(images) and [image.name for image in images] == NAMES
+            array = await client.fetch_batch(NAMES)
+            assert colours(array)
+            again = numpy.zeros_like(array)
+            assert await client.fetch_batch(NAMES, out=again) is again and colours(again)
+            with pytest.raises(shmsem.NotFoundError):
+                await client.fetch("nothing")
+            mixed = await client.fetch_many(["00", "nothing"], on_error="return")
+            assert isinstance(mixed[1], shmsem.NotFoundError)
+            with pytest.raises(shmsem.UsageError):
+                await client.fetch_batch([])
+            with pytest.raises(shmsem.UsageError):
+                await client.fetch_many("00")
+
+    asyncio.run(work())
+    asyncio.run(work())
+
+
+def test_the_loop_goes_on_meanwhile_and_needs_no_thread_for_each_call(batches):
+    async def work():
+        beats = 0
+
+        async def beat():
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0)
+
+        async with shmsem.AsyncConnection(batches, threads=2) as client:
+            heart = asyncio.create_task(beat())
+            before = len(os.listdir("/proc/self/task"))
+            calls = [asyncio.create_task(client.fetch(name)) for name in NAMES * 4]
+            await asyncio.sleep(0)
+            assert len(os.listdir("/proc/self/task")) <= before + 2
+            await asyncio.gather(*calls)
+            heart.cancel()
+        assert beats > 1
+
+    asyncio.run(work())
+
+
+def test_a_cancelled_task_leaves_nothing_held(batches):
+    async def work():
+        async with shmsem.AsyncConnection(batches, threads=2) as client:
+            tasks = [asyncio.create_task(client.fetch(name)) for name in NAMES]
+            await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            kept = await asyncio.gather(*tasks, return_exceptions=True)
+            assert sum(isinstance(image, shmsem.Image) for image in kept) == 32
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.fetch("63", scale=8), 0)
+            client.close()
+
+    asyncio.run(work())
+    assert held(batches) == 0
+
+
+def test_a_loop_works_in_a_forked_child(batches):
+    client = shmsem.AsyncConnection(batches, threads=1)
+
+    async def work():
+        return (await client.fetch("00")).shape == (150, 200, 3)
+
+    assert asyncio.run(work())
+    assert in_child(lambda: asyncio.run(work()))
+    assert asyncio.run(work())
+    client.close()
+
+
+def test_signatures_of_both_kinds_are_the_same():
+    for name in ("fetch", "fetch_many", "fetch_batch"):
+        assert inspect.signature(getattr(shmsem.AsyncConnection, name)) == inspect.signature(
+            getattr(shmsem.Connection, name)
+        )

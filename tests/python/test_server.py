@@ -1,0 +1,147 @@
+"""Servers that are Python programs."""
+
+import os
+import threading
+
+import numpy
+import pytest
+from conftest import SPACE, in_child
+
+import shmsem
+
+
+@pytest.fixture
+def space():
+    return SPACE + "-made"
+
+
+class Running:
+    """A server that runs in a thread."""
+
+    def __init__(self, *arguments, **options):
+        self.server = shmsem.Server(*arguments, **options)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+
+    def __enter__(self):
+        return self.server
+
+    def __exit__(self, *exception):
+        self.server.stop()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+        self.server.close()
+
+
+def test_a_callback_makes_what_is_asked_for(space):
+    asked = []
+
+    def make(request):
+        asked.append(request)
+        if request.name == "deep":
+            return numpy.arange(12, dtype=numpy.uint16).reshape(3, 4)
+        if request.name == "strided":
+            return numpy.arange(48, dtype=numpy.uint8).reshape(4, 4, 3)[::2, ::2]
+        if request.name == "bytes":
+            return b"hello"
+        if request.name == "refused":
+            raise shmsem.PermissionDeniedError("not that one")
+        if request.name == "bug":
+            raise KeyError("bug")
+        if request.name == "wrong":
+            return numpy.zeros((2, 2, 9), numpy.uint8)
+        if request.name == "nonsense":
+            return 5
+        return None
+
+    with Running(make, names=lambda: ["deep", b"bytes"], namespace=space):
+        client = shmsem.connect(space)
+        deep = numpy.asarray(client.fetch("deep", scale=2, layout="bgr", fit=(3, 4)))
+        assert (deep[:, :, 0] == numpy.arange(12).reshape(3, 4)).all()
+        assert deep.dtype == numpy.uint16
+        request = asked[-1]
+        assert (request.scale, request.layout, request.fit) == (2, "bgr", (3, 4))
+        strided = numpy.asarray(client.fetch("strided"))
+        assert strided.tobytes() == make(asked[-1]).tobytes()
+        assert bytes(client.fetch("bytes")) == b"hello"
+        assert client.info("deep").width == 4
+        assert client.names() == ["bytes", "deep"]
+        with pytest.raises(shmsem.PermissionDeniedError, match="not that one"):
+            client.fetch("refused")
+        with pytest.raises(shmsem.InternalError, match="KeyError"):
+            client.fetch("bug")
+        with pytest.raises(shmsem.NotFoundError):
+            client.fetch("none")
+        for name in ("wrong", "nonsense"):
+            with pytest.raises(shmsem.Error):
+                client.fetch(name)
+        assert bytes(client.fetch("bytes")) == b"hello"
+        client.close()
+
+
+def test_frames_replace_each_other(space):
+    with Running(namespace=space) as server, shmsem.connect(space) as client:
+        frame = numpy.zeros((6, 8, 3), numpy.uint8)
+        held = []
+        for i in range(50):
+            frame[:] = i
+            server.publish("camera", frame)
+            held.append(numpy.asarray(client.fetch("camera")))
+        assert [int(one[0, 0, 0]) for one in held] == list(range(50))
+        assert client.names() == ["camera"]
+        server.withdraw("camera")
+        with pytest.raises(shmsem.NotFoundError):
+            client.fetch("camera")
+        with pytest.raises(KeyError):
+            server.withdraw("camera")
+        with pytest.raises(shmsem.UsageError):
+            server.publish("camera", numpy.zeros(3, numpy.float64))
+
+
+def test_it_runs_for_a_time_and_can_be_interrupted(space):
+    with shmsem.Server(lambda request: b"x", namespace=space) as server:
+        server.run(0.05)
+        server.stop()
+        server.run()
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        def make(request):
+            raise KeyboardInterrupt
+
+    server = shmsem.Server(make, namespace=space)
+    errors = []
+
+    def ask():
+        try:
+            with shmsem.connect(space) as client:
+                client.fetch("x")
+        except shmsem.Error as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        server.run(20)
+    thread.join(20)
+    server.close()
+    assert isinstance(errors[0], shmsem.UnavailableError)
+    with pytest.raises(shmsem.UsageError):
+        server.run(1)
+
+
+def test_a_second_server_is_refused_and_a_childs_is_not_run(space):
+    with shmsem.Server(namespace=space) as server:
+        with pytest.raises(shmsem.TryAgainError):
+            shmsem.Server(namespace=space)
+
+        def refused():
+            try:
+                server.run(1)
+            except shmsem.UsageError:
+                return True
+            return False
+
+        assert in_child(refused)
+    assert not [name for name in os.listdir("/dev/shm") if space in name]
