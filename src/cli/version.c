@@ -18,7 +18,8 @@ void version_print(FILE *file)
 	fprintf(file, "libpng %s, libjpeg-turbo %s, libsmartcols %s, jansson %s\n",
 		PNG_LIBPNG_VER_STRING, NUMBER_TEXT(LIBJPEG_TURBO_VERSION), LIBSMARTCOLS_VERSION,
 		JANSSON_VERSION);
-	fprintf(file, "seccomp %s, uring %s, preview %s, srgb %s\n",
+	fprintf(file, "seccomp %s, uring %s, deflate %s, preview %s, srgb %s\n",
 		HAVE_SECCOMP ? "in" : "left out", HAVE_URING ? "in" : "left out",
-		SHMSEM_PREVIEW ? "in" : "left out", SHMSEM_SRGB ? "in" : "left out");
+		HAVE_DEFLATE ? "in" : "left out", SHMSEM_PREVIEW ? "in" : "left out",
+		SHMSEM_SRGB ? "in" : "left out");
 }

@@ -105,6 +105,7 @@ int image_reader_new(struct image_reader **ret, struct error *err)
 
 	if (!reader)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
+	png_codec_prepare();
 	*ret = reader;
 	return STATUS_OK;
 }
@@ -119,6 +120,11 @@ struct image_reader *image_reader_free(struct image_reader *reader)
 	free(reader->profile);
 	free(reader);
 	return NULL;
+}
+
+void image_reader_by_libpng(struct image_reader *reader, bool alone)
+{
+	reader->by_libpng = alone;
 }
 
 static int check_options(const struct image_options *options, struct error *err)

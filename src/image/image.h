@@ -130,6 +130,9 @@ void image_prepare(void);
 int image_reader_new(struct image_reader **ret, struct error *err);
 struct image_reader *image_reader_free(struct image_reader *reader);
 
+/* Has PNG read by libpng alone, for comparison: it is slower, and nothing else is different. */
+void image_reader_by_libpng(struct image_reader *reader, bool alone);
+
 /* The format by content, never by name. */
 enum image_format image_sniff(const void *data, size_t size);
 

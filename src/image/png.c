@@ -9,6 +9,7 @@
 #include "image/decoders.h"
 #include "image/exif.h"
 #include "image/png_chunks.h"
+#include "image/png_fast.h"
 #include "image/png_pixels.h"
 #include "image/png_survey.h"
 
@@ -163,6 +164,29 @@ static void read_ancillary(struct png_codec *codec, struct image_info *info)
 		info->orientation = (uint8_t)orientation;
 }
 
+static void note_palette(struct png_codec *codec, unsigned type)
+{
+	png_colorp colours;
+	png_bytep alphas = NULL;
+	int count = 0, alpha_count = 0;
+
+	if (type != PNG_COLOR_TYPE_PALETTE ||
+		!png_get_PLTE(codec->png, codec->info, &colours, &count))
+		return;
+	codec->has_palette = true;
+	png_get_tRNS(codec->png, codec->info, &alphas, &alpha_count, NULL);
+	for (int i = 0; i < 256; i++) {
+		uint8_t *entry = codec->palette[i];
+
+		if (i < count) {
+			entry[0] = colours[i].red;
+			entry[1] = colours[i].green;
+			entry[2] = colours[i].blue;
+		}
+		entry[3] = i < alpha_count && alphas ? alphas[i] : 255;
+	}
+}
+
 static void header_step(struct png_codec *codec)
 {
 	struct image_info *info = &codec->reader->info;
@@ -172,6 +196,9 @@ static void header_step(struct png_codec *codec)
 
 	info->file_width = png_get_image_width(codec->png, codec->info);
 	info->file_height = png_get_image_height(codec->png, codec->info);
+	note_palette(codec, type);
+	codec->transparent_colour = !codec->has_palette &&
+				    png_get_valid(codec->png, codec->info, PNG_INFO_tRNS);
 	codec->pixels_at = codec->source.position - PNG_CHUNK_HEADER;
 	codec->pixel_bits = png_get_channels(codec->png, codec->info) *
 			    (unsigned)png_get_bit_depth(codec->png, codec->info);
@@ -202,7 +229,7 @@ static int begin(struct image_reader *reader, struct error *err)
 	if (!codec)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
 	forget(codec);
-	*codec = (struct png_codec){.reader = reader};
+	*codec = (struct png_codec){.reader = reader, .fast = codec->fast};
 	png_source_init(&codec->source, reader->data, reader->size, reader->limits.chunk_bytes);
 	return png_survey(reader, err);
 }
@@ -227,16 +254,11 @@ int png_codec_probe(struct image_reader *reader, struct error *err)
 	return status;
 }
 
-static void pixels_step(struct png_codec *codec)
-{
-	png_pixels_transform(codec);
-	png_pixels_read(codec);
-}
-
 static void salvage_step(struct png_codec *codec)
 {
 	open_step(codec);
-	pixels_step(codec);
+	png_pixels_transform(codec);
+	png_pixels_read(codec);
 }
 
 /* Reads the rows of a damaged image that did not come yet, but whose data are there. */
@@ -262,7 +284,7 @@ static int make_do(struct png_codec *codec, struct error *err)
 {
 	int status = STATUS_OK;
 
-	if (!codec->in_pixels || codec->over_memory || codec->out_of_memory)
+	if (codec->over_memory || codec->out_of_memory)
 		return hand_on(codec, err);
 	/* It matters more than anything said before. */
 	codec->reader->warning.text[0] = '\0';
@@ -280,7 +302,11 @@ static int decode(struct png_codec *codec, void *pixels, struct error *err)
 	if (status)
 		return status;
 	codec->budget = UINT64_MAX;
-	if (run_step(codec, pixels_step))
+	if (run_step(codec, png_pixels_transform))
+		return hand_on(codec, err);
+	if (png_fast_read(codec))
+		return STATUS_OK;
+	if (run_step(codec, png_pixels_read))
 		status = lenient ? make_do(codec, err) : hand_on(codec, err);
 	if (status == STATUS_OK)
 		png_pixels_finish(codec);
@@ -295,10 +321,16 @@ int png_codec_decode(struct image_reader *reader, void *pixels, struct error *er
 	return status;
 }
 
+void png_codec_prepare(void)
+{
+	png_fast_prepare();
+}
+
 void png_codec_free(struct png_codec *codec)
 {
 	if (!codec)
 		return;
 	forget(codec);
+	png_fast_free(codec->fast);
 	free(codec);
 }

@@ -21,10 +21,12 @@ struct png_codec {
 	uint64_t allocated; /* by libpng, for this image, in all */
 	uint8_t *whole;     /* an interlaced image that cannot be put together in place */
 	bool over_memory, out_of_memory;
-	unsigned pixel_bits; /* of a pixel in the file */
-	uint64_t budget;     /* bytes of pixel data that may still be read */
-	bool in_pixels;      /* rows have begun to come */
-	bool complete;       /* all have come */
-	size_t pixels_at;    /* the first IDAT chunk in the file */
+	unsigned pixel_bits;     /* of a pixel in the file */
+	uint8_t palette[256][4]; /* R, G, B and alpha, if has_palette */
+	bool has_palette, transparent_colour;
+	uint64_t budget;  /* bytes of pixel data that may still be read */
+	bool complete;    /* all rows have come */
+	size_t pixels_at; /* the first IDAT chunk in the file */
 	struct png_salvage salvage;
+	struct png_fast *fast; /* kept from image to image */
 };

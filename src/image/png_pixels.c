@@ -152,7 +152,6 @@ static bool read_passes(struct png_codec *codec)
 
 void png_pixels_read(struct png_codec *codec)
 {
-	codec->in_pixels = true;
 	if (!(codec->reader->info.progressive ? read_passes : read_in_order)(codec))
 		return;
 	codec->complete = true;

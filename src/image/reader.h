@@ -26,6 +26,7 @@ struct image_reader {
 	struct png_codec *png;   /* made at the first PNG */
 	struct jpeg_codec *jpeg; /* made at the first JPEG */
 	bool ready;              /* probed and not yet decoded */
+	bool by_libpng;          /* as image_reader_by_libpng says */
 };
 
 /* Checks info.file_width and file_height against the limits. */

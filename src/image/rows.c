@@ -100,6 +100,12 @@ bool rows_in_place(const struct rows *rows)
 	return rows->plan.filter == ROWS_PLAIN && !turned(rows) && !rows->plan.take;
 }
 
+bool rows_are_kept(const struct rows *rows)
+{
+	return rows->plan.filter == ROWS_PLAIN && !rows->plan.premultiply && !mirrored(rows) &&
+	       !rows->plan.take;
+}
+
 /* Where a row is put after the filter. */
 static uint8_t *place(const struct rows *rows, uint32_t y)
 {

@@ -62,6 +62,9 @@ void rows_release(struct rows *rows);
 /* Whether rows_at works: any row has its place from the start. */
 bool rows_in_place(const struct rows *rows);
 
+/* Whether a row stays as it was written until the next one has been. */
+bool rows_are_kept(const struct rows *rows);
+
 /* Where row `y` is to be written, whatever the order. */
 uint8_t *rows_at(const struct rows *rows, uint32_t y);
 

@@ -1,0 +1,137 @@
+#include "image/png_convert.h"
+
+#include "image/pixel.h"
+
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Samples of 16 bits come with the high byte first. */
+static void to_native(uint16_t *restrict target, const uint8_t *restrict row, size_t samples)
+{
+	for (size_t i = 0; i < samples; i++)
+		target[i] = (uint16_t)(row[2 * i] << 8 | row[2 * i + 1]);
+}
+
+/* round(sample x 255 / 65535), as png_set_scale_16 has it */
+static void to_8_bits(uint8_t *restrict target, const uint8_t *restrict row, size_t samples)
+{
+	for (size_t i = 0; i < samples; i++) {
+		uint32_t sample = (uint32_t)row[2 * i] << 8 | row[2 * i + 1];
+
+		target[i] = (uint8_t)((sample * 255 + 32895) >> 16);
+	}
+}
+
+/* Other channels, with `size` bytes a sample; grey from colours is made of RGB afterwards. */
+INLINE void map(const uint8_t *row, uint8_t *target, uint32_t width, unsigned from, unsigned to,
+	size_t size, bool bgr)
+{
+	const bool alpha = from % 2 == 0;
+
+	for (; width > 0; width--, row += from * size, target += to * size) {
+		for (unsigned i = 0; i < (to >= 3 ? 3U : 1U); i++) {
+			unsigned source = from <= 2 ? 0 : bgr ? 2 - i : i;
+
+			memcpy(target + i * size, row + source * size, size);
+		}
+		if (to % 2 == 0 && alpha)
+			memcpy(target + (to - 1) * size, row + (from - 1) * size, size);
+		else if (to % 2 == 0)
+			memset(target + (to - 1) * size, 0xff, size);
+	}
+}
+
+#define MAP(from, to)                                                                       \
+	static void map_##from##_##to(                                                      \
+		const uint8_t *row, uint8_t *target, uint32_t width, size_t size, bool bgr) \
+	{                                                                                   \
+		if (size == 2 && bgr)                                                       \
+			map(row, target, width, from, to, 2, true);                         \
+		else if (size == 2)                                                         \
+			map(row, target, width, from, to, 2, false);                        \
+		else if (bgr)                                                               \
+			map(row, target, width, from, to, 1, true);                         \
+		else                                                                        \
+			map(row, target, width, from, to, 1, false);                        \
+	}
+
+MAP(1, 1)
+MAP(1, 2)
+MAP(1, 3)
+MAP(1, 4)
+MAP(2, 1)
+MAP(2, 2)
+MAP(2, 3)
+MAP(2, 4)
+MAP(3, 3)
+MAP(3, 4)
+MAP(4, 3)
+MAP(4, 4)
+
+static void map_row(unsigned from, unsigned to, const uint8_t *row, uint8_t *target, uint32_t width,
+	size_t size, bool bgr)
+{
+	static void (*const maps[4][4])(const uint8_t *, uint8_t *, uint32_t, size_t, bool) = {
+		{map_1_1, map_1_2, map_1_3, map_1_4},
+		{map_2_1, map_2_2, map_2_3, map_2_4},
+		{NULL, NULL, map_3_3, map_3_4},
+		{NULL, NULL, map_4_3, map_4_4},
+	};
+
+	maps[from - 1][to - 1](row, target, width, size, bgr);
+}
+
+/* From a palette; grey is made in the palette. */
+static void look_up(
+	const struct png_convert *convert, const uint8_t *row, uint8_t *target, uint32_t width)
+{
+	const uint8_t(*palette)[4] = convert->palette;
+	size_t channels = convert->channels;
+
+	for (uint32_t x = 0; x < width; x++)
+		memcpy(target + x * channels, palette[row[x]], channels);
+}
+
+static bool keeps_channels(const struct png_convert *convert)
+{
+	return convert->from_channels == convert->channels &&
+	       (convert->channels < 3 || !convert->bgr);
+}
+
+bool png_convert_is_nothing(const struct png_convert *convert)
+{
+	return !convert->palette && convert->from_bits == 8 && keeps_channels(convert);
+}
+
+void png_convert_row(const struct png_convert *convert, const uint8_t *restrict row,
+	uint8_t *restrict work, uint8_t *restrict target, uint32_t width)
+{
+	size_t samples = (size_t)width * convert->from_channels, size = convert->bits / 8;
+	uint8_t *samples_to = keeps_channels(convert) ? target : work;
+	uint8_t *colours = work + (size_t)width * 8;
+
+	if (convert->palette) {
+		look_up(convert, row, target, width);
+		return;
+	}
+	if (convert->bits == 16)
+		to_native((uint16_t *)(void *)samples_to, row, samples);
+	else if (convert->from_bits == 16)
+		to_8_bits(samples_to, row, samples);
+	else if (keeps_channels(convert))
+		memcpy(target, row, samples);
+	if (keeps_channels(convert))
+		return;
+	if (convert->from_bits == 16)
+		row = work;
+	if (convert->channels >= 3 || convert->from_channels <= 2) {
+		map_row(convert->from_channels, convert->channels, row, target, width, size,
+			convert->bgr);
+		return;
+	}
+	/* grey of colours */
+	map_row(convert->from_channels, 3, row, colours, width, size, false);
+	pixel_luma(colours, width, convert->bits);
+	memcpy(target, colours, width * size);
+}

@@ -1,0 +1,309 @@
+#include "image/png_fast.h"
+
+#include "config.h"
+
+#if HAVE_DEFLATE
+
+#include "base/number.h"
+#include "image/pixel.h"
+#include "image/png_chunks.h"
+#include "image/png_convert.h"
+#include "image/png_pixels.h"
+#include "image/png_unfilter.h"
+
+#include <libdeflate.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ALIGNMENT = 64,
+	LIBPNG_MEMORY = 1 << 16, /* what libpng would allocate for the rows, rounded up */
+	KEPT_MAX = 64 << 20,     /* bytes kept from one image to the next */
+};
+
+struct png_fast {
+	struct libdeflate_decompressor *inflater;
+	uint8_t *memory;
+	size_t size;
+};
+
+/* One image. */
+struct plain {
+	struct png_codec *codec;
+	struct png_fast *fast;
+	struct png_convert convert;
+	uint8_t palette[256][4];
+	unsigned pixel;       /* bytes in the file */
+	size_t row;           /* bytes of one in the file, without its filter */
+	uint64_t data_size;   /* of all rows, with their filters */
+	uint64_t packed_size; /* deflated */
+	size_t chunks;        /* it comes in */
+	uint8_t *packed;      /* NULL: where it is in the file */
+	uint8_t *data;
+	uint8_t *rows[2]; /* unfiltered ones, in turn; the first is zero at first */
+	uint8_t *work;    /* what png_convert_row wants */
+};
+
+void png_fast_prepare(void)
+{
+	static const uint8_t byte[1];
+
+	libdeflate_crc32(0, byte, sizeof byte);
+	libdeflate_adler32(1, byte, sizeof byte);
+}
+
+void png_fast_free(struct png_fast *fast)
+{
+	if (!fast)
+		return;
+	libdeflate_free_decompressor(fast->inflater);
+	free(fast->memory);
+	free(fast);
+}
+
+static bool is_plain(const struct png_codec *codec)
+{
+	const struct image_info *info = &codec->reader->info;
+
+	return !codec->reader->by_libpng && !info->progressive && info->file_bits >= 8 &&
+	       !codec->transparent_colour;
+}
+
+static bool checksum_is_right(const struct png_chunk *chunk)
+{
+	return libdeflate_crc32(0, chunk->type, (size_t)chunk->length + 4) ==
+	       read_be32(chunk->data + chunk->length);
+}
+
+/* Nothing that libpng would have to say something about. */
+static bool is_ordinary(const struct png_chunk *chunk)
+{
+	for (int i = 0; i < 4; i++)
+		if ((chunk->type[i] | 0x20) < 'a' || (chunk->type[i] | 0x20) > 'z')
+			return false;
+	return chunk->complete && chunk->length <= PNG_UINT_31_MAX && checksum_is_right(chunk);
+}
+
+/* libpng refuses a chunk that is longer than the image may need. */
+static bool has_ordinary_length(const struct plain *plain, const struct png_chunk *chunk)
+{
+	uint64_t limit = plain->codec->reader->limits.chunk_bytes;
+
+	return chunk->length > 0 &&
+	       (limit == 0 || chunk->length <= limit ||
+		       chunk->length <= plain->data_size + plain->data_size / 32768 * 5);
+}
+
+/* Measures the IDAT chunks, and looks at those behind them. */
+static bool survey(struct plain *plain)
+{
+	const struct image_reader *reader = plain->codec->reader;
+	size_t at = plain->codec->pixels_at;
+	struct png_chunk chunk;
+
+	for (; png_chunk_read(reader->data, reader->size, at, &chunk); at = chunk.next) {
+		if (!png_chunk_is(&chunk, "IDAT"))
+			break;
+		if (!is_ordinary(&chunk) || !has_ordinary_length(plain, &chunk))
+			return false;
+		plain->packed_size += chunk.length;
+		plain->chunks++;
+	}
+	for (; png_chunk_read(reader->data, reader->size, at, &chunk); at = chunk.next) {
+		bool oversized = png_chunk_is_oversized(&chunk, reader->limits.chunk_bytes);
+
+		if (png_chunk_is(&chunk, "IEND"))
+			return is_ordinary(&chunk) && chunk.length == 0;
+		if (!png_chunk_is_ancillary(&chunk) || (!oversized && !is_ordinary(&chunk)))
+			return false;
+	}
+	return false;
+}
+
+static uint8_t *take(uint8_t **at, uint64_t size)
+{
+	uint8_t *taken = *at;
+
+	*at += size;
+	return taken;
+}
+
+/* Room for everything; false if there is none. */
+static bool make_room(struct plain *plain)
+{
+	struct png_fast *fast = plain->fast;
+	const struct png_codec *codec = plain->codec;
+	uint64_t packed = plain->chunks > 1 ? plain->packed_size : 0, data = plain->data_size;
+	uint64_t row = plain->row, work = (uint64_t)codec->reader->info.file_width * 16, all;
+	uint64_t limit = codec->reader->limits.memory;
+	uint8_t *at;
+
+	size_align(row, ALIGNMENT, &row);
+	if (!size_align(packed, ALIGNMENT, &packed) || !size_align(data, ALIGNMENT, &data) ||
+		!size_add(packed, data, &all) || !size_add(all, 2 * row + work, &all) ||
+		all > SIZE_MAX / 2 || (limit && all + LIBPNG_MEMORY > limit - codec->allocated))
+		return false;
+	if (all > fast->size) {
+		free(fast->memory);
+		fast->memory = aligned_alloc(
+			ALIGNMENT, (all + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+		fast->size = fast->memory ? all : 0;
+	}
+	if (!fast->memory)
+		return false;
+	at = fast->memory;
+	plain->packed = packed ? take(&at, packed) : NULL;
+	plain->data = take(&at, data);
+	plain->rows[0] = take(&at, row);
+	plain->rows[1] = take(&at, row);
+	plain->work = at;
+	return true;
+}
+
+/* The deflated data in one piece. */
+static const uint8_t *gather(const struct plain *plain)
+{
+	const struct image_reader *reader = plain->codec->reader;
+	size_t at = plain->codec->pixels_at;
+	uint8_t *target = plain->packed;
+	struct png_chunk chunk;
+
+	if (!target)
+		return reader->data + at + PNG_CHUNK_HEADER;
+	for (size_t i = 0; i < plain->chunks; i++) {
+		png_chunk_read(reader->data, reader->size, at, &chunk);
+		memcpy(target, chunk.data, chunk.length);
+		target += chunk.length;
+		at = chunk.next;
+	}
+	return plain->packed;
+}
+
+static bool inflate_all(const struct plain *plain)
+{
+	size_t read, written;
+
+	return libdeflate_zlib_decompress_ex(plain->fast->inflater, gather(plain),
+		       plain->packed_size, plain->data, plain->data_size, &read,
+		       &written) == LIBDEFLATE_SUCCESS &&
+	       read == plain->packed_size && written == plain->data_size;
+}
+
+static bool filters_are_known(const struct plain *plain)
+{
+	const uint8_t *end = plain->data + plain->data_size;
+
+	for (const uint8_t *at = plain->data; at < end; at += plain->row + 1)
+		if (*at >= PNG_FILTERS)
+			return false;
+	return true;
+}
+
+/* As it is delivered, in its first bytes. */
+static void make_palette(struct plain *plain)
+{
+	const struct png_convert *convert = &plain->convert;
+
+	memcpy(plain->palette, plain->codec->palette, sizeof plain->palette);
+	for (size_t i = 0; i < 256; i++) {
+		uint8_t *colour = plain->palette[i], red = colour[0];
+
+		if (convert->channels < 3) {
+			pixel_luma(colour, 1, 8);
+		} else if (convert->bgr) {
+			colour[0] = colour[2];
+			colour[2] = red;
+		}
+	}
+}
+
+static void describe(struct plain *plain)
+{
+	const struct image_reader *reader = plain->codec->reader;
+	const struct image_info *info = &reader->info;
+
+	plain->pixel = plain->codec->pixel_bits / 8;
+	plain->row = (size_t)info->file_width * plain->pixel;
+	plain->data_size = png_pixels_data(plain->codec);
+	plain->convert = (struct png_convert){
+		.from_channels = (uint8_t)(plain->codec->pixel_bits / info->file_bits),
+		.from_bits = info->file_bits,
+		.channels = info->channels,
+		.bits = info->bits,
+		.bgr = reader->options.layout == IMAGE_LAYOUT_BGR};
+	if (!plain->codec->has_palette)
+		return;
+	make_palette(plain);
+	plain->convert.palette = (const uint8_t(*)[4])plain->palette;
+}
+
+static void deliver_rows(struct plain *plain)
+{
+	struct rows *rows = &plain->codec->reader->rows;
+	bool direct = png_convert_is_nothing(&plain->convert) && rows_are_kept(rows);
+	const uint8_t *source = plain->data, *above = plain->rows[0];
+
+	memset(plain->rows[0], 0, plain->row);
+	for (uint32_t y = 0; y < rows->plan.height; y++, source += plain->row + 1) {
+		uint8_t *slot, *row;
+
+		rows_slots(rows, &slot, 1);
+		row = direct ? slot : plain->rows[~y & 1];
+		png_unfilter(*source, plain->pixel, row, source + 1, above, plain->row);
+		if (!direct)
+			png_convert_row(&plain->convert, row, plain->work, slot, rows->plan.width);
+		rows_take(rows, 1);
+		above = row;
+	}
+}
+
+static struct png_fast *prepare(struct png_codec *codec)
+{
+	if (!codec->fast)
+		codec->fast = calloc(1, sizeof *codec->fast);
+	if (codec->fast && !codec->fast->inflater)
+		codec->fast->inflater = libdeflate_alloc_decompressor();
+	return codec->fast && codec->fast->inflater ? codec->fast : NULL;
+}
+
+bool png_fast_read(struct png_codec *codec)
+{
+	struct plain plain = {.codec = codec};
+	bool done;
+
+	if (!is_plain(codec))
+		return false;
+	plain.fast = prepare(codec);
+	if (!plain.fast)
+		return false;
+	describe(&plain);
+	done = survey(&plain) && make_room(&plain) && inflate_all(&plain) &&
+	       filters_are_known(&plain);
+	if (done)
+		deliver_rows(&plain);
+	if (plain.fast->size > KEPT_MAX) {
+		free(plain.fast->memory);
+		plain.fast->memory = NULL;
+		plain.fast->size = 0;
+	}
+	return done;
+}
+
+#else
+
+void png_fast_prepare(void)
+{
+}
+
+void png_fast_free(struct png_fast *fast)
+{
+	(void)fast;
+}
+
+bool png_fast_read(struct png_codec *codec)
+{
+	(void)codec;
+	return false;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * The plain PNG, which most are: inflated in one go by libdeflate, and its rows unfiltered without
+ * libpng.
+ *
+ * libpng remains the judge. It has read everything before the pixels when this is asked, and what
+ * is in any way out of the ordinary is left to it from there: damaged or odd chunks, checksums that
+ * are not right, more or less data than there should be, interlacing, fewer than 8 bits, a
+ * transparent colour, more memory than allowed. So the result, the warnings and the errors are the
+ * same with and without this. One exception is known: libdeflate takes a few deflate streams whose
+ * Huffman codes zlib finds invalid, if their checksum is right all the same.
+ */
+#pragma once
+
+#include "image/png_codec.h"
+
+struct png_fast;
+
+/* After png_pixels_begin and png_pixels_transform. True if all rows were delivered; otherwise none
+ * was. */
+bool png_fast_read(struct png_codec *codec);
+
+/* Has libdeflate look at the processor, which it does once, before system calls are forbidden. */
+void png_fast_prepare(void);
+
+/* Takes NULL. */
+void png_fast_free(struct png_fast *fast);

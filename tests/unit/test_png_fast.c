@@ -1,0 +1,192 @@
+/* The road of libdeflate against that of libpng: the same pixels, warnings and errors; and filters
+ * undone against the words of the specification. */
+#include "image_samples.h"
+#include "test.h"
+
+#include "image/png_unfilter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct image_reader *fast, *plain;
+
+static int make_readers(void **state)
+{
+	(void)state;
+	if (image_reader_new(&fast, NULL) || image_reader_new(&plain, NULL))
+		return 1;
+	image_reader_by_libpng(plain, true);
+	return 0;
+}
+
+static int drop_readers(void **state)
+{
+	(void)state;
+	fast = image_reader_free(fast);
+	plain = image_reader_free(plain);
+	return 0;
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+static unsigned predict(unsigned filter, unsigned left, unsigned above, unsigned corner)
+{
+	int estimate = (int)left + (int)above - (int)corner;
+	int to_left = abs(estimate - (int)left), to_above = abs(estimate - (int)above);
+	int to_corner = abs(estimate - (int)corner);
+
+	switch (filter) {
+	case 1:
+		return left;
+	case 2:
+		return above;
+	case 3:
+		return (left + above) / 2;
+	case 4:
+		return to_left <= to_above && to_left <= to_corner ? left
+		       : to_above <= to_corner                     ? above
+								   : corner;
+	}
+	return 0;
+}
+
+static void filters_are_undone_as_specified(void **state)
+{
+	static const unsigned pixels[] = {1, 2, 3, 4, 6, 8};
+	uint32_t random = 99;
+
+	(void)state;
+	for (unsigned i = 0; i < 6 * PNG_FILTERS * 40 * 20; i++) {
+		unsigned pixel = pixels[i % 6], filter = i / 6 % PNG_FILTERS;
+		size_t width = 1 + i / 30 % 40, size = width * pixel;
+		/* of just that size, so that a sanitizer sees what is read beyond it */
+		uint8_t *source = malloc(size), *above = malloc(size), *row = malloc(size);
+		uint32_t span = i % 7 ? 255 : 1;
+
+		assert_true(source && above && row);
+		for (size_t k = 0; k < size; k++) {
+			source[k] = (uint8_t)(next_random(&random) & span);
+			above[k] = (uint8_t)(next_random(&random) | (span ^ 255));
+		}
+		png_unfilter(filter, pixel, row, source, above, size);
+		for (size_t k = 0; k < size; k++) {
+			unsigned left = k < pixel ? 0 : row[k - pixel];
+			unsigned corner = k < pixel ? 0 : above[k - pixel];
+			unsigned byte = source[k] + predict(filter, left, above[k], corner);
+
+			if (row[k] != (uint8_t)byte)
+				fail_msg("filter %u, %u bytes a pixel: byte %zu of %zu is %u, not "
+					 "%u",
+					filter, pixel, k, size, row[k], byte & 255);
+		}
+		free(source);
+		free(above);
+		free(row);
+	}
+}
+
+static void compare(struct bytes file, const struct image_options *options, const char *what)
+{
+	struct outcome a = {0}, b = {0};
+	int status = decode_picture(fast, file, options, NULL, &a);
+
+	assert_int_equal(decode_picture(plain, file, options, NULL, &b), status);
+	assert_string_equal(a.error.text, b.error.text);
+	if (status)
+		return;
+	assert_string_equal(a.warning.text, b.warning.text);
+	assert_memory_equal(&a.info, &b.info, sizeof a.info);
+	assert_same_picture(&a.picture, &b.picture, what);
+	free(a.picture.pixels);
+	free(b.picture.pixels);
+}
+
+static const int kinds[][2] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16}, {3, 1},
+	{3, 2}, {3, 4}, {3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16}};
+
+enum {
+	KINDS = sizeof kinds / sizeof *kinds
+};
+
+static void every_kind_in_every_form_is_what_libpng_gives(void **state)
+{
+	static const uint32_t sizes[][2] = {{1, 1}, {5, 7}, {70, 90}};
+	uint8_t exif[EXIF_SIZE];
+	char what[80];
+
+	(void)state;
+	for (unsigned i = 0; i < KINDS * 2 * 3; i++) {
+		struct png_sample sample = {.type = kinds[i % KINDS][0],
+			.depth = kinds[i % KINDS][1],
+			.transparent = i / KINDS % 2 && kinds[i % KINDS][0] < 4,
+			.filters = PNG_ALL_FILTERS,
+			.width = sizes[i / KINDS / 2][0],
+			.height = sizes[i / KINDS / 2][1]};
+
+		for (unsigned k = 0; k < 4 * 2 * 2 * 2 * 3 * 3; k++) {
+			static const uint8_t channels[] = {0, 1, 3, 4}, scales[] = {1, 2, 8};
+			static const unsigned orientations[] = {0, 3, 7};
+			const struct image_options options = {.channels = channels[k % 4],
+				.layout = k / 4 % 2,
+				.flags = (uint8_t)((k / 8 % 2 ? IMAGE_NATIVE_DEPTH : 0) |
+						   (k / 16 % 2 ? IMAGE_PREMULTIPLY : 0)),
+				.scale = scales[k / 32 % 3]};
+			struct bytes file;
+
+			sample.exif = (struct bytes){0};
+			if (orientations[k / 96])
+				sample.exif = make_exif(exif, orientations[k / 96], true);
+			file = make_png(&sample);
+			snprintf(what, sizeof what, "type %d, depth %d, form %u", sample.type,
+				sample.depth, k);
+			compare(file, &options, what);
+			free(file.data);
+		}
+	}
+}
+
+/* Whatever byte is changed, and wherever it ends. */
+static void every_damage_is_told_as_libpng_tells_it(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < KINDS; i++) {
+		const struct png_sample sample = {.width = 9,
+			.height = 7,
+			.type = kinds[i][0],
+			.depth = kinds[i][1],
+			.filters = PNG_ALL_FILTERS};
+		const struct image_options lenient = {.flags = IMAGE_LENIENT};
+		struct bytes file = make_png(&sample);
+		size_t size = file.size;
+
+		for (file.size = 0; file.size < size; file.size++) {
+			compare(file, NULL, "truncated");
+			compare(file, &lenient, "truncated, lenient");
+		}
+		for (size_t at = 8; at < size; at++) {
+			file.data[at] ^= 0x11;
+			compare(file, NULL, "damaged");
+			compare(file, &lenient, "damaged, lenient");
+			file.data[at] ^= 0x11;
+		}
+		free(file.data);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(filters_are_undone_as_specified),
+		cmocka_unit_test(every_kind_in_every_form_is_what_libpng_gives),
+		cmocka_unit_test(every_damage_is_told_as_libpng_tells_it),
+	};
+
+	return cmocka_run_group_tests(tests, make_readers, drop_readers);
+}
