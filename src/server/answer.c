@@ -1,6 +1,7 @@
 #include "server/answer.h"
 
 #include "base/clock.h"
+#include "server/jobs.h"
 #include "shm/semaphore.h"
 
 #include <string.h>
@@ -104,26 +105,38 @@ void answer_later(struct server *server, struct request *request, struct stored 
 {
 	if (!request_take(&server->objects.head, &request->asked))
 		return;
+	request->image = image;
 	request->next = image->waiters;
 	image->waiters = request;
-	atomic_store(&request->image, image);
+	atomic_store(&request->state, REQUEST_WAITS_IMAGE);
+}
+
+/* Whether the request was in that list, from which it is taken. */
+static bool list_remove(struct request **at, const struct request *request)
+{
+	while (*at && *at != request)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = request->next;
+	return true;
 }
 
 void answer_never(struct server *server, struct request *request)
 {
-	struct stored *image;
-
-	store_lock(&server->store);
-	image = atomic_load(&request->image);
-	if (image) {
-		struct request **at = &image->waiters;
-
-		while (*at != request)
-			at = &(*at)->next;
-		*at = request->next;
-		atomic_store(&request->image, NULL);
+	switch (atomic_load(&request->state)) {
+	case REQUEST_NONE:
+		return;
+	case REQUEST_WAITS_IMAGE:
+		list_remove(&request->image->waiters, request);
+		job_unwanted(server, request->image);
+		break;
+	case REQUEST_WAITS_NAMES:
+		if (!list_remove(&server->names.waiting, request))
+			list_remove(&server->names.current, request);
+		break;
 	}
-	store_unlock(&server->store);
+	atomic_store(&request->state, REQUEST_NONE);
 }
 
 void answer_with(struct server *server, struct request *request, struct stored *image)
@@ -153,6 +166,6 @@ void answer_waiters(struct server *server, struct stored *image)
 			answer_error(server, request, &image->failure);
 		else
 			answer_image(server, request, image, false);
-		atomic_store(&request->image, NULL);
+		atomic_store(&request->state, REQUEST_NONE);
 	}
 }

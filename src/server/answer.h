@@ -19,7 +19,8 @@ void answer_with(struct server *server, struct request *request, struct stored *
 /* Lets the request wait for the image, unless it was withdrawn. With the store's lock held. */
 void answer_later(struct server *server, struct request *request, struct stored *image);
 
-/* Lets the request wait no longer: it was withdrawn, or all are refused. Takes the store's lock. */
+/* Lets the request wait no longer, for an image or for names: it was withdrawn, or all are refused.
+ * With the store's lock held. */
 void answer_never(struct server *server, struct request *request);
 
 /* Answers all who wait for the image, which is decoded or failed. With the store's lock held. */

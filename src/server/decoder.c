@@ -46,7 +46,7 @@ bool job_send(const struct link_reply *reply)
 	return send(DECODER_SOCKET, reply, sizeof *reply, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
 }
 
-int job_read(struct decoder_state *state, int file, size_t size, struct error *err)
+int job_read(struct decoder_context *state, int file, size_t size, struct error *err)
 {
 	ssize_t done;
 
@@ -68,7 +68,7 @@ int job_read(struct decoder_state *state, int file, size_t size, struct error *e
 }
 
 /* Decodes what was probed. */
-static int decode(struct decoder_state *state, const struct image_info *info, uint8_t *room,
+static int decode(struct decoder_context *state, const struct image_info *info, uint8_t *room,
 	uint64_t profile_at, struct image_warning *ret_warning, struct error *err)
 {
 	int status = image_decode(state->reader, room, info->bytes, ret_warning, err);
@@ -83,7 +83,7 @@ static int decode(struct decoder_state *state, const struct image_info *info, ui
 	return STATUS_OK;
 }
 
-void job_work(struct decoder_state *state, const struct link_job *job, uint8_t *room,
+void job_work(struct decoder_context *state, const struct link_job *job, uint8_t *room,
 	struct link_reply *reply)
 {
 	struct image_warning warning = {0};
@@ -109,7 +109,7 @@ void job_work(struct decoder_state *state, const struct link_job *job, uint8_t *
 }
 
 /* Where the job's room is in the segment; NULL if it has none. */
-static uint8_t *room_of(const struct decoder_state *state, const struct link_job *job)
+static uint8_t *room_of(const struct decoder_context *state, const struct link_job *job)
 {
 	uint64_t reserve = state->setup.reserve;
 
@@ -119,7 +119,7 @@ static uint8_t *room_of(const struct decoder_state *state, const struct link_job
 }
 
 /* Handles one image from its first message to the answer; false when the server has gone. */
-static bool handle(struct decoder_state *state, struct link_job *job, int file)
+static bool handle(struct decoder_context *state, struct link_job *job, int file)
 {
 	struct link_reply reply = {.kind = LINK_DONE, .number = job->number, .call = -1};
 	struct error err = {0};
@@ -156,7 +156,7 @@ static void report_refused(int call)
 }
 
 /* Everything that needs more than a decoder may is done in here. */
-static int enter_pool(struct decoder_state *state, struct error *err)
+static int enter_pool(struct decoder_context *state, struct error *err)
 {
 	const struct sandbox sandbox = {.profile = SANDBOX_POOL,
 		.link = DECODER_SOCKET,
@@ -192,7 +192,7 @@ static bool parse_setup(int argc, char **argv, struct decoder_setup *ret)
 /* The process ends without giving anything back: that is the kernel's to do. */
 int decoder_main(int argc, char **argv)
 {
-	struct decoder_state state = {0};
+	struct decoder_context state = {0};
 	struct error err = {0};
 	struct link_job job;
 	int file, status;

@@ -1,5 +1,13 @@
 /*
  * What the files of the server share: its state, and a request that is being worked on.
+ *
+ * Threads: the request thread (request_loop.c), the completion thread (completion_loop.c), the one
+ * that lists names (names_loop.c), and the main thread, which starts and stops the server, preloads
+ * images, and calls server_upkeep.
+ *
+ * There is one lock, the store's. Under it are the store, the watches, the line of jobs, the states
+ * of decoders and of requests that wait, and the list of names. No other is taken while it is held.
+ * What has no lock belongs to one thread, which is said beside it.
  */
 #pragma once
 
@@ -15,36 +23,59 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum request_state {
+	REQUEST_NONE,        /* nobody waits: the request thread may take the seat's next request */
+	REQUEST_WAITS_IMAGE, /* in the list of `image` */
+	REQUEST_WAITS_NAMES, /* in a list of `names` */
+};
+
 /*
- * A seat's request, copied to private memory. Written by the leader; while it waits for an image it
- * is on that image's list, and belongs to the store's lock.
+ * A seat's request, copied to private memory. Written by the request thread in REQUEST_NONE; in
+ * another state it belongs to the store's lock.
  */
 struct request {
+	_Atomic enum request_state state;
 	struct seat_request asked;
 	struct error refused; /* what request_check found */
 	struct image_options options;
-	atomic_bool busy;   /* another worker than the leader is at it */
-	uint64_t postponed; /* sequence number of one that waits for another list to be done */
-	struct stored *_Atomic image; /* that it waits for */
-	struct request *next;         /* who waits for the same */
+	struct stored *image;
+	struct request *next; /* in the same list */
 };
 
-/* An image to be decoded, or a header to be read. */
+/* An image to be decoded, or a header to be read: in line, or with a decoder. */
 struct job {
 	struct stored *image;
 	int file;
 	struct file_key key;
 	uint64_t expected; /* bytes that it took when it was last decoded under that name; 0:
 			      unknown */
+	bool preload;      /* wanted though nobody waits for it */
+	bool put_back;     /* in line for the second time */
+	bool in_line;
 	char path[1032];
 	struct job *next;
 };
 
-/* A thread that takes requests. */
-struct worker {
-	struct server *server;
+/* What the server knows of a decoder beside its process. */
+struct decoder_work {
+	struct job *job;       /* that it is at; NULL for none */
+	struct extent *extent; /* that it may write for that; NULL for none */
+	unsigned truncations;  /* of its segment when it was given the job */
+	bool sent;             /* it was told of the job */
+	bool killed;           /* DECODER_ENDING: by us */
+	enum reply_outcome outcome; /* DECODER_ENDING: why */
+	struct link_reply reply;    /* and what it said last */
+};
+
+/* The list of names, and who waits for one. Under the store's lock but for the making of a list. */
+struct names_work {
 	pthread_t thread;
-	struct readiness *readiness; /* of the queue of `watch`; NULL if it has to ask the kernel */
+	bool started, ending;
+	pthread_cond_t asked;
+	struct request *waiting; /* for a list that has not been begun */
+	struct request *current; /* for the one that is being made */
+	char *text;              /* that is being handed out page by page */
+	size_t size;
 };
 
 struct server {
@@ -54,45 +85,39 @@ struct server {
 	bool store_ready;              /* store was made */
 	struct server_objects objects; /* data is not mapped here: the server touches no pixel */
 	struct wire_server constants;  /* of HEAD, as it was made */
-	unsigned next_check;           /* object that is next looked at */
+	unsigned next_check;           /* object that is next looked at; main thread */
 	struct store store;
-	struct watch *watch;      /* under the store's lock */
+	struct watch *watch;
 	struct request *requests; /* one for each seat */
+
+	/* Request thread */
+	pthread_t request_thread;
+	bool request_started;
 	struct wait wait;
+	struct readiness *readiness; /* of the queue of `watch`; NULL if it has to ask the kernel */
+	unsigned last_seat;          /* that was served */
 
-	/* Whoever has it is the leader: the one worker that takes requests. */
-	pthread_mutex_t leadership;
-	struct worker *leader;
-	unsigned last_seat; /* that was served */
-
-	/* Decoders that are free, and jobs that wait for one. */
-	pthread_mutex_t pool_lock;
+	/* Decoders, and jobs that wait for one. */
 	struct decoder *decoders;
-	bool *decoder_busy;
+	struct decoder_work *work; /* of each */
+	bool *decoder_busy;        /* of each: not DECODER_IDLE */
 	_Atomic unsigned decoding; /* decoders at work */
 	struct job *first_job, **last_job;
 
-	atomic_bool listing; /* a worker has what follows; set by the leader */
-	char *names;         /* the list that is being handed out page by page */
-	size_t names_size;
+	/* Completion thread */
+	pthread_t completion_thread;
+	bool completion_started;
+	int epoll;            /* its sources: see completion_loop.h */
+	int timer;            /* the next deadline of a decoder */
+	uint64_t timer_at;    /* DEADLINE_NEVER: it does not run */
+	int wake;             /* eventfd: the server is stopping */
 
-	struct worker *workers;
-	unsigned workers_count;
+	struct names_work names;
 	struct preload *preload; /* NULL: nothing is decoded at start */
 	atomic_bool stopping;    /* no new work */
 	atomic_bool abandon;     /* no more time for the work under way */
 	_Atomic uint64_t answers;
 };
-
-/* The thread of a worker. */
-void *worker_main(void *worker);
-
-/* Takes leadership, or lets it go, which says whose it was. */
-void leader_lock(struct worker *worker);
-struct worker *leader_unlock(struct server *server);
-
-/* Waits for a request and serves it; without one, for a moment only. With leadership. */
-void worker_serve(struct server *server);
 
 /*
  * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:
@@ -111,22 +136,3 @@ static inline void server_count(struct server *server, enum wire_counter counter
 	atomic_fetch_add_explicit(&head_server(&server->objects.head)->counters[counter], amount,
 		memory_order_relaxed);
 }
-
-/*
- * The job of decoding a file into the store, for the first time or `again`; takes file->fd over.
- * With the store's lock held. NULL when out of memory.
- */
-struct job *decode_job_new(struct server *server, const char *name, struct stored *again,
-	const struct image_key *key, struct resolved *file, const struct watch_token *token);
-
-/* Decodes, now or when a decoder is free, and goes on while there are jobs in line. Called by the
- * leader, who lets leadership go meanwhile. */
-void decode_job_dispatch(struct server *server, struct job *job);
-
-/* Does the job with the decoder of that data segment and answers all who wait for the image. *err
- * says what was wrong with it. */
-int decode_job_run(struct server *server, unsigned segment, struct job *job, struct error *err);
-
-/* Answers every request still open with "the server is stopping", and drops the jobs in line. Once
- * all threads are gone. */
-void server_refuse_all(struct server *server);

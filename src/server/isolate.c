@@ -36,7 +36,7 @@ static void note_refused(int call)
 }
 
 static void child_work(
-	struct decoder_state *state, const struct link_job *job, int file, struct link_reply *reply)
+	struct decoder_context *state, const struct link_job *job, int file, struct link_reply *reply)
 {
 	const struct sandbox sandbox = {.profile = SANDBOX_ISOLATE,
 		.link = -1,
@@ -68,7 +68,7 @@ static void child_work(
 }
 
 static void child_main(
-	struct decoder_state *state, const struct link_job *job, int file, pid_t parent)
+	struct decoder_context *state, const struct link_job *job, int file, pid_t parent)
 {
 	struct link_reply reply = {.kind = LINK_DONE, .call = -1};
 
@@ -107,7 +107,7 @@ static int await_end(pid_t child, uint64_t deadline)
 
 /* One child, from its beginning to its end. */
 static void run_child(
-	struct decoder_state *state, const struct link_job *job, int file, struct link_reply *reply)
+	struct decoder_context *state, const struct link_job *job, int file, struct link_reply *reply)
 {
 	pid_t parent = getpid(), child;
 	int signal;
@@ -146,7 +146,7 @@ static bool make_answer(void)
 	return page != MAP_FAILED;
 }
 
-bool isolate_handle(struct decoder_state *state, struct link_job *job, int file)
+bool isolate_handle(struct decoder_context *state, struct link_job *job, int file)
 {
 	struct link_reply reply = {.kind = LINK_DONE, .number = job->number};
 	uint64_t number = job->number;

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct decoder_state {
+struct decoder_context {
 	struct decoder_setup setup;
 	struct image_reader *reader;
 	uint8_t *segment; /* the data segment, mapped whole; NULL if each image has its own map */
@@ -23,15 +23,15 @@ bool job_send(const struct link_reply *reply);
 
 /* Reads the whole file into `state`. It may be growing or shrinking meanwhile: the server compares
  * its key afterwards. */
-int job_read(struct decoder_state *state, int file, size_t size, struct error *err);
+int job_read(struct decoder_context *state, int file, size_t size, struct error *err);
 
 /*
  * Reads the header and, if the room of the job will do, decodes into `room`. Fills in the reply:
  * LINK_NEED if there is too little room, else LINK_DONE. `room` is NULL where there is none yet.
  */
-void job_work(struct decoder_state *state, const struct link_job *job, uint8_t *room,
+void job_work(struct decoder_context *state, const struct link_job *job, uint8_t *room,
 	struct link_reply *reply);
 
 /* One image, in a process of its own, from its first message to the answer; false when the server
  * has gone. */
-bool isolate_handle(struct decoder_state *state, struct link_job *job, int file);
+bool isolate_handle(struct decoder_context *state, struct link_job *job, int file);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,12 @@
 
 /* Address space for the segment where the limits allow images of any size. */
 #define RESERVE_MAX (UINT64_C(1) << 40)
+
+/* How soon a stop is noticed. */
+#define STOP_POLL_MS 100
+
+/* A decoder that closed its socket ends by itself, or is killed. */
+#define END_WAIT_NS (50 * NS_PER_MS)
 
 struct join {
 	struct server_options options;
@@ -35,19 +42,12 @@ struct join {
 	struct error failure;
 };
 
-static int make_room(void *context, const struct image_info *info, uint64_t bytes,
-	uint64_t *ret_offset, uint64_t *ret_length, struct error *err)
+static int start_decoder(struct join *join, struct error *err)
 {
-	struct join *join = context;
-	struct classic_room room;
-	int status = classic_responder_room(join->responder, bytes, &room, err);
+	int status = decoder_start(&join->decoder, err);
 
-	(void)info;
-	if (status)
-		return status;
-	*ret_offset = 0;
-	*ret_length = bytes;
-	return STATUS_OK;
+	join->decoder.state = status ? DECODER_DEAD : DECODER_IDLE;
+	return status;
 }
 
 /* A decoder maps one segment for life; for another there is another decoder. */
@@ -59,32 +59,95 @@ static int follow_segment(struct join *join, struct error *err)
 	if (status || room.generation == join->generation)
 		return status;
 	decoder_stop(&join->decoder);
+	join->decoder.state = DECODER_DEAD;
 	join->decoder.segment_fd = room.fd;
 	join->generation = room.generation;
-	return decoder_start(&join->decoder, err);
+	return start_decoder(join, err);
+}
+
+/* Waits for what the decoder says next. */
+static enum reply_outcome await_reply(struct join *join, struct link_reply *reply,
+	struct decoded *decoded, int *ret_status, struct error *err)
+{
+	struct decoder *decoder = &join->decoder;
+
+	for (;;) {
+		struct pollfd wait = {.fd = decoder->socket, .events = POLLIN};
+		enum reply_outcome outcome = link_receive(
+			decoder, reply, decoded, ret_status, err);
+
+		if (outcome != REPLY_NONE)
+			return outcome;
+		if (atomic_load(&join->stopping))
+			return REPLY_ABANDONED;
+		if (clock_now() >= decoder->deadline)
+			return REPLY_LATE;
+		poll(&wait, 1, deadline_poll_ms(decoder->deadline, STOP_POLL_MS));
+	}
+}
+
+/* Ends a decoder that did not do as it should, and tells why. */
+static int end_decoder(struct join *join, enum reply_outcome outcome,
+	const struct link_reply *reply, struct error *err)
+{
+	struct decoder *decoder = &join->decoder;
+	siginfo_t end = {0};
+
+	/* With a process for each image, that one is gone, and who reports it is sound. */
+	if (outcome != REPLY_DIED || !decoder->setup.isolate) {
+		if (outcome != REPLY_DEAD ||
+			!decoder_await_end(decoder, deadline_after(END_WAIT_NS), &end)) {
+			end = (siginfo_t){.si_code = CLD_KILLED, .si_status = SIGKILL};
+			decoder_stop(decoder);
+		}
+		decoder->state = DECODER_DEAD;
+	}
+	return link_explain(outcome, &end, reply, join->options.decode_timeout_ns, err);
+}
+
+/* Makes room for what the decoder needs. Without, it lets go of the image. */
+static int give_room(struct join *join, const struct decoded *decoded, struct error *err)
+{
+	struct classic_room room;
+	int status = classic_responder_room(join->responder, decoded->total, &room, err);
+
+	link_give_room(&join->decoder, 0, status ? 0 : decoded->total);
+	return status;
 }
 
 static int decode(
 	struct join *join, const struct resolved *file, struct image_info *ret, struct error *err)
 {
 	const struct image_options as_it_is = {0};
-	struct decoder_job job = {.kind = LINK_DECODE,
+	const struct decoder_job job = {.kind = LINK_DECODE,
 		.number = join->answers + 1,
 		.file = file->fd,
 		.file_size = file->key.size,
 		.options = &as_it_is,
 		.limits = &join->options.limits,
-		.timeout_ns = join->options.decode_timeout_ns,
-		.make_room = make_room,
-		.context = join,
-		.abandon = &join->stopping};
+		.timeout_ns = join->options.decode_timeout_ns};
+	enum reply_outcome outcome;
+	struct link_reply reply;
 	struct decoded decoded;
 	struct file_key after;
-	bool died;
-	int status = decoder_run(&join->decoder, &job, &decoded, &died, err);
+	int status = STATUS_OK, room = STATUS_OK;
 
+	if (join->decoder.state == DECODER_DEAD)
+		status = start_decoder(join, err);
 	if (status)
 		return status;
+	link_ask(&join->decoder, &job);
+	outcome = await_reply(join, &reply, &decoded, &status, err);
+	if (outcome == REPLY_NEED) {
+		room = give_room(join, &decoded, err);
+		outcome = await_reply(join, &reply, &decoded, &status, room ? NULL : err);
+	}
+	if (outcome != REPLY_COMPLETE)
+		status = end_decoder(join, outcome, &reply, room ? NULL : err);
+	else
+		join->decoder.state = DECODER_IDLE;
+	if (room || status)
+		return room ? room : status;
 	if (!files_key(file->fd, &after) || memcmp(&after, &file->key, sizeof after))
 		return error_set(err, STATUS_TRY_AGAIN, "changed while it was read");
 	*ret = decoded.info;

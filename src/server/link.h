@@ -68,30 +68,47 @@ struct decoder_setup {
 	bool allow_degraded;  /* as in sandbox.h */
 };
 
+/* How a decoder is, as the server sees it. */
+enum decoder_state {
+	DECODER_DEAD,     /* there is no process */
+	DECODER_STARTING, /* a process is being made */
+	DECODER_IDLE,     /* it waits for an image, or is about to */
+	DECODER_ASKED,    /* it has an image: it answers, or says what room it needs */
+	DECODER_HAS_ROOM, /* it was told where the image is to go: it answers */
+	DECODER_NO_ROOM,  /* it was told that there is no room: it says that it has let go */
+	DECODER_ENDING,   /* it died or misbehaved: its process is waited for */
+};
+
 /* A decoder process, as the server keeps it. */
 struct decoder {
+	enum decoder_state state;
 	pid_t pid; /* 0: none is running */
 	int pidfd;
 	int socket;
+	uint64_t started_at;      /* clock.h */
 	int segment_fd;           /* the data segment it maps; not owned */
 	_Atomic uint64_t *starts; /* counts its processes; not owned, NULL for nobody's interest */
 	struct decoder_setup setup;
+	struct link_job message; /* the last one to it */
+	uint64_t deadline;       /* when something is to be done about it: see enum decoder_state */
 };
 
 #define DECODER_NONE ((struct decoder){.pidfd = -1, .socket = -1, .segment_fd = -1})
 
 /* Starts the process: this executable anew, in its hidden mode, with the socket and the segment and
- * nothing else. */
+ * nothing else. `state` is the caller's to set. */
 int decoder_start(struct decoder *decoder, struct error *err);
+
+/* If the process has ended: says how, and closes what belongs to it. Does not wait. */
+bool decoder_reap(struct decoder *decoder, siginfo_t *ret);
+
+/* The same, waiting for the end until `deadline` at most. */
+bool decoder_await_end(struct decoder *decoder, uint64_t deadline, siginfo_t *ret);
 
 /* Ends it, however it is, and reaps it. Safe when none is running. */
 void decoder_stop(struct decoder *decoder);
 
-/* Called when the image needs more room than was offered, with checked geometry; sets where it is
- * to go. */
-typedef int decoder_make_room(void *context, const struct image_info *info, uint64_t bytes,
-	uint64_t *ret_offset, uint64_t *ret_length, struct error *err);
-
+/* An image for a decoder. */
 struct decoder_job {
 	enum link_kind kind; /* LINK_DECODE or LINK_PROBE */
 	uint64_t number;
@@ -101,9 +118,6 @@ struct decoder_job {
 	const struct image_limits *limits;
 	uint64_t offset, length; /* room offered at once; length 0 for none */
 	uint64_t timeout_ns;
-	decoder_make_room *make_room;
-	void *context;
-	const atomic_bool *abandon; /* once true, the decoder is ended where it is */
 };
 
 struct decoded {
@@ -113,35 +127,38 @@ struct decoded {
 	char warning[200];
 };
 
-/*
- * Has one image decoded. STATUS_BAD_DATA for the image's own faults, its decoder's crash or its
- * time-out included; the sentence names no file. After a crash or a time-out the decoder is stopped
- * and started again; *ret_died says so.
- */
-int decoder_run(struct decoder *decoder, const struct decoder_job *job, struct decoded *ret,
-	bool *ret_died, struct error *err);
-
-/* ---- what decoder_run is made of, without the processes ---- */
-
-/* How the talk about an image ended. */
+/* What came of a look for an answer. */
 enum reply_outcome {
-	REPLY_COMPLETE,
-	REPLY_DEAD,
-	REPLY_LATE,
-	REPLY_WRONG,
+	REPLY_NONE,     /* nothing has come yet */
+	REPLY_NEED,     /* the image needs room: link_give_room */
+	REPLY_COMPLETE, /* the image is decoded, or has failed */
+	REPLY_DEAD,     /* the decoder closed its end */
+	REPLY_LATE,     /* its deadline has passed */
+	REPLY_WRONG,    /* what it said makes no sense */
 	REPLY_ABANDONED,
 	REPLY_DIED,  /* as it says itself: LINK_DIED */
 	REPLY_UNFIT, /* LINK_UNFIT */
 };
 
-/*
- * The talk over decoder->socket, from the job to the answer. REPLY_COMPLETE: *ret_status is the
- * image's, and *ret is set if that is STATUS_OK. With another outcome it is set where there was no
- * room, and *reply after REPLY_DIED and REPLY_UNFIT.
- */
-enum reply_outcome link_talk(const struct decoder *decoder, const struct decoder_job *job,
-	struct link_reply *reply, struct decoded *ret, int *ret_status, struct error *err);
+/* Hands an idle decoder an image, and makes it DECODER_ASKED. False if it could not be told: the
+ * next link_receive is REPLY_DEAD. Sets the deadline. */
+bool link_ask(struct decoder *decoder, const struct decoder_job *job);
 
-/* The sentence and status of such another outcome; `end` is how the process ended. */
+/* Tells a decoder that asked where its image is to go; length 0: nowhere. */
+void link_give_room(struct decoder *decoder, uint64_t offset, uint64_t length);
+
+/*
+ * Takes in what the decoder says, without waiting. REPLY_NEED: ret->info and ret->total say how
+ * much room; their geometry is checked. REPLY_COMPLETE: *ret_status is the image's, with *err if
+ * that is a failure, else with *ret. *reply is for link_explain.
+ */
+enum reply_outcome link_receive(const struct decoder *decoder, struct link_reply *reply,
+	struct decoded *ret, int *ret_status, struct error *err);
+
+/*
+ * The error message and status of an image whose decoder neither asked nor answered;
+ * STATUS_BAD_DATA for the image's own faults, its decoder's crash or its time-out included. `end`
+ * is how the process ended. The message names no file.
+ */
 int link_explain(enum reply_outcome outcome, const siginfo_t *end, const struct link_reply *reply,
 	uint64_t timeout_ns, struct error *err);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "server/internal.h"
+#include "server/jobs.h"
 #include "server/listing.h"
 
 #include <errno.h>
@@ -13,17 +14,25 @@
 
 #define PROGRESS_NS (100 * NS_PER_MS)
 
+/* Jobs a decoder at a time: one more than it is at. */
+#define JOBS_A_DECODER 1
+
+/* A failure that has not been told yet. */
+struct failure {
+	struct failure *next;
+	struct error err;
+};
+
 struct preload {
 	const struct preload_options *options;
 	char *text; /* all names of the folder */
 	const char **names;
-	pthread_mutex_t lock;
+	size_t next; /* name */
+	/* Under the store's lock. */
 	pthread_cond_t changed;
-	/* under the lock */
 	struct preload_progress progress;
-	size_t next;      /* name */
-	unsigned workers; /* that have begun: the first for decoder 0, and so on */
-	unsigned at_work;
+	struct failure *failures, **last_failure;
+	size_t jobs; /* in line or at work */
 };
 
 static bool matches(const char *pattern, const char *name)
@@ -78,8 +87,7 @@ int preload_new(struct server *server, struct error *err)
 		return error_os(err, ENOMEM, "cannot preload");
 	server->preload = preload;
 	preload->options = server->options.preload;
-	preload->at_work = server->options.decoders;
-	pthread_mutex_init(&preload->lock, NULL);
+	preload->last_failure = &preload->failures;
 	pthread_cond_init(&preload->changed, NULL);
 	status = listing_read(server->folder, &preload->text, &size, err);
 	if (status)
@@ -100,7 +108,10 @@ struct preload *preload_free(struct preload *preload)
 {
 	if (!preload)
 		return NULL;
-	pthread_mutex_destroy(&preload->lock);
+	for (struct failure *failure = preload->failures, *next; failure; failure = next) {
+		next = failure->next;
+		free(failure);
+	}
 	pthread_cond_destroy(&preload->changed);
 	free(preload->names);
 	free(preload->text);
@@ -108,117 +119,134 @@ struct preload *preload_free(struct preload *preload)
 	return NULL;
 }
 
-/* The job for a file that is not in the store yet under another name. */
-static int make_job(struct server *server, const char *name, struct resolved *file,
-	struct watch_token *token, struct job **ret, struct error *err)
+void preload_done(struct preload *preload, const struct error *failure)
 {
-	struct image_key key = {.file = file->key, .kind = LINK_DECODE};
-	bool known;
+	struct failure *note = failure ? malloc(sizeof *note) : NULL;
 
-	store_lock(&server->store);
-	watch_file(server->watch, file, token);
-	known = store_find(&server->store, &key) != NULL;
-	*ret = known ? NULL : decode_job_new(server, name, NULL, &key, file, token);
-	watch_drop(server->watch, file->watched);
-	store_unlock(&server->store);
-	return known || *ret ? STATUS_OK : error_os(err, ENOMEM, "no memory for another image");
+	preload->jobs--;
+	preload->progress.done++;
+	preload->progress.failed += failure != NULL;
+	if (note) {
+		*note = (struct failure){.err = *failure};
+		*preload->last_failure = note;
+		preload->last_failure = &note->next;
+	}
+	pthread_cond_signal(&preload->changed);
 }
 
-static int preload_image(
-	struct server *server, unsigned decoder, const char *name, struct error *err)
+/* With the store's lock held, which is let go for it: who reads what is said may be slow. */
+static void say_failures(struct server *server)
+{
+	struct preload *preload = server->preload;
+	struct failure *failure = preload->failures, *next;
+
+	preload->failures = NULL;
+	preload->last_failure = &preload->failures;
+	store_unlock(&server->store);
+	for (; failure; failure = next) {
+		next = failure->next;
+		if (!atomic_load(&server->stopping))
+			preload->options->say(failure->err.text);
+		free(failure);
+	}
+	store_lock(&server->store);
+}
+
+/* Puts the file in line, if it is not in the store yet under another name. With the store's lock
+ * held. */
+static int submit(struct server *server, const char *name, struct resolved *file,
+	struct watch_token *token, struct error *err)
+{
+	struct image_key key = {.file = file->key, .kind = LINK_DECODE};
+	struct job *job;
+
+	watch_file(server->watch, file, token);
+	if (store_find(&server->store, &key)) {
+		watch_drop(server->watch, file->watched);
+		preload_done(server->preload, NULL);
+		return STATUS_OK;
+	}
+	job = job_new(server, name, NULL, &key, file, token);
+	watch_drop(server->watch, file->watched);
+	if (!job)
+		return error_os(err, ENOMEM, "no memory for another image");
+	job->preload = true;
+	job_submit(server, job);
+	return STATUS_OK;
+}
+
+/* With the store's lock held, which is let go while the file is opened. */
+static void preload_image(struct server *server, const char *name)
 {
 	struct resolved file = {.fd = -1};
 	struct watch_token token;
-	struct job *job = NULL;
+	struct error err;
 	int status;
 
-	store_lock(&server->store);
+	server->preload->jobs++;
 	watch_update(server->watch);
 	token = watch_folder_of(server->watch, name);
 	store_unlock(&server->store);
-	status = files_resolve(server->folder, name, &file, err);
+	status = files_resolve(server->folder, name, &file, &err);
 	if (!status)
-		status = files_check(&file, server->options.file_bytes, err);
+		status = files_check(&file, server->options.file_bytes, &err);
+	store_lock(&server->store);
 	if (!status)
-		status = make_job(server, name, &file, &token, &job, err);
+		status = submit(server, name, &file, &token, &err);
 	if (file.fd >= 0)
 		close(file.fd);
-	return job ? decode_job_run(server, decoder, job, err) : status;
+	if (status)
+		preload_done(server->preload, &err);
 }
 
-static bool store_full(struct server *server)
-{
-	bool full;
-
-	store_lock(&server->store);
-	full = server->store.evictions || server->store.refusals;
-	store_unlock(&server->store);
-	return full;
-}
-
-/* The next name; NULL when there is none, or no use in going on. */
-static const char *next_name(struct server *server)
+/* Whether there is another name, and use in going on. */
+static bool more_names(struct server *server)
 {
 	struct preload *preload = server->preload;
-	const char *name = NULL;
-	bool full = store_full(server);
 
-	pthread_mutex_lock(&preload->lock);
-	if (preload->next < preload->progress.images && full)
-		preload->progress.full = true;
-	else if (preload->next < preload->progress.images && !atomic_load(&server->stopping))
-		name = preload->names[preload->next++];
-	pthread_mutex_unlock(&preload->lock);
-	return name;
+	if (preload->next == preload->progress.images || atomic_load(&server->stopping))
+		return false;
+	preload->progress.full = server->store.evictions || server->store.refusals;
+	return !preload->progress.full;
 }
 
-void preload_work(struct server *server)
+/* Keeps the decoders at work until there is something to tell. With the store's lock held. */
+static void preload_some(struct server *server)
 {
 	struct preload *preload = server->preload;
-	unsigned decoder;
-	const char *name;
+	uint64_t deadline = deadline_after(PROGRESS_NS);
+	const struct timespec until = clock_timespec(deadline);
+	size_t most = (size_t)server->options.decoders * JOBS_A_DECODER;
 
-	pthread_mutex_lock(&preload->lock);
-	decoder = preload->workers++;
-	pthread_mutex_unlock(&preload->lock);
-	if (decoder >= server->options.decoders)
-		return;
-	while ((name = next_name(server))) {
-		struct error err;
-		int status = preload_image(server, decoder, name, &err);
-
-		if (status && !atomic_load(&server->stopping))
-			preload->options->say(err.text);
-		pthread_mutex_lock(&preload->lock);
-		preload->progress.done++;
-		preload->progress.failed += status != STATUS_OK;
-		pthread_mutex_unlock(&preload->lock);
+	while (clock_now() < deadline && !preload->failures) {
+		while (preload->jobs < most && more_names(server))
+			preload_image(server, preload->names[preload->next++]);
+		if (!preload->jobs)
+			return;
+		pthread_cond_clockwait(
+			&preload->changed, &server->store.lock, CLOCK_MONOTONIC, &until);
 	}
-	pthread_mutex_lock(&preload->lock);
-	preload->at_work--;
-	pthread_cond_signal(&preload->changed);
-	pthread_mutex_unlock(&preload->lock);
 }
 
-int preload_wait(struct server *server, struct error *err)
+int preload_run(struct server *server, struct error *err)
 {
 	struct preload *preload = server->preload;
 	const struct preload_options *options = preload->options;
-	bool go_on = true;
+	bool go_on = true, finished = false;
 
-	pthread_mutex_lock(&preload->lock);
-	while (preload->at_work && go_on) {
-		struct timespec until = clock_timespec(clock_now() + PROGRESS_NS);
+	store_lock(&server->store);
+	while (go_on && !finished) {
 		struct preload_progress now;
 
-		pthread_cond_clockwait(&preload->changed, &preload->lock, CLOCK_MONOTONIC, &until);
-		preload->progress.finished = !preload->at_work;
+		preload_some(server);
+		finished = preload->progress.finished = !preload->jobs && !more_names(server);
 		now = preload->progress;
-		pthread_mutex_unlock(&preload->lock);
+		say_failures(server);
+		store_unlock(&server->store);
 		go_on = options->progress(options->context, &now);
-		pthread_mutex_lock(&preload->lock);
+		store_lock(&server->store);
 	}
-	pthread_mutex_unlock(&preload->lock);
+	store_unlock(&server->store);
 	if (go_on)
 		return STATUS_OK;
 	/* Whoever ends a server that nobody can have asked yet does not wait for its images. */

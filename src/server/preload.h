@@ -36,9 +36,8 @@ struct preload;
 int preload_new(struct server *server, struct error *err);
 struct preload *preload_free(struct preload *preload);
 
-/* Each worker's share, before it takes requests: the decoders end with the threads that start
- * them anew. */
-void preload_work(struct server *server);
+/* Has them all decoded, and waits for that. STATUS_UNAVAILABLE when `progress` ended it. */
+int preload_run(struct server *server, struct error *err);
 
-/* Waits for all of them. STATUS_UNAVAILABLE when `progress` ended it. */
-int preload_wait(struct server *server, struct error *err);
+/* An image is decoded, or failed. With the store's lock held. */
+void preload_done(struct preload *preload, const struct error *failure);

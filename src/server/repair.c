@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -155,19 +154,4 @@ int repair_objects(struct server *server, struct error *err)
 		repair_head(server);
 	store_unlock(&server->store);
 	return STATUS_OK;
-}
-
-void repair_decoders(struct server *server)
-{
-	pthread_mutex_lock(&server->pool_lock);
-	for (unsigned i = 0; i < server->options.decoders; i++) {
-		struct decoder *decoder = &server->decoders[i];
-		struct pollfd end = {.fd = decoder->pidfd, .events = POLLIN};
-
-		if (server->decoder_busy[i] || !decoder->pid || poll(&end, 1, 0) != 1)
-			continue;
-		decoder_stop(decoder);
-		decoder_start(decoder, NULL);
-	}
-	pthread_mutex_unlock(&server->pool_lock);
 }

@@ -10,9 +10,6 @@
 /* Keeps a copy of what HEAD says for as long as the server runs. Once that is all written. */
 void repair_remember(struct server *server);
 
-/* Starts decoders anew that died while they had nothing to do. */
-void repair_decoders(struct server *server);
-
 /*
  * Gives HEAD and semaphores that were truncated their length and contents back; who waited on them
  * finds that out by the turn words. STATUS_UNAVAILABLE if an object has lost its name, naming it.

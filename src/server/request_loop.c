@@ -1,20 +1,16 @@
 /*
- * Workers: the threads that take requests.
- *
- * One of them at a time, the leader, has leadership. It watches the seats, spinning or asleep, and
- * answers at once what costs nothing: pings, stored images, known failures. For what takes longer
- * it lets leadership go, so that another leads, and does the work itself. There are two workers
- * more than decoders, so somebody leads while all decoders are at work and a list is made.
+ * The request thread: watches the seats, spinning or asleep, answers at once what costs nothing
+ * (pings, stored images, known failures) and hands on what takes longer: images to the decoders,
+ * lists of names to the thread that makes them.
  */
-#include "server/answer.h"
-#include "server/listing.h"
+#include "server/request_loop.h"
 
 #include "base/clock.h"
-#include "shm/semaphore.h"
+#include "server/answer.h"
+#include "server/jobs.h"
+#include "server/names_loop.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
@@ -33,7 +29,7 @@ static bool alias_current(struct server *server, struct alias *alias)
 
 	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
 		return true;
-	watch_glance(server->watch, server->leader->readiness);
+	watch_glance(server->watch, server->readiness);
 	if (!watch_same(server->watch, &alias->token) &&
 		(alias->token.folder || alias->image->recent || written(alias->image) ||
 			!files_unchanged(server->folder, alias->path, &alias->image->key.file)))
@@ -53,33 +49,6 @@ static struct stored *known_image(
 	return alias->image;
 }
 
-struct job *decode_job_new(struct server *server, const char *name, struct stored *again,
-	const struct image_key *key, struct resolved *file, const struct watch_token *token)
-{
-	struct job *job = calloc(1, sizeof *job);
-	struct stored *image = job && !again ? store_add(&server->store, key) : again;
-	const struct alias *last = store_alias(&server->store, name, key->kind, &key->options);
-
-	if (!job || !image) {
-		free(job);
-		return NULL;
-	}
-	if (last && last->image->extent)
-		job->expected = last->image->decoded.total;
-	image->state = STORED_DECODING;
-	image->token = *token;
-	image->recent = file->recent;
-	store_watch(&server->store, image, file->watched);
-	image->closes = watch_closes(image->file);
-	store_name(&server->store, image, name, file->path, token, clock_now());
-	job->image = image;
-	job->file = file->fd;
-	job->key = file->key;
-	strcpy(job->path, file->path);
-	file->fd = -1;
-	return job;
-}
-
 /*
  * What there is for a key. Of a file that is decoded already, maybe under another name, more can be
  * told than its header says. With the store's lock held.
@@ -96,9 +65,8 @@ static struct stored *find_image(const struct store *store, const struct image_k
 	return store_find(store, key);
 }
 
-/* The job for a file that the store does not know; NULL if it does, or if there is no memory: then
- * all is answered. */
-static struct job *admit(struct server *server, struct request *request, uint32_t kind,
+/* Answers with what the store knows of a file, or has it decoded. With the store's lock held. */
+static void admit(struct server *server, struct request *request, uint32_t kind,
 	struct resolved *file, const struct watch_token *token)
 {
 	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
@@ -117,16 +85,16 @@ static struct job *admit(struct server *server, struct request *request, uint32_
 		store_name(
 			&server->store, image, request->asked.name, file->path, token, clock_now());
 		answer_with(server, request, image);
-		return NULL;
+		return;
 	}
-	job = decode_job_new(server, request->asked.name, image, &key, file, token);
+	job = job_new(server, request->asked.name, image, &key, file, token);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		answer_error(server, request, &err);
-		return NULL;
+		return;
 	}
 	answer_later(server, request, job->image);
-	return job;
+	job_submit(server, job);
 }
 
 /* An image that is not in the store, as far as its name tells. */
@@ -135,7 +103,6 @@ static void serve_file(
 {
 	struct resolved file = {.fd = -1};
 	struct error err;
-	struct job *job = NULL;
 
 	if (files_resolve(server->folder, request->asked.name, &file, &err) ||
 		files_check(&file, server->options.file_bytes, &err)) {
@@ -143,14 +110,12 @@ static void serve_file(
 	} else {
 		store_lock(&server->store);
 		watch_file(server->watch, &file, &token);
-		job = admit(server, request, kind, &file, &token);
+		admit(server, request, kind, &file, &token);
 		watch_drop(server->watch, file.watched);
 		store_unlock(&server->store);
 	}
 	if (file.fd >= 0)
 		close(file.fd);
-	if (job)
-		decode_job_dispatch(server, job);
 }
 
 static void serve_image(struct server *server, struct request *request)
@@ -175,53 +140,6 @@ static void serve_image(struct server *server, struct request *request)
 		serve_file(server, request, kind, token);
 }
 
-void leader_lock(struct worker *worker)
-{
-	pthread_mutex_lock(&worker->server->leadership);
-	worker->server->leader = worker;
-}
-
-struct worker *leader_unlock(struct server *server)
-{
-	struct worker *self = server->leader;
-
-	pthread_mutex_unlock(&server->leadership);
-	return self;
-}
-
-/* A listing begins with the empty name, and is then handed out as it was at that moment. */
-static void serve_names(struct server *server, struct request *request)
-{
-	char text[WIRE_TEXT_SIZE];
-	struct worker *self;
-	struct error err;
-	int status = STATUS_OK;
-	size_t used = 0;
-
-	if (!request_take(&server->objects.head, &request->asked))
-		return;
-	atomic_store(&request->busy, true);
-	atomic_store(&server->listing, true);
-	self = leader_unlock(server);
-	if (!request->asked.name[0] || !server->names) {
-		free(server->names);
-		server->names = NULL;
-		status = listing_read(server->folder, &server->names, &server->names_size, &err);
-	}
-	if (!status)
-		used = request_names(server->names, server->names_size, request->asked.name, text);
-	if (status)
-		answer_error(server, request, &err);
-	else
-		answer_plainly(server, request, text, used);
-	atomic_store(&request->busy, false);
-	atomic_store(&server->listing, false);
-	/* The leader may have passed over the requester's next request, and who wants a list, too.
-	 */
-	semaphore_post(server->objects.request);
-	leader_lock(self);
-}
-
 static void serve_request(struct server *server, struct request *request)
 {
 	wire_count(&head_seat_counters(&server->objects.head, request->asked.seat)->requests, 1);
@@ -238,7 +156,7 @@ static void serve_request(struct server *server, struct request *request)
 		serve_image(server, request);
 		break;
 	case WIRE_NAMES:
-		serve_names(server, request);
+		names_ask(server, request);
 		break;
 	}
 }
@@ -250,22 +168,18 @@ static struct request *take_from(struct server *server, unsigned seat)
 	const struct wire_options *options = &request->asked.request.options;
 	uint64_t sequence;
 
-	if (!request_pending(&server->objects.head, seat, &sequence) ||
-		atomic_load_explicit(&request->busy, memory_order_acquire) ||
-		(request->postponed == sequence && atomic_load(&server->listing)))
+	if (!request_pending(&server->objects.head, seat, &sequence))
 		return NULL;
-	/* The last request of this seat was withdrawn, and its image is not here yet. */
-	if (atomic_load(&request->image))
+	/* The last request of this seat was withdrawn, and its answer is not here yet. */
+	if (atomic_load(&request->state) != REQUEST_NONE) {
+		store_lock(&server->store);
 		answer_never(server, request);
+		store_unlock(&server->store);
+	}
 	request_read(&server->objects.head, seat, sequence, &request->asked);
 	server->last_seat = seat;
 	request->refused.status = STATUS_OK;
 	request_check(&request->asked, &request->refused);
-	/* One list at a time: it may take long, and is not to keep every worker. */
-	if (request->asked.request.operation == WIRE_NAMES && atomic_load(&server->listing)) {
-		request->postponed = sequence;
-		return NULL;
-	}
 	request->options = (struct image_options){.scale = options->scale > 1 ? options->scale : 0,
 		.channels = options->channels,
 		.layout = options->layout,
@@ -300,7 +214,7 @@ static bool take_request(void *context, enum wait_where where)
 		&server->objects.head, server->last_seat, where == WAIT_ALL, take_found, look);
 }
 
-void worker_serve(struct server *server)
+void request_serve(struct server *server)
 {
 	struct timeout never = {.deadline = DEADLINE_NEVER};
 	struct look look = {.server = server};
@@ -310,21 +224,16 @@ void worker_serve(struct server *server)
 		serve_request(server, look.found);
 }
 
-void *worker_main(void *context)
+void *request_main(void *context)
 {
-	struct worker *self = context;
-	struct server *server = self->server;
+	struct server *server = context;
 
-	if (server->preload)
-		preload_work(server);
-	leader_lock(self);
 	while (!atomic_load(&server->stopping))
-		worker_serve(server);
-	leader_unlock(server);
+		request_serve(server);
 	return NULL;
 }
 
-void server_refuse_all(struct server *server)
+void request_refuse_all(struct server *server)
 {
 	struct error stopping;
 
@@ -332,18 +241,14 @@ void server_refuse_all(struct server *server)
 	for (unsigned seat = 0; seat < server->options.seats; seat++) {
 		struct request *request = &server->requests[seat];
 
-		if (atomic_load(&request->image)) {
+		if (atomic_load(&request->state) != REQUEST_NONE) {
+			store_lock(&server->store);
 			answer_never(server, request);
+			store_unlock(&server->store);
 			answer_error(server, request, &stopping);
 		}
 		request = take_from(server, seat);
 		if (request)
 			answer_error(server, request, &stopping);
 	}
-	for (struct job *job = server->first_job, *next; job; job = next) {
-		next = job->next;
-		close(job->file);
-		free(job);
-	}
-	server->first_job = NULL;
 }

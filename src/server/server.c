@@ -1,5 +1,11 @@
-#include "server/internal.h"
+#include "server/server.h"
+
+#include "server/completion_loop.h"
+#include "server/jobs.h"
+#include "server/names_loop.h"
+#include "server/pool.h"
 #include "server/repair.h"
+#include "server/request_loop.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -12,13 +18,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
-
-#define STOP_GRACE_NS  (2 * NS_PER_SECOND)
-
-/* Workers beside those that wait for decoders: one leads, and one may be making a list. */
-#define ATTENDANTS_MORE 2
 
 #define DECODER_SPARE (UINT64_C(64) << 20)
 
@@ -45,13 +46,15 @@ static int allocate(struct server *server, struct error *err)
 	server->requests = calloc(options->seats, sizeof *server->requests);
 	server->decoders = calloc(options->decoders, sizeof *server->decoders);
 	server->decoder_busy = calloc(options->decoders, sizeof *server->decoder_busy);
-	server->workers = calloc(options->decoders + ATTENDANTS_MORE, sizeof *server->workers);
-	if (!server->requests || !server->decoders || !server->decoder_busy || !server->workers)
+	server->work = calloc(options->decoders, sizeof *server->work);
+	if (!server->requests || !server->decoders || !server->decoder_busy || !server->work)
 		return error_os(err, ENOMEM, "cannot start the server");
 	for (unsigned i = 0; i < options->seats; i++)
 		server->requests[i].asked.seat = i;
-	for (unsigned i = 0; i < options->decoders; i++)
+	for (unsigned i = 0; i < options->decoders; i++) {
 		server->decoders[i] = DECODER_NONE;
+		decoder_set_state(server, i, DECODER_DEAD);
+	}
 	return STATUS_OK;
 }
 
@@ -98,42 +101,24 @@ struct decoder_setup server_decoder_setup(const struct server_options *options, 
 	return setup;
 }
 
-static int start_decoders(struct server *server, struct error *err)
-{
-	int status = STATUS_OK;
-
-	for (unsigned i = 0; i < server->options.decoders && !status; i++) {
-		server->decoders[i].segment_fd = server->objects.data[i].fd;
-		server->decoders[i].starts =
-			&head_server(&server->objects.head)->counters[WIRE_COUNT_DECODER_STARTS];
-		server->decoders[i].setup = server_decoder_setup(
-			&server->options, server->options.cache);
-		status = decoder_start(&server->decoders[i], err);
-	}
-	return status;
-}
-
 static int start_threads(struct server *server, struct error *err)
 {
 	sigset_t all, before;
-	int failed = 0;
+	int failed;
 
-	/* Signals are for the thread that tends the server. */
+	/* Signals are for the main thread. */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (server->workers_count < server->options.decoders + ATTENDANTS_MORE && !failed) {
-		struct worker *worker = &server->workers[server->workers_count];
-
-		worker->server = server;
-		worker->readiness = change_flag_new(watch_descriptor(server->watch));
-		failed = pthread_create(&worker->thread, NULL, worker_main, worker);
-		if (failed)
-			change_flag_free(worker->readiness);
-		server->workers_count += !failed;
-	}
+	failed = pthread_create(&server->completion_thread, NULL, completion_main, server);
+	server->completion_started = !failed;
+	if (!failed)
+		failed = pthread_create(&server->request_thread, NULL, request_main, server);
+	server->request_started = server->completion_started && !failed;
+	if (!failed)
+		failed = names_start(server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return failed ? error_os(err, failed, "cannot start a worker thread") : STATUS_OK;
+	return failed ? error_os(err, failed, "cannot start a thread") : STATUS_OK;
 }
 
 int server_check_sandbox(
@@ -161,8 +146,8 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	server->folder = -1;
 	server->objects = SERVER_OBJECTS_NONE;
 	server->last_job = &server->first_job;
-	pthread_mutex_init(&server->leadership, NULL);
-	pthread_mutex_init(&server->pool_lock, NULL);
+	server->epoll = server->timer = server->wake = -1;
+	server->timer_at = DEADLINE_NEVER;
 	if (!server->options.cache)
 		server->options.cache = server_objects_default_reserve();
 	server->options.cache = (server->options.cache + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
@@ -185,13 +170,15 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		server->store.watch = server->watch;
 	}
 	if (!status)
-		status = start_decoders(server, err);
+		status = pool_start(server, err);
 	if (!status && options->preload)
 		status = preload_new(server, err);
-	if (!status)
+	if (!status) {
+		server->readiness = change_flag_new(watch_descriptor(server->watch));
 		status = start_threads(server, err);
+	}
 	if (!status && options->preload)
-		status = preload_wait(server, err);
+		status = preload_run(server, err);
 	if (status) {
 		server_stop(server);
 		return status;
@@ -237,7 +224,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 
 	if (status)
 		return status;
-	repair_decoders(server);
+	pool_upkeep(server);
 	store_lock(&server->store);
 	store_check_segments(&server->store);
 	update_sums(server);
@@ -250,34 +237,32 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 /* ---- stop ---- */
 
 /* Lets what is under way finish for a while, then ends it. */
-static void join_threads(struct server *server)
+static void stop_threads(struct server *server)
 {
-	struct timespec until;
+	struct job *job;
 
 	atomic_store(&server->stopping, true);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)(STOP_GRACE_NS / NS_PER_SECOND);
-	for (unsigned i = 0; i < server->workers_count; i++) {
-		pthread_t thread = server->workers[i].thread;
-
+	if (server->request_started) {
 		semaphore_post(server->objects.request);
-		if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
-			atomic_store(&server->abandon, true);
-			pthread_join(thread, NULL);
-		}
-		change_flag_free(server->workers[i].readiness);
+		pthread_join(server->request_thread, NULL);
 	}
-	if (server->workers_count)
-		server_refuse_all(server);
+	if (server->completion_started) {
+		eventfd_write(server->wake, 1);
+		pthread_join(server->completion_thread, NULL);
+	}
+	names_stop(server);
+	if (server->request_started)
+		request_refuse_all(server);
+	while ((job = job_take_first(server)))
+		job_free(job);
 }
 
 void server_stop(struct server *server)
 {
 	if (!server)
 		return;
-	join_threads(server);
-	for (unsigned i = 0; server->decoders && i < server->options.decoders; i++)
-		decoder_stop(&server->decoders[i]);
+	stop_threads(server);
+	pool_stop(server);
 	server_objects_withdraw(&server->objects);
 	if (server->store_ready)
 		store_release(&server->store);
@@ -286,13 +271,11 @@ void server_stop(struct server *server)
 		close(server->folder);
 	/* The lock goes with this: only now may a successor think that we are gone. */
 	server_objects_release(&server->objects);
-	pthread_mutex_destroy(&server->leadership);
-	pthread_mutex_destroy(&server->pool_lock);
+	change_flag_free(server->readiness);
 	preload_free(server->preload);
-	free(server->names);
 	free(server->requests);
 	free(server->decoders);
 	free(server->decoder_busy);
-	free(server->workers);
+	free(server->work);
 	free(server);
 }

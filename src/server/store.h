@@ -35,6 +35,7 @@ struct image_key {
 	uint32_t reserved; /* 0 */
 };
 
+struct job;
 struct request;
 
 /* An image, or the memory of a failure or of a header. */
@@ -57,6 +58,7 @@ struct stored {
 	unsigned deaths;         /* decoders that it killed; at DEATHS_MAX it gets no other */
 	uint64_t decoded_at;     /* clock.h */
 	struct request *waiters; /* DECODING: who gets it */
+	struct job *job;         /* DECODING */
 	struct alias *aliases;
 	struct stored *chain;         /* next in its bucket */
 	struct stored *older, *newer; /* by last use, in its list */

@@ -67,19 +67,6 @@ static void empty(int socket)
 		;
 }
 
-static int make_room(void *context, const struct image_info *info, uint64_t bytes,
-	uint64_t *ret_offset, uint64_t *ret_length, struct error *err)
-{
-	const bool *none = context;
-
-	(void)info;
-	if (*none || bytes > ROOM)
-		return error_set(err, STATUS_TRY_AGAIN, "no room");
-	*ret_offset = 0;
-	*ret_length = ROOM;
-	return STATUS_OK;
-}
-
 static void check_failure(int status, const struct error *err)
 {
 	FUZZ_CHECK(status == err->status && error_status_valid((uint32_t)status));
@@ -100,16 +87,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.file = -1,
 		.options = &options,
 		.limits = &limits,
-		.length = choice & CHOOSE_ROOM ? ROOM / 2 : 0,
-		.make_room = make_room,
-		.context = &none};
+		.length = choice & CHOOSE_ROOM ? ROOM / 2 : 0};
 	enum reply_outcome outcome;
 	struct decoded decoded;
 	struct error err = {0};
 
 	if (size)
 		send_all(data + 1, size - 1, choice & CHOOSE_END);
-	outcome = link_talk(&decoder, &job, &reply, &decoded, &status, &err);
+	status = STATUS_OK;
+	FUZZ_CHECK(link_ask(&decoder, &job));
+	outcome = link_receive(&decoder, &reply, &decoded, &status, &err);
+	if (outcome == REPLY_NEED) {
+		none |= decoded.total > ROOM;
+		link_give_room(&decoder, 0, none ? 0 : ROOM);
+		outcome = link_receive(&decoder, &reply, &decoded, &status, &err);
+		/* The job has failed, whatever is said now. */
+		if (none && outcome == REPLY_COMPLETE)
+			status = error_set(&err, STATUS_TRY_AGAIN, "no room");
+	}
+	FUZZ_CHECK(outcome != REPLY_NEED);
+	if (outcome == REPLY_NONE)
+		outcome = REPLY_LATE;
 	empty(near);
 	empty(decoder.socket);
 	if (status) {

@@ -1,6 +1,6 @@
 /*
- * A request as the server sees it: all of HEAD as its clients may have written it, and a worker
- * that takes what is asked there. Nothing gets as far as a decoder: the images are in the store,
+ * A request as the server sees it: all of HEAD as its clients may have written it, and the
+ * request thread, which takes what is asked there. Nothing gets as far as a decoder: the images are in the store,
  * and none of the files below the folder is one.
  */
 #include "fuzz.h"
@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "server/answer.h"
+#include "server/names_loop.h"
 #include "server/repair.h"
+#include "server/request_loop.h"
 #include "shm/lock.h"
 
 #include <fcntl.h>
@@ -80,11 +82,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static struct request requests[SEATS];
 	static struct decoder none;
-	static bool busy;
+	static bool busy = true;
 
 	(void)argc;
 	(void)argv;
 	none = DECODER_NONE;
+	none.state = DECODER_ENDING; /* for ever */
 	server = (struct server){.options = server_defaults,
 		.requests = requests,
 		.decoders = &none,
@@ -94,8 +97,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	server.options.decoders = 1;
 	/* Files are not looked at for what is stored. */
 	server.options.fresh_ns = DEADLINE_NEVER;
-	pthread_mutex_init(&server.leadership, NULL);
-	pthread_mutex_init(&server.pool_lock, NULL);
+	pthread_cond_init(&server.names.asked, NULL);
 	make_folder();
 	FUZZ_CHECK(watch_new(server.folder, &server.watch, NULL) == 0);
 	make_objects();
@@ -150,16 +152,16 @@ static void make_store(void)
 
 static void serve_all(void)
 {
-	struct worker worker = {.server = &server};
 	uint64_t sequence;
 	unsigned asked = 0;
 
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		asked += request_pending(&server.objects.head, seat, &sequence);
-	leader_lock(&worker);
 	while (asked--)
-		worker_serve(&server);
-	leader_unlock(&server);
+		request_serve(&server);
+	store_lock(&server.store);
+	names_serve(&server);
+	store_unlock(&server.store);
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		FUZZ_CHECK(!request_pending(&server.objects.head, seat, &sequence));
 }
@@ -169,7 +171,7 @@ static void ask_again(void)
 	for (unsigned seat = 0; seat < SEATS; seat++) {
 		_Atomic uint64_t *asked = &head_seat(&server.objects.head, seat)->state_word;
 
-		if (server.requests[seat].image)
+		if (server.requests[seat].state != REQUEST_NONE)
 			atomic_store(asked, WIRE_STATE_WORD(WIRE_SEQUENCE(atomic_load(asked)) + 1,
 						    WIRE_REQUESTED));
 	}
@@ -194,7 +196,7 @@ static void check_answer(unsigned seat)
 	const struct wire_seat *page = head_seat(&server.objects.head, seat);
 	const struct wire_answer *answer = &page->answer;
 
-	FUZZ_CHECK(!server.requests[seat].image);
+	FUZZ_CHECK(server.requests[seat].state == REQUEST_NONE);
 	FUZZ_CHECK(answer->text_length <= WIRE_TEXT_SIZE);
 	if (answer->status) {
 		FUZZ_CHECK(error_status_valid(answer->status));
@@ -241,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		FUZZ_CHECK(head_seat_whole(&server.objects.head, seat, server.store.instance));
 	store_release(&server.store);
-	free(server.names);
-	server.names = NULL;
+	free(server.names.text);
+	server.names.text = NULL;
 	return 0;
 }

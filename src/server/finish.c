@@ -1,0 +1,59 @@
+#include "server/finish.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "server/answer.h"
+#include "server/jobs.h"
+
+#include <string.h>
+
+static void conclude(struct server *server, struct job *job, const struct error *failure)
+{
+	struct stored *image = job->image;
+
+	image->job = NULL;
+	answer_waiters(server, image);
+	store_settled(&server->store, image);
+	if (job->preload)
+		preload_done(server->preload, failure);
+	job_free(job);
+}
+
+static void fail(struct server *server, struct job *job, bool killed, struct error *err)
+{
+	char shown[256];
+
+	error_prefix(err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
+	server_count(server, WIRE_COUNT_FAILURES, 1);
+	store_failed(job->image, err, killed);
+	conclude(server, job, err);
+}
+
+void job_fail(struct server *server, struct job *job, struct error *err)
+{
+	fail(server, job, false, err);
+}
+
+void job_finish(struct server *server, unsigned decoder, const struct decoded *decoded, bool killed,
+	struct error *err)
+{
+	struct decoder_work *work = &server->work[decoder];
+	struct extent *extent = work->extent;
+	struct job *job = work->job;
+
+	work->job = NULL;
+	work->extent = NULL;
+	atomic_fetch_sub(&server->decoding, 1);
+	if (!decoded) {
+		if (extent)
+			store_give_room(&server->store, decoder, extent);
+		fail(server, job, killed, err);
+		return;
+	}
+	store_ready(&server->store, job->image, decoder, extent, decoded, clock_now());
+	if (extent) {
+		server_count(server, WIRE_COUNT_DECODES, 1);
+		server_count(server, WIRE_COUNT_DECODED_BYTES, decoded->info.bytes);
+	}
+	conclude(server, job, NULL);
+}

@@ -1,0 +1,110 @@
+#include "server/pool.h"
+
+#include "base/clock.h"
+#include "server/finish.h"
+#include "server/jobs.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+static int listen_to(struct server *server, int fd, enum pool_source source, unsigned decoder)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN, .data.u64 = (uint64_t)source << 32 | decoder};
+
+	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Starts the process and listens to it. */
+static int start(struct server *server, unsigned index, struct error *err)
+{
+	struct decoder *decoder = &server->decoders[index];
+	int status = decoder_start(decoder, err);
+
+	if (status)
+		return status;
+	if (listen_to(server, decoder->socket, POOL_SOCKET, index) == 0 &&
+		listen_to(server, decoder->pidfd, POOL_PROCESS, index) == 0)
+		return STATUS_OK;
+	status = error_os(err, errno, "cannot start a decoder");
+	decoder_stop(decoder);
+	return status;
+}
+
+int pool_start(struct server *server, struct error *err)
+{
+	int status = STATUS_OK;
+
+	server->epoll = epoll_create1(EPOLL_CLOEXEC);
+	server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (server->epoll < 0 || server->timer < 0 || server->wake < 0 ||
+		listen_to(server, server->timer, POOL_TIMER, 0) != 0 ||
+		listen_to(server, server->wake, POOL_WAKE, 0) != 0)
+		return error_os(err, errno, "cannot start the server");
+	for (unsigned i = 0; i < server->options.decoders && !status; i++) {
+		server->decoders[i].segment_fd = server->objects.data[i].fd;
+		server->decoders[i].starts =
+			&head_server(&server->objects.head)->counters[WIRE_COUNT_DECODER_STARTS];
+		server->decoders[i].setup = server_decoder_setup(
+			&server->options, server->options.cache);
+		status = start(server, i, err);
+		if (!status)
+			decoder_set_state(server, i, DECODER_IDLE);
+	}
+	return status;
+}
+
+int pool_restart(struct server *server, unsigned decoder, struct error *err)
+{
+	int status;
+
+	decoder_set_state(server, decoder, DECODER_STARTING);
+	store_unlock(&server->store);
+	status = start(server, decoder, err);
+	store_lock(&server->store);
+	decoder_set_state(server, decoder, status ? DECODER_DEAD : DECODER_IDLE);
+	if (!status && !atomic_load(&server->stopping))
+		job_next(server, decoder);
+	return status;
+}
+
+void pool_ignore(struct server *server, unsigned decoder)
+{
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->decoders[decoder].socket, NULL);
+}
+
+void pool_upkeep(struct server *server)
+{
+	bool all_dead = true;
+	struct error err = {0};
+	struct job *job;
+
+	store_lock(&server->store);
+	for (unsigned i = 0; i < server->options.decoders; i++) {
+		if (server->decoders[i].state == DECODER_DEAD)
+			pool_restart(server, i, &err);
+		all_dead &= server->decoders[i].state == DECODER_DEAD;
+	}
+	while (all_dead && (job = job_take_first(server))) {
+		struct error failure = err;
+
+		job_fail(server, job, &failure);
+	}
+	store_unlock(&server->store);
+}
+
+void pool_stop(struct server *server)
+{
+	for (unsigned i = 0; server->decoders && i < server->options.decoders; i++)
+		decoder_stop(&server->decoders[i]);
+	if (server->epoll >= 0)
+		close(server->epoll);
+	if (server->timer >= 0)
+		close(server->timer);
+	if (server->wake >= 0)
+		close(server->wake);
+}
