@@ -49,14 +49,21 @@ at_prompt() {
 	touch /dev/shm/psm_1
 	run "$SHMSEM" cleanup
 	[ "$status" -eq 0 ]
-	[ "$output" = 'nothing to do' ]
+	[ "${lines[0]}" = 'nothing to do' ]
+	if sees_all_processes; then
+		[ "${lines[1]}" = "0B in 1 stale object of a known program: 'shmsem cleanup --known' removes it" ]
+	fi
+	[ "${#lines[@]}" -le 2 ]
 	[ -e /dev/shm/psm_1 ]
 }
 
 @test "a killed server's objects are removed, each with its size and the reason" {
 	hold server cam
 	kill_holder
-	run "$SHMSEM" cleanup
+	run "$SHMSEM" cleanup -n
+	[ "${lines[0]}" = "would remove 6 objects of the namespace cam, 156K: server's lock free, was $HOLDER" ]
+	[ "${#lines[@]}" -eq 2 ]
+	run "$SHMSEM" cleanup -v
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 7 ]
 	[[ $output == *"removed SEG_cam_DATA (segment, 64K): server's lock free, was $HOLDER"* ]]
@@ -74,7 +81,7 @@ at_prompt() {
 	kill -STOP "$HOLDER"
 	run "$SHMSEM" cleanup cam
 	[ "$status" -eq 0 ]
-	[[ $output == *"kept SEG_cam_HEAD"*"server's lock held by $HOLDER"* ]]
+	[[ $output == *"kept 6 objects of the namespace cam"*"server's lock held by $HOLDER"* ]]
 	container "$SHMSEM" cleanup
 	container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign '*'
 	[ "$(files)" -eq 6 ]
@@ -111,13 +118,32 @@ at_prompt() {
 	kill_holder
 	run "$SHMSEM" cleanup -n
 	[ "$status" -eq 0 ]
-	[[ $output == *"would remove SEG_cam_HEAD"*"would free 156K in 6 objects" ]]
+	[[ $output == *"would remove 6 objects of the namespace cam"*"would free 156K in 6 objects" ]]
 	run "$SHMSEM" cleanup --check
 	[ "$status" -eq 1 ]
 	[ "$(files)" -eq 6 ]
 	"$SHMSEM" cleanup
 	run "$SHMSEM" cleanup --check
 	[ "$status" -eq 0 ]
+}
+
+@test "--quiet says nothing, and what needs another option is counted with it" {
+	hold sysv
+	kill_holder
+	touch /dev/shm/psm_1 /dev/shm/other
+	run "$SHMSEM" cleanup --check
+	[ "$status" -eq 0 ]
+	[[ $output == *"4.9K in 1 stale System V segment: 'shmsem cleanup --sysv' removes it"* ]]
+	if sees_all_processes; then
+		[[ $output == *"stale object of a known program: 'shmsem cleanup --known'"* ]]
+		[[ $output == *"stale object of other programs: 'shmsem cleanup --foreign GLOB'"* ]]
+		run "$SHMSEM" cleanup --check --known --foreign '*' --sysv --min-age 0
+		[ "$status" -eq 1 ]
+		[[ $output != *"'shmsem cleanup"* ]]
+	fi
+	run "$SHMSEM" cleanup -q --known --yes --min-age 0
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
 }
 
 @test "--json reports what was done" {
@@ -364,7 +390,7 @@ sysv_count() {
 	kill_holder
 	run as_nobody "$SHMSEM" cleanup
 	[ "$status" -eq 77 ]
-	[[ $output == *"kept SEG_cam_HEAD"*"belongs to another user"* ]]
+	[[ $output == *"kept 6 objects of the namespace cam"*"belongs to another user"* ]]
 	run as_nobody "$SHMSEM" cleanup --yes --force --min-age 0 --foreign 'psm_*'
 	[ "$status" -eq 77 ]
 	[[ $output == *"kept psm_1"*"it belongs to another user, and the folder is sticky"* ]]
