@@ -3,6 +3,7 @@
 
 #include "cli/doctor.h"
 #include "cli/table.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
 
@@ -65,14 +66,22 @@ static int print_json(const struct findings *findings, struct error *err)
 	return status;
 }
 
+/* Where findings begin. */
+#define INDENT 24
+
 static void print_text(const struct findings *findings)
 {
+	size_t width = terminal_width();
+
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
 
-		printf("%-8s %-14s %s\n", states[finding->state], finding->check, finding->what);
-		if (finding->remedy[0])
-			printf("%23s → %s\n", "", finding->remedy);
+		printf("%-8s %-14s ", states[finding->state], finding->check);
+		print_wrapped(finding->what, INDENT, INDENT, width);
+		if (!finding->remedy[0])
+			continue;
+		printf("%*s→ ", INDENT - 1, "");
+		print_wrapped(finding->remedy, INDENT + 1, INDENT + 1, width);
 	}
 }
 
@@ -82,10 +91,11 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	struct findings findings;
 	int status = STATUS_OK;
 
-	(void)argv;
-	if (argc)
-		return error_set(err, STATUS_USAGE, "takes no arguments");
+	if (argc > 1)
+		return error_set(err, STATUS_USAGE, "unexpected argument '%s'", argv[1]);
 	doctor_examine(&findings);
+	if (argc)
+		doctor_examine_folder(&findings, argv[0]);
 	if (doctor->json)
 		status = print_json(&findings, err);
 	else
@@ -99,7 +109,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 const struct command command_doctor = {
 	.name = "doctor",
 	.summary = "look at this host for what will bite, and say what helps",
-	.synopsis = "[-J]",
+	.synopsis = "[-J] [DIR]",
 	.details = "Status 1 if something does not work; warnings alone are 0.",
 	.options = options,
 	.options_size = sizeof(struct doctor_options),

@@ -5,10 +5,12 @@
 #include "base/number.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/doctor_host.h"
 #include "cli/footer.h"
 #include "cli/inotify_use.h"
 #include "cli/logind.h"
 #include "exchange/wire.h"
+#include "inventory/mounts.h"
 #include "inventory/survey.h"
 #include "server/change_flag.h"
 #include "server/landlock.h"
@@ -98,10 +100,13 @@ static void examine_size(struct findings *findings)
 			help ? help : "");
 	else
 		find(findings, "size", FINDING_OK, "%s has no limit of its own", SHM_DIRECTORY);
-	if (system.f_files && system.f_favail < FILES_FEW)
-		remedy(find(findings, "inodes", FINDING_WARNING, "%llu files can still be made",
-			       (unsigned long long)system.f_favail),
-			"mount -o remount,nr_inodes=0 /dev/shm");
+	if (system.f_files)
+		remedy(find(findings, "inodes",
+			       system.f_favail < FILES_FEW ? FINDING_WARNING : FINDING_OK,
+			       "%llu of %llu used",
+			       (unsigned long long)(system.f_files - system.f_ffree),
+			       (unsigned long long)system.f_files),
+			system.f_favail < FILES_FEW ? "mount -o remount,nr_inodes=0 /dev/shm" : "");
 }
 
 static void examine_mode(struct findings *findings)
@@ -110,7 +115,11 @@ static void examine_mode(struct findings *findings)
 
 	if (stat(SHM_DIRECTORY, &status) != 0)
 		return;
-	if (access(SHM_DIRECTORY, W_OK | X_OK) != 0)
+	if (access(SHM_DIRECTORY, W_OK) != 0 && errno == EROFS)
+		remedy(find(findings, "mode", FINDING_BAD, "%s is mounted read-only",
+			       SHM_DIRECTORY),
+			"mount -o remount,rw /dev/shm; in a container no read_only or :ro for it");
+	else if (access(SHM_DIRECTORY, W_OK | X_OK) != 0)
 		remedy(find(findings, "mode", FINDING_BAD, "%s has mode %04o, and we cannot write",
 			       SHM_DIRECTORY, status.st_mode & 07777),
 			"chmod 1777 /dev/shm");
@@ -215,6 +224,69 @@ static void examine_sandbox(struct findings *findings)
 			"/sys/kernel/security/lsm')");
 	else
 		find(findings, "Landlock", FINDING_OK, "version %d", landlock_version());
+}
+
+/* What the memory of /dev/shm is charged to ends a server by an OOM kill, not by an error. */
+static void examine_cgroup(struct findings *findings)
+{
+	uint64_t limit = cgroup_memory_limit(""), size = 0;
+	char text[SIZE_TEXT_SIZE], whole[SIZE_TEXT_SIZE];
+	struct statvfs system;
+
+	if (statvfs(SHM_DIRECTORY, &system) == 0)
+		size = (uint64_t)system.f_blocks * system.f_frsize;
+	if (limit == UINT64_MAX)
+		find(findings, "memory", FINDING_OK, "no limit by a control group");
+	else if (limit < size || limit < STORE_USUAL)
+		remedy(find(findings, "memory", FINDING_WARNING,
+			       "the control group allows %s, less than %s (%s): who fills that is "
+			       "killed, without an error",
+			       format_size(limit, text),
+			       limit < size ? SHM_DIRECTORY : "a store's usual size",
+			       format_size(limit < size ? size : STORE_USUAL, whole)),
+			"a larger memory limit (--memory, resources.limits.memory, MemoryMax=), or "
+			"'serve --cache' well below it");
+	else
+		find(findings, "memory", FINDING_OK, "the control group allows %s",
+			format_size(limit, text));
+}
+
+static void examine_calls(struct findings *findings)
+{
+	char refused[160] = "";
+	const char *name;
+	int failed;
+
+	for (size_t i = 0; (name = needed_call_try(i, &failed)); i++) {
+		size_t used = strlen(refused);
+
+		if (failed)
+			snprintf(refused + used, sizeof refused - used, "%s%s (%s)",
+				used ? ", " : "", name, failed < 0 ? "killed" : strerror(failed));
+	}
+	if (refused[0])
+		remedy(find(findings, "calls", FINDING_BAD, "refused: %s", refused),
+			"a seccomp profile that allows them (docker run --security-opt "
+			"seccomp=..., securityContext.seccompProfile), or a newer kernel");
+	else
+		find(findings, "calls", FINDING_OK, "those that a server needs are allowed");
+}
+
+static void examine_shared_ring(struct findings *findings)
+{
+	int missing = shared_ring_missing();
+
+	if (missing)
+		remedy(find(findings, "change flag", FINDING_WARNING,
+			       "no io_uring poll ring with IORING_SETUP_NO_MMAP (%s): clients "
+			       "cannot "
+			       "see changes without asking the server",
+			       strerror(missing)),
+			"Linux 6.5, kernel.io_uring_disabled=0 (sysctl), a seccomp profile that "
+			"allows io_uring_setup");
+	else
+		find(findings, "change flag", FINDING_OK,
+			"io_uring poll ring with IORING_SETUP_NO_MMAP");
 }
 
 static void examine_uring(struct findings *findings)
@@ -338,7 +410,10 @@ void doctor_examine(struct findings *ret)
 	examine_leftovers(ret);
 	examine_logind(ret);
 	examine_sandbox(ret);
+	examine_calls(ret);
 	examine_uring(ret);
+	examine_shared_ring(ret);
+	examine_cgroup(ret);
 	examine_inotify(ret);
 	examine_cpus(ret);
 	examine_huge_pages(ret);
@@ -348,4 +423,46 @@ void doctor_examine(struct findings *ret)
 		"ulimit -f unlimited, or LimitFSIZE=: it holds for shared memory, too");
 	examine_limit(ret, "address space", RLIMIT_AS, 8 * STORE_USUAL,
 		"ulimit -v unlimited, or LimitAS=: a segment's whole room is reserved, not used");
+}
+
+/* ---- a folder ---- */
+
+static bool is_remote(const char *type)
+{
+	static const char *const types[] = {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs",
+		"lustre", "gfs2", "ocfs2", NULL};
+
+	for (size_t i = 0; types[i]; i++)
+		if (!strcmp(type, types[i]))
+			return true;
+	return false;
+}
+
+void doctor_examine_folder(struct findings *findings, const char *folder)
+{
+	AUTO_MOUNTS struct mounts mounts = {0};
+	const struct mount *mount;
+	struct stat status;
+
+	if (stat(folder, &status) != 0 || access(folder, R_OK | X_OK) != 0) {
+		find(findings, "folder", FINDING_BAD, "cannot be read: %s", strerror(errno));
+		return;
+	}
+	if (!S_ISDIR(status.st_mode)) {
+		find(findings, "folder", FINDING_BAD, "is no folder");
+		return;
+	}
+	mounts_read(&mounts);
+	mount = mounts_of(&mounts, folder);
+	if (!mount)
+		find(findings, "folder", FINDING_WARNING, "cannot tell what file system it is on");
+	else if (!strncmp(mount->type, "fuse", 4) || is_remote(mount->type))
+		remedy(find(findings, "folder", FINDING_WARNING,
+			       "on %s (%s), which tells nothing of changes elsewhere: each request "
+			       "asks it whether the file changed, and waits if it hangs",
+			       mount->type, mount->path),
+			"a copy on a local disk where speed counts");
+	else
+		find(findings, "folder", FINDING_OK, "on %s (%s)%s", mount->type, mount->path,
+			mount->read_only ? ", mounted read-only here" : "");
 }

@@ -18,7 +18,7 @@ struct finding {
 	char remedy[256]; /* what helps; empty where nothing is needed */
 };
 
-#define FINDINGS_MAX 24
+#define FINDINGS_MAX 40
 
 struct findings {
 	struct finding items[FINDINGS_MAX];
@@ -27,3 +27,6 @@ struct findings {
 
 /* Looks at everything; changes nothing but an unnamed file in /dev/shm, which is gone at once. */
 void doctor_examine(struct findings *ret);
+
+/* Looks at a folder that is to be served, too. */
+void doctor_examine_folder(struct findings *findings, const char *folder);

@@ -17,7 +17,7 @@ finding() {
 	run -0 "$SHMSEM" doctor
 	[[ "$output" == *"ok       file system"* ]]
 	assert_nothing_left
-	run -64 "$SHMSEM" doctor all
+	run -64 "$SHMSEM" doctor one two
 }
 
 @test "a small /dev/shm is told, with the way out" {
@@ -53,6 +53,7 @@ finding() {
 	run -1 "$SHMSEM" doctor --json
 	mount -o remount,rw /dev/shm
 	[ "$(finding objects state)" = bad ]
+	[[ "$(finding mode finding)" == *'mounted read-only' ]]
 }
 
 @test "what a killed server left is counted" {
@@ -89,4 +90,46 @@ subprocess.run([os.environ[\"SHMSEM\"], \"doctor\", \"--json\"])"'
 	[ "$(finding inotify state)" = warning ]
 	[[ "$(finding inotify finding)" == *'Too many open files'*" by $pid (python3)"* ]]
 	[[ "$(finding inotify remedy)" == *max_user_instances* ]]
+}
+
+@test "a folder is told by its file system, and a bad one is bad" {
+	run -0 "$SHMSEM" doctor --json "$SHMSEM_IMAGES"
+	[ "$(finding folder state)" = ok ]
+	run -1 "$SHMSEM" doctor --json "$BATS_TEST_TMPDIR/none"
+	[ "$(finding folder state)" = bad ]
+	touch "$BATS_TEST_TMPDIR/file"
+	run -1 "$SHMSEM" doctor --json "$BATS_TEST_TMPDIR/file"
+	[ "$(finding folder state)" = bad ]
+}
+
+@test "few inodes are told" {
+	mount -o remount,nr_inodes=200 /dev/shm
+	run -0 "$SHMSEM" doctor --json
+	[ "$(finding inodes state)" = warning ]
+	[[ "$(finding inodes finding)" == *' of 200 used' ]]
+}
+
+@test "findings are wrapped at words on a terminal" {
+	run -0 script -qec "stty cols 80; '$SHMSEM' doctor" /dev/null
+	local line
+	while IFS= read -r line; do
+		line=${line%$'\r'}
+		[ "${#line}" -le 82 ]
+	done <<<"$output"
+}
+
+# refused CALL -- doctor where that system call fails with EPERM
+refused() {
+	run strace -f -o /dev/null -e "trace=$1" -e "inject=$1:error=EPERM" "$SHMSEM" doctor --json
+}
+
+@test "refused system calls are told by name" {
+	refused pidfd_open
+	[ "$status" -eq 1 ]
+	[ "$(finding calls state)" = bad ]
+	[ "$(finding calls finding)" = 'refused: pidfd_open (Operation not permitted)' ]
+	refused io_uring_setup
+	[ "$status" -eq 0 ]
+	[ "$(finding 'change flag' state)" = warning ]
+	[[ "$(finding 'change flag' finding)" == *'(Operation not permitted)'* ]]
 }
