@@ -306,7 +306,9 @@ struct shmsem_serve_options {
 	const char *name_space; /* as in shmsem_connect_options */
 	uint64_t memory; /* bytes for images; 0: 512 MiB, or a quarter of what is free if less */
 	unsigned seats;  /* clients at a time; 0: 128, or 4 a CPU where that is more */
-	unsigned mode;   /* permissions of the objects; 0: 0600. Pixels get its read bits only */
+	/* Permissions of the objects; 0: 0600. Users need read and write, so read alone is nothing;
+	 * pixels get the read bits only. */
+	unsigned mode;
 	unsigned flags;  /* enum shmsem_connect_flags */
 	/*
 	 * Makes the image that is asked for: calls shmsem_place, writes the pixels, returns

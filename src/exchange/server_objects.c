@@ -10,8 +10,6 @@
 #include "shm/semaphore.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
@@ -146,41 +144,58 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 	return status;
 }
 
-static int create_semaphore(struct server_objects *server_objects, enum object_kind kind,
-	unsigned index, sem_t **ret, struct error *err)
+/* Opens the semaphore of that name, which is ours, and guards it. */
+static int open_semaphore(struct server_objects *server_objects, const char *name,
+	enum object_kind kind, unsigned index, struct file_id id, sem_t **ret, struct error *err)
+{
+	uintptr_t page;
+	int status;
+
+	remember(server_objects, kind, index, id);
+	status = semaphore_open(name, ret, err);
+	if (status)
+		return status;
+	page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
+	server_objects->published[server_objects->published_count - 1].guard = guard_add(
+		(void *)page, WIRE_PAGE);
+	return STATUS_OK;
+}
+
+static int create_response(struct server_objects *server_objects, unsigned index, struct error *err)
 {
 	char name[OBJECT_NAME_SIZE];
 	struct file_id id;
 	int status;
 
-	object_name(&server_objects->options.space, kind, index, name);
+	object_name(&server_objects->options.space, OBJECT_RESPONSE, index, name);
 	status = semaphore_create(name, &server_objects->options.access, &id, err);
 	if (status)
 		return status;
-	remember(server_objects, kind, index, id);
-	status = semaphore_open(name, ret, err);
-	if (!status) {
-		uintptr_t page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
-
-		server_objects->published[server_objects->published_count - 1].guard = guard_add(
-			(void *)page, WIRE_PAGE);
-	}
-	return status;
+	return open_semaphore(server_objects, name, OBJECT_RESPONSE, index, id,
+		&server_objects->responses[index], err);
 }
 
-/* The lock on REQ's own file tells it from a classic namespace's, should HEAD ever be missing. */
-static int lock_request_semaphore(struct server_objects *server_objects, struct error *err)
+/* The lock on REQ's own file tells it from a classic namespace's, should HEAD ever be missing. It is
+ * taken before REQ has a name: nobody can be faster. */
+static int create_request(struct server_objects *server_objects, struct error *err)
 {
-	char file[OBJECT_FILE_SIZE], path[sizeof SHM_DIRECTORY + OBJECT_FILE_SIZE];
-	int failed;
+	char name[OBJECT_NAME_SIZE];
+	struct file_id id;
+	int status, failed;
 
-	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
-		object_file(&server_objects->options.space, OBJECT_REQUEST, 0, file));
-	server_objects->request_lock = fd_above_standard(
-		open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-	failed = server_objects->request_lock < 0 ? errno
-						  : lock_alive(&server_objects->request_lock, NULL);
-	return failed ? error_os(err, failed, "cannot lock the request semaphore") : STATUS_OK;
+	object_name(&server_objects->options.space, OBJECT_REQUEST, 0, name);
+	status = semaphore_new(
+		name, &server_objects->options.access, &server_objects->request_lock, err);
+	if (status)
+		return status;
+	failed = lock_alive(&server_objects->request_lock, NULL);
+	if (failed)
+		return error_os(err, failed, "cannot lock the request semaphore");
+	status = semaphore_publish(server_objects->request_lock, name, &id, err);
+	if (status)
+		return status;
+	return open_semaphore(
+		server_objects, name, OBJECT_REQUEST, 0, id, &server_objects->request, err);
 }
 
 static int create_data(struct server_objects *server_objects, unsigned index, struct error *err)
@@ -210,6 +225,15 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 	return status;
 }
 
+/* Leaves out what grants read only: who cannot write cannot ask, but could take read locks, which
+ * keep everybody else from the locks that they need. */
+static mode_t usable_mode(mode_t mode)
+{
+	mode_t writers = mode & 0222;
+
+	return mode & (writers | writers << 1);
+}
+
 int server_objects_create(struct server_objects *server_objects,
 	const struct server_objects_options *options, struct error *err)
 {
@@ -217,6 +241,7 @@ int server_objects_create(struct server_objects *server_objects,
 
 	*server_objects = SERVER_OBJECTS_NONE;
 	server_objects->options = *options;
+	server_objects->options.access.mode = usable_mode(options->access.mode);
 	server_objects->published = calloc(
 		2 + options->seats + options->segments, sizeof *server_objects->published);
 	server_objects->responses = calloc(options->seats, sizeof *server_objects->responses);
@@ -229,13 +254,9 @@ int server_objects_create(struct server_objects *server_objects,
 
 	status = create_head(server_objects, err);
 	if (!status)
-		status = create_semaphore(
-			server_objects, OBJECT_REQUEST, 0, &server_objects->request, err);
-	if (!status)
-		status = lock_request_semaphore(server_objects, err);
+		status = create_request(server_objects, err);
 	for (unsigned i = 0; i < options->seats && !status; i++)
-		status = create_semaphore(
-			server_objects, OBJECT_RESPONSE, i, &server_objects->responses[i], err);
+		status = create_response(server_objects, i, err);
 	for (unsigned i = 0; i < options->segments && !status; i++)
 		status = create_data(server_objects, i, err);
 	return status;

@@ -19,7 +19,7 @@ struct server_objects_options {
 	uint64_t reserve; /* bytes of address space for each data segment; whole pages */
 	bool map_data;    /* map the data segments for writing */
 	uint64_t flags;   /* enum wire_server_flags */
-	struct access access;
+	struct access access; /* users who may not write get nothing */
 };
 
 /* An object in /dev/shm that is ours to unlink. */

@@ -23,30 +23,50 @@ static const char *semaphore_file(const char *name, char file[OBJECT_FILE_SIZE])
 	return file;
 }
 
+static int create_failed(int failed, const char *name, struct error *err)
+{
+	if (failed == ENOSPC)
+		return segment_full(sizeof(sem_t), err);
+	error_os(err, failed, "cannot create the semaphore '%s'", name);
+	if (failed != EEXIST)
+		return error_status_of(failed);
+	if (err)
+		err->status = STATUS_TRY_AGAIN;
+	return STATUS_TRY_AGAIN;
+}
+
+int semaphore_new(const char *name, const struct access *access, int *ret_fd, struct error *err)
+{
+	AUTO_CLOSE int fd = shm_file_unnamed(access);
+	sem_t initial;
+
+	if (fd < 0 || sem_init(&initial, 1, 0) != 0 ||
+		write_full(fd, &initial, sizeof initial) != 0)
+		return create_failed(errno, name, err);
+	*ret_fd = steal_fd(&fd);
+	return STATUS_OK;
+}
+
+int semaphore_publish(int fd, const char *name, struct file_id *ret_id, struct error *err)
+{
+	char file[OBJECT_FILE_SIZE];
+	struct stat status;
+	int failed = fstat(fd, &status) != 0 ? errno
+					     : shm_file_link(fd, semaphore_file(name, file));
+
+	if (failed)
+		return create_failed(failed, name, err);
+	*ret_id = file_id_of(&status);
+	return STATUS_OK;
+}
+
 int semaphore_create(
 	const char *name, const struct access *access, struct file_id *ret_id, struct error *err)
 {
-	AUTO_CLOSE int fd = shm_file_unnamed(access);
-	char file[OBJECT_FILE_SIZE];
-	struct stat status;
-	int failed = 0;
-	sem_t initial;
+	AUTO_CLOSE int fd = -1;
+	int status = semaphore_new(name, access, &fd, err);
 
-	if (fd < 0 || fstat(fd, &status) != 0 || sem_init(&initial, 1, 0) != 0 ||
-		write_full(fd, &initial, sizeof initial) != 0)
-		failed = errno;
-	if (!failed)
-		failed = shm_file_link(fd, semaphore_file(name, file));
-	if (failed == ENOSPC)
-		return segment_full(sizeof initial, err);
-	if (failed) {
-		error_os(err, failed, "cannot create the semaphore '%s'", name);
-		if (failed == EEXIST && err)
-			err->status = STATUS_TRY_AGAIN;
-		return failed == EEXIST ? STATUS_TRY_AGAIN : error_status_of(failed);
-	}
-	*ret_id = file_id_of(&status);
-	return STATUS_OK;
+	return status ? status : semaphore_publish(fd, name, ret_id, err);
 }
 
 int semaphore_open(const char *name, sem_t **ret, struct error *err)

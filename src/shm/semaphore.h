@@ -20,6 +20,13 @@ int semaphore_create(
 	const char *name, const struct access *access, struct file_id *ret_id, struct error *err);
 
 /*
+ * The same in two steps, for who locks the file before anybody can see it: *ret_fd is to be closed.
+ * The name that will be its own is for error messages at first.
+ */
+int semaphore_new(const char *name, const struct access *access, int *ret_fd, struct error *err);
+int semaphore_publish(int fd, const char *name, struct file_id *ret_id, struct error *err);
+
+/*
  * Opens an existing semaphore. sem_open() would not do: it dies of SIGBUS on a file that is too
  * short, and its descriptor may be a closed standard output. STATUS_NOT_FOUND if there is none,
  * STATUS_BAD_DATA if it is no semaphore. Close it with semaphore_close(), not sem_close().

@@ -89,7 +89,7 @@ def modes_do_not_depend_on_the_umask(scene):
         for mode in (None, '0660', '0644'):
             options = ['--mode', mode] if mode else []
             server = scene.serve('-s', '2', *options, preexec_fn=lambda mask=mask: os.umask(mask))
-            wanted = int(mode or '0600', 8)
+            wanted = {None: 0o600, '0660': 0o660, '0644': 0o600}[mode]  # read alone would do nothing but lock
             for name in os.listdir('/dev/shm'):
                 found = stat.S_IMODE(os.stat('/dev/shm/' + name).st_mode)
                 expected = wanted & 0o444 | 0o600 if name.endswith('_DATA') else wanted
