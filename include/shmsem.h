@@ -49,8 +49,10 @@ enum shmsem_status {
 	SHMSEM_USAGE = 64,     /* an argument is wrong */
 	SHMSEM_BAD_DATA = 65,  /* not a decodable image, or a corrupt segment */
 	SHMSEM_NOT_FOUND = 66, /* the server has no such image */
-	SHMSEM_UNAVAILABLE =
-		69, /* no server, or it died while we waited; the next call looks for a new one */
+	/* No server, or it died and no other took its place: each call tries once more at a
+	 * successor that appears within 100 ms, and waits until its deadline for that to be ready.
+	 */
+	SHMSEM_UNAVAILABLE = 69,
 	SHMSEM_INTERNAL = 70,      /* a bug, or a kernel without what we need */
 	SHMSEM_IO = 74,            /* could not write */
 	SHMSEM_TRY_AGAIN = 75,     /* timed out, cancelled, busy, or out of shared memory */
@@ -212,7 +214,7 @@ struct shmsem_image {
 /*
  * Gets an image, decoded now or stored before, without a copy. SHMSEM_NOT_FOUND, SHMSEM_BAD_DATA
  * (not decodable), SHMSEM_TRY_AGAIN (time is up, or the store is full of images that are held) and
- * SHMSEM_UNAVAILABLE (the server died; the next call connects to its successor). Pass *ret to
+ * SHMSEM_UNAVAILABLE (the server died without a successor). Pass *ret to
  * shmsem_release.
  */
 SHMSEM_API int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
@@ -309,7 +311,7 @@ struct shmsem_serve_options {
 	/* Permissions of the objects; 0: 0600. Users need read and write, so read alone is nothing;
 	 * pixels get the read bits only. */
 	unsigned mode;
-	unsigned flags;  /* enum shmsem_connect_flags */
+	unsigned flags; /* enum shmsem_connect_flags */
 	/*
 	 * Makes the image that is asked for: calls shmsem_place, writes the pixels, returns
 	 * SHMSEM_OK; or a status with a sentence (shmsem_fail), which the client gets. Called for

@@ -11,7 +11,11 @@
 #include <stdlib.h>
 
 #define DEFAULT_TIMEOUT_NS (30 * NS_PER_SECOND)
-#define WAIT_POLL_NS       (20 * NS_PER_MS)
+#define WAIT_POLL_NS       (10 * NS_PER_MS)
+
+/* How long the successor of a server that is gone may take to appear: who waits for a server that
+ * died learns of it within 250 ms. */
+#define SUCCESSOR_NS (100 * NS_PER_MS)
 
 static void tell(const struct shmsem *client, const char *what)
 {
@@ -30,43 +34,79 @@ static int no_server(const struct shmsem *client, const struct error *cause, str
 		client->space.text, client->space.text);
 }
 
+/*
+ * Connects, waiting for a server to appear until `appear`, and for one that has appeared and is not
+ * ready yet until `ready`; never to the one that was lost.
+ */
+static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
+	struct timeout *timeout, struct error *err)
+{
+	const struct timespec poll = clock_timespec(WAIT_POLL_NS);
+	const struct file_id *lost = client->lost ? &client->lost_head : NULL;
+
+	for (;;) {
+		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
+			timeout_deadline(timeout), &client->waiting, lost, &client->connection,
+			err);
+
+		if (!status)
+			tell(client, "connected to the server of");
+		if (status != STATUS_UNAVAILABLE)
+			return status;
+		if (clock_now() >= (err->os_error == EAGAIN ? ready : appear))
+			return status;
+		if (waiting_cancelled(&client->waiting))
+			return error_cancelled(err, "cancelled while waiting for a server");
+		waiting_begin(&client->waiting);
+		nanosleep(&poll, NULL);
+		if (waiting_end(&client->waiting))
+			return error_cancelled(err, "interrupted while waiting for a server");
+	}
+}
+
 int client_attach(
 	struct shmsem *client, uint64_t appear, struct timeout *timeout, struct error *err)
 {
 	struct error cause;
+	int status;
 
 	if (client->owner != process_id())
 		return error_set(err, STATUS_USAGE,
 			"this client was made before fork(); connect anew in the child");
 	if (client->connection)
 		return STATUS_OK;
-	for (;;) {
-		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
-			timeout_deadline(timeout), &client->waiting, &client->connection, &cause);
-		struct timespec turn = clock_timespec(WAIT_POLL_NS);
-
-		if (!status)
-			tell(client, "connected to the server of");
-		if (status != STATUS_UNAVAILABLE) {
-			if (status)
-				*err = cause;
-			return status;
-		}
-		if (clock_now() >= appear)
-			return no_server(client, &cause, err);
-		if (waiting_cancelled(&client->waiting))
-			return error_cancelled(err, "cancelled while waiting for a server");
-		waiting_begin(&client->waiting);
-		nanosleep(&turn, NULL);
-		if (waiting_end(&client->waiting))
-			return error_cancelled(err, "interrupted while waiting for a server");
-	}
+	client->lost = false;
+	status = await_server(client, appear, appear, timeout, &cause);
+	if (status == STATUS_UNAVAILABLE)
+		return no_server(client, &cause, err);
+	if (status)
+		*err = cause;
+	return status;
 }
 
-void client_detach(struct shmsem *client)
+void client_detach(struct shmsem *client, bool lost)
 {
+	client->lost = lost && client->connection;
+	if (client->lost)
+		client->lost_head = client->connection->head.segment.id;
 	connection_unref(client->connection);
 	client->connection = NULL;
+}
+
+bool client_reattach(struct shmsem *client, struct timeout *timeout, struct error *err)
+{
+	uint64_t deadline = timeout_deadline(timeout), appear = deadline_after(SUCCESSOR_NS);
+	struct error cause;
+	int status;
+
+	if (!client->lost)
+		return false;
+	status = await_server(
+		client, appear < deadline ? appear : deadline, deadline, timeout, &cause);
+	client->lost = false;
+	if (status && status != STATUS_UNAVAILABLE)
+		*err = cause;
+	return !status;
 }
 
 int client_new(struct shmsem **ret, const struct shmsem_connect_options *options, struct error *err)
@@ -131,11 +171,11 @@ void shmsem_close(struct shmsem *client)
 {
 	if (!client)
 		return;
-	client_detach(client);
+	client_detach(client, false);
 	free(client);
 }
 
-int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
+int client_call_once(struct shmsem *client, const struct wire_request *request, const char *name,
 	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
 	char *ret_text, struct error *err)
 {
@@ -145,8 +185,24 @@ int client_call(struct shmsem *client, const struct wire_request *request, const
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
 	tell(client, "lost the server of");
-	client_detach(client);
+	client_detach(client, status == STATUS_UNAVAILABLE);
 	return status;
+}
+
+int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
+	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
+	char *ret_text, struct error *err)
+{
+	int status = client_attach(client, 0, timeout, err);
+
+	if (status)
+		return status;
+	status = client_call_once(
+		client, request, name, timeout, ret_answer, ret_words, ret_text, err);
+	if (status != STATUS_UNAVAILABLE || !client_reattach(client, timeout, err))
+		return status;
+	return client_call_once(
+		client, request, name, timeout, ret_answer, ret_words, ret_text, err);
 }
 
 void shmsem_cancel(struct shmsem *client)

@@ -10,6 +10,7 @@
 #include "shmsem.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,6 +23,8 @@ struct shmsem {
 	pid_t owner; /* the process that made it (base/process.h) */
 	struct waiting waiting;
 	struct connection *connection; /* NULL: to be made by the next call */
+	bool lost;                     /* its server was found gone by this call */
+	struct file_id lost_head;      /* of that server */
 };
 
 /* A client that is not connected; free it with shmsem_close. `options` may be NULL. */
@@ -35,13 +38,25 @@ int client_connect(struct shmsem *client, struct error *err);
 int client_attach(
 	struct shmsem *client, uint64_t appear, struct timeout *timeout, struct error *err);
 
-/* Drops its connection, so that the next call makes a new one. */
-void client_detach(struct shmsem *client);
+/* Drops its connection, so that the next call makes a new one; `lost` if its server is gone. */
+void client_detach(struct shmsem *client, bool lost);
 
 /*
- * One request of an attached client and its answer, as connection_call has them. After a server's
+ * After a call that found the server gone, to be tried once more: connects to its successor, which
+ * may take a moment to appear, and until the deadline to be ready. If false, *err is what the call
+ * is to report.
+ */
+bool client_reattach(struct shmsem *client, struct timeout *timeout, struct error *err);
+
+/*
+ * One request and its answer, as connection_call has them; for an attached client. After a server's
  * death or damage to HEAD it is detached.
  */
+int client_call_once(struct shmsem *client, const struct wire_request *request, const char *name,
+	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
+	char *ret_text, struct error *err);
+
+/* The same, attached first, and tried once more at the successor of a server that is gone. */
 int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
 	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
 	char *ret_text, struct error *err);

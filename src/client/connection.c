@@ -49,7 +49,8 @@ static int open_objects(struct connection *connection, struct error *err)
 }
 
 int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
-	struct waiting *waiting, struct connection **ret, struct error *err)
+	struct waiting *waiting, const struct file_id *except, struct connection **ret,
+	struct error *err)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 	char name[OBJECT_NAME_SIZE];
@@ -65,6 +66,8 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	connection->request_guard = connection->response_guard = -1;
 	status = head_open(
 		object_name(space, OBJECT_HEAD, 0, name), guarded, &connection->head, err);
+	if (!status && except && file_id_equal(connection->head.segment.id, *except))
+		status = error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 	if (status)
 		goto fail;
 	connection->data = calloc(connection->head.segments, sizeof *connection->data);

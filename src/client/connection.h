@@ -41,10 +41,11 @@ struct connection {
 	struct data *data; /* head.segments of them */
 };
 
-/* Connects to a running server and takes a seat until `deadline`. One reference, dropped by
- * connection_unref. */
+/* Connects to a running server and takes a seat until `deadline`. Not to the server whose HEAD is
+ * `except` (may be NULL), as if it had died. One reference, dropped by connection_unref. */
 int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
-	struct waiting *waiting, struct connection **ret, struct error *err);
+	struct waiting *waiting, const struct file_id *except, struct connection **ret,
+	struct error *err);
 struct connection *connection_ref(struct connection *connection);
 void connection_unref(struct connection *connection);
 

@@ -20,11 +20,9 @@ int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 	struct wire_answer answer;
 	struct error err;
 	uint64_t words[4];
-	int status = client_attach(client, 0, &timeout, &err);
 
-	if (!status)
-		status = client_call(client, &request, "", &timeout, &answer, words, text, &err);
-	return error_export(error, &err, status);
+	return error_export(error, &err,
+		client_call(client, &request, "", &timeout, &answer, words, text, &err));
 }
 
 static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
@@ -121,53 +119,86 @@ static int map_image(struct connection *connection, unsigned hold, const struct 
 	return STATUS_OK;
 }
 
-static int fetch(struct shmsem *client, const struct shmsem_request *asked,
-	struct shmsem_image *ret, struct error *err)
+/* A hold of an attached client, with the connection that it belongs to, which gets a reference. */
+static int reserve_hold(struct shmsem *client, struct timeout *timeout,
+	struct connection **ret_connection, unsigned *ret_hold, struct error *err)
 {
-	struct timeout timeout = call_timeout(client, asked->timeout_ns);
-	struct shmsem_image image;
-	char text[WIRE_TEXT_SIZE + 1];
-	struct connection *connection;
-	struct wire_request request;
-	struct wire_answer answer;
-	uint64_t words[4];
-	int status, hold;
+	int status = client_attach(client, 0, timeout, err), hold;
 
-	status = client_attach(client, 0, &timeout, err);
 	if (status)
 		return status;
 	hold = connection_hold(client->connection);
 	if (hold < 0) {
 		/* What is held keeps this connection, and its seat, until it is released. */
-		client_detach(client);
-		status = client_attach(client, 0, &timeout, err);
+		client_detach(client, false);
+		status = client_attach(client, 0, timeout, err);
 		if (status)
 			return status;
 		hold = connection_hold(client->connection);
 	}
-	connection = connection_ref(client->connection);
-	status = make_request(asked, WIRE_GET, (uint32_t)hold, &request, err);
+	*ret_connection = connection_ref(client->connection);
+	*ret_hold = (unsigned)hold;
+	return STATUS_OK;
+}
+
+/* Asks over a connection, and checks and maps what comes. */
+static int fetch_over(struct shmsem *client, struct connection *connection, unsigned hold,
+	const struct shmsem_request *asked, struct timeout *timeout, struct shmsem_image *image,
+	struct error *err)
+{
+	char text[WIRE_TEXT_SIZE + 1];
+	struct wire_request request;
+	struct wire_answer answer;
+	uint64_t words[4];
+	int status = make_request(asked, WIRE_GET, hold, &request, err);
+
 	if (!status)
-		status = client_call(
-			client, &request, asked->name, &timeout, &answer, words, text, err);
+		status = client_call_once(
+			client, &request, asked->name, timeout, &answer, words, text, err);
 	if (!status)
-		status = check_info(&answer, words, text, &image.info, err);
+		status = check_info(&answer, words, text, &image->info, err);
 	if (!status)
-		status = map_image(connection, (unsigned)hold, &answer, &image, err);
+		status = map_image(connection, hold, &answer, image, err);
+	return status;
+}
+
+static int fetch_once(struct shmsem *client, const struct shmsem_request *asked,
+	struct timeout *timeout, struct shmsem_image *ret, struct error *err)
+{
+	struct connection *connection;
+	struct shmsem_image image;
+	unsigned hold;
+	int status = reserve_hold(client, timeout, &connection, &hold, err);
+
+	if (status)
+		return status;
+	status = fetch_over(client, connection, hold, asked, timeout, &image, err);
 	if (status) {
 		/* It ended between its answer and our opening of the segment; or we have known of a
 		 * HEAD that was overwritten. */
 		if ((status == STATUS_UNAVAILABLE || !head_as_opened(&connection->head)) &&
 			client->connection == connection)
-			client_detach(client);
-		connection_unhold(connection, (unsigned)hold);
+			client_detach(client, status == STATUS_UNAVAILABLE);
+		connection_unhold(connection, hold);
 		connection_unref(connection);
 		return status;
 	}
 	image.connection = connection;
-	image.hold = (uint32_t)hold;
+	image.hold = hold;
 	*ret = image;
 	return STATUS_OK;
+}
+
+/* Twice, if the server was found gone: to ask again for the same does no harm. */
+static int fetch(struct shmsem *client, const struct shmsem_request *asked,
+	struct shmsem_image *ret, struct error *err)
+{
+	struct timeout timeout = call_timeout(client, asked->timeout_ns);
+	int status = fetch_once(client, asked, &timeout, ret, err);
+
+	if (status != STATUS_UNAVAILABLE || !client_reattach(client, &timeout, err))
+		return status;
+	return fetch_once(client, asked, &timeout, ret, err);
 }
 
 int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
@@ -234,10 +265,8 @@ int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struc
 	struct wire_answer answer;
 	struct error err;
 	uint64_t words[4];
-	int status = client_attach(client, 0, &timeout, &err);
+	int status = make_request(asked, WIRE_INFO, 0, &request, &err);
 
-	if (!status)
-		status = make_request(asked, WIRE_INFO, 0, &request, &err);
 	if (!status)
 		status = client_call(
 			client, &request, asked->name, &timeout, &answer, words, text, &err);
@@ -278,10 +307,7 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 		struct timeout timeout = call_timeout(client, 0);
 		uint64_t words[4];
 
-		status = client_attach(client, 0, &timeout, &err);
-		if (!status)
-			status = client_call(
-				client, &request, last, &timeout, &answer, words, text, &err);
+		status = client_call(client, &request, last, &timeout, &answer, words, text, &err);
 		if (!status && answer.text_length > WIRE_TEXT_SIZE)
 			status = error_set(
 				&err, STATUS_BAD_DATA, "the server's list of names is damaged");

@@ -92,8 +92,10 @@ int head_open(const char *name, bool guarded, struct head *ret, struct error *er
 		status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
 	if (!status)
 		status = head_check(&head, name, err);
-	if (!status && !atomic_load(&head_server(&head)->ready))
+	if (!status && !atomic_load(&head_server(&head)->ready)) {
 		status = error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
+		err->os_error = EAGAIN;
+	}
 	if (status)
 		head_release(&head);
 	else

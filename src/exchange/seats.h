@@ -23,7 +23,7 @@ struct head {
 
 /*
  * Opens the HEAD of a running, ready server and checks its constants. STATUS_UNAVAILABLE if there
- * is none, or its server is dead or not ready yet; STATUS_BAD_DATA if it is not a HEAD of this
+ * is none, or its server is dead, or, with os_error EAGAIN, not ready yet; STATUS_BAD_DATA if it is not a HEAD of this
  * version. head_release() when done.
  */
 int head_open(const char *name, bool guarded, struct head *ret, struct error *err);
