@@ -207,6 +207,7 @@ struct shmsem_image {
 	struct shmsem_info info;
 	void *connection; /* private */
 	uint32_t hold;    /* private */
+	uint32_t use;     /* private */
 };
 
 #define SHMSEM_HELD_MAX 64
@@ -230,8 +231,8 @@ SHMSEM_API int shmsem_fetch(struct shmsem *client, const struct shmsem_request *
 SHMSEM_API int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests,
 	size_t count, struct shmsem_image *images, int *statuses, struct shmsem_error *error);
 
-/* Gives an image back; its pointers are then dangling. Any thread; a released or zeroed image is
- * ignored. */
+/* Gives an image back; its pointers are then dangling. Any thread. A zeroed image is ignored, and
+ * one that was released, also where another copy of the structure was. */
 SHMSEM_API void shmsem_release(struct shmsem_image *image);
 
 /*

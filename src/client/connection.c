@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* How long to wait before looking whether the server lives: at first, and then. */
@@ -18,6 +20,45 @@
 
 /* Requests after which the tokens of answers that were found by spinning are taken away. */
 #define DRAIN_EVERY 1024
+
+enum hold_state {
+	HOLD_FREE,
+	HOLD_TAKEN,
+	HOLD_RELEASING, /* by one thread, which still has to clear the hold word */
+};
+
+/* Connections that have ended. */
+static struct connection *_Atomic spares;
+
+static void put_spare(struct connection *connection)
+{
+	connection->next_spare = atomic_load(&spares);
+	while (!atomic_compare_exchange_weak(&spares, &connection->next_spare, connection))
+		;
+}
+
+/* Takes all and puts all but one back: no lock, which a fork could leave taken. */
+static struct connection *take_spare(void)
+{
+	struct connection *taken = atomic_exchange(&spares, NULL), *rest, *next;
+
+	for (rest = taken ? taken->next_spare : NULL; rest; rest = next) {
+		next = rest->next_spare;
+		put_spare(rest);
+	}
+	return taken;
+}
+
+static struct connection *connection_new(void)
+{
+	const size_t kept = offsetof(struct connection, references);
+	struct connection *connection = take_spare();
+
+	if (!connection)
+		return calloc(1, sizeof *connection);
+	memset((char *)connection + kept, 0, sizeof *connection - kept);
+	return connection;
+}
 
 /* The page that a semaphore lies in, guarded if that was asked for. */
 static int guard_semaphore(const struct connection *connection, const sem_t *semaphore)
@@ -52,7 +93,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	struct waiting *waiting, const struct file_id *except, struct connection **ret,
 	struct error *err)
 {
-	struct connection *connection = calloc(1, sizeof *connection);
+	struct connection *connection = connection_new();
 	char name[OBJECT_NAME_SIZE];
 	int status;
 
@@ -124,7 +165,7 @@ void connection_unref(struct connection *connection)
 	}
 	free(connection->data);
 	head_release(&connection->head);
-	free(connection);
+	put_spare(connection);
 }
 
 bool connection_damaged(const struct connection *connection)
@@ -358,21 +399,39 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 	return STATUS_OK;
 }
 
-int connection_hold(struct connection *connection)
+int connection_hold(struct connection *connection, uint32_t *ret_use)
 {
-	for (int hold = 0; hold < WIRE_HOLDS; hold++)
-		if (!atomic_load_explicit(&connection->holds[hold], memory_order_acquire)) {
-			atomic_store_explicit(&connection->holds[hold], true, memory_order_relaxed);
-			return hold;
-		}
+	for (int hold = 0; hold < WIRE_HOLDS; hold++) {
+		/* Acquire: its word was cleared before. */
+		uint32_t use = atomic_load_explicit(&connection->holds[hold], memory_order_acquire);
+
+		if (use % 4 != HOLD_FREE)
+			continue;
+		*ret_use = use + HOLD_TAKEN;
+		atomic_store_explicit(&connection->holds[hold], *ret_use, memory_order_relaxed);
+		return hold;
+	}
 	return -1;
 }
 
-void connection_unhold(struct connection *connection, unsigned hold)
+bool connection_holds(const struct connection *connection, unsigned hold, uint32_t use)
 {
-	struct wire_seat *page = head_seat(&connection->head, connection->seat);
+	return hold < WIRE_HOLDS && use % 4 == HOLD_TAKEN &&
+	       atomic_load(&connection->holds[hold]) == use;
+}
 
+bool connection_unhold(struct connection *connection, unsigned hold, uint32_t use)
+{
+	uint32_t expected = use;
+
+	if (!connection_holds(connection, hold, use) ||
+		!atomic_compare_exchange_strong(
+			&connection->holds[hold], &expected, use + HOLD_RELEASING - HOLD_TAKEN))
+		return false;
+	/* Release: the pixels were read before. */
 	if (connection->owner == process_id())
-		atomic_store_explicit(&page->holds[hold], 0, memory_order_release);
-	atomic_store_explicit(&connection->holds[hold], false, memory_order_release);
+		atomic_store_explicit(&head_seat(&connection->head, connection->seat)->holds[hold],
+			0, memory_order_release);
+	atomic_store_explicit(&connection->holds[hold], use - HOLD_TAKEN + 4, memory_order_release);
+	return true;
 }

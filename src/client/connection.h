@@ -23,14 +23,22 @@ struct data {
 	unsigned truncations; /* how often it was truncated and mapped anew */
 };
 
+/*
+ * Its memory is used again by later connections and never given back, so that an image that was
+ * released before is recognised however often it was copied: by the state of its hold, whose number
+ * only ever grows.
+ */
 struct connection {
+	struct connection *next_spare;
+	_Atomic uint32_t holds[WIRE_HOLDS]; /* 4 x uses so far + enum hold_state; taken by who
+					       fetches, given back by any thread */
+	/* From here on all is zeroed for the next connection. */
 	_Atomic unsigned references;
 	struct name_space space;
 	struct head head;
 	unsigned seat;
 	sem_t *request, *response;
 	uint64_t sequence;
-	atomic_bool holds[WIRE_HOLDS]; /* hold words in use; set by who fetches, cleared by any */
 	unsigned truncations[WIRE_HOLDS]; /* known when the image was handed over */
 	int request_guard, response_guard;
 	bool lost;        /* HEAD was made anew under us */
@@ -74,7 +82,14 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 int connection_data(struct connection *connection, uint32_t segment, uint64_t offset,
 	uint64_t length, const uint8_t **ret, struct error *err);
 
-/* A free hold word, reserved for the caller, who is the one that uses the connection; -1 if all are
- * in use. Any thread gives it back. */
-int connection_hold(struct connection *connection);
-void connection_unhold(struct connection *connection, unsigned hold);
+/*
+ * A free hold word, reserved for the caller, who is the one that uses the connection; -1 if all are
+ * in use. *ret_use tells this use of it from earlier and later ones.
+ */
+int connection_hold(struct connection *connection, uint32_t *ret_use);
+
+/* Whether that use of the hold has not been given back yet. */
+bool connection_holds(const struct connection *connection, unsigned hold, uint32_t use);
+
+/* Gives it back, once; any thread. False if that use was given back before: then nothing happens. */
+bool connection_unhold(struct connection *connection, unsigned hold, uint32_t use);

@@ -101,9 +101,10 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	return STATUS_OK;
 }
 
-static int map_image(struct connection *connection, unsigned hold, const struct wire_answer *answer,
-	struct shmsem_image *image, struct error *err)
+static int map_image(
+	const struct wire_answer *answer, struct shmsem_image *image, struct error *err)
 {
+	struct connection *connection = image->connection;
 	const uint8_t *pixels, *icc = NULL;
 	int status = connection_data(
 		connection, answer->segment, answer->offset, image->info.bytes, &pixels, err);
@@ -113,44 +114,43 @@ static int map_image(struct connection *connection, unsigned hold, const struct 
 			answer->icc_bytes, &icc, err);
 	if (status)
 		return status;
-	connection_mapped(connection, hold, answer->segment, answer->truncations);
+	connection_mapped(connection, image->hold, answer->segment, answer->truncations);
 	image->pixels = pixels;
 	image->icc = icc;
 	return STATUS_OK;
 }
 
-/* A hold of an attached client, with the connection that it belongs to, which gets a reference. */
-static int reserve_hold(struct shmsem *client, struct timeout *timeout,
-	struct connection **ret_connection, unsigned *ret_hold, struct error *err)
+/* Reserves a hold for the image, attached; its connection gets a reference. */
+static int reserve_hold(
+	struct shmsem *client, struct timeout *timeout, struct shmsem_image *ret, struct error *err)
 {
 	int status = client_attach(client, 0, timeout, err), hold;
 
 	if (status)
 		return status;
-	hold = connection_hold(client->connection);
+	hold = connection_hold(client->connection, &ret->use);
 	if (hold < 0) {
 		/* What is held keeps this connection, and its seat, until it is released. */
 		client_detach(client, false);
 		status = client_attach(client, 0, timeout, err);
 		if (status)
 			return status;
-		hold = connection_hold(client->connection);
+		hold = connection_hold(client->connection, &ret->use);
 	}
-	*ret_connection = connection_ref(client->connection);
-	*ret_hold = (unsigned)hold;
+	ret->connection = connection_ref(client->connection);
+	ret->hold = (uint32_t)hold;
 	return STATUS_OK;
 }
 
-/* Asks over a connection, and checks and maps what comes. */
-static int fetch_over(struct shmsem *client, struct connection *connection, unsigned hold,
-	const struct shmsem_request *asked, struct timeout *timeout, struct shmsem_image *image,
-	struct error *err)
+/* Asks over the image's connection, and checks and maps what comes. */
+static int fetch_over(struct shmsem *client, const struct shmsem_request *asked,
+	struct timeout *timeout, struct shmsem_image *image, struct error *err)
 {
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_request request;
 	struct wire_answer answer;
 	uint64_t words[4];
-	int status = make_request(asked, WIRE_GET, hold, &request, err);
+	int status = make_request(asked, WIRE_GET, image->hold, &request, err);
 
 	if (!status)
 		status = client_call_once(
@@ -158,7 +158,7 @@ static int fetch_over(struct shmsem *client, struct connection *connection, unsi
 	if (!status)
 		status = check_info(&answer, words, text, &image->info, err);
 	if (!status)
-		status = map_image(connection, hold, &answer, image, err);
+		status = map_image(&answer, image, err);
 	return status;
 }
 
@@ -167,24 +167,21 @@ static int fetch_once(struct shmsem *client, const struct shmsem_request *asked,
 {
 	struct connection *connection;
 	struct shmsem_image image;
-	unsigned hold;
-	int status = reserve_hold(client, timeout, &connection, &hold, err);
+	int status = reserve_hold(client, timeout, &image, err);
 
 	if (status)
 		return status;
-	status = fetch_over(client, connection, hold, asked, timeout, &image, err);
+	connection = image.connection;
+	status = fetch_over(client, asked, timeout, &image, err);
 	if (status) {
 		/* It ended between its answer and our opening of the segment; or we have known of a
 		 * HEAD that was overwritten. */
 		if ((status == STATUS_UNAVAILABLE || !head_as_opened(&connection->head)) &&
 			client->connection == connection)
 			client_detach(client, status == STATUS_UNAVAILABLE);
-		connection_unhold(connection, hold);
-		connection_unref(connection);
+		shmsem_release(&image);
 		return status;
 	}
-	image.connection = connection;
-	image.hold = hold;
 	*ret = image;
 	return STATUS_OK;
 }
@@ -238,8 +235,9 @@ void shmsem_release(struct shmsem_image *image)
 
 	if (!connection)
 		return;
-	connection_unhold(connection, image->hold);
-	connection_unref(connection);
+	/* A copy of it may have been released before. */
+	if (connection_unhold(connection, image->hold, image->use))
+		connection_unref(connection);
 	image->connection = NULL;
 	image->pixels = image->icc = NULL;
 }
@@ -250,7 +248,9 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (connection)
+	if (connection && !connection_holds(connection, image->hold, image->use))
+		status = error_set(&err, STATUS_USAGE, "the image was released");
+	else if (connection)
 		status = connection_check(connection, image->hold, image->info.segment,
 			image->info.offset + image->info.bytes, &err);
 	return error_export(error, &err, status);

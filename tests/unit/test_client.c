@@ -744,6 +744,39 @@ static void images_outlive_their_client_and_keep_its_seat(void **state)
 	assert_int_equal(info.holders, 0);
 }
 
+/* Also when the hold, and the memory of the connection, have another use by then. */
+static void a_copy_of_a_released_image_lets_go_of_no_other(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem *client = connect_to(scene);
+	struct shmsem_image first = fetched(client, "a", 1), copy = first, second, third;
+	struct shmsem_info info;
+	const struct shmsem_request request = {.name = "b"};
+
+	shmsem_release(&first);
+	second = fetched(client, "b", 2);
+	assert_int_equal(second.hold, copy.hold);
+	first = copy;
+	shmsem_release(&first);
+	assert_int_equal(shmsem_check(&copy, NULL), SHMSEM_USAGE);
+	assert_int_equal(shmsem_info(client, &request, &info, NULL), 0);
+	assert_int_equal(info.holders, 1);
+	shmsem_close(client);
+	first = copy;
+	shmsem_release(&first);
+	assert_true(right_pixels(&second, 2));
+	shmsem_release(&second);
+	/* The seat is free, and all of it is gone. */
+	client = connect_to(scene);
+	third = fetched(client, "b", 2);
+	shmsem_release(&copy);
+	assert_int_equal(shmsem_info(client, &request, &info, NULL), 0);
+	assert_int_equal(info.holders, 1);
+	assert_int_equal(shmsem_check(&third, NULL), 0);
+	shmsem_release(&third);
+	shmsem_close(client);
+}
+
 static void seats_run_out_with_a_clear_error_and_come_free(void **state)
 {
 	struct scene *scene = *state;
@@ -909,6 +942,7 @@ int main(void)
 		TEST(wrong_arguments_are_told_before_anything_is_asked),
 		TEST(a_child_of_fork_is_refused_and_does_no_harm),
 		TEST(images_outlive_their_client_and_keep_its_seat),
+		TEST(a_copy_of_a_released_image_lets_go_of_no_other),
 		TEST(seats_run_out_with_a_clear_error_and_come_free),
 		TEST(who_waits_for_a_seat_is_told_so),
 		TEST(who_waits_behind_others_for_a_seat_sleeps),
