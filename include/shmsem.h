@@ -137,6 +137,19 @@ enum shmsem_request_flags {
 	SHMSEM_PREMULTIPLY = 1 << 2,      /* colours multiplied by alpha */
 	SHMSEM_STRICT = 1 << 3,           /* a damaged end is an error for JPEG, too */
 	SHMSEM_LENIENT = 1 << 4,          /* a damaged end is a warning for PNG, too */
+	SHMSEM_DRAFT = 1 << 5,            /* a JPEG that is resized is first reduced by its codec:
+					     faster, and not the same pixels */
+	SHMSEM_CROP_CENTRED = 1 << 6,     /* the crop lies in the middle */
+	SHMSEM_KEEP_CMYK = 1 << 7,        /* CMYK that has a colour profile for it stays CMYK, where
+					     neither grey nor alpha is asked for */
+};
+
+/* The filters of Pillow's Image.resize(). */
+enum shmsem_resample {
+	SHMSEM_BICUBIC,
+	SHMSEM_BOX,
+	SHMSEM_BILINEAR,
+	SHMSEM_LANCZOS,
 };
 
 enum shmsem_layout {
@@ -155,8 +168,18 @@ struct shmsem_request {
 	uint8_t layout;      /* enum shmsem_layout */
 	uint8_t flags;       /* enum shmsem_request_flags */
 	uint32_t fit_width,
-		fit_height;   /* not 0: the largest scale that leaves at least this size */
-	uint64_t reserved[2]; /* zero */
+		fit_height; /* not 0: the largest scale that leaves at least this size */
+	/*
+	 * An exact size, in pixels of the upright image: width and height, or one of them, from
+	 * which the other follows, or how long the shorter or the longer side is to be. 8-bit pixels
+	 * are byte for byte those that Pillow's Image.resize() makes.
+	 */
+	uint32_t width, height, shorter, longer;
+	/* Not 0: only this part, before it is resized. A size and a crop go with no scale. */
+	uint32_t crop_x, crop_y, crop_width, crop_height;
+	uint8_t resample; /* enum shmsem_resample */
+	uint8_t reserved_bytes[3];
+	uint64_t reserved[4]; /* zero */
 };
 
 enum shmsem_format {
@@ -168,27 +191,28 @@ enum shmsem_format {
 /* What is known of an image. */
 struct shmsem_info {
 	uint64_t bytes;         /* of pixels: height x stride */
-	uint32_t width, height; /* as delivered, after scale and orientation */
+	uint32_t width, height; /* as delivered */
 	uint32_t stride;     /* bytes from row to row: width x channels x bits / 8, never padded */
 	uint8_t channels;    /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA */
 	uint8_t bits;        /* a sample: 8 or 16 (native byte order) */
 	uint8_t format;      /* enum shmsem_format */
 	uint8_t orientation; /* as the file says: EXIF 1 to 8, 0 if it says nothing */
-	uint8_t scale;       /* applied: 1, 2, 4 or 8 */
+	uint8_t scale;       /* applied by the codec: 1, 2, 4 or 8 */
 	uint8_t file_bits;   /* a sample in the file */
 	uint8_t file_channels; /* in the file; 4 in a JPEG are CMYK, delivered as RGB */
 	uint8_t from_store;    /* 1: it had been decoded before this request */
 	uint32_t file_width, file_height;
-	uint32_t icc_bytes;  /* of its colour profile; 0 for none */
-	uint32_t gamma;      /* PNG gAMA x 100000; 0 if it says nothing */
-	uint32_t comments;   /* text chunks of a PNG, COM markers of a JPEG */
-	uint32_t holders;    /* seats that hold it now */
-	uint32_t segment;    /* where it lies: data segment */
-	uint8_t animated;    /* 1: an animated PNG, of which the default image is delivered */
-	uint8_t srgb;        /* PNG sRGB: 1 + rendering intent; 0 if it says nothing */
-	uint8_t reserved[2]; /* 0 */
-	uint64_t offset;     /* and byte in it */
-	uint64_t age_ns;     /* since it was decoded; 0 if it is not in the store */
+	uint32_t icc_bytes; /* of its colour profile; 0 for none */
+	uint32_t gamma;     /* PNG gAMA x 100000; 0 if it says nothing */
+	uint32_t comments;  /* text chunks of a PNG, COM markers of a JPEG */
+	uint32_t holders;   /* seats that hold it now */
+	uint32_t segment;   /* where it lies: data segment */
+	uint8_t animated;   /* 1: an animated PNG, of which the default image is delivered */
+	uint8_t srgb;       /* PNG sRGB: 1 + rendering intent; 0 if it says nothing */
+	uint8_t cmyk;       /* 1: the channels are C, M, Y and K, of which 255 is no ink */
+	uint8_t reserved;   /* 0 */
+	uint64_t offset;    /* and byte in it */
+	uint64_t age_ns;    /* since it was decoded; 0 if it is not in the store */
 	uint64_t file_bytes;
 	/* PNG cHRM x 100000: x and y of white, red, green and blue; zeros if it says nothing */
 	int32_t chromaticities[8];

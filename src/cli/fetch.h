@@ -17,10 +17,10 @@
 /* The options as they are given. */
 struct fetch_options {
 	const char *name_space, *output, *type, *icc;
-	const char *scale, *fit, *channels, *layout, *depth, *seed;
-	uint64_t timeout, wait, count, at_once, quality;
+	const char *scale, *fit, *size, *crop, *resample, *channels, *layout, *depth, *seed;
+	uint64_t timeout, wait, count, at_once, quality, shorter, longer;
 	bool json, names, random, info, preview, create, quiet;
-	bool premultiply, srgb, keep_orientation, strict, lenient;
+	bool premultiply, srgb, keep_orientation, strict, lenient, draft;
 };
 
 /* What the options say. */
@@ -73,6 +73,10 @@ struct fetch_work {
  * is how many names are given. */
 int fetch_understand(
 	const struct fetch_options *given, size_t words, struct fetch_plan *ret, struct error *err);
+
+/* What is asked of every image, but for its name. */
+int fetch_make_request(
+	const struct fetch_options *given, struct shmsem_request *ret, struct error *err);
 
 /* Connects, and says that it waits if it has to wait for a server. */
 int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct error *err);

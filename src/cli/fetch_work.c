@@ -169,7 +169,8 @@ static int use(const struct fetch_plan *plan, const char *name, const struct shm
 		.icc = image->icc,
 		.icc_bytes = image->info.icc_bytes,
 		.gamma = image->info.gamma,
-		.srgb = image->info.srgb};
+		.srgb = image->info.srgb,
+		.cmyk = image->info.cmyk};
 	AUTO_FREE void *converted = NULL;
 	int status;
 

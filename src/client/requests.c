@@ -1,6 +1,7 @@
 /* libshmsem: what a client asks its server, and what it believes of the answers. */
 #include "client/client.h"
 #include "client/error.h"
+#include "client/options.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,12 +40,7 @@ static int make_request(const struct shmsem_request *asked, enum wire_operation 
 	*ret = (struct wire_request){
 		.operation = operation,
 		.hold = hold,
-		.options = {.scale = asked->scale,
-			.channels = asked->channels,
-			.layout = asked->layout,
-			.flags = asked->flags,
-			.fit_width = asked->fit_width,
-			.fit_height = asked->fit_height},
+		.options = options_of(asked),
 	};
 	return STATUS_OK;
 }
@@ -89,7 +85,8 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	ret->file_bytes = answer->file_bytes;
 	ret->animated = !!(answer->flags & WIRE_ANIMATED);
 	ret->srgb = answer->srgb;
-	memset(ret->reserved, 0, sizeof ret->reserved);
+	ret->cmyk = !!(answer->flags & WIRE_CMYK);
+	ret->reserved = 0;
 	memcpy(ret->chromaticities, answer->chromaticities, sizeof ret->chromaticities);
 	ret->warning[0] = '\0';
 	if (answer->flags & WIRE_WARNING) {

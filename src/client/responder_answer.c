@@ -1,5 +1,6 @@
 /* libshmsem: what the responder answers, by the callbacks of the program. */
 #include "client/error.h"
+#include "client/options.h"
 #include "client/responder.h"
 #include "shm/semaphore.h"
 
@@ -47,7 +48,7 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	const struct placed *placed = made->placed;
 	struct wire_answer answer = {
 		.flags = (info->warning[0] ? WIRE_WARNING : 0) |
-			 (info->animated ? WIRE_ANIMATED : 0),
+			 (info->animated ? WIRE_ANIMATED : 0) | (info->cmyk ? WIRE_CMYK : 0),
 		.image = placed ? placed->number : 0,
 		.stride = info->stride,
 		.icc_bytes = info->icc_bytes,
@@ -84,18 +85,14 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 
 void responder_serve_image(struct shmsem_server *server)
 {
-	const struct wire_options *options = &server->asked.request.options;
-	struct shmsem_request request = {.name = server->asked.name,
-		.scale = options->scale,
-		.channels = options->channels,
-		.layout = options->layout,
-		.flags = options->flags,
-		.fit_width = options->fit_width,
-		.fit_height = options->fit_height};
+	struct shmsem_request request = {.name = server->asked.name};
 	struct shmsem_answer answer = {.server = server};
 	struct shmsem_error error = {0};
 	struct error err = {0};
-	int status = server->options.make(server->options.data, &request, &answer, &error);
+	int status;
+
+	options_ask(&request, &server->asked.request.options);
+	status = server->options.make(server->options.data, &request, &answer, &error);
 
 	if (status)
 		status = error_import(&err, &error, status);

@@ -35,15 +35,12 @@ bool request_take(const struct head *head, struct seat_request *asked)
 	return asked->taken;
 }
 
-/* Whether the options are those of this version; what it does not know yet is zero. */
+/* Whether the options are those of this version; what it does not know is zero. */
 static bool options_known(const struct wire_options *options)
 {
-	static const struct wire_options zero;
-	const size_t known = offsetof(struct wire_options, width);
+	static const uint8_t zero[sizeof options->reserved];
 
-	return !memcmp((const char *)options + known, (const char *)&zero + known,
-		       sizeof zero - known) &&
-	       !(options->flags & ~WIRE_FLAGS_KNOWN);
+	return !memcmp(options->reserved, zero, sizeof zero);
 }
 
 int request_check(const struct seat_request *asked, struct error *err)
@@ -61,7 +58,7 @@ int request_check(const struct seat_request *asked, struct error *err)
 			err, STATUS_USAGE, "there is no hold word %u", asked->request.hold);
 	if (options->scale > 8 || (options->scale & (options->scale - 1)) ||
 		options->channels > 4 || options->channels == 2 ||
-		options->layout > WIRE_LAYOUT_MAX)
+		options->layout > WIRE_LAYOUT_MAX || options->resample > WIRE_RESAMPLE_MAX)
 		return error_set(err, STATUS_USAGE, "the options are not possible");
 	if (!options_known(options))
 		return error_set(err, STATUS_USAGE, "this server does not know all of the options");

@@ -60,13 +60,12 @@ enum wire_operation {
 		       the list */
 };
 
-#define WIRE_LAYOUT_MAX  1  /* RGB or BGR */
-#define WIRE_FLAGS_KNOWN 31 /* of wire_options */
+#define WIRE_LAYOUT_MAX   1 /* RGB or BGR */
+#define WIRE_RESAMPLE_MAX 3 /* bicubic, box, bilinear, lanczos */
 
 /*
  * What is asked of an image; fields and numbers are those of image_options. Compared and hashed as
- * bytes. From `width` on reserved for exact sizes and crops: a server that does not know them
- * refuses what is not zero.
+ * bytes. A server refuses what is reserved and not zero.
  */
 struct wire_options {
 	uint8_t scale, channels, layout, flags;
@@ -90,6 +89,7 @@ enum wire_answer_flags {
 	WIRE_FROM_STORE = 1 << 0, /* it had been decoded before this request */
 	WIRE_WARNING = 1 << 1,    /* the text is a warning about the image */
 	WIRE_ANIMATED = 1 << 2,   /* it is an animated PNG */
+	WIRE_CMYK = 1 << 3,       /* its channels are CMYK */
 };
 
 struct wire_answer {

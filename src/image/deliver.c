@@ -56,6 +56,7 @@ static struct resize_plan resize_plan(const struct image_reader *reader)
 		.channels = reader->info.channels,
 		.bits = reader->info.bits,
 		.filter = filters[reader->options.resample],
+		.alpha = reader->info.channels % 2 == 0 && !reader->info.cmyk,
 		.premultiply = reader->options.flags & IMAGE_PREMULTIPLY,
 	};
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ struct encode_image {
 	uint32_t gamma;
 	int32_t chromaticities[8];
 	uint8_t srgb;
+	bool cmyk; /* 4 channels of ink, 255 being none: to be converted, not written */
 };
 
 struct encode_options {

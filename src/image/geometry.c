@@ -1,5 +1,7 @@
 #include "image/geometry.h"
 
+#include <stdio.h>
+
 /* A rectangle of whole pixels of the image as it is in the file, but upright. */
 struct part {
 	uint32_t x, y, width, height;
@@ -68,16 +70,19 @@ static int find_part(const struct image_options *options, uint32_t width, uint32
 {
 	struct part part = {
 		options->crop_x, options->crop_y, options->crop_width, options->crop_height};
+	char where[40];
 
 	if (!wants_part(options)) {
 		*ret = (struct part){0, 0, width, height};
 		return STATUS_OK;
 	}
+	snprintf(where, sizeof where, "at %u,%u", part.x, part.y);
 	if (part.width > width || part.x > width - part.width || part.height > height ||
 		part.y > height - part.height)
 		return error_set(err, STATUS_USAGE,
-			"the crop of %u×%u at %u,%u reaches beyond the image of %u×%u", part.width,
-			part.height, part.x, part.y, width, height);
+			"the crop of %u×%u %s reaches beyond the image of %u×%u", part.width,
+			part.height, options->flags & IMAGE_CROP_CENTRED ? "in the middle" : where,
+			width, height);
 	if (options->flags & IMAGE_CROP_CENTRED) {
 		part.x = (width - part.width) / 2;
 		part.y = (height - part.height) / 2;

@@ -43,6 +43,8 @@ enum image_flags {
 					    1/8, as long as it stays as large as the size asked for:
 					    faster, and other pixels */
 	IMAGE_CROP_CENTRED = 1 << 6,     /* the crop lies in the middle */
+	IMAGE_KEEP_CMYK = 1 << 7,        /* CMYK that has a profile for it stays CMYK, where neither
+					    grey nor alpha is asked for */
 };
 
 /* The filters of Pillow's Image.resize(). */
@@ -110,6 +112,7 @@ struct image_info {
 	uint8_t file_channels;  /* in the file, a palette counting as what it expands to; 4 in a
 				   JPEG are CMYK, which is delivered as RGB */
 	uint8_t progressive;    /* progressive JPEG or interlaced PNG */
+	uint8_t cmyk;           /* the four channels are CMYK, of which 255 is no ink */
 	uint8_t animated;       /* animated PNG: the default image is delivered */
 	uint8_t srgb;           /* PNG sRGB: 1 + rendering intent; 0 if it says nothing */
 	uint32_t file_width, file_height;

@@ -256,18 +256,32 @@ static void choose_output(struct jpeg_codec *codec)
 		codec->jpeg.out_color_space = bgr ? JCS_EXT_BGRA : JCS_EXT_RGBA;
 }
 
-static int keep_profile(struct jpeg_codec *codec, struct error *err)
+/* Whether it is delivered as CMYK: it is asked for, and somebody can tell what it means. */
+static bool keeps_cmyk(const struct jpeg_codec *codec, const uint8_t *profile, size_t size)
+{
+	const struct image_options *options = &codec->reader->options;
+
+	return is_cmyk(codec) && options->flags & IMAGE_KEEP_CMYK &&
+	       (options->channels == 0 || options->channels == 3) &&
+	       profile_is_for(profile, size, "CMYK");
+}
+
+/* What will be delivered, with or without the profile of the file. */
+static int settle(struct jpeg_codec *codec, struct error *err)
 {
 	AUTO_FREE uint8_t *profile = NULL;
 	size_t size;
 	int status = profile_pieces_join(&codec->pieces, &profile, &size, err);
 
-	if (status || !profile) {
-		if (codec->pieces.broken)
-			reader_warn(codec->reader, "the colour profile is broken and left out");
+	if (status)
 		return status;
-	}
-	return reader_keep_profile(codec->reader, profile, size, err);
+	codec->reader->info.cmyk = profile && keeps_cmyk(codec, profile, size);
+	status = reader_settle(codec->reader, err);
+	if (!status && profile)
+		return reader_keep_profile(codec->reader, profile, size, err);
+	if (!status && codec->pieces.broken)
+		reader_warn(codec->reader, "the colour profile is broken and left out");
+	return status;
 }
 
 static int begin(struct image_reader *reader, struct error *err)
@@ -298,9 +312,7 @@ static int probe(struct jpeg_codec *codec, struct error *err)
 	codec->described = true;
 	status = read_header(codec, err);
 	if (status == STATUS_OK)
-		status = reader_settle(codec->reader, err);
-	if (status == STATUS_OK)
-		status = keep_profile(codec, err);
+		status = settle(codec, err);
 	if (status == STATUS_OK)
 		choose_output(codec);
 	return status;
@@ -400,8 +412,8 @@ static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
 		return status;
 	if (!is_as_promised(reader, jpeg))
 		return error_set(err, STATUS_INTERNAL, "libjpeg scales to an unexpected size");
-	plan = reader_plan(reader, is_cmyk(codec) ? ROWS_CMYK : ROWS_PLAIN, jpeg->output_width,
-		jpeg->output_height);
+	plan = reader_plan(reader, is_cmyk(codec) && !reader->info.cmyk ? ROWS_CMYK : ROWS_PLAIN,
+		jpeg->output_width, jpeg->output_height);
 	plan.premultiply = false; /* what alpha there is, is opaque */
 	status = rows_begin(&reader->rows, &plan, pixels, err);
 	if (status)

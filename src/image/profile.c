@@ -57,3 +57,13 @@ int profile_pieces_join(
 	*ret_size = size;
 	return STATUS_OK;
 }
+
+bool profile_is_for(const void *profile, size_t size, const char *space)
+{
+	enum {
+		COLOUR_SPACE = 16
+	};
+
+	return size >= PROFILE_HEADER_SIZE &&
+	       memcmp((const char *)profile + COLOUR_SPACE, space, 4) == 0;
+}

@@ -23,3 +23,9 @@ void profile_pieces_add(struct profile_pieces *pieces, const uint8_t *data, size
  * `broken`), *ret is NULL. */
 int profile_pieces_join(
 	struct profile_pieces *pieces, uint8_t **ret, size_t *ret_size, struct error *err);
+
+/* An ICC profile begins with a header of this size. */
+#define PROFILE_HEADER_SIZE 128
+
+/* Whether it describes colours of that space: "RGB ", "GRAY" or "CMYK". */
+bool profile_is_for(const void *profile, size_t size, const char *space);

@@ -5,6 +5,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "image/profile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,9 @@ int reader_settle(struct image_reader *reader, struct error *err)
 	info->width = reader->geometry.to_width;
 	info->height = reader->geometry.to_height;
 	info->scale = reader->geometry.scale;
-	info->channels = options->channels ? options->channels : own_channels(info);
+	info->channels = info->cmyk          ? 4
+			 : options->channels ? options->channels
+					     : own_channels(info);
 	info->bits = info->file_bits == 16 && options->flags & IMAGE_NATIVE_DEPTH ? 16 : 8;
 
 	/* 2^31 x 2^31 x 4 x 2 does not fit 64 bits */
@@ -105,15 +108,13 @@ struct rows_plan reader_plan(
 int reader_keep_profile(
 	struct image_reader *reader, const void *profile, size_t size, struct error *err)
 {
-	enum {
-		COLOUR_SPACE = 16,
-		HEADER = 128
-	};
-	const char *space = reader->info.channels <= 2 ? "GRAY" : "RGB ";
+	const char *space = reader->info.cmyk            ? "CMYK"
+			    : reader->info.channels <= 2 ? "GRAY"
+							 : "RGB ";
 
-	if (size < HEADER || size > UINT32_MAX)
+	if (size < PROFILE_HEADER_SIZE || size > UINT32_MAX)
 		return STATUS_OK;
-	if (memcmp((const char *)profile + COLOUR_SPACE, space, 4) != 0) {
+	if (!profile_is_for(profile, size, space)) {
 		reader_warn(reader, "the colour profile is left out, as it describes other "
 				    "channels than those delivered");
 		return STATUS_OK;

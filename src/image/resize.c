@@ -25,11 +25,6 @@ static struct resize_span span_down(const struct resize_plan *plan)
 		.filter = plan->filter};
 }
 
-static bool has_alpha(const struct resize_plan *plan)
-{
-	return plan->channels % 2 == 0;
-}
-
 /* Bytes of what resize->memory holds, each a multiple of 64. */
 struct parts {
 	uint64_t lines, batch, columns, made, ring, line, all;
@@ -168,7 +163,7 @@ static void finish_row(struct resize *resize)
 	for (uint32_t i = 0; i < count; i++)
 		resize->lines[i] = ring_at(resize, first + i);
 	lanes_sum_rows(resize->line, resize->lines, weights, count, samples, plan->bits);
-	if (has_alpha(plan) && !plan->premultiply)
+	if (plan->alpha && !plan->premultiply)
 		pixel_unpremultiply(resize->line, plan->to_width, plan->channels, plan->bits);
 	memcpy(resize->pixels + resize->done++ * size, resize->line, size);
 }
@@ -184,7 +179,7 @@ void resize_push(struct resize *resize, const void *row)
 	if (y < down->begin || y >= down->end)
 		return;
 	memcpy(copy, (const uint8_t *)row + skip, resize->in_row);
-	if (has_alpha(plan))
+	if (plan->alpha)
 		pixel_premultiply(copy, across->end - across->begin, plan->channels, plan->bits);
 	if (++resize->gathered < LANES_ROWS && y + 1 < down->end)
 		return;

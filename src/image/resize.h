@@ -25,9 +25,9 @@ struct resize_plan {
 	uint32_t to_width, to_height;
 	uint8_t channels, bits; /* a sample: 8 or 16 */
 	uint8_t filter;         /* enum resize_filter */
-	/* Of 2 or 4 channels the last is alpha, and colours are resized multiplied by it. With this
-	 * set they stay so; otherwise they are divided by it again. */
-	bool premultiply;
+	/* The last channel is alpha, and colours are resized multiplied by it. If they are to be
+	 * premultiplied they stay so; otherwise they are divided by it again. */
+	bool alpha, premultiply;
 };
 
 struct resize {

@@ -61,7 +61,7 @@ static void answer_image(
 	struct wire_answer answer = {
 		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
 			 (image->decoded.warning[0] ? WIRE_WARNING : 0) |
-			 (info->animated ? WIRE_ANIMATED : 0),
+			 (info->animated ? WIRE_ANIMATED : 0) | (info->cmyk ? WIRE_CMYK : 0),
 		.image = image->number,
 		.stride = (uint32_t)(info->bytes / info->height),
 		.icc_bytes = info->icc_bytes,

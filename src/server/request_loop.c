@@ -15,6 +15,18 @@
 
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 
+#define OPTION_ALIKE(field)                                                                    \
+	_Static_assert(                                                                        \
+		offsetof(struct image_options, field) == offsetof(struct wire_options, field), \
+		"options of the wire and of an image")
+
+/* The options of a request are copied as they are. */
+OPTION_ALIKE(flags);
+OPTION_ALIKE(fit_height);
+OPTION_ALIKE(longer);
+OPTION_ALIKE(crop_height);
+OPTION_ALIKE(resample);
+
 /* Whether a program that had the image's file open for writing closed it since it was decoded. */
 static bool written(const struct stored *image)
 {
@@ -180,12 +192,9 @@ static struct request *take_from(struct server *server, unsigned seat)
 	server->last_seat = seat;
 	request->refused.status = STATUS_OK;
 	request_check(&request->asked, &request->refused);
-	request->options = (struct image_options){.scale = options->scale > 1 ? options->scale : 0,
-		.channels = options->channels,
-		.layout = options->layout,
-		.flags = options->flags,
-		.fit_width = options->fit_width,
-		.fit_height = options->fit_height};
+	memcpy(&request->options, options, sizeof request->options);
+	if (request->options.scale == 1) /* as 0, not to be stored twice */
+		request->options.scale = 0;
 	return request;
 }
 

@@ -36,6 +36,7 @@ static void answer(const struct request *request)
 		.channels = (uint8_t)request->channels,
 		.bits = (uint8_t)request->bits,
 		.filter = (uint8_t)request->filter,
+		.alpha = request->channels % 2 == 0,
 		.premultiply = request->premultiply};
 	size_t pixel = plan.channels * (size_t)plan.bits / 8, row = plan.width * pixel;
 	size_t size = plan.to_width * pixel * plan.to_height;

@@ -37,6 +37,9 @@ struct drawing {
 	struct shmsem_error error;
 };
 
+/* What the client asked for last. */
+static struct shmsem_request asked;
+
 static int draw(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
 	struct shmsem_error *error)
 {
@@ -63,6 +66,7 @@ static int draw(void *data, const struct shmsem_request *request, struct shmsem_
 		info = (struct shmsem_info){.width = LARGE, .height = 2000, .channels = 1};
 	if (!strcmp(request->name, "impossible"))
 		info.channels = 5;
+	asked = *request;
 	status = shmsem_place(answer, &info, &pixels, &icc, error);
 	if (status || !pixels)
 		return status;
@@ -644,6 +648,41 @@ static void a_server_of_another_version_is_told(void **state)
 	stop(&drawing);
 }
 
+static void every_option_gets_to_the_program(void **state)
+{
+	const struct shmsem_request request = {.name = "options",
+		.scale = 2,
+		.channels = 3,
+		.layout = SHMSEM_BGR,
+		.flags = SHMSEM_PREMULTIPLY | SHMSEM_DRAFT | SHMSEM_KEEP_CMYK,
+		.fit_width = 4,
+		.fit_height = 5,
+		.width = 6,
+		.height = 7,
+		.shorter = 8,
+		.longer = 9,
+		.crop_x = 10,
+		.crop_y = 11,
+		.crop_width = 12,
+		.crop_height = 13,
+		.resample = SHMSEM_LANCZOS};
+	struct shmsem_image image;
+	struct shmsem_error error;
+	struct drawing drawing;
+	struct shmsem *client;
+
+	(void)state;
+	start(&drawing, 1);
+	client = connected();
+	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
+	assert_memory_equal(&asked.scale, &request.scale,
+		offsetof(struct shmsem_request, reserved_bytes) -
+			offsetof(struct shmsem_request, scale));
+	shmsem_release(&image);
+	shmsem_close(client);
+	stop(&drawing);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -674,6 +713,7 @@ int main(void)
 		cmocka_unit_test(a_child_does_not_keep_the_seat_of_its_dead_parent),
 		cmocka_unit_test(two_servers_do_not_share_a_namespace),
 		cmocka_unit_test(a_server_of_another_version_is_told),
+		cmocka_unit_test(every_option_gets_to_the_program),
 	};
 
 	alarm(120);

@@ -1,0 +1,50 @@
+/*
+ * The options of a request, as they are public and as they lie in HEAD: from `scale` to `resample`
+ * the same bytes.
+ */
+#pragma once
+
+#include "exchange/wire.h"
+#include "shmsem.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define OPTIONS_BEGIN offsetof(struct shmsem_request, scale)
+#define OPTIONS_SIZE  (offsetof(struct shmsem_request, resample) + 1 - OPTIONS_BEGIN)
+
+#define OPTION_ALIKE(field)                                                       \
+	_Static_assert(offsetof(struct shmsem_request, field) - OPTIONS_BEGIN ==  \
+				       offsetof(struct wire_options, field) &&    \
+			       sizeof(((struct shmsem_request *)0)->field) ==     \
+				       sizeof(((struct wire_options *)0)->field), \
+		"options of a request and of the wire")
+
+OPTION_ALIKE(scale);
+OPTION_ALIKE(channels);
+OPTION_ALIKE(layout);
+OPTION_ALIKE(flags);
+OPTION_ALIKE(fit_width);
+OPTION_ALIKE(fit_height);
+OPTION_ALIKE(width);
+OPTION_ALIKE(height);
+OPTION_ALIKE(shorter);
+OPTION_ALIKE(longer);
+OPTION_ALIKE(crop_x);
+OPTION_ALIKE(crop_y);
+OPTION_ALIKE(crop_width);
+OPTION_ALIKE(crop_height);
+OPTION_ALIKE(resample);
+
+static inline struct wire_options options_of(const struct shmsem_request *request)
+{
+	struct wire_options options = {0};
+
+	memcpy(&options, (const char *)request + OPTIONS_BEGIN, OPTIONS_SIZE);
+	return options;
+}
+
+static inline void options_ask(struct shmsem_request *request, const struct wire_options *options)
+{
+	memcpy((char *)request + OPTIONS_BEGIN, options, OPTIONS_SIZE);
+}
