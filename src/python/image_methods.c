@@ -254,7 +254,8 @@ PyMethodDef image_methods[] = {
 	{"tensor", METHOD(image_tensor), METH_FASTCALL | METH_KEYWORDS,
 		"tensor($self, /, *, copy=False)\n--\n\n"
 		"A torch tensor of height x width x channels, without a copy.\n\n"
-		"Changing it raises TypeError, as the memory is shared; with copy=True it is the\n"
+		"Changing it raises RuntimeError, as the memory is shared; with copy=True it is "
+		"the\n"
 		"caller's own."},
 	{"__enter__", image_enter, METH_NOARGS, NULL},
 	{"__exit__", method_close, METH_VARARGS, NULL},

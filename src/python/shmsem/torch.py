@@ -16,7 +16,7 @@ _EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
 class ReadOnlyTensor(torch.Tensor):
-    """A tensor over shared memory: what would change it raises TypeError, and does not end the process.
+    """A tensor over shared memory: what would change it raises RuntimeError, and does not end the process.
 
     Its views are read-only, too; what is computed from it is a plain tensor.
     """
@@ -52,6 +52,12 @@ class ReadOnlyTensor(torch.Tensor):
     def new(self, *args, **kwargs):
         return self._plain.new(*args, **kwargs)
 
+    def __repr__(self):
+        return repr(self._plain)
+
+    def __format__(self, form):
+        return format(self._plain, form)
+
     def __reduce_ex__(self, protocol):
         return self._plain.clone().__reduce_ex__(protocol)
 
@@ -68,7 +74,7 @@ def _check(function, argument, value):
     written = argument.alias_info is not None and argument.alias_info.is_write
     values = value if isinstance(value, (list, tuple)) else (value,)
     if written and any(map(_shows, values)):
-        raise TypeError(
+        raise RuntimeError(
             f"{function._schema.name} would change an image in shared memory;"
             " take tensor(copy=True), or clone()"
         )
