@@ -133,7 +133,7 @@ static void sleep_for(uint64_t ns)
 {
 	struct timespec time = clock_timespec(ns);
 
-	/* An interruption shortens one pause; whoever was to be told is asked right after it. */
+	/* An interruption shortens one pause; the flag that it sets is looked at right after it. */
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
 }
 

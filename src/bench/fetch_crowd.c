@@ -115,7 +115,7 @@ int fetch_measure_crowd(struct bench_session *session, const struct picture *pic
 	return status;
 }
 
-/* Whoever asks first has it decoded. */
+/* The first request has it decoded. */
 static int first_fetch(struct fetch_client *client, struct error *err)
 {
 	return fetch_subject(client, "first").run(client, 1, err);

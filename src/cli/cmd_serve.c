@@ -184,7 +184,7 @@ static void say_ready(const struct server_options *options, const struct server 
 
 	if (!server) {
 		fprintf(stderr,
-			"shmsem serve: answering whoever creates '%s' with the images of '%s'; ask "
+			"shmsem serve: answering the requester that creates '%s' with the images of '%s'; ask "
 			"with: shmsem fetch -N %s --create NAME\n",
 			options->space.text, options->directory, options->space.text);
 		return;
@@ -352,7 +352,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 
 const struct command command_serve = {
 	.name = "serve",
-	.summary = "decode the images of a folder for whoever asks",
+	.summary = "decode the images of a folder on request",
 	.synopsis = "[OPTION…] DIR\n[OPTION…] DIR -- COMMAND [ARGUMENT…]",
 	.details = "Decodes the PNG and JPEG files below DIR on request and hands the pixels over "
 		   "in shared memory.\n"

@@ -32,7 +32,7 @@ int service_start_command(
 	struct service *service, char **argv, const struct name_space *space, struct error *err);
 
 /*
- * Tends until a signal, the last request, an error or the command's end; its exit status. Signals
+ * Does upkeep until a signal, the last request, an error or the command's end; its exit status. Signals
  * are passed on to a command, whose status is ours; it outlives the last request, and is asked to
  * end (SIGTERM) when the service cannot go on.
  */

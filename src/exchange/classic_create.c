@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-/* Opens a semaphore that is there, whoever made it, else makes it. */
+/* Opens the semaphore if there is one, by any program, else makes it. */
 static int get_semaphore(const struct name_space *space, enum object_kind kind,
 	const struct access *access, struct classic_semaphore *ret, struct error *err)
 {
@@ -97,7 +97,7 @@ static int create_segment(const struct name_space *space, enum object_kind kind,
 }
 
 /*
- * HEAD first: whoever has its lock has the namespace. DATA last: a responder that waits for both
+ * HEAD first: the process that has its lock has the namespace. DATA last: a responder that waits for both
  * segments must not find stale counts.
  */
 int classic_create(struct classic_objects *objects, const struct access *access, struct error *err)

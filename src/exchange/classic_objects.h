@@ -42,7 +42,7 @@ static inline struct classic_objects classic_objects_none(const struct name_spac
 uint64_t classic_wait_end(uint64_t deadline);
 
 /*
- * Opens what the name means now, if it is a regular file of ours or root's: whoever puts an object
+ * Opens what the name means now, if it is a regular file of ours or root's: one who puts an object
  * of another user there gets neither our pixels nor our trust. STATUS_NOT_FOUND if there is none,
  * or if it is being replaced at this moment; STATUS_NOT_PERMITTED.
  */

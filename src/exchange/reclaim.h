@@ -3,7 +3,7 @@
  * `cleanup` everywhere.
  *
  * HEAD is the anchor: as long as one has the name, nobody else creates in the namespace, and a
- * server that lives holds the lock on it. So whoever takes the locks of a dead HEAD, and then still
+ * server that lives holds the lock on it. So a process that takes the locks of a dead HEAD, and then still
  * finds it under its name, is alone with the rest, removes that first and HEAD last. Killed at any
  * point, it leaves something that the next one can take up.
  */

@@ -58,7 +58,7 @@ void wait_init(struct wait *wait, sem_t *semaphore, const atomic_bool *stopping)
 /*
  * Waits until `look` finds something: for `slice_ns` at most, and not beyond `timeout`. Tokens are
  * only hints; whatever their number, `look` decides, and what others have done to the semaphore is
- * put right. Whoever sets *stopping posts the semaphore, too. `waiting` may be NULL.
+ * put right. The thread that sets *stopping posts the semaphore, too. `waiting` may be NULL.
  */
 enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
 	struct waiting *waiting, wait_look *look, void *context);

@@ -1,5 +1,5 @@
 /*
- * The objects of shared memory on this host, whoever made them, and whether anybody still needs
+ * The objects of shared memory on this host, by any program, and whether anybody still needs
  * them.
  */
 #pragma once

@@ -12,7 +12,7 @@ void answer_plainly(
 void answer_error(
 	struct server *server, const struct request *request, const struct error *failure);
 
-/* Gives an image that is known to whoever asks, or lets the request wait for it. With the store's
+/* Gives an image that is known to the requester, or lets the request wait for it. With the store's
  * lock held. */
 void answer_with(struct server *server, struct request *request, struct stored *image);
 

@@ -1,7 +1,7 @@
 /*
  * Whether a descriptor has something to read, found out without a system call.
  *
- * An io_uring polls the descriptor. Whoever makes it readable notes so, in the same moment, in
+ * An io_uring polls the descriptor. What makes it readable is noted, in the same moment, in
  * memory that the kernel shares with us: as IORING_SQ_TASKRUN, for a poll that has fired, which
  * stays until change_flag_arm (io_uring_setup(2), IORING_SETUP_DEFER_TASKRUN). So what happened
  * before a moment that we know of is seen at that moment, as read(2) would see it; and nobody is

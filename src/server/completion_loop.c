@@ -42,7 +42,7 @@ static void wait_until(struct server *server, unsigned index, uint64_t deadline)
 	decoder_set_timer(server, deadline);
 }
 
-/* Until the image is in the store, whoever finds that the segment was truncated does not know that
+/* Until the image is in the store, a check that finds the segment truncated does not know that
  * this image was in it. What a decoder does where there is no memory under it, dying included, is
  * no fault of the image. */
 static int check_segment(struct server *server, unsigned index, int status, struct error *err)

@@ -201,7 +201,7 @@ static void *respond(void *context)
 	return NULL;
 }
 
-/* Signals are for the thread that tends. */
+/* Signals are for the thread that does upkeep. */
 static int start_thread(struct join *join, struct error *err)
 {
 	sigset_t all, before;

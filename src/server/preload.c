@@ -249,7 +249,7 @@ int preload_run(struct server *server, struct error *err)
 	store_unlock(&server->store);
 	if (go_on)
 		return STATUS_OK;
-	/* Whoever ends a server that nobody can have asked yet does not wait for its images. */
+	/* Nobody can have asked yet: to end the server need not wait for its images. */
 	atomic_store(&server->stopping, true);
 	atomic_store(&server->abandon, true);
 	return error_set(err, STATUS_UNAVAILABLE, "the server is stopping");

@@ -111,7 +111,7 @@ static bool head_whole(const struct server *server)
 }
 
 /*
- * Makes a seat's page again. The turn word stays as it is, so that whoever waits on the seat sees
+ * Makes a seat's page again. The state word stays as it is, so that a requester that waits on the seat sees
  * a number that is not its own; the magic number comes last, for it says that the holds are true.
  */
 static void repair_seat(struct server *server, unsigned seat)

@@ -173,7 +173,7 @@ void watch_update(struct watch *watch)
 			take_event(watch, event);
 			at += sizeof *event + event->len;
 		}
-		/* Whoever writes faster than we read must not hold us up: nothing is believed. */
+		/* One who writes faster than we read must not hold us up: nothing is believed. */
 		if (++reads == READS_MAX) {
 			watch->everything++;
 			break;

@@ -2,7 +2,7 @@
  * SIGBUS, which is what touching a mapping gives when somebody has truncated the file under it.
  *
  * A guarded range that is hit gets private zero pages from the faulting page to its end, and
- * remembers that: the access goes on, reads zeros, and whoever asks guard_hit() afterwards knows
+ * remembers that: the access goes on, reads zeros, and the caller of guard_hit() afterwards knows
  * that what it read is not what was there. Any other SIGBUS goes to the handler that was there
  * before.
  *

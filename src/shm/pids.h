@@ -18,5 +18,5 @@ bool process_has_ended(pid_t pid);
  * namespace, and so are we. */
 bool pids_are_global(void);
 
-/* Whether the kernel lets this process look at any other, whoever owns it. */
+/* Whether the kernel lets this process look at those of all users. */
 bool processes_all_visible(void);

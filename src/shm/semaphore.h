@@ -1,6 +1,6 @@
 /*
- * POSIX named semaphores, opened with care. They are hints here: every wait is bounded, and whoever
- * wakes up looks at the state in shared memory.
+ * POSIX named semaphores, opened with care. They are hints here: every wait is bounded, and a process
+ * that wakes up looks at the state in shared memory.
  */
 #pragma once
 

@@ -96,7 +96,7 @@ requester() {
 	local signal
 	for signal in TERM INT HUP; do
 		join_start alone .
-		wait_for_line "$BATS_TEST_TMPDIR/serve.err" "answering whoever creates 'alone'"
+		wait_for_line "$BATS_TEST_TMPDIR/serve.err" "answering the requester that creates 'alone'"
 		serve_stop "$SERVER" "$signal"
 	done
 	assert_nothing_left

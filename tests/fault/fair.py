@@ -86,7 +86,7 @@ def sixty_four_clients_on_eight_seats_are_seated_in_the_order_in_which_they_came
 
 @fault()
 def sixty_four_busy_clients_overtake_nobody_twice(scene):
-    """All at once. Whoever came a moment earlier or looked a moment ago may still go first, but then it, too, has to queue:
+    """All at once. A client that came a moment earlier or looked a moment ago may still go first, but then it, too, has to queue:
     so while one is in the queue, no other gets a seat twice."""
     image = scene.image('a')
     scene.serve('-s', str(SEATS))
@@ -195,7 +195,7 @@ def faults_of(pid):
 
 @fault()
 def a_hit_costs_the_same_at_one_kilobyte_and_at_36_megabytes(scene):
-    """Told without a clock: by system calls, and by page faults, which whoever touched or mapped the pixels would have."""
+    """Told without a clock: by system calls, and by page faults, which a process that touched or mapped the pixels would have."""
     images = [scene.image('small', width=18, height=18), scene.plain('large', 4000, 3000)]
     server = scene.serve('-w', '1', '-s', '2', '--cache', '64M')
     worker = scene.worker()

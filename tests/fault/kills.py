@@ -25,18 +25,18 @@ def taken(scene, seat):
 @fault()
 def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
     server = scene.serve('-w', '1')
-    victim, other = scene.worker(), scene.worker()
+    loser, other = scene.worker(), scene.worker()
     numbers = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
     stored = scene.image('stored')
-    victims = [(number, scene.image(f'victim{turn}-{number}', seed=number),
+    dying = [(number, scene.image(f'dying{turn}-{number}', seed=number),
                 scene.image(f'fresh{turn}-{number}', seed=number + 100)) for number in numbers for turn in range(TRIES)]
     # What was written a moment ago is decoded again when anything else happens in its folder.
     time.sleep(0.05)
     other.fetch(stored)
     times = {number: [] for number in numbers}
-    for number, image, fresh in victims:
+    for number, image, fresh in dying:
         decoder = server.decoder_pids()[0]
-        waiting(scene, victim, decoder, image)
+        waiting(scene, loser, decoder, image)
         until(lambda: taken(scene, 0))
         status, text = other.call('repeat', 10, stored.name, stored.sum)
         check(status == 0, 'the other client got', status, text)
@@ -44,15 +44,15 @@ def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
         os.kill(decoder, number)
         if number != signal.SIGKILL:
             os.kill(decoder, signal.SIGCONT)
-        status, text = victim.receive()
+        status, text = loser.receive()
         times[number].append(time.monotonic() - begin)
         check(status in (BAD_DATA, TRY_AGAIN), status, text)
         # A sanitizer's report on SIGSEGV ends at the decoder's limit of files.
         named = signal.Signals(number).name in text or (os.environ.get('FAULT_SANITIZED') and 'SIGXFSZ' in text)
         check(image.name in text and named, 'named neither image nor signal:', text)
-        victim.fetch(fresh)
+        loser.fetch(fresh)
         check(server.decoder_pids() != [decoder], 'the decoder is the same')
-    scene.note(f'{len(victims)} decoders killed; longest time from kill to answer: {max(map(max, times.values())) * 1000:.1f} ms')
+    scene.note(f'{len(dying)} decoders killed; longest time from kill to answer: {max(map(max, times.values())) * 1000:.1f} ms')
     for number, measured in times.items():
         check_all_within(0.1, measured, f'the answer after {signal.Signals(number).name}')
 

@@ -24,7 +24,7 @@ class Kills:
         # More than there is room for, so that there is always something to decode.
         self.images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(IMAGES)]
         self.killed = self.calls = self.failed = 0
-        self.victim = None  # the decoder that was killed last: it may take a moment to die
+        self.killed_decoder = None  # the decoder that was killed last: it may take a moment to die
         self.bad = dict.fromkeys(('hangs', 'leaks', 'wrong pixels', 'lost seats'), 0)
         self.server = self.serve()
         self.workers = [scene.worker() for _ in range(CLIENTS)]
@@ -44,9 +44,9 @@ class Kills:
             pids = self.server.decoder_pids()
             if not pids:
                 return busy  # both are just being replaced
-            self.victim = self.chance.choice(pids)
+            self.killed_decoder = self.chance.choice(pids)
             try:
-                os.kill(self.victim, signal.SIGKILL)
+                os.kill(self.killed_decoder, signal.SIGKILL)
             except ProcessLookupError:
                 return busy  # just replaced
         else:
@@ -82,7 +82,7 @@ class Kills:
 
     def look(self):
         """Everybody has right pixels, every seat can be had, and nothing is there that was not at the beginning."""
-        until(lambda: len(self.server.decoder_pids()) == 2 and self.victim not in self.server.decoder_pids() and
+        until(lambda: len(self.server.decoder_pids()) == 2 and self.killed_decoder not in self.server.decoder_pids() and
               all(state_of(pid) != 'Z' for pid in self.server.decoder_pids()), 5, 'new decoders')
         for worker in self.workers:
             image = self.chance.choice(self.images)

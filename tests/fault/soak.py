@@ -117,7 +117,7 @@ class Soak:
         check(process.returncode in TYPED, process.returncode, process.stderr)
 
     def lie(self):
-        """Flips bits of HEAD. Whoever overwrites an answer decides which pixels its reader sees; nobody can tell."""
+        """Flips bits of HEAD. One who overwrites an answer decides which pixels its reader sees; nobody can tell."""
         path = '/dev/shm/SEG_fault_HEAD'
         with open(path, 'r+b') as file:
             for _ in range(self.chance.randrange(1, 200)):

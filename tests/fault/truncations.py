@@ -225,10 +225,10 @@ def fields(seats):
 
 @fault()
 def every_field_of_head_may_say_anything(scene):
-    """Seat 0 belongs to the vandal's victim; the client of seat 1 must not notice."""
+    """Seat 0 belongs to the client whose memory is overwritten; the client of seat 1 must not notice."""
     server = scene.serve('-w', '1', '-s', str(SEATS))
     image = scene.image('a')
-    victim, innocent = scene.worker(timeout=300), scene.worker()
+    damaged, innocent = scene.worker(timeout=300), scene.worker()
     time.sleep(0.05)
     innocent.call('release', innocent.fetch(image))
     head = head_of(scene)
@@ -239,31 +239,31 @@ def every_field_of_head_may_say_anything(scene):
         for value in VALUES + (old ^ 1, (old + 1) % 2 ** 64, (old - 1) % 2 ** 64, chance.getrandbits(64)):
             struct.pack_into('<Q', head, at, value)
             if tried % 8 == 0:
-                status, text = victim.call('fetch', image.name)
+                status, text = damaged.call('fetch', image.name)
                 check(status in TYPED + (66,), hex(at), hex(value), status, text)
                 if status == 0:
-                    victim.call('release', text.split()[0])
+                    damaged.call('release', text.split()[0])
             tried += 1
         status, text = innocent.call('repeat', 2, image.name, image.sum)
         check(status == 0, 'the innocent got', status, text, 'at', hex(at))
         check(server.process.poll() is None, server.said())
     scene.note(f'{tried} values in {len(fields(SEATS))} fields')
     head.close()
-    until(lambda: victim.call('repeat', 3, image.name, image.sum)[0] == 0, 20, 'the victim to recover')
+    until(lambda: damaged.call('repeat', 3, image.name, image.sum)[0] == 0, 20, 'the damaged client to recover')
 
 
 @fault()
 def fields_that_change_while_they_are_read_do_no_harm(scene):
     server = scene.serve('-w', '1', '-s', str(SEATS), '--cache', '1M')
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(20)]
-    victim, innocent = scene.worker(timeout=300), scene.worker()
+    damaged, innocent = scene.worker(timeout=300), scene.worker()
     head = head_of(scene)
     chance = random.Random(5)
     flips, wrong = 0, 0
     end = time.monotonic() + 4
     while time.monotonic() < end:
         image = chance.choice(images)
-        victim.send('repeat', 10, image.name, image.sum)
+        damaged.send('repeat', 10, image.name, image.sum)
         innocent.send('repeat', 10, images[3].name, images[3].sum)
         for _ in range(300):
             at = chance.choice(fields(SEATS))
@@ -271,14 +271,14 @@ def fields_that_change_while_they_are_read_do_no_harm(scene):
             flips += 1
         status, text = innocent.receive()
         check(status == 0, 'the innocent got', status, text)
-        status, text = victim.receive()
+        status, text = damaged.receive()
         # Who overwrites an answer decides which pixels its reader sees; nobody can tell.
         check(status in TYPED + (66, WRONG_PIXELS), status, text)
         wrong += status == WRONG_PIXELS
         check(server.process.poll() is None, server.said())
-    scene.note(f'{flips} bits flipped; {wrong} answers of the victim were overwritten unnoticed, none of the other')
+    scene.note(f'{flips} bits flipped; {wrong} answers of the damaged client were overwritten unnoticed, none of the other')
     head.close()
-    works_again(scene, [innocent, victim], images)
+    works_again(scene, [innocent, damaged], images)
 
 
 @fault()

@@ -1,4 +1,4 @@
-"""A loader as training programs have them: 8 worker processes that fetch images for whoever trains,
+"""A loader as training programs have them: 8 worker processes that fetch images for the process that trains,
 measured beside the same loader with PIL decoding in each worker. Prints what it measured.
 
     loader.py DIR [EPOCHS]      with a server of DIR running ($SHMSEM_NAMESPACE)

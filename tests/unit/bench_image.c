@@ -56,7 +56,7 @@ static bool measure(struct image_reader *reader, const char *name, struct bytes 
 	for (int i = 0; i < ROUNDS; i++) {
 		double start = processor_ms(), middle;
 
-		/* whoever is second finds the file in the cache: take turns */
+		/* the second finds the file in the cache: take turns */
 		if (i % 2) {
 			decode_ours(reader, file);
 			middle = processor_ms();

@@ -475,7 +475,7 @@ static void closing_a_queue_does_not_wait_for_a_server_that_never_comes(void **s
 	shmsem_queue_close(queue);
 }
 
-/* Fetches, and hands every other image to whoever is at the same place in the exchange. */
+/* Fetches, and hands every other image to another thread at the same place in the exchange. */
 static _Atomic(struct shmsem_image *) parcels[4];
 
 static void *fetch_and_pass_on(void *context)

@@ -296,7 +296,7 @@ static void a_place_holder_of_a_killed_cleaner_is_taken_up(void **state)
 	assert_false(exists(&space, OBJECT_REQUEST, 0));
 }
 
-/* One round of a server: what it must find, whoever cleans meanwhile. */
+/* One round of a server: what it must find, whatever is cleaned meanwhile. */
 static void serve_round(const struct name_space *space, unsigned round)
 {
 	struct server server;

@@ -1,4 +1,4 @@
-/* The files of /dev/shm, as whoever may write there makes them. */
+/* The files of /dev/shm, as those who may write there make them. */
 #include "shm/shm_file.h"
 
 #include "base/cleanup.h"
