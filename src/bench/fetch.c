@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/decode.h"
+#include "bench/fetch_crowd.h"
+#include "bench/fetch_resources.h"
 #include "bench/plain.h"
 #include "bench/served.h"
 #include "bench/transport.h"

@@ -1,4 +1,4 @@
-#include "bench/fetch.h"
+#include "bench/fetch_client.h"
 
 #include "bench/served.h"
 

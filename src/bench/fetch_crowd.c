@@ -1,5 +1,5 @@
 /* Several clients at once. */
-#include "bench/fetch.h"
+#include "bench/fetch_crowd.h"
 
 #include "base/cleanup.h"
 #include "bench/plain.h"
@@ -65,7 +65,7 @@ static struct picture *copies_of(const struct picture *picture, unsigned count)
 	return copies;
 }
 
-static int measure_crews(struct bench_session *session, struct crowd *crowd, unsigned clients,
+static int measure_groups(struct bench_session *session, struct crowd *crowd, unsigned clients,
 	const char *group, struct error *err)
 {
 	struct process_group *decoding = NULL, *fetching = NULL;
@@ -110,7 +110,7 @@ int fetch_measure_crowd(struct bench_session *session, const struct picture *pic
 	snprintf(group, sizeof group, "%u clients, %u decoders, %.24s", clients, clients,
 		picture->name);
 	if (!status)
-		status = measure_crews(session, &crowd, clients, group, err);
+		status = measure_groups(session, &crowd, clients, group, err);
 	served_stop(&served);
 	return status;
 }
@@ -122,7 +122,7 @@ static int first_fetch(struct fetch_client *client, struct error *err)
 }
 
 /* Crews of one client, of two and so on, which all ask for the same stored picture. */
-static int measure_stored_crews(
+static int measure_stored_groups(
 	struct bench_session *session, struct crowd *crowd, const char *group, struct error *err)
 {
 	struct process_group *crews[CROWD_SIZES] = {0};
@@ -170,7 +170,7 @@ int fetch_measure_stored_crowds(
 	fetch_client_release(&first);
 	snprintf(group, sizeof group, "stored %.24s, %d by each", picture->name, STORED_FETCHES);
 	if (!status)
-		status = measure_stored_crews(session, &crowd, group, err);
+		status = measure_stored_groups(session, &crowd, group, err);
 	served_stop(&served);
 	return status;
 }

@@ -1,9 +1,10 @@
 /* What a whole process, seats, memory and an idle server cost. */
-#include "bench/fetch.h"
+#include "bench/fetch_resources.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/decode.h"
+#include "bench/fetch_crowd.h"
 #include "bench/plain.h"
 #include "bench/process_group.h"
 #include "bench/served.h"
