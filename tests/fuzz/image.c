@@ -96,3 +96,49 @@ void fuzz_image(const uint8_t *data, size_t size)
 	FUZZ_CHECK(info.bytes <= limits.bytes);
 	decode(reader, &info);
 }
+
+/* What comes of a file. */
+struct outcome {
+	int status;
+	struct error err;
+	struct image_info info;
+	struct image_warning warning;
+	uint8_t *pixels;
+};
+
+static struct outcome read_by(struct image_reader *reader, const struct image_options *options,
+	const uint8_t *file, size_t size)
+{
+	struct outcome got = {0};
+
+	got.status = image_probe(reader, file, size, options, &limits, &got.info, &got.err);
+	if (got.status)
+		return got;
+	got.pixels = calloc(1, got.info.bytes);
+	FUZZ_CHECK(got.pixels);
+	got.status = image_decode(reader, got.pixels, got.info.bytes, &got.warning, &got.err);
+	return got;
+}
+
+void fuzz_image_by_both(const uint8_t chosen[IMAGE_OPTION_BYTES], const uint8_t *file, size_t size)
+{
+	static struct image_reader *readers[2];
+	const struct image_options options = choose(chosen);
+	struct outcome got[2];
+
+	for (int i = 0; i < 2; i++) {
+		if (!readers[i])
+			FUZZ_CHECK(image_reader_new(&readers[i], NULL) == STATUS_OK);
+		image_reader_by_libpng(readers[i], i);
+		got[i] = read_by(readers[i], &options, file, size);
+	}
+	FUZZ_CHECK(got[0].status == got[1].status);
+	FUZZ_CHECK(strcmp(got[0].err.text, got[1].err.text) == 0);
+	FUZZ_CHECK(strcmp(got[0].warning.text, got[1].warning.text) == 0);
+	if (got[0].status == STATUS_OK) {
+		FUZZ_CHECK(memcmp(&got[0].info, &got[1].info, sizeof got[0].info) == 0);
+		FUZZ_CHECK(memcmp(got[0].pixels, got[1].pixels, got[0].info.bytes) == 0);
+	}
+	free(got[0].pixels);
+	free(got[1].pixels);
+}
