@@ -390,7 +390,7 @@ SHMSEM_API void shmsem_server_close(struct shmsem_server *server);
 /* The namespace that the client uses; lives as long as the client. */
 SHMSEM_API const char *shmsem_namespace(const struct shmsem *client);
 
-/* "0.1.0" */
+/* "0.2.0" */
 SHMSEM_API const char *shmsem_version(void);
 
 #ifdef __cplusplus

@@ -38,11 +38,22 @@ int error_set(struct error *err, int status, const char *format, ...)
 	return status;
 }
 
+const char *os_error_text(int os_error)
+{
+#ifdef __GLIBC__
+	const char *text = strerrordesc_np(os_error);
+
+	return text ? text : "unknown error";
+#else
+	return strerror(os_error); /* a constant in musl */
+#endif
+}
+
 int error_os(struct error *err, int os_error, const char *format, ...)
 {
 	int status = error_status_of(os_error);
 	va_list arguments;
-	const char *cause = strerrordesc_np(os_error);
+	const char *cause = os_error_text(os_error);
 	size_t used;
 
 	if (!err)
@@ -52,8 +63,7 @@ int error_os(struct error *err, int os_error, const char *format, ...)
 	va_end(arguments);
 	err->os_error = os_error;
 	used = strlen(err->text);
-	snprintf(
-		err->text + used, sizeof err->text - used, ": %s", cause ? cause : "unknown error");
+	snprintf(err->text + used, sizeof err->text - used, ": %s", cause);
 	return status;
 }
 

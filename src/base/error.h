@@ -40,6 +40,9 @@ int error_set(struct error *err, int status, const char *format, ...)
 int error_set_va(struct error *err, int status, const char *format, va_list arguments)
 	__attribute__((format(printf, 3, 0)));
 
+/* The words for an errno value, never translated; a constant. */
+const char *os_error_text(int os_error);
+
 /* The same for a failed system call: the status follows from `os_error` (see error_status_of), and
  * ": <what errno says>" is added to the text. */
 int error_os(struct error *err, int os_error, const char *format, ...)

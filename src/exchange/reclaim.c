@@ -87,7 +87,7 @@ static int remove_rest(const struct name_space *space, const struct leftovers *l
 				one->status.st_uid != owner ? "it belongs to another user"
 				: !S_ISREG(one->status.st_mode)
 					? file_kind_text(one->status.st_mode)
-					: strerrordesc_np(failed));
+					: os_error_text(failed));
 		if (reclaim->tell)
 			reclaim->tell(reclaim->context, one->file,
 				(uint64_t)one->status.st_blocks * 512, failed);

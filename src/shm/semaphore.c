@@ -97,8 +97,6 @@ bool semaphore_try(sem_t *semaphore)
 	return sem_trywait(semaphore) == 0;
 }
 
-#if defined(__GLIBC__) && __SIZEOF_POINTER__ == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-
 /*
  * sem_clockwait() ends the process when the semaphore's page goes away under the sleeping futex,
  * which is anybody's to do who may truncate the file; sem_post() wakes nobody when somebody has set
@@ -107,6 +105,12 @@ bool semaphore_try(sem_t *semaphore)
  * value in the lower half and the number of those who sleep in the upper.
  */
 #define WAITER (UINT64_C(1) << 32)
+
+/* What the kernel compares: the lower half. */
+static void *value_of(_Atomic uint64_t *word)
+{
+	return (char *)word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0);
+}
 
 void semaphore_post(sem_t *semaphore)
 {
@@ -118,7 +122,7 @@ void semaphore_post(sem_t *semaphore)
 			word, &seen, seen + 1, memory_order_release, memory_order_relaxed))
 		;
 	if (seen >= WAITER)
-		syscall(SYS_futex, word, FUTEX_WAKE, 1);
+		syscall(SYS_futex, value_of(word), FUTEX_WAKE, 1);
 }
 
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
@@ -131,7 +135,7 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 		while ((uint32_t)seen)
 			if (atomic_compare_exchange_weak(word, &seen, seen - 1 - WAITER))
 				return true;
-		if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, 0, &until, NULL,
+		if (syscall(SYS_futex, value_of(word), FUTEX_WAIT_BITSET, 0, &until, NULL,
 			    FUTEX_BITSET_MATCH_ANY) != 0 &&
 			errno != EAGAIN && errno != EINTR)
 			break;
@@ -140,25 +144,6 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 	atomic_fetch_sub(word, WAITER);
 	return false;
 }
-
-#else
-
-void semaphore_post(sem_t *semaphore)
-{
-	sem_post(semaphore);
-}
-
-bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
-{
-	struct timespec until = clock_timespec(deadline);
-
-	while (sem_clockwait(semaphore, CLOCK_MONOTONIC, &until) != 0)
-		if (errno != EINTR)
-			return false;
-	return true;
-}
-
-#endif
 
 void semaphore_reset(sem_t *semaphore)
 {

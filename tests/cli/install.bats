@@ -122,3 +122,31 @@ with shmsem.fetch("apple", scale=2) as image:
 	[ "$output" = "(480, 320, 3) True" ]
 	serve_stop "$SERVER"
 }
+
+@test "installed as root into a system path, programs and Python find the library; uninstalled, nothing is left" {
+	# A root of its own: what is installed there is not of this host.
+	mkdir "$BATS_TEST_TMPDIR/upper" "$BATS_TEST_TMPDIR/work" "$BATS_TEST_TMPDIR/root"
+	mount -t tmpfs none "$BATS_TEST_TMPDIR/upper"
+	mkdir "$BATS_TEST_TMPDIR/upper/up" "$BATS_TEST_TMPDIR/upper/work"
+	mount -t overlay -o "lowerdir=/,upperdir=$BATS_TEST_TMPDIR/upper/up,workdir=$BATS_TEST_TMPDIR/upper/work" none \
+		"$BATS_TEST_TMPDIR/root" || skip "no overlay here"
+	for folder in /dev /proc /tmp; do
+		mount --rbind "$folder" "$BATS_TEST_TMPDIR/root$folder"
+	done
+	run -0 env -u LD_LIBRARY_PATH -u PKG_CONFIG_LIBDIR -u PKG_CONFIG_SYSROOT_DIR chroot "$BATS_TEST_TMPDIR/root" sh -ec '
+		meson install -C "$1" --no-rebuild --quiet
+		cc -o /tmp/first.$$ "$2/first.c" $(PKG_CONFIG_PATH=$(dirname "$(find /usr/local -name shmsem.pc)") pkg-config --cflags --libs shmsem)
+		/usr/local/bin/shmsem serve -q -N root "$3" -- env SHMSEM_NAMESPACE=root /tmp/first.$$ apple
+		rm /tmp/first.$$
+		/usr/local/bin/shmsem serve -q -N root "$3" -- env SHMSEM_NAMESPACE=root /usr/bin/python3 -c "
+import shmsem
+print(shmsem.fetch(\"apple\").shape)"
+		ninja -C "$1" uninstall >/dev/null
+		find /usr/local -name "*shmsem*" -not -type d -not -path "*/__pycache__/*"' sh "$SHMSEM_BUILD" "$SHMSEM_EXAMPLES" "$SHMSEM_IMAGES"
+	umount -R "$BATS_TEST_TMPDIR/root"
+	umount "$BATS_TEST_TMPDIR/upper"
+	echo "$output"
+	[ "${lines[0]}" = "640×960×3" ]
+	[ "${lines[1]}" = "(960, 640, 3)" ]
+	[ "${#lines[@]}" = 2 ]
+}
