@@ -3,11 +3,15 @@
 #include "python/errors.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 enum kind {
-	KIND_BYTE, /* 0 to 255 */
+	KIND_BYTE,   /* 0 to 255 */
+	KIND_NUMBER, /* a uint32_t */
 	KIND_LAYOUT,
+	KIND_RESAMPLE,
+	KIND_CROP, /* x, y, width and height, or the latter two */
 	KIND_FLAG, /* of the request */
 	KIND_PAIR, /* width and height */
 	KIND_SECONDS,
@@ -28,6 +32,13 @@ static const struct option {
 	{"channels", KIND_BYTE, CALL_IMAGES, AT(request.channels), 0},
 	{"layout", KIND_LAYOUT, CALL_IMAGES, AT(request.layout), 0},
 	{"fit", KIND_PAIR, CALL_IMAGES, AT(request.fit_width), 0},
+	{"size", KIND_PAIR, CALL_IMAGES, AT(request.width), 0},
+	{"shorter", KIND_NUMBER, CALL_IMAGES, AT(request.shorter), 0},
+	{"longer", KIND_NUMBER, CALL_IMAGES, AT(request.longer), 0},
+	{"crop", KIND_CROP, CALL_IMAGES, AT(request.crop_x), 0},
+	{"resample", KIND_RESAMPLE, CALL_IMAGES, AT(request.resample), 0},
+	{"draft", KIND_FLAG, CALL_IMAGES, 0, SHMSEM_DRAFT},
+	{"keep_cmyk", KIND_FLAG, CALL_IMAGES, 0, SHMSEM_KEEP_CMYK},
 	{"native_depth", KIND_FLAG, CALL_IMAGES, 0, SHMSEM_NATIVE_DEPTH},
 	{"keep_orientation", KIND_FLAG, CALL_IMAGES, 0, SHMSEM_KEEP_ORIENTATION},
 	{"premultiply", KIND_FLAG, CALL_IMAGES, 0, SHMSEM_PREMULTIPLY},
@@ -42,8 +53,15 @@ static const struct option {
 #define OPTIONS (sizeof options / sizeof *options)
 
 _Static_assert(AT(request.fit_height) == AT(request.fit_width) + sizeof(uint32_t), "a pair");
+_Static_assert(AT(request.height) == AT(request.width) + sizeof(uint32_t), "a pair");
+_Static_assert(AT(request.crop_height) == AT(request.crop_x) + 3 * sizeof(uint32_t), "four");
 
-static const char *const layouts[] = {[SHMSEM_RGB] = "rgb", [SHMSEM_BGR] = "bgr"};
+static const char *const layouts[] = {[SHMSEM_RGB] = "rgb", [SHMSEM_BGR] = "bgr", NULL};
+static const char *const resamplings[] = {[SHMSEM_BICUBIC] = "bicubic",
+	[SHMSEM_BOX] = "box",
+	[SHMSEM_BILINEAR] = "bilinear",
+	[SHMSEM_LANCZOS] = "lanczos",
+	NULL};
 
 static int parse_number(PyObject *given, const char *name, long long most, long long *ret)
 {
@@ -59,28 +77,29 @@ static int parse_number(PyObject *given, const char *name, long long most, long 
 }
 
 /* The index of a word among those that are possible. */
-static int parse_word(PyObject *given, const char *name, const char *const words[2], void *field)
+static int parse_word(PyObject *given, const char *name, const char *const *words, void *field)
 {
-	for (uint8_t i = 0; i < 2; i++)
+	char possible[80] = "";
+	size_t length = 0;
+
+	for (uint8_t i = 0; words[i]; i++) {
 		if (PyUnicode_Check(given) &&
 			PyUnicode_CompareWithASCIIString(given, words[i]) == 0) {
 			memcpy(field, &i, 1);
 			return 0;
 		}
-	error_usage("%s: '%s' and '%s' are possible", name, words[0], words[1]);
+		length += (size_t)snprintf(possible + length, sizeof possible - length, "%s'%s'",
+			i ? ", " : "", words[i]);
+	}
+	error_usage("%s: possible are %s", name, possible);
 	return -1;
 }
 
-static int parse_pair(PyObject *given, const char *name, uint32_t *ret)
+static int parse_numbers(PyObject *given, const char *name, Py_ssize_t count, uint32_t *ret)
 {
 	int status = 0;
 
-	if (PySequence_Size(given) != 2) {
-		if (!PyErr_Occurred())
-			error_usage("%s is a width and a height", name);
-		return -1;
-	}
-	for (int i = 0; !status && i < 2; i++) {
+	for (Py_ssize_t i = 0; !status && i < count; i++) {
 		PyObject *side = PySequence_GetItem(given, i);
 		long long number = 0;
 
@@ -89,6 +108,30 @@ static int parse_pair(PyObject *given, const char *name, uint32_t *ret)
 		Py_XDECREF(side);
 	}
 	return status;
+}
+
+static int parse_pair(PyObject *given, const char *name, uint32_t *ret)
+{
+	if (PySequence_Size(given) == 2)
+		return parse_numbers(given, name, 2, ret);
+	if (!PyErr_Occurred())
+		error_usage("%s is a width and a height", name);
+	return -1;
+}
+
+static int parse_crop(PyObject *given, struct asked *asked)
+{
+	Py_ssize_t count = PySequence_Size(given);
+
+	if (count == 4)
+		return parse_numbers(given, "crop", 4, &asked->request.crop_x);
+	if (count == 2) {
+		asked->request.flags |= SHMSEM_CROP_CENTRED;
+		return parse_numbers(given, "crop", 2, &asked->request.crop_width);
+	}
+	if (count > 0)
+		error_usage("crop is x, y, width and height, or width and height");
+	return count == 0 ? 0 : -1;
 }
 
 int seconds_parse(PyObject *given, uint64_t *ret_ns)
@@ -124,7 +167,7 @@ static int parse_flag(PyObject *given, struct asked *asked, uint8_t flag)
 
 static int parse_option(const struct option *option, PyObject *given, struct asked *asked)
 {
-	static const char *const on_error[] = {"raise", "return"};
+	static const char *const on_error[] = {"raise", "return", NULL};
 	void *field = (char *)asked + option->offset;
 	long long number;
 	int status;
@@ -134,8 +177,16 @@ static int parse_option(const struct option *option, PyObject *given, struct ask
 		status = parse_number(given, option->name, UINT8_MAX, &number);
 		*(uint8_t *)field = (uint8_t)number;
 		return status;
+	case KIND_NUMBER:
+		status = parse_number(given, option->name, UINT32_MAX, &number);
+		*(uint32_t *)field = (uint32_t)number;
+		return status;
 	case KIND_LAYOUT:
 		return parse_word(given, option->name, layouts, field);
+	case KIND_RESAMPLE:
+		return parse_word(given, option->name, resamplings, field);
+	case KIND_CROP:
+		return parse_crop(given, asked);
 	case KIND_ON_ERROR:
 		return parse_word(given, option->name, on_error, field);
 	case KIND_FLAG:
@@ -190,6 +241,20 @@ int asked_parse(struct asked *ret, unsigned calls, const struct call *call, PyOb
 	return 0;
 }
 
+static PyObject *word_value(const char *const *words, uint8_t index)
+{
+	return index ? PyUnicode_FromString(words[index]) : NULL;
+}
+
+static PyObject *crop_value(const struct shmsem_request *request)
+{
+	if (request->flags & SHMSEM_CROP_CENTRED)
+		return Py_BuildValue("(II)", request->crop_width, request->crop_height);
+	return request->crop_width ? Py_BuildValue("(IIII)", request->crop_x, request->crop_y,
+					     request->crop_width, request->crop_height)
+				   : NULL;
+}
+
 /* What was given for an option, or NULL: it is as it is by default, or an exception is raised. */
 static PyObject *option_value(const struct option *option, const struct asked *asked)
 {
@@ -199,10 +264,14 @@ static PyObject *option_value(const struct option *option, const struct asked *a
 	switch (option->kind) {
 	case KIND_BYTE:
 		return *(const uint8_t *)field ? PyLong_FromLong(*(const uint8_t *)field) : NULL;
+	case KIND_NUMBER:
+		return pair[0] ? PyLong_FromUnsignedLong(pair[0]) : NULL;
 	case KIND_LAYOUT:
-		return *(const uint8_t *)field
-			       ? PyUnicode_FromString(layouts[*(const uint8_t *)field])
-			       : NULL;
+		return word_value(layouts, *(const uint8_t *)field);
+	case KIND_RESAMPLE:
+		return word_value(resamplings, *(const uint8_t *)field);
+	case KIND_CROP:
+		return crop_value(&asked->request);
 	case KIND_FLAG:
 		return asked->request.flags & option->flag ? PyBool_FromLong(1) : NULL;
 	case KIND_PAIR:

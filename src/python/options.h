@@ -18,9 +18,10 @@ enum {
 };
 
 /* As the signatures of these calls show them. */
-#define OPTIONS_SIGNATURE                                                     \
-	"scale=1, channels=0, layout='rgb', fit=(0, 0), native_depth=False, " \
-	"keep_orientation=False, premultiply=False, strict=False, lenient=False, timeout=None"
+#define OPTIONS_SIGNATURE                                                                      \
+	"scale=1, fit=(0, 0), size=(0, 0), shorter=0, longer=0, crop=(), resample='bicubic', " \
+	"draft=False, channels=0, layout='rgb', native_depth=False, keep_orientation=False, "  \
+	"keep_cmyk=False, premultiply=False, strict=False, lenient=False, timeout=None"
 
 struct asked {
 	struct shmsem_request request; /* without a name */
@@ -47,11 +48,16 @@ const char *name_text(PyObject *name, PyObject **ret_keep);
 int seconds_parse(PyObject *given, uint64_t *ret_ns);
 
 /* What help() says of a call, whether it is a method or a function. */
-#define FETCH_DOC                                                                              \
-	"Gets an image, decoded now or stored before, without a copy.\n\n"                     \
-	"`scale` is 1, 2, 4 or 8; `channels` 0 (as the file has them), 1, 3 or 4; `layout`\n"  \
-	"'rgb' or 'bgr'; `fit` a width and a height: the largest scale that leaves at least\n" \
-	"that. `timeout` is in seconds. With copy=True the pixels are the caller's own."
+#define FETCH_DOC                                                                                 \
+	"Gets an image, decoded now or stored before, without a copy.\n\n"                        \
+	"`scale` is 1, 2, 4 or 8; `fit` a width and a height: the largest scale that leaves\n"    \
+	"at least that. `size` is an exact width and height, of which one may be 0 and\n"         \
+	"follows; `shorter` and `longer` are the length of that side; `crop` is x, y, width\n"    \
+	"and height, or a width and a height in the middle, taken before it is resized;\n"        \
+	"`resample` is 'bicubic', 'box', 'bilinear' or 'lanczos'; with `draft` a JPEG is first\n" \
+	"reduced by its codec. `channels` is 0 (as the file has them), 1, 3 or 4; `layout`\n"     \
+	"'rgb' or 'bgr'. `timeout` is in seconds. With copy=True the pixels are the caller's\n"   \
+	"own."
 #define INFO_DOC "What a fetch would give, without decoding."
 #define MANY_DOC                                                                               \
 	"Gets several images, decoded at the same time: a list in the order of the names.\n\n" \

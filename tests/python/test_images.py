@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import pickle
 import signal
 import struct
 
@@ -47,6 +48,30 @@ def test_options_do_what_they_say(client):
     rgb = numpy.asarray(client.fetch("apple"))
     bgr = numpy.asarray(client.fetch("apple", layout="bgr"))
     assert (rgb[:, :, ::-1] == bgr).all()
+
+
+def test_sizes_and_crops_are_those_of_pillow(client, folder):
+    whole = Pillow.fromarray(numpy.asarray(client.fetch("apple")))
+    for options, expected in (
+        ({"size": (100, 50)}, whole.resize((100, 50), Pillow.Resampling.BICUBIC)),
+        ({"shorter": 64}, whole.resize((64, 96), Pillow.Resampling.BICUBIC)),
+        ({"longer": 96, "resample": "box"}, whole.resize((64, 96), Pillow.Resampling.BOX)),
+        ({"crop": (10, 20, 30, 40)}, whole.crop((10, 20, 40, 60))),
+        ({"crop": (320, 480)}, whole.crop((160, 240, 480, 720))),
+        (
+            {"crop": (10, 20, 300, 400), "size": (30, 40), "resample": "lanczos"},
+            whole.resize((30, 40), Pillow.Resampling.LANCZOS, box=(10, 20, 310, 420)),
+        ),
+    ):
+        assert (numpy.asarray(client.fetch("apple", **options)) == numpy.asarray(expected)).all()
+        again = pickle.loads(pickle.dumps(client.fetch("apple", **options)))
+        assert (numpy.asarray(again) == numpy.asarray(expected)).all()
+    assert client.fetch("apple", size=(64, 0)).shape == (96, 64, 3)
+    assert client.fetch_batch(["apple", "car"], size=(32, 32)).shape == (2, 32, 32, 3)
+    assert client.fetch("apple", size=(64, 96), draft=True).shape == (96, 64, 3)
+    for wrong in ({"crop": (1, 2, 3)}, {"size": 5}, {"resample": "nearest"}, {"shorter": -1}):
+        with pytest.raises((shmsem.UsageError, TypeError)):
+            client.fetch("apple", **wrong)
 
 
 def test_info_says_what_a_fetch_gives(client):
@@ -316,8 +341,6 @@ def test_buffers_are_as_their_takers_want_them(client):
 
 
 def test_an_error_carries_its_number_and_survives_pickling():
-    import pickle
-
     again = pickle.loads(pickle.dumps(shmsem.TryAgainError("too late", 110)))
     assert (type(again), str(again), again.os_error) == (shmsem.TryAgainError, "too late", 110)
     with pytest.raises(shmsem.Error):
