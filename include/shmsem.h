@@ -234,7 +234,7 @@ struct shmsem_image {
 	uint32_t use;     /* private */
 };
 
-#define SHMSEM_HELD_MAX 64
+#define SHMSEM_HELD_MAX 1024
 
 /*
  * Gets an image, decoded now or stored before, without a copy. SHMSEM_NOT_FOUND, SHMSEM_BAD_DATA

@@ -63,9 +63,9 @@ static struct connection *connection_new(void)
 /* The page that a semaphore lies in, guarded if that was asked for. */
 static int guard_semaphore(const struct connection *connection, const sem_t *semaphore)
 {
-	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(WIRE_PAGE - 1);
+	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(page_size() - 1);
 
-	return connection->guarded && semaphore ? guard_add((void *)page, WIRE_PAGE) : -1;
+	return connection->guarded && semaphore ? guard_add((void *)page, page_size()) : -1;
 }
 
 static int open_objects(struct connection *connection, struct error *err)
@@ -291,7 +291,10 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		return status;
 	}
 	/* Letting go of the image will write there, maybe soon. */
-	__builtin_prefetch(&page->holds[request->hold], 1);
+	__builtin_prefetch(head_hold(&connection->head, connection->seat, request->hold), 1);
+	/* What we hold there now may keep everything: better to have another seat. */
+	if (!head_hold_whole(&connection->head, connection->seat, request->hold))
+		connection->lost = true;
 	wire_copy(ret_answer, &page->answer, sizeof *ret_answer);
 	for (int i = 0; i < 4; i++)
 		ret_words[i] = atomic_load_explicit(&page->words[i], memory_order_relaxed);
@@ -399,18 +402,28 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 	return STATUS_OK;
 }
 
+/* Whether the hold was free, and is taken now. */
+static bool take_hold(struct connection *connection, unsigned hold, uint32_t *ret_use)
+{
+	/* Acquire: its word was cleared before. */
+	uint32_t use = atomic_load_explicit(&connection->holds[hold], memory_order_acquire);
+
+	if (use % 4 != HOLD_FREE)
+		return false;
+	*ret_use = use + HOLD_TAKEN;
+	atomic_store_explicit(&connection->holds[hold], *ret_use, memory_order_relaxed);
+	return true;
+}
+
 int connection_hold(struct connection *connection, uint32_t *ret_use)
 {
-	for (int hold = 0; hold < WIRE_HOLDS; hold++) {
-		/* Acquire: its word was cleared before. */
-		uint32_t use = atomic_load_explicit(&connection->holds[hold], memory_order_acquire);
+	unsigned hold = atomic_load_explicit(&connection->last_freed, memory_order_relaxed);
 
-		if (use % 4 != HOLD_FREE)
-			continue;
-		*ret_use = use + HOLD_TAKEN;
-		atomic_store_explicit(&connection->holds[hold], *ret_use, memory_order_relaxed);
-		return hold;
-	}
+	if (take_hold(connection, hold, ret_use))
+		return (int)hold;
+	for (hold = 0; hold < WIRE_HOLDS; hold++)
+		if (take_hold(connection, hold, ret_use))
+			return (int)hold;
 	return -1;
 }
 
@@ -430,8 +443,10 @@ bool connection_unhold(struct connection *connection, unsigned hold, uint32_t us
 		return false;
 	/* Release: the pixels were read before. */
 	if (connection->owner == process_id())
-		atomic_store_explicit(&head_seat(&connection->head, connection->seat)->holds[hold],
-			0, memory_order_release);
+		atomic_store_explicit(head_hold(&connection->head, connection->seat, hold), 0,
+			memory_order_release);
 	atomic_store_explicit(&connection->holds[hold], use - HOLD_TAKEN + 4, memory_order_release);
+	/* Relaxed: a hint. */
+	atomic_store_explicit(&connection->last_freed, hold, memory_order_relaxed);
 	return true;
 }

@@ -39,6 +39,7 @@ struct connection {
 	unsigned seat;
 	sem_t *request, *response;
 	uint64_t sequence;
+	_Atomic unsigned last_freed;      /* one of the holds, which may be free */
 	unsigned truncations[WIRE_HOLDS]; /* known when the image was handed over */
 	int request_guard, response_guard;
 	bool lost;        /* HEAD was made anew under us */
@@ -66,7 +67,7 @@ int connection_call(struct connection *connection, const struct wire_request *re
 	const char *name, struct timeout *timeout, struct waiting *waiting,
 	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err);
 
-/* Whether it is of no more use: HEAD or a semaphore was truncated. */
+/* Whether it is of no more use: HEAD or a semaphore was truncated or overwritten. */
 bool connection_damaged(const struct connection *connection);
 
 /* Notes that an image in that (open) segment is held from now on; connection_check then says

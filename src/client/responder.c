@@ -129,7 +129,7 @@ static int create(struct shmsem_server *server, struct error *err)
 		status = guard_install(err);
 	if (status)
 		return status;
-	if (!size_align(options->memory, ARENA_PAGE, &options->memory) ||
+	if (!size_align(options->memory, page_size(), &options->memory) ||
 		!arena_init(&server->arena, options->memory))
 		return error_os(err, ENOMEM, "cannot serve");
 	objects.reserve = options->memory;

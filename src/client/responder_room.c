@@ -25,7 +25,7 @@ static int reclaim_room(struct shmsem_server *server, struct error *err)
 	struct placed **at = &server->placed, *placed;
 	struct held held;
 
-	if (!held_collect(&server->objects.head, NULL, NULL, &held))
+	if (!held_collect(&server->objects.head, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	while ((placed = *at))
 		if (held_contains(&held, placed->number)) {
@@ -57,7 +57,7 @@ static int take_room(
 	uint64_t cold;
 	int status;
 
-	if (!size_align(bytes, ARENA_PAGE, &bytes))
+	if (!size_align(bytes, server->objects.head.page, &bytes))
 		return no_room(bytes, server, err);
 	status = reclaim_room(server, err);
 	if (status)

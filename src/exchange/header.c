@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#define FIRST_VERSION 1
+
 int object_served(const char *file)
 {
 	struct stat status;
@@ -35,11 +37,15 @@ int header_read(int fd, struct header *ret)
 	if (got < 0)
 		return -1;
 	if (got < (ssize_t)sizeof seat || seat.magic != WIRE_MAGIC || !seat.seats ||
-		seat.seats > WIRE_SEATS_MAX) {
+		seat.seats > WIRE_SEATS_MAX ||
+		(seat.version != FIRST_VERSION && !wire_page_possible(seat.page))) {
 		*ret = header;
 		return 0;
 	}
-	if (pread_full(fd, &server, sizeof server, (off_t)wire_server_offset(seat.seats)) < 0)
+	/* The first version said nothing of pages. */
+	header.page = seat.version == FIRST_VERSION ? WIRE_PAGE : seat.page;
+	if (pread_full(fd, &server, sizeof server,
+		    (off_t)wire_server_offset(header.page, seat.seats)) < 0)
 		return -1;
 	header.native = true;
 	header.version = seat.version;
@@ -55,18 +61,47 @@ int header_read(int fd, struct header *ret)
 	return 0;
 }
 
+/* How many images the words of the seat say it holds; -1 with errno. */
+static int read_holds(int fd, const struct header *header, unsigned seat)
+{
+	off_t at = (off_t)wire_holds_offset(header->page, header->seats, seat);
+	struct wire_hold_page head = {0};
+	size_t words = wire_page_holds(header->page);
+	int held = 0;
+
+	if (pread_full(fd, &head, sizeof head, at) < 0)
+		return -1;
+	for (size_t hold = 0; hold < WIRE_HOLDS && hold < head.mark; hold++) {
+		uint64_t word = 0;
+
+		if (pread_full(fd, &word, sizeof word,
+			    at + (off_t)(hold / words * header->page + sizeof head +
+					 hold % words * sizeof word)) < 0)
+			return -1;
+		held += word != 0;
+	}
+	return held;
+}
+
 int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret)
 {
-	struct header_seat shown = {.taken = lock_held(fd, wire_seat_lock(seat), 1) == 1};
+	struct header_seat shown = {
+		.taken = lock_held(fd, wire_seat_lock(header->page, seat), 1) == 1};
 	struct wire_seat_counters counters = {0};
 	struct wire_seat page = {0};
-	off_t row = (off_t)(wire_seat_counters_offset(header->seats) + seat * sizeof counters);
+	off_t row = (off_t)(wire_seat_counters_offset(header->page, header->seats) +
+			    seat * sizeof counters);
 
-	if (pread_full(fd, &page, sizeof page, (off_t)seat * WIRE_PAGE) < 0 ||
+	if (pread_full(fd, &page, sizeof page, (off_t)(seat * header->page)) < 0 ||
 		pread_full(fd, &counters, sizeof counters, row) < 0)
 		return -1;
-	for (size_t i = 0; i < WIRE_HOLDS; i++)
-		shown.held += shown.taken && page.holds[i];
+	if (shown.taken && header->version != FIRST_VERSION) {
+		int held = read_holds(fd, header, seat);
+
+		if (held < 0)
+			return -1;
+		shown.held = (unsigned)held;
+	}
 	for (size_t i = 0; i < 4; i++)
 		shown.words[i] = page.words[i];
 	shown.requests = counters.requests;

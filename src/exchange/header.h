@@ -25,6 +25,7 @@ struct header {
 			is then filled in */
 	uint32_t version;
 	unsigned seats, segments;
+	size_t page;
 	bool ready;
 	uint32_t pid;
 	uint64_t started; /* CLOCK_REALTIME, ns */

@@ -18,7 +18,7 @@ void request_read(
 	ret->taken = false;
 	wire_copy(&ret->request, &page->request, sizeof ret->request);
 	/* Where the answer will be noted, which the other side has written last. */
-	__builtin_prefetch(&page->holds[ret->request.hold % WIRE_HOLDS], 1);
+	__builtin_prefetch(head_hold(head, seat, ret->request.hold % WIRE_HOLDS), 1);
 	length = ret->request.length;
 	if (length > WIRE_NAME_MAX)
 		length = 0;
@@ -51,6 +51,8 @@ int request_check(const struct seat_request *asked, struct error *err)
 	if (asked->request.length > WIRE_NAME_MAX ||
 		memchr(asked->name, '\0', asked->request.length))
 		return error_set(err, STATUS_USAGE, "the name is damaged");
+	if (operation == WIRE_PREFETCH)
+		return error_set(err, STATUS_USAGE, "this server cannot prefetch yet");
 	if (operation > WIRE_NAMES)
 		return error_set(err, STATUS_USAGE, "this server knows no operation %u", operation);
 	if (asked->request.hold >= WIRE_HOLDS)
@@ -109,13 +111,17 @@ void request_put_failure(const struct head *head, unsigned seat, const struct er
 bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image)
 {
 	struct wire_seat *page = head_seat(head, asked->seat);
-	_Atomic uint64_t *hold = &page->holds[asked->request.hold % WIRE_HOLDS];
+	unsigned index = asked->request.hold % WIRE_HOLDS;
+	_Atomic uint64_t *hold = head_hold(head, asked->seat, index);
 	uint64_t expected = WIRE_STATE_WORD(
 		asked->sequence, asked->taken ? WIRE_TAKEN : WIRE_REQUESTED);
 	bool wanted;
 
-	if (image)
+	if (image) {
+		head_raise_mark(head, asked->seat, index);
+		/* Relaxed: the word is the requester's only once the state says so. */
 		atomic_store_explicit(hold, image, memory_order_relaxed);
+	}
 	wanted = atomic_compare_exchange_strong(
 		&page->state_word, &expected, WIRE_STATE_WORD(asked->sequence, WIRE_ANSWERED));
 	if (!wanted && image)
@@ -229,12 +235,15 @@ static int compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static size_t page_words(const struct head *head, unsigned seat, uint64_t numbers[WIRE_HOLDS])
+/* The numbers in the words of a seat; their count. */
+static size_t seat_words(const struct head *head, unsigned seat, uint64_t *numbers)
 {
-	size_t count = 0;
+	size_t mark = head_holds_mark(head, seat), count = 0;
 
-	for (size_t i = 0; i < WIRE_HOLDS; i++) {
-		uint64_t number = atomic_load(&head_seat(head, seat)->holds[i]);
+	for (size_t i = 0; i < mark; i++) {
+		/* Acquire: what is read after this, the magic of the page, was true then. */
+		uint64_t number = atomic_load_explicit(
+			head_hold(head, seat, i), memory_order_acquire);
 
 		if (number)
 			numbers[count++] = number;
@@ -242,27 +251,48 @@ static size_t page_words(const struct head *head, unsigned seat, uint64_t number
 	return count;
 }
 
-bool held_collect(const struct head *head, held_words *words, const void *context, struct held *ret)
+/* Room for a further seat's numbers. */
+static bool held_grow(struct held *held, size_t *room)
 {
-	size_t room = (size_t)head->seats * WIRE_HOLDS, count = 0;
-	uint64_t *numbers = malloc(room * sizeof *numbers);
+	uint64_t *grown;
 
-	if (!numbers)
-		return false;
+	if (*room - held->count >= WIRE_HOLDS)
+		return true;
+	*room = 2 * *room + WIRE_HOLDS;
+	grown = realloc(held->numbers, *room * sizeof *grown);
+	if (grown)
+		held->numbers = grown;
+	return grown;
+}
+
+bool held_collect(const struct head *head, struct held *ret)
+{
+	struct held held = {0};
+	size_t room = 0;
+
 	for (unsigned seat = 0; seat < head->seats; seat++) {
-		size_t held = words ? words(context, seat, numbers + count)
-				    : page_words(head, seat, numbers + count);
+		size_t count;
+		bool whole;
 
-		if (held && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
-			count += held;
+		if (!held_grow(&held, &room)) {
+			free(held.numbers);
+			return false;
+		}
+		count = seat_words(head, seat, held.numbers + held.count);
+		whole = head_holds_whole(head, seat);
+		if ((!count && whole) ||
+			lock_held(head->segment.fd, head_seat_lock(head, seat), 1) == 0)
+			continue;
+		held.count += count;
+		held.everything |= !whole;
 	}
-	qsort(numbers, count, sizeof *numbers, compare_numbers);
-	*ret = (struct held){.numbers = numbers, .count = count};
+	qsort(held.numbers, held.count, sizeof *held.numbers, compare_numbers);
+	*ret = held;
 	return true;
 }
 
 bool held_contains(const struct held *held, uint64_t number)
 {
-	return held->count &&
-	       bsearch(&number, held->numbers, held->count, sizeof *held->numbers, compare_numbers);
+	return held->everything || (held->count && bsearch(&number, held->numbers, held->count,
+							   sizeof *held->numbers, compare_numbers));
 }

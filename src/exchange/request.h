@@ -79,21 +79,16 @@ bool request_scan(
  * bytes used. */
 size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE]);
 
-/* The numbers in the hold words of all seats that somebody sits on, sorted. */
+/* The numbers in the hold words of all seats that somebody has, sorted. */
 struct held {
 	uint64_t *numbers;
 	size_t count;
+	bool everything; /* the holds of one of the seats are damaged: they may be any */
 };
 
-/* What a seat holds, for who knows better than its page: at most WIRE_HOLDS numbers, their count.
- */
-typedef size_t held_words(const void *context, unsigned seat, uint64_t numbers[WIRE_HOLDS]);
-
 /*
- * Hold words are written by the responder alone, so nobody can begin to hold anything while it
- * looks; that somebody lets go is no harm. Words of a seat without a holder are void. False when
- * out of memory; free ret->numbers. `words` may be NULL: the page itself says.
+ * Nobody must be able to begin to hold what the caller asks about; that somebody lets go is no
+ * harm. Words of a seat that nobody has are void. False when out of memory; free ret->numbers.
  */
-bool held_collect(
-	const struct head *head, held_words *words, const void *context, struct held *ret);
+bool held_collect(const struct head *head, struct held *ret);
 bool held_contains(const struct held *held, uint64_t number);

@@ -27,7 +27,8 @@
 /* What HEAD says of itself, which may not be so. */
 struct claims {
 	uint64_t magic;
-	uint32_t version, seats, segments;
+	uint32_t version, seats, segments, page;
+	uint64_t instance;
 };
 
 static void read_claims(const struct head *head, struct claims *ret)
@@ -53,13 +54,16 @@ static int head_check(struct head *head, const char *name, struct error *err)
 			"client %u",
 			name, claims.version, WIRE_VERSION);
 	if (!claims.seats || claims.seats > WIRE_SEATS_MAX || !claims.segments ||
-		claims.segments > WIRE_SEGMENTS_MAX || wire_head_size(claims.seats) > segment->size)
+		claims.segments > WIRE_SEGMENTS_MAX || !wire_page_possible(claims.page) ||
+		wire_head_size(claims.page, claims.seats) > segment->size)
 		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: %u seats in %zu bytes",
 			name, claims.seats, segment->size);
 	head->seats = claims.seats;
 	head->segments = claims.segments;
+	head->page = claims.page;
+	head->instance = claims.instance;
 	wire_copy(&head->reserve, &head_server(head)->reserve, sizeof head->reserve);
-	if (head->reserve % WIRE_PAGE || head->reserve > SIZE_MAX / 2)
+	if (head->reserve % head->page || head->reserve > SIZE_MAX / 2)
 		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: it reserves %llu bytes",
 			name, (unsigned long long)head->reserve);
 	return STATUS_OK;
@@ -74,6 +78,7 @@ bool head_as_opened(const struct head *head)
 	wire_copy(&reserve, &head_server(head)->reserve, sizeof reserve);
 	return claims.magic == WIRE_MAGIC && claims.version == WIRE_VERSION &&
 	       claims.seats == head->seats && claims.segments == head->segments &&
+	       claims.page == head->page && claims.instance == head->instance &&
 	       reserve == head->reserve;
 }
 
@@ -120,6 +125,48 @@ bool head_current(const struct head *head, const char *name)
 	return shm_file_is(name + 1, head->segment.id);
 }
 
+/* ---- holds ---- */
+
+void head_raise_mark(const struct head *head, unsigned seat, size_t hold)
+{
+	_Atomic uint64_t *mark = &head_hold_page(head, seat, 0)->mark;
+	uint64_t seen = atomic_load_explicit(mark, memory_order_relaxed);
+
+	/* Sequentially consistent, as the store of the word that follows: who scans reads the mark
+	 * first. */
+	while (seen <= hold && !atomic_compare_exchange_weak(mark, &seen, hold + 1))
+		;
+}
+
+bool head_holds_whole(const struct head *head, unsigned seat)
+{
+	bool whole = true;
+
+	/* The words were read before, and must not be read after their page was found whole. */
+	atomic_thread_fence(memory_order_acquire);
+	for (size_t hold = 0; hold < WIRE_HOLDS; hold += wire_page_holds(head->page))
+		whole &= head_hold_whole(head, seat, hold);
+	return whole;
+}
+
+void head_void_holds(const struct head *head, unsigned seat)
+{
+	size_t mark = head_holds_whole(head, seat) ? head_holds_mark(head, seat) : WIRE_HOLDS;
+
+	for (size_t hold = 0; hold < mark; hold++)
+		atomic_store(head_hold(head, seat, hold), 0);
+	atomic_store(&head_hold_page(head, seat, 0)->mark, 0);
+	for (size_t i = 0; i < wire_hold_pages(head->page); i++) {
+		struct wire_hold_page *page = head_hold_page(head, seat, i);
+
+		page->instance = head->instance;
+		/* Release: with the magic number the words count again. */
+		__atomic_store_n(&page->magic, WIRE_HOLD_MAGIC, __ATOMIC_RELEASE);
+	}
+}
+
+/* ---- seats ---- */
+
 /* Makes the page ours: its last holder may have left a request that is still being answered. */
 static void seat_reset(const struct head *head, unsigned seat)
 {
@@ -127,8 +174,7 @@ static void seat_reset(const struct head *head, unsigned seat)
 	uint64_t sequence = WIRE_SEQUENCE(atomic_load(&page->state_word)) + 1;
 
 	atomic_store(&page->state_word, WIRE_STATE_WORD(sequence, WIRE_IDLE));
-	for (size_t i = 0; i < WIRE_HOLDS; i++)
-		atomic_store(&page->holds[i], 0);
+	head_void_holds(head, seat);
 }
 
 /* Takes a seat that is free, first the one that was given back last. */
@@ -139,7 +185,7 @@ static bool seat_try(const struct head *head, unsigned *ret)
 	for (unsigned i = 0; i < head->seats; i++) {
 		unsigned seat = (first + i) % head->seats;
 
-		if (lock_take(head->segment.fd, wire_seat_lock(seat)) != 0)
+		if (lock_take(head->segment.fd, head_seat_lock(head, seat)) != 0)
 			continue;
 		seat_reset(head, seat);
 		*ret = seat;
@@ -204,7 +250,8 @@ static bool seat_free(const struct head *head)
 {
 	unsigned seat = 0;
 
-	while (seat < head->seats && lock_held(head->segment.fd, wire_seat_lock(seat), 1) != 0)
+	while (seat < head->seats &&
+		lock_held(head->segment.fd, head_seat_lock(head, seat), 1) != 0)
 		seat++;
 	return seat < head->seats;
 }
@@ -302,6 +349,6 @@ void seat_release(const struct head *head, unsigned seat)
 
 	seat_reset(head, seat);
 	atomic_store(&server->free_seat, seat);
-	lock_drop(head->segment.fd, wire_seat_lock(seat));
+	lock_drop(head->segment.fd, head_seat_lock(head, seat));
 	seat_wake(server, atomic_load(&server->first_ticket));
 }

@@ -65,6 +65,7 @@ static void write_constants(struct server_objects *server_objects, uint64_t inst
 	head->seats = options->seats;
 	head->segments = options->segments;
 	head->reserve = options->reserve;
+	head->instance = instance;
 	for (unsigned seat = 0; seat < options->seats; seat++) {
 		struct wire_seat *at = head_seat(head, seat);
 
@@ -72,7 +73,9 @@ static void write_constants(struct server_objects *server_objects, uint64_t inst
 		at->version = WIRE_VERSION;
 		at->seats = options->seats;
 		at->segments = options->segments;
+		at->page = (uint32_t)head->page;
 		at->instance = instance;
+		head_void_holds(head, seat);
 	}
 	page = head_server(head);
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -114,7 +117,8 @@ static int reclaim_patiently(const struct name_space *space, struct error *err)
 static int create_head(struct server_objects *server_objects, struct error *err)
 {
 	const struct server_objects_options *options = &server_objects->options;
-	size_t size = wire_head_size(options->seats);
+	size_t page = options->page ? options->page : page_size();
+	size_t size = wire_head_size(page, options->seats);
 	struct segment *segment = &server_objects->head.segment;
 	char name[OBJECT_NAME_SIZE];
 	uint64_t instance = 0;
@@ -125,6 +129,7 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 		return status;
 	if (getrandom(&instance, sizeof instance, GRND_NONBLOCK) < 0)
 		instance = clock_now();
+	server_objects->head.page = page;
 	write_constants(server_objects, instance);
 	failed = lock_alive(&segment->fd, segment);
 	if (failed)
@@ -155,9 +160,9 @@ static int open_semaphore(struct server_objects *server_objects, const char *nam
 	status = semaphore_open(name, ret, err);
 	if (status)
 		return status;
-	page = (uintptr_t)*ret & ~(uintptr_t)(WIRE_PAGE - 1);
+	page = (uintptr_t)*ret & ~(uintptr_t)(page_size() - 1);
 	server_objects->published[server_objects->published_count - 1].guard = guard_add(
-		(void *)page, WIRE_PAGE);
+		(void *)page, page_size());
 	return STATUS_OK;
 }
 
@@ -208,8 +213,8 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 
 	/* Clients read data, and only read it; we ourselves must be able to write. */
 	access.mode = (access.mode & 0444) | 0600;
-	status = segment_new(
-		WIRE_PAGE, options->map_data ? options->reserve : 0, &access, segment, err);
+	status = segment_new(server_objects->head.page, options->map_data ? options->reserve : 0,
+		&access, segment, err);
 	if (status)
 		return status;
 	failed = lock_alive(&segment->fd, segment);

@@ -16,9 +16,10 @@
 struct server_objects_options {
 	struct name_space space;
 	unsigned seats, segments;
-	uint64_t reserve; /* bytes of address space for each data segment; whole pages */
-	bool map_data;    /* map the data segments for writing */
-	uint64_t flags;   /* enum wire_server_flags */
+	size_t page;          /* of HEAD; 0: the system's */
+	uint64_t reserve;     /* bytes of address space for each data segment; whole pages */
+	bool map_data;        /* map the data segments for writing */
+	uint64_t flags;       /* enum wire_server_flags */
 	struct access access; /* users who may not write get nothing */
 };
 

@@ -1,16 +1,15 @@
 /*
  * The layout of HEAD, byte for byte (shmsem(7) tells it to others).
  *
- * HEAD is `seats` pages of 4096 bytes, one a seat; then the server's page; then pages of per-seat
- * counters. A seat's page:
+ * HEAD is `seats` pages, one a seat; then the server's page; then pages of per-seat counters; then
+ * for each seat the pages of its holds. How large a page is stands at 52. A seat's page:
  *
  *	   0  classic words of the answer: bytes, width, height, channels
- *	  32  constant: magic, version, number of seats, number of data segments, instance
+ *	  32  constant: magic, version, number of seats, number of data segments, page, instance
  *	  64  request state: sequence number << 8 | state; then the request
  *	 192  the answer
  *	 320  the name asked for
  *	1344  the answer's text: an error message, or a list of names
- *	3584  the images held: one word each, an image's number or 0
  *
  * Everything here can be changed by the other side at any time: copy it with wire_copy(), check the
  * copy, use the copy. What is written by turns lies on different cache lines.
@@ -18,16 +17,19 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #define WIRE_MAGIC        UINT64_C(0x0001006d65736d68) /* "hmsem", 0, 1, 0 */
 #define WIRE_VERSION      2
-#define WIRE_PAGE         4096
+#define WIRE_PAGE         4096 /* the smallest page, and what a seat's page has in it */
+#define WIRE_PAGE_MAX     65536
 #define WIRE_NAME_MAX     1024
-#define WIRE_TEXT_SIZE    2240
-#define WIRE_HOLDS        64
+#define WIRE_TEXT_SIZE    2752
+#define WIRE_HOLDS        1024
+#define WIRE_HOLD_MAGIC   UINT64_C(0x0073646c6f686873) /* "shholds", 0 */
 #define WIRE_SEATS_MAX    1024
 #define WIRE_SEGMENTS_MAX 1024
 
@@ -60,6 +62,9 @@ enum wire_operation {
 		       the list */
 };
 
+/* An operation that will follow: have an image decoded that is asked for later. */
+#define WIRE_PREFETCH 4
+
 #define WIRE_LAYOUT_MAX   1 /* RGB or BGR */
 #define WIRE_RESAMPLE_MAX 3 /* bicubic, box, bilinear, lanczos */
 
@@ -78,7 +83,7 @@ struct wire_options {
 
 struct wire_request {
 	uint32_t operation; /* enum wire_operation */
-	uint32_t hold;      /* which of the words at 3584 the answer is to use */
+	uint32_t hold;      /* which of the seat's hold words the answer is to use */
 	uint64_t length;    /* of the name */
 	struct wire_options options;
 	uint64_t reserved[5];
@@ -97,7 +102,7 @@ struct wire_answer {
 	uint32_t flags;       /* enum wire_answer_flags */
 	uint32_t text_length; /* bytes of text at 1344 */
 	uint32_t segment;     /* the data segment with the pixels */
-	uint64_t offset;      /* of the pixels in it, a multiple of 4096 */
+	uint64_t offset;      /* of the pixels in it, a multiple of the page */
 	uint64_t image;       /* the image's number, as in the hold word; never 0 */
 	uint32_t stride;      /* bytes from row to row */
 	uint32_t gamma;       /* gAMA of a PNG x 100000, or 0 */
@@ -121,14 +126,26 @@ struct wire_seat {
 	_Atomic uint64_t words[4];
 	uint64_t magic;
 	uint32_t version, seats, segments;
-	uint32_t reserved;
+	uint32_t page;               /* bytes of a page in HEAD: a power of two */
 	uint64_t instance;           /* drawn at random by each server */
 	_Atomic uint64_t state_word; /* 64 */
 	struct wire_request request;
-	struct wire_answer answer;          /* 192 */
-	char name[WIRE_NAME_MAX];           /* 320 */
-	char text[WIRE_TEXT_SIZE];          /* 1344 */
-	_Atomic uint64_t holds[WIRE_HOLDS]; /* 3584 */
+	struct wire_answer answer; /* 192 */
+	char name[WIRE_NAME_MAX];  /* 320 */
+	char text[WIRE_TEXT_SIZE]; /* 1344 */
+};
+
+/*
+ * A page of a seat's holds: hazard pointers, an image's number or 0 each. The first page's mark is
+ * above the highest word in use in any of the seat's pages: raised before a word is stored, lowered
+ * only when a requester makes the seat its own. A page whose magic and instance are not right was
+ * truncated, and nobody knows what was held there: then the seat holds everything.
+ */
+struct wire_hold_page {
+	uint64_t magic, instance;
+	_Atomic uint64_t mark;
+	uint64_t reserved[5];
+	_Atomic uint64_t words[]; /* 64 */
 };
 
 _Static_assert(offsetof(struct wire_seat, magic) == 32, "wire layout");
@@ -137,7 +154,8 @@ _Static_assert(offsetof(struct wire_seat, request) == 72, "wire layout");
 _Static_assert(offsetof(struct wire_seat, answer) == 192, "wire layout");
 _Static_assert(offsetof(struct wire_seat, name) == 320, "wire layout");
 _Static_assert(offsetof(struct wire_seat, text) == 1344, "wire layout");
-_Static_assert(offsetof(struct wire_seat, holds) == 3584, "wire layout");
+_Static_assert(offsetof(struct wire_seat, page) == 52, "wire layout");
+_Static_assert(offsetof(struct wire_hold_page, words) == 64, "wire layout");
 _Static_assert(sizeof(struct wire_seat) == WIRE_PAGE, "wire layout");
 _Static_assert(sizeof(struct wire_request) == 120, "wire layout");
 _Static_assert(sizeof(struct wire_answer) == 128, "wire layout");
@@ -217,28 +235,50 @@ static inline void wire_count(_Atomic uint64_t *counter, uint64_t amount)
 		memory_order_relaxed);
 }
 
-static inline size_t wire_server_offset(unsigned seats)
+static inline size_t wire_server_offset(size_t page, unsigned seats)
 {
-	return (size_t)seats * WIRE_PAGE;
+	return seats * page;
 }
 
-static inline size_t wire_seat_counters_offset(unsigned seats)
+static inline size_t wire_seat_counters_offset(size_t page, unsigned seats)
 {
-	return wire_server_offset(seats) + WIRE_PAGE;
+	return wire_server_offset(page, seats) + page;
 }
 
-/* Bytes of a HEAD with that many seats. */
-static inline size_t wire_head_size(unsigned seats)
+/* Hold words of a page, and pages that a seat has of them. */
+static inline size_t wire_page_holds(size_t page)
+{
+	return (page - sizeof(struct wire_hold_page)) / sizeof(uint64_t);
+}
+
+static inline size_t wire_hold_pages(size_t page)
+{
+	return (WIRE_HOLDS + wire_page_holds(page) - 1) / wire_page_holds(page);
+}
+
+/* Where the pages with the seat's holds begin. */
+static inline size_t wire_holds_offset(size_t page, unsigned seats, unsigned seat)
 {
 	size_t counters = seats * sizeof(struct wire_seat_counters);
 
-	return wire_seat_counters_offset(seats) +
-	       (counters + WIRE_PAGE - 1) / WIRE_PAGE * WIRE_PAGE;
+	return wire_seat_counters_offset(page, seats) + (counters + page - 1) / page * page +
+	       seat * wire_hold_pages(page) * page;
 }
 
-static inline uint64_t wire_seat_lock(unsigned seat)
+/* Bytes of a HEAD with that many seats. */
+static inline size_t wire_head_size(size_t page, unsigned seats)
 {
-	return (uint64_t)seat * WIRE_PAGE;
+	return wire_holds_offset(page, seats, seats);
+}
+
+static inline bool wire_page_possible(size_t page)
+{
+	return page >= WIRE_PAGE && page <= WIRE_PAGE_MAX && !(page & (page - 1));
+}
+
+static inline uint64_t wire_seat_lock(size_t page, unsigned seat)
+{
+	return (uint64_t)seat * page;
 }
 
 /*

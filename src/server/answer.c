@@ -9,12 +9,8 @@
 /* Completes an answer whose fields are written. */
 static void publish(struct server *server, const struct request *request, uint64_t held)
 {
-	if (request_complete(&server->objects.head, &request->asked, held)) {
-		if (held)
-			store_note_hold(&server->store, request->asked.seat,
-				request->asked.request.hold, held);
+	if (request_complete(&server->objects.head, &request->asked, held))
 		semaphore_post(server->objects.responses[request->asked.seat]);
-	}
 	if (server->options.requests &&
 		atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
 		atomic_store(&server->stopping, true);

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "shm/guard.h"
 #include "shm/semaphore.h"
 
@@ -44,7 +45,7 @@ static int open_object(const struct published *object)
 static void repair_semaphore(const struct published *object, sem_t *semaphore)
 {
 	AUTO_CLOSE int fd = open_object(object);
-	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(WIRE_PAGE - 1);
+	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(page_size() - 1);
 	struct stat status;
 	sem_t initial;
 
@@ -58,7 +59,7 @@ static void repair_semaphore(const struct published *object, sem_t *semaphore)
 		return;
 	/* A hit between the two is put right in the next turn. */
 	guard_clear(object->guard);
-	mmap((void *)page, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	mmap((void *)page, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 }
 
 /* ---- names ---- */
@@ -104,25 +105,26 @@ static bool head_whole(const struct server *server)
 	if (guard_hit(head->guard) || segment_truncated(&head->segment))
 		return false;
 	for (unsigned seat = 0; seat < head->seats; seat++)
-		if (!head_seat_whole(head, seat, server->store.instance))
+		if (!head_seat_whole(head, seat))
 			return false;
 	return !memcmp(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS) &&
 	       atomic_load(&head_server(head)->truncations) == server->store.all_truncations;
 }
 
 /*
- * Makes a seat's page again. The state word stays as it is, so that a requester that waits on the seat sees
- * a number that is not its own; the magic number comes last, for it says that the holds are true.
+ * Makes a seat's page again. The state word stays as it is, so that a requester that waits on the
+ * seat sees a number that is not its own. What was held where a page of holds is damaged is known to
+ * nobody: such a page is made whole by the next requester on the seat.
  */
 static void repair_seat(struct server *server, unsigned seat)
 {
 	struct wire_seat *page = head_seat(&server->objects.head, seat);
 
-	store_restore_holds(&server->store, seat);
 	page->version = WIRE_VERSION;
 	page->seats = server->objects.head.seats;
 	page->segments = server->objects.head.segments;
-	page->instance = server->store.instance;
+	page->page = (uint32_t)server->objects.head.page;
+	page->instance = server->objects.head.instance;
 	__atomic_store_n(&page->magic, WIRE_MAGIC, __ATOMIC_RELEASE);
 }
 
@@ -137,7 +139,7 @@ static void repair_head(struct server *server)
 		segment_remap(&head->segment, PROT_READ | PROT_WRITE, NULL);
 	}
 	for (unsigned seat = 0; seat < head->seats; seat++)
-		if (!head_seat_whole(head, seat, server->store.instance))
+		if (!head_seat_whole(head, seat))
 			repair_seat(server, seat);
 	memcpy(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS);
 	atomic_store(&head_server(head)->truncations, server->store.all_truncations);

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/process.h"
 #include "config.h"
 #include "server/sandbox.h"
 #include "shm/guard.h"
@@ -138,6 +139,7 @@ int server_check_sandbox(
 int server_start(const struct server_options *options, struct server **ret, struct error *err)
 {
 	struct server *server = calloc(1, sizeof *server);
+	size_t page = page_size();
 	int status;
 
 	if (!server)
@@ -150,7 +152,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	server->timer_at = DEADLINE_NEVER;
 	if (!server->options.cache)
 		server->options.cache = server_objects_default_reserve();
-	server->options.cache = (server->options.cache + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
+	server->options.cache = (server->options.cache + page - 1) / page * page;
 
 	status = server_check_sandbox(options, &server->missing, err);
 	if (!status)

@@ -16,66 +16,17 @@
 
 /* ---- holds ---- */
 
-static uint64_t *noted_holds(const struct store *store, unsigned seat)
-{
-	return store->noted + (size_t)seat * WIRE_HOLDS;
-}
-
-void store_note_hold(struct store *store, unsigned seat, unsigned hold, uint64_t number)
-{
-	noted_holds(store, seat)[hold] = number;
-}
-
-void store_restore_holds(struct store *store, unsigned seat)
-{
-	struct wire_seat *page = head_seat(store->head, seat);
-
-	/* Who has the seat may have a later word there already. */
-	for (size_t i = 0; i < WIRE_HOLDS; i++) {
-		uint64_t nothing = 0;
-
-		atomic_compare_exchange_strong(
-			&page->holds[i], &nothing, noted_holds(store, seat)[i]);
-	}
-}
-
-/*
- * What a seat holds: its words, if its page is still the one that was made for it, else what we
- * remember of them. Where the words are true, what was let go is forgotten.
- */
-static size_t seat_holds(const void *context, unsigned seat, uint64_t numbers[WIRE_HOLDS])
-{
-	const struct store *store = context;
-	uint64_t words[WIRE_HOLDS], *noted = noted_holds(store, seat);
-	size_t count = 0;
-	bool whole;
-
-	for (size_t i = 0; i < WIRE_HOLDS; i++)
-		words[i] = atomic_load(&head_seat(store->head, seat)->holds[i]);
-	whole = head_seat_whole(store->head, seat, store->instance);
-	for (size_t i = 0; i < WIRE_HOLDS; i++) {
-		if (whole && words[i] != noted[i])
-			noted[i] = 0;
-		if (whole && words[i])
-			numbers[count++] = words[i];
-		else if (!whole && noted[i])
-			numbers[count++] = noted[i];
-	}
-	return count;
-}
-
 unsigned store_holders(const struct store *store, const struct stored *image)
 {
 	unsigned holders = 0;
 
 	for (unsigned seat = 0; seat < store->head->seats; seat++) {
-		const struct wire_seat *page = head_seat(store->head, seat);
-		size_t i = 0;
+		size_t mark = head_holds_mark(store->head, seat), i = 0;
 
-		while (i < WIRE_HOLDS && atomic_load(&page->holds[i]) != image->number)
+		while (i < mark && atomic_load(head_hold(store->head, seat, i)) != image->number)
 			i++;
-		if (i < WIRE_HOLDS &&
-			lock_held(store->head->segment.fd, wire_seat_lock(seat), 1) == 1)
+		if (i < mark && lock_held(store->head->segment.fd,
+					head_seat_lock(store->head, seat), 1) == 1)
 			holders++;
 	}
 	return holders;
@@ -226,14 +177,14 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	struct error *err)
 {
 	struct arena *arena = &store->arenas[segment];
-	bool possible = size_align(bytes, ARENA_PAGE, &bytes) && bytes <= store->budget;
+	bool possible = size_align(bytes, store->head->page, &bytes) && bytes <= store->budget;
 	struct extent *first, *extent;
 	uint64_t cold = UINT64_MAX;
 	int status = STATUS_OK;
 	struct held held;
 
 	store_check_segments(store);
-	if (!held_collect(store->head, seat_holds, store, &held))
+	if (!held_collect(store->head, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	if (possible)
 		cold = evict_make_room(store, &held, segment, bytes, &first);

@@ -29,17 +29,14 @@ int store_init(struct store *store, const struct head *head, struct segment *dat
 		.images = calloc(FIRST_BUCKETS, sizeof *store->images),
 		.names = calloc(FIRST_BUCKETS, sizeof *store->names),
 		.arenas = calloc(segments, sizeof *store->arenas),
-		.noted = calloc((size_t)head->seats * WIRE_HOLDS, sizeof *store->noted),
-		.truncations = calloc(segments, sizeof *store->truncations),
-		.instance = head_seat(head, 0)->instance};
+		.truncations = calloc(segments, sizeof *store->truncations)};
 	pthread_mutex_init(&store->lock, NULL);
 	store->all_truncations = 1;
 	atomic_store(&head_server(head)->truncations, store->all_truncations);
 	while (store->arenas && store->segments < segments &&
 		arena_init(&store->arenas[store->segments], budget))
 		store->segments++;
-	if (store->images && store->names && store->noted && store->truncations &&
-		store->segments == segments)
+	if (store->images && store->names && store->truncations && store->segments == segments)
 		return STATUS_OK;
 	store_release(store);
 	return error_os(err, ENOMEM, "cannot make the store");
@@ -72,7 +69,6 @@ void store_release(struct store *store)
 	free(store->arenas);
 	free(store->images);
 	free(store->names);
-	free(store->noted);
 	free(store->truncations);
 	pthread_mutex_destroy(&store->lock);
 }
@@ -340,7 +336,7 @@ void store_ready(struct store *store, struct stored *image, unsigned segment, st
 	image->segment = segment;
 	image->extent = extent;
 	list_append(store, &store->ready, image);
-	if (size_align(decoded->total, ARENA_PAGE, &whole))
+	if (size_align(decoded->total, store->head->page, &whole))
 		arena_trim(&store->arenas[segment], extent, whole);
 }
 

@@ -100,8 +100,6 @@ struct store {
 	struct stored_list negative; /* failures and headers */
 	uint64_t evictions;
 	uint64_t refusals;        /* times that not enough could make way */
-	uint64_t instance;        /* of HEAD: in every seat's page as long as that is whole */
-	uint64_t *noted;          /* each seat's hold words, as we wrote them */
 	unsigned *truncations;    /* how often each segment was found truncated */
 	unsigned all_truncations; /* the sum and one, which is also in HEAD */
 };
@@ -181,15 +179,6 @@ static inline bool store_may_retry(const struct stored *image)
  * faults are, so that they are not found out again and again; what may succeed another time is not.
  */
 void store_settled(struct store *store, struct stored *image);
-
-/*
- * Remembers that the seat was given the image in that hold word. The word itself is the truth,
- * except where somebody has truncated HEAD: then this is all there is.
- */
-void store_note_hold(struct store *store, unsigned seat, unsigned hold, uint64_t number);
-
-/* Writes the hold words of a seat's page, which was made anew, as we remember them. */
-void store_restore_holds(struct store *store, unsigned seat);
 
 /* How many seats hold the image. */
 unsigned store_holders(const struct store *store, const struct stored *image);

@@ -58,19 +58,34 @@ class Requester:
         assert locked(self.fd, 1 << 40), "the server is dead"
         magic, version, self.seats, segments = struct.unpack_from("8sIII", self.head, 32)
         assert magic == b"hmsem\0\1\0" and version == 2
-        ready, self.pid, self.reserve = struct.unpack_from("IIQ", self.head, 4096 * self.seats)
+        (size,) = struct.unpack_from("I", self.head, 52)
+        self.size = size
+        ready, self.pid, self.reserve = struct.unpack_from("IIQ", self.head, size * self.seats)
         assert ready
         self.segments = [None] * segments
-        self.seat = next(seat for seat in range(self.seats) if lock(self.fd, 4096 * seat) is not None)
-        self.page = 4096 * self.seat
+        self.seat = next(seat for seat in range(self.seats) if lock(self.fd, size * seat) is not None)
+        self.page = size * self.seat
         self.turn = ctypes.c_uint64.from_buffer(self.head, self.page + 64)
-        self.holds = (ctypes.c_uint64 * 64).from_buffer(self.head, self.page + 3584)
+        self.find_holds(size)
         self.sequence = (self.turn.value >> 8) + 1
         self.turn.value = self.sequence << 8
-        for word in range(64):
-            self.holds[word] = 0
+        for word in self.holds:
+            word.value = 0
+        self.mark.value = 0
         self.request = semaphore(f"/SEM_{space}_REQ")
         self.response = semaphore(f"/SEM_{space}:{self.seat}_RES" if self.seat else f"/SEM_{space}_RES")
+
+    def find_holds(self, size):
+        """A mark, and 1024 words on pages that begin with 64 bytes of their own."""
+        words = (size - 64) // 8
+        pages = -(-1024 // words)
+        counters = -(-32 * self.seats // size)
+        first = size * (self.seats + 1 + counters + self.seat * pages)
+        assert struct.unpack_from("8s8x", self.head, first)[0] == b"shholds\0"
+        assert self.head[first + 8 : first + 16] == self.head[56:64]
+        self.mark = ctypes.c_uint64.from_buffer(self.head, first + 16)
+        at = [first + hold // words * size + 64 + hold % words * 8 for hold in range(1024)]
+        self.holds = [ctypes.c_uint64.from_buffer(self.head, offset) for offset in at]
 
     def ask(self, operation, name=b"", hold=0):
         """The status, the classic words, the answer's other fields as bytes, and the text."""
@@ -79,7 +94,7 @@ class Requester:
         self.head[self.page + 320 : self.page + 320 + len(name)] = name
         self.sequence += 1
         self.turn.value = self.sequence << 8 | REQUESTED
-        asking = 4096 * self.seats + 256 + self.seat // 8
+        asking = self.size * self.seats + 256 + self.seat // 8
         self.head[asking] |= 1 << self.seat % 8
         libc.sem_post(self.request)
         while self.turn.value != self.sequence << 8 | ANSWERED:
@@ -112,13 +127,14 @@ class Requester:
         return gamma, comments, *struct.unpack_from("8i", answer, 288 - 192), answer[258 - 192], flags >> 2 & 1
 
     def get(self, name, hold):
+        self.mark.value = max(self.mark.value, hold + 1)
         status, words, answer, text = self.ask(GET, name, hold)
         if status:
             raise SystemExit(f"{name.decode()}: status {status}: {text.decode()}")
         size, width, height, channels = words
         segment, offset, number, stride = struct.unpack_from("=IQQI", answer, 204 - 192)
         assert size == width * height * channels and stride == width * channels and offset % 4096 == 0
-        assert self.holds[hold] == number != 0
+        assert self.holds[hold].value == number != 0
         if self.segments[segment] is None:
             path = f"/dev/shm/SEG_{self.space}:{segment}_DATA" if segment else f"/dev/shm/SEG_{self.space}_DATA"
             self.segments[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

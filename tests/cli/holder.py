@@ -84,7 +84,7 @@ def server(space):
     seats = 2
     head = bytearray((seats + 2) * PAGE)
     struct.pack_into("4Q", head, 0, 640 * 427 * 3, 640, 427, 3)
-    struct.pack_into("QIII", head, 32, MAGIC, 2, seats, 1)
+    struct.pack_into("QIIII", head, 32, MAGIC, 2, seats, 1, PAGE)
     struct.pack_into("II", head, seats * PAGE, 1, os.getpid())
     struct.pack_into("11Q", head, seats * PAGE + 128, *range(100, 111))
     files = {"SEG_%s_HEAD": head, "SEG_%s_DATA": bytes(65536), "SEG_%s:1_DATA": bytes(65536),

@@ -41,13 +41,11 @@ def eight_clients_that_hold_one_image_use_its_memory_once(scene):
 
 
 @fault()
-def sixty_four_images_are_held_unmoved_and_the_next_is_refused(scene):
+def images_held_are_unmoved_whatever_else_comes_and_goes(scene):
     images = [scene.image(f'i{index}', seed=index, width=30 + index) for index in range(130)]
     scene.serve('-w', '4', '-s', '3', '--cache', '2M')
     worker, other = scene.worker(), scene.worker()
     slots = [worker.fetch(image) for image in images[:64]]
-    status, text = worker.call('fetch', images[64].name)
-    check(status == TRY_AGAIN and '64 images' in text, status, text)
     for _ in range(3):
         for image in images[64:]:
             other.call('release', other.fetch(image))
@@ -94,7 +92,8 @@ def the_store_is_a_quarter_of_what_is_free(scene):
     with open('/dev/shm/filler', 'wb') as file:
         os.posix_fallocate(file.fileno(), 0, 128 * MEGA)
     scene.space = 'other'
-    default_store(scene, '32M')
+    # The first server's HEAD and semaphores take 2.5M.
+    default_store(scene, '31.4M')
     os.unlink('/dev/shm/filler')
 
 

@@ -220,7 +220,7 @@ def head_of(scene):
 
 def fields(seats):
     """Every aligned word of seat 0's page up to the text, and of the server's page."""
-    return list(range(0, 1352, 8)) + [3584, 4088] + [seats * PAGE + at for at in range(0, 256, 8)]
+    return list(range(0, 1352, 8)) + [4088] + [(seats + 2) * PAGE + at for at in range(0, 80, 8)] + [seats * PAGE + at for at in range(0, 256, 8)]
 
 
 @fault()

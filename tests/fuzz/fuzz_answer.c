@@ -61,6 +61,7 @@ static void clean_up(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct server_objects_options options = {.seats = 1,
+		.page = WIRE_PAGE,
 		.segments = SEGMENTS,
 		.reserve = RESERVE,
 		.access = {.mode = 0600, .group = (gid_t)-1}};

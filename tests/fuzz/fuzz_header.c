@@ -70,14 +70,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	pages = data[0] % 8;
+	pages = data[0] % 32;
 	first--;
 	FUZZ_CHECK(ftruncate(file, 0) == 0 && ftruncate(file, (off_t)(pages * WIRE_PAGE)) == 0);
 	FUZZ_CHECK(
 		pwrite(file, data + 1, first, offsetof(struct wire_seat, magic)) == (ssize_t)first);
-	FUZZ_CHECK(
-		pwrite(file, data + 1 + first, size - 1 - first,
-			(off_t)((1 + data[0] / 8 % 4) * WIRE_PAGE)) == (ssize_t)(size - 1 - first));
+	FUZZ_CHECK(pwrite(file, data + 1 + first, size - 1 - first,
+			   (off_t)((1 + data[0] / 32 % 4) * WIRE_PAGE)) ==
+		   (ssize_t)(size - 1 - first));
 	look();
 	attach();
 	return 0;

@@ -23,6 +23,8 @@
 #define BUDGET ((uint64_t)16 * WIRE_PAGE)
 #define SIDE   100
 
+#define HEAD_SIZE wire_head_size(WIRE_PAGE, SEATS)
+
 enum choice {
 	CHOOSE_AGAIN = 1 << 0,   /* who waits withdraws, and asks once more */
 	CHOOSE_FAILURE = 1 << 1, /* what they wait for fails */
@@ -54,8 +56,11 @@ static void make_folder(void)
 
 static void make_objects(void)
 {
-	struct server_objects_options objects = {
-		.seats = SEATS, .segments = 1, .reserve = BUDGET, .access = server_defaults.access};
+	struct server_objects_options objects = {.seats = SEATS,
+		.page = WIRE_PAGE,
+		.segments = 1,
+		.reserve = BUDGET,
+		.access = server_defaults.access};
 	char name[64];
 
 	snprintf(name, sizeof name, "fuzz-seat-%d", (int)getpid());
@@ -75,7 +80,7 @@ static void take_seats(void)
 	file = shm_open(name, O_RDWR | O_CLOEXEC, 0);
 	FUZZ_CHECK(file >= 0);
 	for (unsigned seat = 0; seat < SEATS; seat++)
-		FUZZ_CHECK(lock_take(file, wire_seat_lock(seat)) == 0);
+		FUZZ_CHECK(lock_take(file, head_seat_lock(&server.objects.head, seat)) == 0);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -104,9 +109,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	atexit(clean_up);
 	wait_init(&server.wait, server.objects.request, &server.stopping);
 	take_seats();
-	whole = malloc(wire_head_size(SEATS));
+	whole = malloc(HEAD_SIZE);
 	FUZZ_CHECK(whole);
-	memcpy(whole, server.objects.head.segment.base, wire_head_size(SEATS));
+	memcpy(whole, server.objects.head.segment.base, HEAD_SIZE);
 	return 0;
 }
 
@@ -209,13 +214,16 @@ static void check_answer(unsigned seat)
 
 static void write_head(const uint8_t *data, size_t size, bool keep_constants)
 {
-	const size_t magic = offsetof(struct wire_seat, magic);
+	const size_t magic = offsetof(struct wire_seat, magic),
+		     holds = wire_holds_offset(WIRE_PAGE, SEATS, 0);
 	uint8_t *head = server.objects.head.segment.base;
 
-	memcpy(head, data, size < wire_head_size(SEATS) ? size : wire_head_size(SEATS));
+	memcpy(head, data, size < HEAD_SIZE ? size : HEAD_SIZE);
 	for (size_t page = 0; keep_constants && page < SEATS; page++)
 		memcpy(head + page * WIRE_PAGE + magic, whole + page * WIRE_PAGE + magic,
 			offsetof(struct wire_seat, state_word) - magic);
+	for (size_t at = holds; keep_constants && at < HEAD_SIZE; at += WIRE_PAGE)
+		memcpy(head + at, whole + at, offsetof(struct wire_hold_page, mark));
 }
 
 /* The first byte chooses; what follows lies over HEAD. */
@@ -225,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool asked[SEATS], done;
 	uint64_t sequence;
 
-	write_head(whole, wire_head_size(SEATS), false);
+	write_head(whole, HEAD_SIZE, false);
 	make_store();
 	server.last_seat = server.next_check = 0;
 	if (size > 1)
@@ -241,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_answer(seat);
 	FUZZ_CHECK(server_upkeep(&server, &done, NULL) == 0 && !done);
 	for (unsigned seat = 0; seat < SEATS; seat++)
-		FUZZ_CHECK(head_seat_whole(&server.objects.head, seat, server.store.instance));
+		FUZZ_CHECK(head_seat_whole(&server.objects.head, seat));
 	store_release(&server.store);
 	free(server.names.text);
 	server.names.text = NULL;

@@ -635,13 +635,15 @@ static void *take_request(void *argument)
 /* A HEAD as a server makes it, and one of the objects that only servers have. */
 static struct segment make_server(const struct fixture *fixture)
 {
-	const struct wire_seat seat = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = 1};
+	const struct wire_seat seat = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = 1, .page = WIRE_PAGE};
 	const struct access access = {0600, (gid_t)-1};
 	struct segment head, data;
 	char name[OBJECT_NAME_SIZE];
 	struct error err;
 
-	assert_int_equal(segment_new(wire_head_size(1), 0, &access, &head, &err), STATUS_OK);
+	assert_int_equal(
+		segment_new(wire_head_size(WIRE_PAGE, 1), 0, &access, &head, &err), STATUS_OK);
 	assert_int_equal(segment_new(4096, 0, &access, &data, &err), STATUS_OK);
 	assert_int_equal(pwrite_full(head.fd, &seat, sizeof seat, 0), 0);
 	assert_int_equal(lock_take(head.fd, WIRE_SERVER_LOCK), 0);

@@ -74,12 +74,13 @@ static bool server_start(const struct name_space *space, struct server *ret)
 {
 	struct server server = {.space = *space, .head = -1, .data = -1, .request = -1};
 	uint8_t head[(SEATS + 2) * WIRE_PAGE] = {0}, semaphore[sizeof(sem_t)] = {0};
-	struct wire_seat token = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = SEATS};
+	struct wire_seat token = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .seats = SEATS, .page = WIRE_PAGE};
 	struct wire_server page = {.ready = 1, .pid = (uint32_t)getpid()};
 	int response;
 
 	memcpy(head, &token, sizeof token);
-	memcpy(head + wire_server_offset(SEATS), &page, sizeof page);
+	memcpy(head + wire_server_offset(WIRE_PAGE, SEATS), &page, sizeof page);
 	server.head = publish(space, OBJECT_HEAD, 0, head, sizeof head, &server.head_is);
 	if (server.head < 0)
 		return false;

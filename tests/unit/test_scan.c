@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SEATS     200
-#define HEAD_SIZE wire_head_size(SEATS)
+#define HEAD_SIZE wire_head_size(WIRE_PAGE, SEATS)
 
 /* The seats that were tried, in order; all but one of them are passed over. */
 struct tried {

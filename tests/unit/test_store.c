@@ -35,16 +35,19 @@ static void make_page(const struct head *head, unsigned seat)
 	page->version = WIRE_VERSION;
 	page->seats = head->seats;
 	page->segments = head->segments;
-	page->instance = 42;
+	page->page = WIRE_PAGE;
+	page->instance = head->instance;
+	head_void_holds(head, seat);
 }
 
 static int set_up(void **state)
 {
 	struct scene *scene = calloc(1, sizeof *scene);
-	size_t size = wire_head_size(SEATS);
+	size_t size = wire_head_size(WIRE_PAGE, SEATS);
 
 	scene->head = HEAD_NONE;
 	scene->head.seats = SEATS;
+	scene->head.instance = 42;
 	scene->head.segments = SEGMENTS;
 	assert_int_equal(segment_new(size, size, &mine, &scene->head.segment, NULL), 0);
 	for (unsigned seat = 0; seat < SEATS; seat++) {
@@ -81,13 +84,13 @@ static int tear_down(void **state)
 
 static void seat_taken(struct scene *scene, unsigned seat)
 {
-	assert_int_equal(lock_take(scene->clients[seat], wire_seat_lock(seat)), 0);
+	assert_int_equal(lock_take(scene->clients[seat], head_seat_lock(&scene->head, seat)), 0);
 }
 
 static void hold(struct scene *scene, unsigned seat, unsigned word, const struct stored *image)
 {
-	atomic_store(&head_seat(&scene->head, seat)->holds[word], image->number);
-	store_note_hold(&scene->store, seat, word, image->number);
+	head_raise_mark(&scene->head, seat, word);
+	atomic_store(head_hold(&scene->head, seat, word), image->number);
 }
 
 static struct image_key key_of(uint64_t inode)
@@ -383,7 +386,7 @@ static void held_images_are_never_evicted_or_moved(void **state)
 	assert_true(known(scene, 1));
 	assert_non_null(put_image(scene, 0, 48, &err));
 	/* Let go, it is like any other. */
-	atomic_store(&head_seat(&scene->head, 1)->holds[7], 0);
+	atomic_store(head_hold(&scene->head, 1, 7), 0);
 	assert_non_null(put_image(scene, 1, 64, &err));
 	assert_false(known(scene, 1));
 }
@@ -414,33 +417,46 @@ static void forgotten_images_stay_while_held_and_go_after(void **state)
 	store_forget(&scene->store, image);
 	assert_false(known(scene, 1));
 	assert_null(put_image(scene, 0, 40, &err));
-	atomic_store(&head_seat(&scene->head, 0)->holds[0], 0);
+	atomic_store(head_hold(&scene->head, 0, 0), 0);
 	put(scene, 0, 40);
 	store_sums(&scene->store, &backed, &used);
 	assert_int_equal(used, 40 * PAGE);
 }
 
-/* HEAD cut off, or overwritten: its hold words are no longer true, but what was handed out is. */
-static void held_images_survive_the_loss_of_the_hold_words(void **state)
+/* HEAD truncated, or overwritten: what its hold words said is known to nobody. */
+static void a_seat_with_a_damaged_page_of_holds_holds_everything(void **state)
 {
 	struct scene *scene = *state;
-	struct wire_seat *page = head_seat(&scene->head, 3);
+	struct error err;
+
+	for (unsigned page = 0; page < wire_hold_pages(WIRE_PAGE); page++) {
+		seat_taken(scene, 3);
+		assert_non_null(put_image(scene, 0, 40, &err));
+		memset(head_hold_page(&scene->head, 3, page), 0, WIRE_PAGE);
+		assert_null(put_image(scene, 0, 40, &err));
+		assert_int_equal(err.status, STATUS_TRY_AGAIN);
+		/* Until whoever has the seat gives it back. */
+		assert_int_equal(lock_drop(scene->clients[3], head_seat_lock(&scene->head, 3)), 0);
+		assert_non_null(put_image(scene, 0, 40, &err));
+		/* The next one makes the holds its own. */
+		seat_taken(scene, 3);
+		head_void_holds(&scene->head, 3);
+		assert_non_null(put_image(scene, 0, 40, &err));
+		lock_drop(scene->clients[3], head_seat_lock(&scene->head, 3));
+	}
+}
+
+/* The last hold of all, on the last page. */
+static void every_hold_word_counts(void **state)
+{
+	struct scene *scene = *state;
 	struct error err;
 
 	seat_taken(scene, 3);
-	hold(scene, 3, 5, put(scene, 0, 40));
-	memset((void *)page, 0, WIRE_PAGE);
+	hold(scene, 3, WIRE_HOLDS - 1, put(scene, 0, 40));
 	assert_null(put_image(scene, 0, 40, &err));
-	assert_true(known(scene, 1));
-	store_restore_holds(&scene->store, 3);
-	make_page(&scene->head, 3);
-	assert_true(atomic_load(&page->holds[5]) != 0);
-	assert_null(put_image(scene, 0, 40, &err));
-	/* What was let go on a whole page is not remembered for ever. */
-	atomic_store(&page->holds[5], 0);
+	atomic_store(head_hold(&scene->head, 3, WIRE_HOLDS - 1), 0);
 	assert_non_null(put_image(scene, 0, 40, &err));
-	store_restore_holds(&scene->store, 3);
-	assert_int_equal(atomic_load(&page->holds[5]), 0);
 }
 
 static void no_room_says_what_is_needed_held_and_allowed(void **state)
@@ -619,7 +635,8 @@ int main(void)
 		TEST(held_images_are_never_evicted_or_moved),
 		TEST(a_dead_clients_holds_are_void),
 		TEST(forgotten_images_stay_while_held_and_go_after),
-		TEST(held_images_survive_the_loss_of_the_hold_words),
+		TEST(every_hold_word_counts),
+		TEST(a_seat_with_a_damaged_page_of_holds_holds_everything),
 		TEST(no_room_says_what_is_needed_held_and_allowed),
 		TEST(warm_room_of_other_segments_is_given_back_within_the_budget),
 		TEST(failures_are_remembered_but_what_may_pass_is_not),

@@ -1,0 +1,154 @@
+/* HEAD with the page sizes that systems have: seats, their holds, and what others read of them. */
+#include "test.h"
+
+#include "exchange/header.h"
+#include "exchange/request.h"
+#include "exchange/server_objects.h"
+#include "shm/lock.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SEATS 3
+
+struct scene {
+	size_t page;
+	struct server_objects objects;
+	struct head client; /* HEAD as a requester has it open */
+	unsigned seat;      /* its seat */
+};
+
+static const char *head_name(const struct scene *scene, char name[OBJECT_NAME_SIZE])
+{
+	return object_name(&scene->objects.options.space, OBJECT_HEAD, 0, name);
+}
+
+static int set_up(void **state)
+{
+	struct scene *scene = calloc(1, sizeof *scene);
+	struct server_objects_options options = {.seats = SEATS,
+		.segments = 1,
+		.page = *(size_t *)*state,
+		.reserve = WIRE_PAGE_MAX,
+		.access = {.mode = 0600, .group = (gid_t)-1}};
+	char name[OBJECT_NAME_SIZE];
+
+	scene->page = options.page;
+	snprintf(options.space.text, sizeof options.space.text, "test-seats-%d", (int)getpid());
+	assert_int_equal(server_objects_create(&scene->objects, &options, NULL), STATUS_OK);
+	server_objects_ready(&scene->objects);
+	assert_int_equal(head_open(head_name(scene, name), false, &scene->client, NULL), STATUS_OK);
+	assert_int_equal(seat_claim(&scene->client, 0, NULL, &scene->seat, NULL), STATUS_OK);
+	*state = scene;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct scene *scene = *state;
+
+	head_release(&scene->client);
+	server_objects_withdraw(&scene->objects);
+	server_objects_release(&scene->objects);
+	free(scene);
+	return 0;
+}
+
+static void hold(const struct scene *scene, size_t word, uint64_t number)
+{
+	head_raise_mark(&scene->client, scene->seat, word);
+	atomic_store(head_hold(&scene->client, scene->seat, word), number);
+}
+
+/* Each word has a place of its own, within HEAD and beside everything else. */
+static void every_hold_has_a_word_of_its_own(void **state)
+{
+	struct scene *scene = *state;
+	const struct head *head = &scene->objects.head;
+	struct held held;
+
+	assert_int_equal(head->page, scene->page);
+	assert_int_equal(scene->client.page, scene->page);
+	for (size_t word = 0; word < WIRE_HOLDS; word++) {
+		const uint8_t *at = (const uint8_t *)head_hold(head, SEATS - 1, word);
+
+		assert_true(at >= (const uint8_t *)(head_seat_counters(head, SEATS - 1) + 1));
+		assert_true(at + sizeof(uint64_t) <= head->segment.base + head->segment.size);
+		hold(scene, word, 1000 + word);
+	}
+	assert_true(held_collect(head, &held));
+	assert_int_equal(held.count, WIRE_HOLDS);
+	assert_false(held.everything);
+	for (size_t word = 0; word < WIRE_HOLDS; word++)
+		assert_int_equal(held.numbers[word], 1000 + word);
+	free(held.numbers);
+	for (unsigned seat = 0; seat < SEATS; seat++) {
+		assert_true(head_seat_whole(head, seat));
+		assert_true(head_holds_whole(head, seat));
+	}
+}
+
+static void the_next_on_a_seat_finds_nothing_held(void **state)
+{
+	struct scene *scene = *state;
+	const struct head *head = &scene->objects.head;
+	size_t last = wire_hold_pages(scene->page) - 1;
+	struct held held;
+
+	hold(scene, WIRE_HOLDS - 1, 7);
+	seat_release(&scene->client, scene->seat);
+	assert_int_equal(head_holds_mark(head, scene->seat), 0);
+	assert_int_equal(atomic_load(head_hold(head, scene->seat, WIRE_HOLDS - 1)), 0);
+	assert_int_equal(seat_claim(&scene->client, 0, NULL, &scene->seat, NULL), STATUS_OK);
+
+	hold(scene, 0, 8);
+	head_hold_page(head, scene->seat, last)->magic = 0;
+	assert_true(held_collect(head, &held));
+	assert_true(held.everything && held_contains(&held, 12345));
+	free(held.numbers);
+	seat_release(&scene->client, scene->seat);
+	assert_int_equal(seat_claim(&scene->client, 0, NULL, &scene->seat, NULL), STATUS_OK);
+	assert_true(held_collect(head, &held));
+	assert_false(held_contains(&held, 8));
+	free(held.numbers);
+}
+
+static void others_read_what_is_held(void **state)
+{
+	struct scene *scene = *state;
+	struct header_seat seat;
+	struct header header;
+	char name[OBJECT_NAME_SIZE];
+	int fd = shm_open(head_name(scene, name), O_RDONLY | O_CLOEXEC, 0);
+
+	hold(scene, 0, 5);
+	hold(scene, WIRE_HOLDS - 1, 6);
+	assert_int_equal(header_read(fd, &header), 0);
+	assert_true(header.native && header.ready);
+	assert_int_equal(header.pid, getpid());
+	assert_int_equal(header_read_seat(fd, &header, scene->seat, &seat), 0);
+	assert_true(seat.taken);
+	assert_int_equal(seat.held, 2);
+	assert_int_equal(header_read_seat(fd, &header, SEATS - 1, &seat), 0);
+	assert_false(seat.taken);
+	close(fd);
+}
+
+#define TESTS(page)                                                                      \
+	cmocka_unit_test_prestate_setup_teardown(                                        \
+		every_hold_has_a_word_of_its_own, set_up, tear_down, page),              \
+		cmocka_unit_test_prestate_setup_teardown(                                \
+			the_next_on_a_seat_finds_nothing_held, set_up, tear_down, page), \
+		cmocka_unit_test_prestate_setup_teardown(                                \
+			others_read_what_is_held, set_up, tear_down, page)
+
+int main(void)
+{
+	static size_t pages[] = {4096, 16384, 65536};
+	const struct CMUnitTest tests[] = {TESTS(&pages[0]), TESTS(&pages[1]), TESTS(&pages[2])};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
