@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "cli/command.h"
 #include "cli/complete.h"
+#include "cli/suggest.h"
 #include "cli/version.h"
 #include "server/decoder.h"
 
@@ -30,6 +31,17 @@ static const struct command *find_command(const char *name)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
 	return NULL;
+}
+
+static int unknown_command(const char *name, struct error *err)
+{
+	const char *best = NULL;
+	char text[SUGGEST_SIZE];
+
+	for (size_t i = 0; commands[i]; i++)
+		suggest_try(name, commands[i]->name, &best);
+	return error_set(err, STATUS_USAGE, "there is no command '%s'%s 'shmsem --help' lists them",
+		name, suggest_text(best, "", text));
 }
 
 static int run_command(const struct command *command, int argc, char **argv, struct error *err)
@@ -92,8 +104,7 @@ int main(int argc, char **argv)
 		snprintf(name, sizeof name, "shmsem %s", command->name);
 		status = run_command(command, argc - 1, argv + 1, &err);
 	} else {
-		status = error_set(&err, STATUS_USAGE,
-			"there is no command '%s'; 'shmsem --help' lists them", argv[1]);
+		status = unknown_command(argv[1], &err);
 	}
 	status = finish_output(status, &err);
 	if (err.text[0])

@@ -14,6 +14,7 @@ enum option_kind {
 	OPTION_FLAG,     /* bool: true when given */
 	OPTION_OFF,      /* bool: false when given */
 	OPTION_TEXT,     /* const char *: points into argv */
+	OPTION_CHOICE,   /* the same: one of those that `argument` names, "a|b|c" or "[a|b|c]" */
 	OPTION_NUMBER,   /* uint64_t from `least` to `most` */
 	OPTION_SIZE,     /* uint64_t: bytes, "64K", "512M" */
 	OPTION_DURATION, /* uint64_t: nanoseconds, "10", "250ms" */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/object_columns.h"
 #include "exchange/header.h"
 #include "inventory/objects.h"
 #include "shmsem.h"
@@ -79,10 +80,52 @@ static void offer_names(const char *name_space, char *typed)
 	shmsem_close(client);
 }
 
+/* Each of "a|b|c", behind the `lead` of what was typed ("--sort="). */
+static void offer_choices(const char *choices, const char *lead, const char *typed)
+{
+	char text[128];
+
+	for (const char *at = choices + (*choices == '['); *at && *at != ']';) {
+		size_t one = strcspn(at, "|]");
+
+		snprintf(text, sizeof text, "%s%.*s", lead, (int)one, at);
+		offer(text, "value", typed);
+		at += one + (at[one] == '|');
+	}
+}
+
+/* The columns that --output takes, after those that stand there already. */
+static void offer_columns(const char *typed)
+{
+	const char *comma = strrchr(typed, ',');
+	size_t before = comma ? (size_t)(comma + 1 - typed) : typed[0] == '+';
+	char text[256];
+
+	for (const struct table_column *column = object_columns; column->name; column++) {
+		snprintf(text, sizeof text, "%.*s%s", (int)before, typed, column->name);
+		offer(text, column->help, typed);
+	}
+}
+
+/* The value of "--option=", typed in one word. */
+static void offer_values(const struct command *command, const char *typed)
+{
+	size_t length = strcspn(typed + 2, "=");
+	char lead[64];
+
+	snprintf(lead, sizeof lead, "--%.*s=", (int)length, typed + 2);
+	for (const struct option_row *row = command->options; row->name; row++)
+		if (row->kind == OPTION_CHOICE && strlen(row->name) == length &&
+			!strncmp(row->name, typed + 2, length))
+			offer_choices(row->argument, lead, typed);
+}
+
 /* By what --help calls an argument or a word. */
 static void offer_for(const char *what, const char *name_space, char *typed)
 {
-	if (strstr(what, "FILE"))
+	if (!strcmp(what, "COLS"))
+		offer_columns(typed);
+	else if (strstr(what, "FILE"))
 		puts(":files");
 	else if (strstr(what, "DIR"))
 		puts(":directories");
@@ -132,8 +175,12 @@ void complete_print(int argc, char **argv)
 		}
 		wanting = wanting ? NULL : wants_argument(command, argv[i]);
 	}
-	if (wanting)
+	if (wanting && wanting->kind == OPTION_CHOICE)
+		offer_choices(wanting->argument, "", typed);
+	else if (wanting)
 		offer_for(wanting->argument, name_space, typed);
+	else if (begins(typed, "--") && strchr(typed, '='))
+		offer_values(command, typed);
 	else if (typed[0] == '-')
 		offer_options(command, typed);
 	else

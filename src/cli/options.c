@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include "base/number.h"
+#include "cli/suggest.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -26,6 +27,21 @@ static int list_add(struct option_list *list, const char *text, const char *what
 	return STATUS_OK;
 }
 
+/* Whether `text` is one of "a|b|c" or "[a|b|c]". */
+static bool is_choice(const char *choices, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (const char *at = choices + (*choices == '['); *at && *at != ']';) {
+		size_t one = strcspn(at, "|]");
+
+		if (one == length && !strncmp(at, text, length))
+			return true;
+		at += one + (at[one] == '|');
+	}
+	return false;
+}
+
 static int option_store(
 	const struct option_row *row, const char *text, void *options, struct error *err)
 {
@@ -45,6 +61,12 @@ static int option_store(
 	case OPTION_TEXT:
 		*(const char **)(void *)value = text;
 		return STATUS_OK;
+	case OPTION_CHOICE:
+		if (!is_choice(row->argument, text))
+			return error_set(err, STATUS_USAGE, "%s takes %s, not '%s'", what,
+				row->argument, text);
+		*(const char **)(void *)value = text;
+		return STATUS_OK;
 	case OPTION_NUMBER:
 		return parse_number(text, what, row->least, row->most ? row->most : UINT64_MAX,
 			(uint64_t *)(void *)value, err);
@@ -58,19 +80,21 @@ static int option_store(
 	return error_set(err, STATUS_INTERNAL, "%s: unknown kind of option", what);
 }
 
-int options_parse(const struct command *command, int argc, char **argv, void *ret_options,
-	int *ret_first, bool *ret_help, struct error *err)
-{
-	struct option table[OPTION_MAX + 2] = {0};
-	char letters[2 + 3 * OPTION_MAX + 2] = ":h", *letter = letters + 2;
-	size_t count = 0;
-	int value;
+/* What getopt_long wants to know. */
+struct parser {
+	struct option table[OPTION_MAX + 2];
+	char letters[2 + 3 * OPTION_MAX + 2];
+};
 
-	for (const struct option_row *row = command->options; row->name && count < OPTION_MAX;
-		row++, count++) {
+static void parser_init(struct parser *parser, const struct option_row *rows)
+{
+	char *letter = stpcpy(parser->letters, ":h");
+	size_t count = 0;
+
+	for (const struct option_row *row = rows; row->name && count < OPTION_MAX; row++, count++) {
 		bool optional = argument_optional(row);
 
-		table[count] = (struct option){.name = row->name,
+		parser->table[count] = (struct option){.name = row->name,
 			.has_arg = !row->argument ? no_argument
 				   : optional     ? optional_argument
 						  : required_argument,
@@ -83,41 +107,81 @@ int options_parse(const struct command *command, int argc, char **argv, void *re
 		if (optional)
 			*letter++ = ':';
 	}
-	table[count] = (struct option){.name = "help", .val = OPTION_HELP};
+	*letter = '\0';
+	parser->table[count] = (struct option){.name = "help", .val = OPTION_HELP};
+	parser->table[count + 1] = (struct option){0};
+}
 
+/* For "--word" that is none of the options, or several. */
+static int refuse_word(const struct command *command, const char *word, struct error *err)
+{
+	char known[ERROR_TEXT_SIZE / 2] = "", name[64], text[SUGGEST_SIZE];
+	const char *best = NULL;
+	size_t matches = 0, used = 0;
+
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	for (const struct option_row *row = command->options; row->name; row++) {
+		suggest_try(name, row->name, &best);
+		if (strncmp(row->name, name, strlen(name)) != 0 || used >= sizeof known - 1)
+			continue;
+		used += (size_t)snprintf(known + used, sizeof known - used, "%s--%s",
+			matches++ ? ", " : "", row->name);
+	}
+	if (matches > 1)
+		return error_set(err, STATUS_USAGE, "option --%s may mean %s", name, known);
+	return error_set(err, STATUS_USAGE, "unknown option --%s%s 'shmsem %s --help' lists them",
+		name, suggest_text(best, "--", text), command->name);
+}
+
+/* Says what is wrong with the option that getopt_long has stopped at; `value` is what it returned. */
+static int refuse(const struct command *command, int value, const char *word, struct error *err)
+{
+	char single[3] = {'-', (char)optopt, 0};
+	bool lettered = optopt > 0 && optopt < OPTION_HELP;
+
+	if (value == ':')
+		return error_set(
+			err, STATUS_USAGE, "option %s wants an argument", lettered ? single : word);
+	if (optopt >= OPTION_BASE)
+		return error_set(err, STATUS_USAGE, "option --%s takes no argument",
+			command->options[optopt - OPTION_BASE].name);
+	if (!lettered)
+		return refuse_word(command, word, err);
+	return error_set(err, STATUS_USAGE, "unknown option %s; 'shmsem %s --help' lists them",
+		single, command->name);
+}
+
+static const struct option_row *row_of(const struct command *command, int value)
+{
+	const struct option_row *row = command->options;
+
+	if (value >= OPTION_BASE)
+		return &command->options[value - OPTION_BASE];
+	while (row->letter != (char)value)
+		row++;
+	return row;
+}
+
+int options_parse(const struct command *command, int argc, char **argv, void *ret_options,
+	int *ret_first, bool *ret_help, struct error *err)
+{
+	struct parser parser;
+	int value;
+
+	parser_init(&parser, command->options);
 	*ret_help = false;
 	opterr = 0;
 	optind = 0;
-	while ((value = getopt_long(argc, argv, letters, table, NULL)) != -1) {
-		const struct option_row *row = NULL;
+	while ((value = getopt_long(argc, argv, parser.letters, parser.table, NULL)) != -1) {
 		int status;
 
 		if (value == OPTION_HELP || value == 'h') {
 			*ret_help = true;
 			return STATUS_OK;
 		}
-		if (value == '?' || value == ':') {
-			const char *word = argv[optind - 1];
-			char single[3] = {'-', (char)optopt, 0};
-			bool lettered = optopt > 0 && optopt < OPTION_HELP;
-
-			if (value == ':')
-				return error_set(err, STATUS_USAGE, "option %s wants an argument",
-					lettered ? single : word);
-			if (optopt >= OPTION_BASE)
-				return error_set(err, STATUS_USAGE, "option --%s takes no argument",
-					command->options[optopt - OPTION_BASE].name);
-			return error_set(err, STATUS_USAGE,
-				"unknown option %s; 'shmsem %s --help' lists them",
-				lettered ? single : word, command->name);
-		}
-		if (value >= OPTION_BASE) {
-			row = &command->options[value - OPTION_BASE];
-		} else {
-			for (row = command->options; row->letter != (char)value; row++)
-				;
-		}
-		status = option_store(row, optarg, ret_options, err);
+		if (value == '?' || value == ':')
+			return refuse(command, value, argv[optind - 1], err);
+		status = option_store(row_of(command, value), optarg, ret_options, err);
 		if (status)
 			return status;
 	}

@@ -92,3 +92,16 @@ in_fish() {
 	run -0 in_fish "shmsem serve fo"
 	[ "$output" = folder/ ]
 }
+
+@test "values of options are offered by each shell" {
+	local values=$'age\nname\nsize'
+	[ "$(in_bash shmsem list --sort '' | sort)" = "$values" ]
+	[ "$(in_bash shmsem list --sort = '' | sort)" = "$values" ]
+	[ "$(in_bash shmsem list --sort = n)" = name ]
+	[ "$(in_bash shmsem list --color =  | sort)" = $'always\nauto\nnever' ]
+	[ "$(in_zsh shmsem list --sort '' | sort)" = "$values" ]
+	[ "$(in_zsh shmsem list --sort=n)" = --sort=name ]
+	[ "$(in_fish 'shmsem list --sort ' | sort)" = "$values" ]
+	in_fish 'shmsem list --sort=n' | grep -q 'name$'
+	[ "$(in_bash shmsem list -o NAME,AL)" = 'NAME\,ALLOC' ]
+}

@@ -359,3 +359,67 @@ os.pwrite(head, struct.pack('I', os.getppid()), 2 * 4096 + 4)"
 	"$SHMSEM" cleanup
 	[ ! -e /dev/shm/SEG_cam_HEAD ]
 }
+
+@test "words that are not known are answered with the nearest that is, abbreviations understood" {
+	run "$SHMSEM" lsit
+	[ "$status" -eq 64 ]
+	[[ $output == *"did you mean 'list'?"* ]]
+	run "$SHMSEM" list --stael
+	[ "$status" -eq 64 ]
+	[[ $output == *"did you mean '--stale'?"* ]]
+	run "$SHMSEM" list --frobnicate
+	[ "$status" -eq 64 ]
+	[[ $output != *'did you mean'* ]]
+	run "$SHMSEM" list --st
+	[ "$status" -eq 64 ]
+	[[ $output == *'may mean --stale, --stats'* ]]
+	run "$SHMSEM" list --sort=loudness
+	[ "$status" -eq 64 ]
+	[[ $output == *'--sort takes size|name|age'* ]]
+	run "$SHMSEM" list --stal --sor name --nohead
+	[ "$status" -eq 0 ]
+}
+
+@test "the largest come first, and can be sorted by name and age" {
+	head -c 5000 /dev/zero >/dev/shm/b
+	head -c 50000 /dev/zero >/dev/shm/c
+	touch /dev/shm/a
+	[ "$("$SHMSEM" list -a -n -o NAME "$ALL")" = $'c\nb\na' ]
+	[ "$("$SHMSEM" list -a -n -o NAME --sort name "$ALL")" = $'a\nb\nc' ]
+	[ "$("$SHMSEM" list -a -n -o NAME --sort age "$ALL")" = $'b\nc\na' ]
+}
+
+# at_terminal COLUMNS ARGUMENT...: what it says on a terminal that wide
+at_terminal() {
+	local columns=$1
+	shift
+	script -qec "stty cols $columns; '$SHMSEM' $*" /dev/null | tr -d '\r'
+}
+
+@test "on a terminal of 80 columns each line fits, WHY is whole, and a server's semaphores are one row" {
+	hold server camera-of-the-left-robot-arm
+	kill_holder
+	hold segment psm_1234567890
+	rm /dev/shm/psm_1234567890
+	local columns line
+	for columns in 80 120; do
+		while IFS= read -r line; do
+			[ "$(LC_ALL=C.UTF-8 wc -m <<<"$line")" -le $((columns + 1)) ] || { echo "$columns: $line" >&2; return 1; }
+		done < <(at_terminal "$columns" list -a --color=never)
+	done
+	run at_terminal 100 list -N camera-of-the-left-robot-arm --color=never
+	[[ $output == *' +2 semaphores '* ]]
+	[[ $output == *"server's lock free, was "* ]]
+	[[ $output == *'namespace camera-of-the-left-robot-arm: 156K in 6 objects'* ]]
+	run at_terminal 100 list -v -N camera-of-the-left-robot-arm
+	[[ $output != *'+2 semaphores'* ]]
+}
+
+@test "colours are for terminals, unless asked for or NO_COLOR" {
+	touch /dev/shm/SEG_cam_HEAD
+	[[ $(TERM=xterm at_terminal 80 list) == *$'\e[3'* ]]
+	[[ $(TERM=xterm NO_COLOR=1 at_terminal 80 list) != *$'\e[3'* ]]
+	[[ $(NO_COLOR=1 "$SHMSEM" list --color) == *$'\e[3'* ]]
+	[[ $(TERM=xterm at_terminal 80 list --color=never) != *$'\e[3'* ]]
+	[[ $("$SHMSEM" list) != *$'\e['* ]]
+}
