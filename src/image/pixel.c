@@ -234,6 +234,76 @@ BOX_ADD(2, 16)
 BOX_ADD(3, 16)
 BOX_ADD(4, 16)
 
+/* An inner loop of constant length is what compilers make vectors of. */
+enum {
+	LANES = 32
+};
+
+/* 8 bits without alpha: rows are added up as they are, column by column; eight rows of 255 fit 16 bits. */
+static bool is_light(unsigned channels, unsigned bits)
+{
+	return bits == 8 && channels % 2 == 1;
+}
+
+static void light_add(uint16_t *restrict columns, const uint8_t *restrict row, size_t samples)
+{
+	size_t i = 0;
+
+	for (; samples - i >= LANES; i += LANES)
+		for (unsigned k = 0; k < LANES; k++)
+			columns[i + k] = (uint16_t)(columns[i + k] + row[i + k]);
+	for (; i < samples; i++)
+		columns[i] = (uint16_t)(columns[i] + row[i]);
+}
+
+INLINE void light_mean(uint16_t *columns, uint8_t *row, uint32_t width, unsigned height,
+	unsigned scale, unsigned channels)
+{
+	const uint32_t whole = width / scale;
+	const uint16_t *from = columns;
+	uint32_t weight = height * scale;
+
+	for (uint32_t x = 0; x < whole; x++, from += scale * channels, row += channels) {
+		for (unsigned i = 0; i < channels; i++) {
+			uint32_t sum = weight / 2;
+
+			for (unsigned k = 0; k < scale; k++)
+				sum += from[k * channels + i];
+			row[i] = (uint8_t)(height == scale ? sum / (scale * scale) : sum / weight);
+		}
+	}
+	weight = height * (width - whole * scale);
+	for (unsigned i = 0; weight && i < channels; i++) {
+		uint32_t sum = weight / 2;
+
+		for (unsigned k = 0; k < width - whole * scale; k++)
+			sum += from[k * channels + i];
+		row[i] = (uint8_t)(sum / weight);
+	}
+	memset(columns, 0, (size_t)width * channels * sizeof *columns);
+}
+
+static void light_mean_of(uint16_t *columns, uint8_t *row, uint32_t width, unsigned height,
+	unsigned scale, unsigned channels)
+{
+	switch (scale * 10 + channels) {
+	case 21:
+		light_mean(columns, row, width, height, 2, 1);
+		break;
+	case 23:
+		light_mean(columns, row, width, height, 2, 3);
+		break;
+	case 41:
+		light_mean(columns, row, width, height, 4, 1);
+		break;
+	case 43:
+		light_mean(columns, row, width, height, 4, 3);
+		break;
+	default:
+		light_mean(columns, row, width, height, scale, channels);
+	}
+}
+
 void pixel_box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned scale,
 	unsigned channels, unsigned bits)
 {
@@ -242,6 +312,10 @@ void pixel_box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned 
 		{box_add_1_16, box_add_2_16, box_add_3_16, box_add_4_16},
 	};
 
+	if (is_light(channels, bits)) {
+		light_add((uint16_t *)(void *)sums, row, (size_t)width * channels);
+		return;
+	}
 	instances[bits == 16][channels - 1](sums, row, width, scale);
 }
 
@@ -269,6 +343,10 @@ void pixel_box_mean(uint64_t *sums, uint8_t *row, uint32_t width, unsigned heigh
 	unsigned colours = alpha ? channels - 1 : channels;
 	size_t at = 0;
 
+	if (is_light(channels, bits)) {
+		light_mean_of((uint16_t *)(void *)sums, row, width, height, scale, channels);
+		return;
+	}
 	for (uint32_t left = 0; left < width; left += scale, at += channels) {
 		unsigned across = width - left < scale ? width - left : scale;
 		uint64_t pixels = (uint64_t)across * height;

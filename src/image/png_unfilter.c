@@ -197,7 +197,15 @@ INLINE void undo_row(enum filter filter, size_t pixel, uint8_t *restrict row,
 static void undo_up(uint8_t *restrict row, const uint8_t *restrict source,
 	const uint8_t *restrict above, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
+	enum {
+		BLOCK = 32 /* an inner loop of constant length becomes vectors */
+	};
+	size_t i = 0;
+
+	for (; size - i >= BLOCK; i += BLOCK)
+		for (unsigned k = 0; k < BLOCK; k++)
+			row[i + k] = (uint8_t)(source[i + k] + above[i + k]);
+	for (; i < size; i++)
 		row[i] = (uint8_t)(source[i] + above[i]);
 }
 

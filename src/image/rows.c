@@ -40,7 +40,7 @@ static int make_scratch(struct rows *rows, struct error *err)
 	char text[SIZE_TEXT_SIZE];
 
 	if (plan->filter == ROWS_BOX)
-		sums = (uint64_t)rows->width * plan->channels * sizeof *rows->sums;
+		sums = ((uint64_t)rows->width * 8 + (uint64_t)plan->width * 2) * plan->channels;
 	if (turned(rows))
 		block = (uint64_t)rows->stride *
 			(rows->height < BLOCK_ROWS ? rows->height : BLOCK_ROWS);
