@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Columns that wrap, and names that are shortened, get at least that much where there is any. */
-#define WRAPPED_LEAST 40
+#define WRAPPED_LEAST 34
 #define NAME_LEAST    28
 
 struct layout {
