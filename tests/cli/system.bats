@@ -28,9 +28,31 @@ installed_unit() {
 	done
 }
 
-@test "the service is closed to what a server does not need" {
-	installed_unit shmsem@.service
-	run -0 systemd-analyze security --offline=true --threshold=20 "$BATS_TEST_TMPDIR/units/shmsem@.service"
+@test "the services are closed to what they do not need: rated 1 or better" {
+	installed_unit shmsem@.service shmsem-cleanup.service
+	run -0 systemd-analyze security --offline=true --threshold=10 "$BATS_TEST_TMPDIR/units/shmsem@.service"
+	run -0 systemd-analyze security --offline=true --threshold=10 "$BATS_TEST_TMPDIR/units/shmsem-cleanup.service"
+}
+
+@test "cleanup removes what another user's server left, with the capabilities and system calls that its unit leaves it" {
+	local held
+	installed_unit shmsem-cleanup.service
+	chmod 0755 "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" "$(dirname "$(dirname "$BATS_TEST_TMPDIR")")"
+	cp "$SHMSEM" "$BATS_TEST_TMPDIR/shmsem"
+	mkdir -m 0755 "$BATS_TEST_TMPDIR/images"
+	setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$BATS_TEST_TMPDIR/shmsem" serve -q -N dead "$BATS_TEST_TMPDIR/images" 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	wait_for_file /dev/shm/SEG_dead_HEAD
+	kill -KILL "$SERVER"
+	wait "$SERVER" || true
+	held="$(sed -n 's/^CapabilityBoundingSet=//p' "$BATS_TEST_TMPDIR/units/shmsem-cleanup.service" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')"
+	[ -n "$held" ]
+	run -0 timeout 60 sh -c 'until "$@" && [ ! -e /dev/shm/SEG_dead_HEAD ]; do sleep 0.1; done' sh \
+		setpriv --bounding-set="-all,$held" strace -f -qq -o "$BATS_TEST_TMPDIR/trace" "$SHMSEM" cleanup
+	run -0 "$SHMSEM_ALLOWED_CALLS" "$BATS_TEST_TMPDIR/units/shmsem-cleanup.service" "$BATS_TEST_TMPDIR/trace" unlink
+	assert_nothing_left
 }
 
 @test "a server works with what the unit leaves it: no privileges, network, new privileges or writable files" {
@@ -59,7 +81,7 @@ installed_unit() {
 	run -0 "$SHMSEM" fetch -N traced --wait 20 apple dog
 	kill "$(pgrep -P "$SERVER" -x shmsem)"
 	wait "$SERVER"
-	run -0 "$SHMSEM_ALLOWED_CALLS" "$BATS_TEST_TMPDIR/units/shmsem@.service" "$BATS_TEST_TMPDIR/trace"
+	run -0 "$SHMSEM_ALLOWED_CALLS" "$BATS_TEST_TMPDIR/units/shmsem@.service" "$BATS_TEST_TMPDIR/trace" openat2 seccomp
 	assert_nothing_left
 }
 
@@ -99,6 +121,14 @@ import sys, yaml
 compose = yaml.safe_load(open(sys.argv[1] + "/compose.yaml"))["services"]
 assert compose["images"]["ipc"] == "shareable" and compose["client"]["ipc"] == "service:images"
 pod = yaml.safe_load(open(sys.argv[1] + "/kubernetes.yaml"))["spec"]
+def size(text):
+    return float(text.rstrip("GgMmi")) * (1 << (30 if text.rstrip("i")[-1] in "Gg" else 20))
+server = compose["images"]
+def cache(command):
+    return size(command[command.index("--cache") + 1])
+assert cache(server["command"]) < size(server["shm_size"]) <= size(server["mem_limit"]) / 2
+space = size(pod["volumes"][0]["emptyDir"]["sizeLimit"])
+assert cache(pod["containers"][0]["command"]) < space <= size(pod["containers"][0]["resources"]["limits"]["memory"]) / 2
 assert pod["volumes"][0]["emptyDir"]["medium"] == "Memory"
 for container in pod["containers"]:
     assert {"name": "shm", "mountPath": "/dev/shm"} in container["volumeMounts"]' "$SHMSEM_DEPLOY"
