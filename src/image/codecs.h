@@ -1,5 +1,5 @@
 /*
- * The formats that encode.c hands on.
+ * The formats that encode.c hands on, and what they share (encode_file.c).
  */
 #pragma once
 

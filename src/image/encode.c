@@ -50,14 +50,6 @@ const char *encode_extension(enum encode_format format, unsigned channels)
 	return ".raw";
 }
 
-int encode_write_error(int os_error, struct error *err)
-{
-	error_os(err, os_error ? os_error : EIO, "cannot write the image");
-	if (err)
-		err->status = STATUS_IO;
-	return STATUS_IO;
-}
-
 static int write_bytes(FILE *file, const void *bytes, size_t size, struct error *err)
 {
 	errno = 0;
