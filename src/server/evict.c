@@ -129,3 +129,13 @@ uint64_t evict_make_room(struct store *store, const struct held *held, unsigned 
 	evict_run(store, segment, run, bytes, since);
 	return arena_find(&store->arenas[segment], bytes, ret_first);
 }
+
+bool evict_oldest(struct store *store, const struct held *held)
+{
+	for (struct stored *image = store->ready.oldest; image; image = image->newer)
+		if (!held_contains(held, image->number)) {
+			evict(store, image);
+			return true;
+		}
+	return false;
+}

@@ -21,3 +21,6 @@ int evict_choose_segment(const struct store *store, const bool *busy);
  */
 uint64_t evict_make_room(struct store *store, const struct held *held, unsigned segment,
 	uint64_t bytes, struct extent **ret_first);
+
+/* Evicts the image that was used longest ago of those that nobody holds; false if there is none. */
+bool evict_oldest(struct store *store, const struct held *held);

@@ -65,6 +65,11 @@ struct decoder_work {
 	bool killed;           /* DECODER_ENDING: by us */
 	enum reply_outcome outcome; /* DECODER_ENDING: why */
 	struct link_reply reply;    /* and what it said last */
+
+	/* Of pool_upkeep: what an idle decoder had used when it was last looked at, and how often
+	 * in a row it had used more since. */
+	uint64_t cpu, number;
+	unsigned suspicions;
 };
 
 /* The list of names, and who waits for one. Under the store's lock but for the making of a list. */

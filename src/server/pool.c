@@ -5,10 +5,17 @@
 #include "server/jobs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
+
+/* What a decoder without an image may use of the processor between two turns of upkeep, and after
+ * how many turns beyond that it is ended. */
+#define IDLE_CPU_NS    (2 * NS_PER_MS)
+#define SUSPICIONS_MAX 3
 
 static int listen_to(struct server *server, int fd, enum pool_source source, unsigned decoder)
 {
@@ -63,6 +70,7 @@ int pool_restart(struct server *server, unsigned decoder, struct error *err)
 	int status;
 
 	decoder_set_state(server, decoder, DECODER_STARTING);
+	store_punch_holes(&server->store, decoder);
 	store_unlock(&server->store);
 	status = start(server, decoder, err);
 	store_lock(&server->store);
@@ -77,6 +85,39 @@ void pool_ignore(struct server *server, unsigned decoder)
 	epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->decoders[decoder].socket, NULL);
 }
 
+static uint64_t cpu_time(pid_t pid)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+		return 0;
+	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
+}
+
+/*
+ * An image may have taken the decoder over. One that has nothing to do, and uses the processor or
+ * memory where there is no image, is ended; what it holds in the store is as it may have made it
+ * anyway. One that has had no image yet is only slow to start.
+ */
+static void end_busy_idler(struct server *server, unsigned index)
+{
+	const struct decoder *decoder = &server->decoders[index];
+	struct decoder_work *work = &server->work[index];
+	bool looked = decoder->state == DECODER_IDLE && decoder->message.number &&
+		      work->number == decoder->message.number;
+	uint64_t cpu = decoder->state == DECODER_IDLE ? cpu_time(decoder->pid) : 0;
+
+	if (looked && (cpu > work->cpu + IDLE_CPU_NS || store_has_excess(&server->store, index)))
+		work->suspicions++;
+	else
+		work->suspicions = 0;
+	work->cpu = cpu;
+	work->number = decoder->state == DECODER_IDLE ? decoder->message.number : 0;
+	if (work->suspicions == SUSPICIONS_MAX)
+		kill(decoder->pid, SIGKILL);
+}
+
 void pool_upkeep(struct server *server)
 {
 	bool all_dead = true;
@@ -85,6 +126,7 @@ void pool_upkeep(struct server *server)
 
 	store_lock(&server->store);
 	for (unsigned i = 0; i < server->options.decoders; i++) {
+		end_busy_idler(server, i);
 		if (server->decoders[i].state == DECODER_DEAD)
 			pool_restart(server, i, &err);
 		all_dead &= server->decoders[i].state == DECODER_DEAD;

@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Bytes of a segment that may exist where there is nothing, for the system's own rounding. */
+#define EXCESS_MAX (UINT64_C(8) << 20)
+
 /* ---- holds ---- */
 
 unsigned store_holders(const struct store *store, const struct stored *image)
@@ -137,13 +140,17 @@ static int no_room(
 	char need[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], allowed[SIZE_TEXT_SIZE];
 	uint64_t total = 0;
 
+	format_size(bytes, need);
+	format_size(store->budget, allowed);
+	if (bytes > store->budget)
+		return error_set(err, STATUS_BAD_DATA,
+			"larger than the store: %s needed, %s allowed (--cache)", need, allowed);
 	for (const struct stored *image = store->ready.oldest; image; image = image->newer)
 		if (held_contains(held, image->number))
 			total += image->extent->length;
 	return error_set(err, STATUS_TRY_AGAIN,
-		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)",
-		format_size(bytes, need), format_size(total, have),
-		format_size(store->budget, allowed));
+		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)", need,
+		format_size(total, have), allowed);
 }
 
 /* Has the system give the bytes of a new extent, of which `cold` do not exist. */
@@ -173,45 +180,93 @@ static int back_extent(struct store *store, unsigned index, const struct extent 
 	return STATUS_OK;
 }
 
+/* Gives memory back to the system, which others have used up: what no image is in, then images that
+ * nobody holds, until it is `bytes`. False if there was nothing to give. */
+static bool yield(struct store *store, const struct held *held, uint64_t bytes)
+{
+	uint64_t given = 0, length;
+
+	do
+		for (unsigned i = 0; i < store->segments; i++)
+			while (given < bytes && (length = cool_some(store, i)))
+				given += length;
+	while (given < bytes && evict_oldest(store, held));
+	return given;
+}
+
+/* Makes an extent exist of which `cold` bytes do not. */
+static int back_or_yield(struct store *store, const struct held *held, unsigned segment,
+	struct extent *extent, uint64_t cold, struct error *err)
+{
+	int status;
+
+	if (!cool_excess(store, segment))
+		return error_os(err, EIO, "cannot give shared memory back");
+	do
+		status = back_extent(store, segment, extent, cold, err);
+	while (status == STATUS_TRY_AGAIN && yield(store, held, cold));
+	return status;
+}
+
+/* Room that nobody holds, taken from the arena; *ret_cold bytes of it do not exist. */
+static int claim_room(struct store *store, const struct held *held, unsigned segment,
+	uint64_t bytes, struct extent **ret, uint64_t *ret_cold, struct error *err)
+{
+	bool possible = size_align(bytes, store->head->page, &bytes) && bytes <= store->budget;
+	struct extent *first;
+
+	*ret_cold = possible ? evict_make_room(store, held, segment, bytes, &first) : UINT64_MAX;
+	if (*ret_cold == UINT64_MAX) {
+		store->refusals += possible;
+		return no_room(store, held, bytes, err);
+	}
+	*ret = arena_take(&store->arenas[segment], first, bytes);
+	return *ret ? STATUS_OK : error_os(err, ENOMEM, "no memory to make room");
+}
+
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
 	struct error *err)
 {
-	struct arena *arena = &store->arenas[segment];
-	bool possible = size_align(bytes, store->head->page, &bytes) && bytes <= store->budget;
-	struct extent *first, *extent;
-	uint64_t cold = UINT64_MAX;
-	int status = STATUS_OK;
+	struct extent *extent = NULL;
+	uint64_t cold = 0;
 	struct held held;
+	int status;
 
 	store_check_segments(store);
 	if (!held_collect(store->head, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
-	if (possible)
-		cold = evict_make_room(store, &held, segment, bytes, &first);
-	if (cold == UINT64_MAX) {
-		status = no_room(store, &held, bytes, err);
-		store->refusals += possible;
-	}
+	status = claim_room(store, &held, segment, bytes, &extent, &cold, err);
+	if (!status && cold)
+		status = back_or_yield(store, &held, segment, extent, cold, err);
 	free(held.numbers);
+	if (status && extent) {
+		arena_give(&store->arenas[segment], extent);
+		/* What does not exist passes for warm now. */
+		while (cool_some(store, segment))
+			;
+	}
 	if (status)
 		return status;
-	extent = arena_take(arena, first, bytes);
-	if (!extent)
-		return error_os(err, ENOMEM, "no memory to make room");
-	if (cold) {
-		status = cool_excess(store, segment)
-				 ? back_extent(store, segment, extent, cold, err)
-				 : error_os(err, EIO, "cannot give shared memory back");
-		if (status) {
-			arena_give(arena, extent);
-			/* What does not exist passes for warm now. */
-			while (cool_some(store, segment))
-				;
-			return status;
-		}
-	}
 	*ret = extent;
 	return STATUS_OK;
+}
+
+void store_punch_holes(struct store *store, unsigned segment)
+{
+	const struct segment *data = &store->data[segment];
+
+	for (const struct extent *at = store->arenas[segment].first; at; at = at->after)
+		if (at->kind == EXTENT_HOLE && at->offset < data->size)
+			fallocate(data->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				(off_t)at->offset, (off_t)at->length);
+}
+
+bool store_has_excess(const struct store *store, unsigned segment)
+{
+	struct stat status;
+
+	return fstat(store->data[segment].fd, &status) == 0 &&
+	       (uint64_t)status.st_blocks * 512 > store->arenas[segment].backed + EXCESS_MAX;
 }
 
 struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t most)

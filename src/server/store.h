@@ -149,7 +149,7 @@ void store_touch(struct store *store, struct stored *image);
 /*
  * Room for `bytes` in a segment, existing and ready to be written; images that nobody holds make
  * way, of all neighbours that would do those that have not been used for longest. STATUS_TRY_AGAIN,
- * saying what is needed, held and allowed.
+ * saying what is needed, held and allowed; STATUS_BAD_DATA for more than can ever be.
  */
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
 	struct error *err);
@@ -189,3 +189,9 @@ void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_u
 /* Checks that the segments are whole; images in one that somebody cut are forgotten. How many were.
  */
 size_t store_check_segments(struct store *store);
+
+/* Whether much of a segment exists where the server had nothing put: its decoder did that. */
+bool store_has_excess(const struct store *store, unsigned segment);
+
+/* Gives that back. Once the decoder has ended. */
+void store_punch_holes(struct store *store, unsigned segment);

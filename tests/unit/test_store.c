@@ -472,9 +472,9 @@ static void no_room_says_what_is_needed_held_and_allowed(void **state)
 	assert_non_null(strstr(err.text, "160K held"));
 	assert_non_null(strstr(err.text, "256K allowed"));
 	assert_null(put_image(scene, 1, 65, &err));
-	assert_int_equal(err.status, STATUS_TRY_AGAIN);
+	assert_int_equal(err.status, STATUS_BAD_DATA);
 	assert_non_null(strstr(err.text, "260K needed"));
-	assert_non_null(strstr(err.text, "160K held"));
+	assert_non_null(strstr(err.text, "256K allowed"));
 	assert_int_equal(scene->store.refusals, 1);
 }
 

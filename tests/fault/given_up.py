@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+"""What a client asked for and then gave up costs nobody else anything; nor does what the store holds for nobody."""
+import json
+import os
+import signal
+import subprocess
+
+from harness import BAD_DATA, SHMSEM, TIMEOUT, TRY_AGAIN, check, fault, main, until
+
+GIVEN_UP = 200
+
+
+def stats(scene):
+    said = subprocess.run([SHMSEM, 'list', '-N', scene.space, '--stats', '--json'], stdout=subprocess.PIPE, check=True,
+                          timeout=TIMEOUT).stdout
+    return json.loads(said)
+
+
+@fault()
+def nothing_is_decoded_for_nobody(scene):
+    """While its only decoder is stopped, one client asks for image after image and gives each up; then another wants one. Decoded
+    are the first, which the decoder has already, and the wanted one."""
+    images = [scene.image(f'i{index}', seed=index) for index in range(GIVEN_UP)]
+    wanted = scene.image('wanted', seed=GIVEN_UP)
+    server = scene.serve('-w', '1', '-s', '2')
+    hasty, other = scene.worker(timeout=2), scene.worker()
+    decoder, = server.decoder_pids()
+    os.kill(decoder, signal.SIGSTOP)
+    for image in images:
+        status, text = hasty.call('fetch', image.name)
+        check(status == TRY_AGAIN, status, text)
+    files = len(os.listdir(f'/proc/{server.pid}/fd'))
+    check(files <= server.before[0] + 2, 'descriptors:', server.before[0], 'before, now', files)
+    other.send('fetch', wanted.name)
+    until(lambda: all(seat['requests'] for seat in stats(scene)['seats']), 10, 'both clients to be heard')
+    os.kill(decoder, signal.SIGCONT)
+    status, text = other.receive()
+    check(status == 0, status, text)
+    decodes = stats(scene)['counters']['decodes']
+    check(decodes <= 2, decodes, 'images were decoded, and one was wanted')
+
+
+@fault(size='48m')
+def the_store_gives_its_own_memory_up_first(scene):
+    """Others fill /dev/shm while the store holds images that nobody uses, and one that is held."""
+    images = [scene.plain(f'i{index}', 1200, 1000) for index in range(8)]
+    scene.serve('-w', '2', '-s', '2', '--cache', '40M')
+    worker = scene.worker()
+    kept = worker.fetch(images[0])
+    for image in images[1:7]:
+        worker.call('release', worker.fetch(image))
+    with open('/dev/shm/other', 'wb') as other:
+        try:
+            while other.write(bytes(65536)) == 65536:
+                other.flush()
+        except OSError:
+            pass
+    worker.call('release', worker.fetch(images[7]))
+    check(worker.sum(kept) == images[0].sum, 'the held image was overwritten')
+    os.unlink('/dev/shm/other')
+
+
+@fault()
+def what_can_never_fit_is_no_reason_to_ask_again(scene):
+    scene.serve('-w', '1', '--cache', '1M')
+    status, text = scene.worker().call('fetch', scene.plain('large', 1200, 1000).name)
+    check(status == BAD_DATA and 'larger than the store' in text, status, text)
+
+
+if __name__ == '__main__':
+    main()
