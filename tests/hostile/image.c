@@ -145,6 +145,17 @@ static void answer(const char *what)
 		send(DECODER_SOCKET, &reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Answers for image number `what` of the server, and has nothing to do then. */
+static void be_idle(const char *what)
+{
+	struct link_reply reply = {
+		.kind = LINK_DONE, .number = strtoull(what, NULL, 10), .info = good, .call = -1};
+
+	send(DECODER_SOCKET, &reply, sizeof reply, MSG_NOSIGNAL);
+	for (volatile unsigned i = 0;; i++)
+		;
+}
+
 static void obey(struct image_reader *reader, const char *order)
 {
 	const char *what = strchr(order, ' ');
@@ -160,6 +171,8 @@ static void obey(struct image_reader *reader, const char *order)
 		lie(what, &reader->info);
 	else if (!strncmp(order, "answer ", 7))
 		answer(what);
+	else if (!strncmp(order, "idle ", 5))
+		be_idle(what);
 	else if (!strncmp(order, "map ", 4))
 		mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	else if (!strncmp(order, "late", 4) && last_pixels)

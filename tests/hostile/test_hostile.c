@@ -8,10 +8,12 @@
 #include "config.h"
 #include "hostile.h"
 #include "served/served.h"
+#include "server/internal.h"
 #include "server/sandbox.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where a decode is to time out, and where it is not to, however busy the machine. */
 #define SHORT_NS   (NS_PER_SECOND)
@@ -218,6 +220,45 @@ static void nobody_writes_after_the_answer(void **state)
 	shmsem_release(&image);
 }
 
+/* 0: there is none at this moment. */
+static pid_t decoder_pid(void)
+{
+	struct server *server = served.server;
+	pid_t pid;
+
+	store_lock(&server->store);
+	pid = server->decoders[0].pid;
+	store_unlock(&server->store);
+	return pid;
+}
+
+/* The decoder that is idle now is ended before so many turns of upkeep are over. */
+static void assert_replaced(pid_t before)
+{
+	pid_t now = before;
+
+	for (int turn = 0; turn < 100 && (!now || now == before); turn++) {
+		bool done;
+
+		assert_int_equal(server_upkeep(served.server, &done, NULL), 0);
+		usleep(50000);
+		now = decoder_pid();
+	}
+	assert_true(now && now != before);
+	assert_serving();
+}
+
+/* The second image of this server, so that the decoder knows its number. */
+static void who_spins_idle_is_ended(void **state)
+{
+	struct shmsem_error error;
+	pid_t before = decoder_pid();
+
+	(void)state;
+	assert_int_equal(carry_out("then idle 2", &error), SHMSEM_OK);
+	assert_replaced(before);
+}
+
 static void start(bool isolate, uint64_t timeout)
 {
 	struct server_options options = served_options();
@@ -278,12 +319,16 @@ int main(int argc, char **argv)
 	const struct CMUnitTest timed[] = {
 		cmocka_unit_test(a_spin_ends_at_the_deadline),
 	};
+	const struct CMUnitTest idle[] = {
+		cmocka_unit_test(who_spins_idle_is_ended),
+	};
 	const struct CMUnitTest isolated[] = {
 		cmocka_unit_test(nobody_writes_after_the_answer),
 	};
 
 	served_main(argc, argv);
 	return cmocka_run_group_tests_name("pool", both, set_up_pool, tear_down) +
+	       cmocka_run_group_tests_name("idle", idle, set_up_pool, tear_down) +
 	       cmocka_run_group_tests_name("isolate", both, set_up_isolate, tear_down) +
 	       cmocka_run_group_tests_name("isolate only", isolated, set_up_isolate, tear_down) +
 	       cmocka_run_group_tests_name("timed", timed, set_up_pool_short, tear_down) +
