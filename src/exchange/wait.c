@@ -22,8 +22,9 @@
 #define LOOK_ALL_NS    (100 * NS_PER_MS)
 #define LOOK_ALL_WAITS 4096
 
-/* Waits that sleep after spins that failed again and again: a spin every few ms. */
-#define SKIP_MAX 1023
+/* Waits that sleep after spins that failed again and again; and after one that nothing ended. */
+#define SKIP_MAX  127
+#define SKIP_IDLE 15
 
 /* A spin that fails costs about as much as so many that succeed have saved. */
 #define SUCCESSES_FOR_A_FAILURE 8
@@ -55,26 +56,32 @@ static void learn_from_sleep(struct spin *spin, uint64_t slept_ns)
 			 : slept_ns > SPIN_MAX_NS ? SPIN_MAX_NS
 						  : slept_ns;
 
-	if (slept_ns > BRIEF_SLEEP_NS)
-		return;
 	spin->skip -= spin->skip > 0;
 	/* Down at once, and slowly up again. */
 	if (limit < spin->limit_ns)
 		spin->limit_ns = limit;
-	else
+	else if (slept_ns <= BRIEF_SLEEP_NS)
 		spin->limit_ns += (limit - spin->limit_ns) / 16;
 }
 
-static void learn_from_spin(struct spin *spin, bool paid)
+static void learn_from_success(struct spin *spin)
 {
-	if (!paid) {
-		spin->skip_next = spin->skip_next < SKIP_MAX ? 2 * spin->skip_next + 1 : SKIP_MAX;
-		spin->skip = spin->skip_next;
-		spin->successes = 0;
-	} else if (spin->skip_next && ++spin->successes == SUCCESSES_FOR_A_FAILURE) {
+	if (spin->skip_next && ++spin->successes == SUCCESSES_FOR_A_FAILURE) {
 		spin->skip_next /= 2;
 		spin->successes = 0;
 	}
+}
+
+/* Of a spin that nothing ended, because nobody does anything, it says little that it failed. */
+static void learn_from_failure(struct spin *spin, bool found)
+{
+	spin->successes = 0;
+	if (!found) {
+		spin->skip = SKIP_IDLE;
+		return;
+	}
+	spin->skip_next = spin->skip_next < SKIP_MAX ? 2 * spin->skip_next + 1 : SKIP_MAX;
+	spin->skip = spin->skip_next;
 }
 
 void wait_drain(struct wait *wait)
@@ -93,28 +100,22 @@ static bool look_often(wait_look *look, void *context)
 	return false;
 }
 
-/* Spins, and learns whether that paid. */
+/* Spins, and learns from it if it finds something. */
 static bool spin_for(struct wait *wait, wait_look *look, void *context)
 {
-	uint64_t end;
-	bool found = look_often(look, context);
+	bool found = look_often(look, context), late = false;
+	uint64_t end = found ? 0 : clock_now() + wait->spin.limit_ns;
 
-	if (found) {
-		learn_from_spin(&wait->spin, true);
-		return true;
-	}
-	end = clock_now() + wait->spin.limit_ns;
-	do {
+	while (!found && !late &&
+		!(wait->stopping && atomic_load_explicit(wait->stopping, memory_order_relaxed))) {
 		found = look_often(look, context);
 		/* Time in which others had the CPU counts: that may have been the other side. */
-		if (clock_now() >= end) {
-			learn_from_spin(&wait->spin, false);
-			return found;
-		}
-	} while (!found &&
-		 !(wait->stopping && atomic_load_explicit(wait->stopping, memory_order_relaxed)));
-	if (found)
-		learn_from_spin(&wait->spin, true);
+		late = clock_now() >= end;
+	}
+	if (found && late)
+		learn_from_failure(&wait->spin, true);
+	else if (found)
+		learn_from_success(&wait->spin);
 	return found;
 }
 
@@ -144,6 +145,15 @@ static void rest_in_storm(struct wait *wait, bool idle)
 		nanosleep(&rest, NULL);
 }
 
+/* What a wait says that no spin ended. */
+static void learn(struct spin *spin, bool spun, bool found, uint64_t slept_ns)
+{
+	if (spun)
+		learn_from_failure(spin, found);
+	else
+		learn_from_sleep(spin, slept_ns);
+}
+
 /* The last look before a sleep. */
 static bool look_before_sleep(struct wait *wait, uint64_t now, wait_look *look, void *context)
 {
@@ -157,7 +167,7 @@ static bool look_before_sleep(struct wait *wait, uint64_t now, wait_look *look, 
 enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
 	struct waiting *waiting, wait_look *look, void *context)
 {
-	bool spun = spin_worthwhile(&wait->spin), woken, interrupted;
+	bool spun = spin_worthwhile(&wait->spin), woken, found, interrupted;
 	uint64_t begin, deadline;
 
 	if (++wait->waits % LOOK_ALL_WAITS == 0 && look(context, WAIT_ALL))
@@ -167,15 +177,15 @@ enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t s
 	begin = clock_now();
 	wait_drain(wait);
 	if (look_before_sleep(wait, begin, look, context)) {
-		wait->spin.skip -= wait->spin.skip > 0;
+		learn(&wait->spin, spun, true, 0);
 		return WAIT_FOUND;
 	}
 	deadline = timeout_deadline(timeout);
 	woken = sleep_until(wait, deadline < begin + slice_ns ? deadline : begin + slice_ns,
 		waiting, &interrupted);
-	if (look(context, woken ? WAIT_HINTED : WAIT_ALL)) {
-		if (!spun)
-			learn_from_sleep(&wait->spin, clock_now() - begin);
+	found = look(context, woken ? WAIT_HINTED : WAIT_ALL);
+	learn(&wait->spin, spun, found, clock_now() - begin);
+	if (found) {
 		wait->idle_wakes = 0;
 		return WAIT_FOUND;
 	}
