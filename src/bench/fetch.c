@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "bench/decode.h"
 #include "bench/fetch_crowd.h"
+#include "bench/fetch_one_cpu.h"
 #include "bench/fetch_resources.h"
 #include "bench/plain.h"
 #include "bench/served.h"
@@ -249,7 +250,7 @@ static const struct picture *crowd_picture(const struct pictures *pictures)
 size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures)
 {
 	unsigned cpus = (unsigned)session->report.machine.allowed;
-	size_t groups = 3 + pictures->count + FETCH_RESOURCE_GROUPS;
+	size_t groups = 4 + pictures->count + FETCH_RESOURCE_GROUPS;
 
 	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
 		clients = fetch_next_crowd(clients, cpus))
@@ -262,6 +263,8 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 	unsigned cpus = (unsigned)session->report.machine.allowed;
 	int status = measure_stored(session, pictures, err);
 
+	if (!status)
+		status = fetch_measure_one_cpu(session, pictures, err);
 	for (size_t i = 0; !status && i < pictures->count; i++)
 		status = measure_picture(session, &pictures->list[i], err);
 	for (unsigned clients = cpus > 1 ? 2 : 1; !status && clients <= cpus;

@@ -43,7 +43,10 @@ static _Noreturn void run_server(
 		argv[count++] = cache;
 	}
 	argv[count++] = served->folder;
-	machine_run_anywhere(served->machine);
+	if (!options->confined)
+		machine_run_anywhere(served->machine);
+	else if (machine_run_on(options->cpu, NULL))
+		_exit(STATUS_INTERNAL);
 	/* What the measuring process notes is to end this one, before the exec, too. */
 	watchdog_end();
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -57,18 +60,25 @@ int served_error(const struct shmsem_error *from, struct error *err)
 	return error_set(err, from->status, "%s", from->message);
 }
 
-static int connect_within(
+static int connect_here(
 	const struct served *served, uint64_t wait_ns, struct shmsem **ret, struct error *err)
 {
 	const struct shmsem_connect_options options = {
 		.name_space = served->space, .wait_ns = wait_ns};
 	struct shmsem_error error;
+
+	return shmsem_connect(ret, &options, &error) ? served_error(&error, err) : STATUS_OK;
+}
+
+static int connect_within(
+	const struct served *served, uint64_t wait_ns, struct shmsem **ret, struct error *err)
+{
 	cpu_set_t before;
 	bool moved = !sched_getaffinity(0, sizeof before, &before);
 	int status;
 
 	machine_run_anywhere(served->machine);
-	status = shmsem_connect(ret, &options, &error) ? served_error(&error, err) : STATUS_OK;
+	status = connect_here(served, wait_ns, ret, err);
 	if (moved)
 		sched_setaffinity(0, sizeof before, &before);
 	return status;
@@ -77,6 +87,11 @@ static int connect_within(
 int served_connect(const struct served *served, struct shmsem **ret, struct error *err)
 {
 	return connect_within(served, 0, ret, err);
+}
+
+int served_connect_here(const struct served *served, struct shmsem **ret, struct error *err)
+{
+	return connect_here(served, 0, ret, err);
 }
 
 static int pin_threads(pid_t pid, int cpu, struct error *err)

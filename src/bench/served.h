@@ -7,6 +7,7 @@
 #include "bench/pictures.h"
 
 #include <shmsem.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ struct served_options {
 	unsigned decoders, seats;
 	uint64_t cache; /* bytes; 0: as the server thinks best */
 	int cpu;        /* the server's threads run there once it has started; -1: anywhere */
+	bool confined;  /* ... from the start, so that it knows of no other CPU and never spins */
 };
 
 /*
@@ -40,6 +42,9 @@ void served_stop(struct served *served);
  * CPU of its own. So this process may run anywhere until it is connected, and is then where it was.
  */
 int served_connect(const struct served *served, struct shmsem **ret, struct error *err);
+
+/* Connects from where this process runs; on one CPU that is a client that never spins. */
+int served_connect_here(const struct served *served, struct shmsem **ret, struct error *err);
 
 /* Gives a file of it a new time, so that what the server has of it is out of date. */
 int served_touch(const struct served *served, const char *name, struct error *err);

@@ -207,7 +207,7 @@ alone()
 	run alone '"$SHMSEM" bench fetch -t 2ms -r 2 -w 0 --export-json "$folder/fetch.json" >"$folder/out"
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
-	jq -e '.goals | length == 11' "$folder/fetch.json"
+	jq -e '.goals | length == 12' "$folder/fetch.json"
 	jq -e '.goals | map((.reached | type == "boolean") and .measured >= 0) | all' "$folder/fetch.json"
 	jq -e '.results | map(select(.group == "hot") | .name) | contains(["cache-line", "empty request",
 		"stored dot.png", "stored large.jpg", "classic large.jpg"])' "$folder/fetch.json"
@@ -291,5 +291,5 @@ shmsem-bench-used" ]
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
 	jq -e '.results | map(.part) | unique == ["decode", "fetch", "transport"]' "$folder/all.json"
-	jq -e '.goals | length == 11' "$folder/all.json"
+	jq -e '.goals | length == 12' "$folder/all.json"
 }
