@@ -12,12 +12,16 @@
  *	shmsem_release(&image);
  *	shmsem_close(client);
  *
- * Needs a server, shmsem-serve(1), on the same host that shares /dev/shm. The exchange is told in
- *shmsem(7).
+ * Needs a server, shmsem-serve(1), on the same host and with the same /dev/shm. shmsem(7) describes
+ * the exchange.
  *
- * Every function that can fail returns SHMSEM_OK (0) or an enum shmsem_status, which it also puts
- *into *error (NULL if the sentence is not wanted). Outputs are written on success only. Nothing is
- *printed, and no signal handler or thread is made unless asked for. All waits are bounded.
+ * Every function that can fail returns SHMSEM_OK (0) or an enum shmsem_status and fills *error,
+ * with an empty message where it succeeded. Outputs are written on success only. Nothing is
+ * printed, and no signal handler or thread is made unless asked for. All waits are bounded.
+ *
+ * `error` may always be NULL; any other pointer may be only where that is said. Fields named
+ * `reserved` are zero, and only the flags listed here are set: anything else is SHMSEM_USAGE, so
+ * that it may have a meaning later.
  *
  * Threads: a struct shmsem, shmsem_queue or shmsem_server may be used by one thread at a time;
  * different handles are independent. shmsem_cancel, shmsem_server_stop and shmsem_release may be
@@ -188,7 +192,9 @@ enum shmsem_format {
 	SHMSEM_JPEG,
 };
 
-/* What is known of an image. */
+/* What is known of an image. In C++ its name alone is the function's: write `struct shmsem_info`, or
+ * shmsem_image_info. */
+typedef struct shmsem_info shmsem_image_info;
 struct shmsem_info {
 	uint64_t bytes;         /* of pixels: height x stride */
 	uint32_t width, height; /* as delivered */
@@ -255,8 +261,10 @@ SHMSEM_API int shmsem_fetch(struct shmsem *client, const struct shmsem_request *
 SHMSEM_API int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests,
 	size_t count, struct shmsem_image *images, int *statuses, struct shmsem_error *error);
 
-/* Gives an image back; its pointers are then dangling. Any thread. A zeroed image is ignored, and
- * one that was released, also where another copy of the structure was. */
+/*
+ * Gives an image back; its pointers are then dangling. Any thread. NULL and a zeroed image are
+ * ignored, and one that was released, also where another copy of the structure was.
+ */
 SHMSEM_API void shmsem_release(struct shmsem_image *image);
 
 /*

@@ -119,6 +119,13 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 		return error_os(err, ENOMEM, "cannot connect");
 	if (!options)
 		options = &plain;
+	if (options->flags & ~(unsigned)SHMSEM_GUARD_SIGBUS || options->reserved[0] ||
+		options->reserved[1]) {
+		free(client);
+		return error_set(err, STATUS_USAGE,
+			"the options of the connection have flags or fields that this library does "
+			"not know");
+	}
 	client->wait_ns = options->wait_ns;
 	client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
 	client->flags = options->flags;
@@ -164,7 +171,7 @@ int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *opt
 		return error_export(error, &err, status);
 	}
 	*ret = client;
-	return SHMSEM_OK;
+	return error_export(error, &err, SHMSEM_OK);
 }
 
 void shmsem_close(struct shmsem *client)

@@ -10,11 +10,14 @@ _Static_assert((int)SHMSEM_NOT_PERMITTED == (int)STATUS_NOT_PERMITTED &&
 
 int error_export(struct shmsem_error *ret, const struct error *err, int status)
 {
-	if (ret && status) {
-		ret->status = status;
-		ret->os_error = err->os_error;
+	if (!ret)
+		return status;
+	ret->status = status;
+	ret->os_error = status ? err->os_error : 0;
+	if (status)
 		memcpy(ret->message, err->text, sizeof ret->message);
-	}
+	else
+		ret->message[0] = '\0';
 	return status;
 }
 

@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "shmsem.h"
 
-/* Hands an internal error out, if there is one and somebody wants it; returns `status`. */
+/* Fills *ret, which may be NULL, with what became of a call; returns `status`. *err counts only if
+ * that is not STATUS_OK. */
 int error_export(struct shmsem_error *ret, const struct error *err, int status);
 
 /* The other way: what a callback said, as an internal error of `status`. */

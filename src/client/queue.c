@@ -172,7 +172,7 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 		return error_export(error, &err, error_os(&err, failed, "cannot make a queue"));
 	}
 	*ret = queue;
-	return SHMSEM_OK;
+	return error_export(error, &err, SHMSEM_OK);
 }
 
 int shmsem_submit(struct shmsem_queue *queue, const struct shmsem_request *request, void *tag,
@@ -198,7 +198,7 @@ int shmsem_submit(struct shmsem_queue *queue, const struct shmsem_request *reque
 	list_append(&queue->asked, item);
 	pthread_cond_signal(&queue->wanted);
 	pthread_mutex_unlock(&queue->lock);
-	return SHMSEM_OK;
+	return error_export(error, &err, SHMSEM_OK);
 }
 
 int shmsem_fd(const struct shmsem_queue *queue)

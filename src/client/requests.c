@@ -29,6 +29,8 @@ int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
 	uint32_t hold, struct wire_request *ret, struct error *err)
 {
+	static const char none[sizeof asked->reserved];
+
 	if (!asked->name || !asked->name[0])
 		return error_set(err, STATUS_USAGE, "the name is empty");
 	if (asked->scale > 8 || (asked->scale & (asked->scale - 1)))
@@ -37,6 +39,12 @@ static int make_request(const struct shmsem_request *asked, enum wire_operation 
 	if (asked->channels == 2 || asked->channels > 4)
 		return error_set(err, STATUS_USAGE,
 			"%u channels were asked for; 0, 1, 3 and 4 are possible", asked->channels);
+	if (asked->layout > WIRE_LAYOUT_MAX)
+		return error_set(err, STATUS_USAGE, "there is no layout %u", asked->layout);
+	if (memcmp(asked->reserved_bytes, none, sizeof asked->reserved_bytes) != 0 ||
+		memcmp(asked->reserved, none, sizeof asked->reserved) != 0)
+		return error_set(err, STATUS_USAGE,
+			"the request has fields that this library does not know");
 	*ret = (struct wire_request){
 		.operation = operation,
 		.hold = hold,
@@ -228,7 +236,7 @@ int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *reques
 
 void shmsem_release(struct shmsem_image *image)
 {
-	struct connection *connection = image->connection;
+	struct connection *connection = image ? image->connection : NULL;
 
 	if (!connection)
 		return;

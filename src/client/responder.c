@@ -117,6 +117,11 @@ static int create(struct shmsem_server *server, struct error *err)
 		.access = {.mode = options->mode, .group = (gid_t)-1}};
 	int status;
 
+	if (options->flags & ~(unsigned)SHMSEM_GUARD_SIGBUS || options->reserved[0] ||
+		options->reserved[1] || options->reserved[2] || options->reserved[3])
+		return error_set(err, STATUS_USAGE,
+			"the options of the server have flags or fields that this library does not "
+			"know");
 	if (!options->make)
 		return error_set(err, STATUS_USAGE, "a server needs a callback 'make'");
 	if (options->seats > WIRE_SEATS_MAX)
@@ -163,7 +168,7 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	wait_init(&server->wait, server->objects.request, &server->stopping);
 	server_objects_ready(&server->objects);
 	*ret = server;
-	return SHMSEM_OK;
+	return error_export(error, &err, SHMSEM_OK);
 }
 
 static void refuse_all(struct shmsem_server *server)

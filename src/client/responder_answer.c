@@ -134,7 +134,7 @@ int shmsem_add_name(struct shmsem_answer *answer, const char *name, struct shmse
 	if (!copy)
 		return shmsem_fail(error, SHMSEM_TRY_AGAIN, "no memory for another name");
 	answer->names[answer->names_count++] = copy;
-	return SHMSEM_OK;
+	return shmsem_fail(error, SHMSEM_OK, "%s", "");
 }
 
 static int compare_names(const void *a, const void *b)

@@ -684,17 +684,58 @@ static void wrong_arguments_are_told_before_anything_is_asked(void **state)
 	struct scene *scene = *state;
 	static const struct shmsem_request wrong[] = {{.name = NULL}, {.name = ""},
 		{.name = "a", .scale = 3}, {.name = "a", .scale = 16}, {.name = "a", .channels = 2},
-		{.name = "a", .channels = 5}};
+		{.name = "a", .channels = 5}, {.name = "a", .layout = 2},
+		{.name = "a", .reserved_bytes = {0, 0, 1}}, {.name = "a", .reserved = {1}},
+		{.name = "a", .reserved = {0, 0, 0, 1}}};
+	const struct shmsem_connect_options unknown[] = {
+		{.name_space = scene->space, .flags = 1 << 31},
+		{.name_space = scene->space, .reserved = {1}},
+		{.name_space = scene->space, .reserved = {0, 1}}};
+	struct shmsem *client;
 	char name[1100] = "";
 	struct shmsem_image image;
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		assert_int_equal(
 			shmsem_fetch(scene->client, &wrong[i], &image, NULL), SHMSEM_USAGE);
+	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+		assert_int_equal(shmsem_connect(&client, &unknown[i], NULL), SHMSEM_USAGE);
 	memset(name, 'x', 1025);
 	assert_int_equal(fetch(scene->client, name, &image), SHMSEM_USAGE);
 	assert_int_equal(fetch(scene->client, "../a", &image), SHMSEM_NOT_FOUND);
 	assert_int_equal(fetch(scene->client, "a\nb", &image), SHMSEM_NOT_FOUND);
+}
+
+static void an_error_is_filled_on_success_too(void **state)
+{
+	static const struct shmsem_error garbage = {
+		.status = 1, .os_error = 1, .message = "garbage"};
+	const struct shmsem_connect_options options = {
+		.name_space = ((struct scene *)*state)->space};
+	const struct shmsem_request request = {.name = "a"};
+	struct shmsem_error errors[6];
+	struct shmsem_image image;
+	struct shmsem_info info;
+	struct shmsem_queue *queue;
+	struct shmsem *client;
+
+	for (size_t i = 0; i < 6; i++)
+		errors[i] = garbage;
+	assert_int_equal(shmsem_connect(&client, &options, &errors[0]), 0);
+	assert_int_equal(shmsem_ping(client, &errors[1]), 0);
+	assert_int_equal(shmsem_fetch(client, &request, &image, &errors[2]), 0);
+	assert_int_equal(shmsem_info(client, &request, &info, &errors[3]), 0);
+	assert_int_equal(shmsem_queue_open(&queue, &options, 1, &errors[4]), 0);
+	assert_int_equal(shmsem_submit(queue, &request, NULL, &errors[5]), 0);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(errors[i].status, SHMSEM_OK);
+		assert_int_equal(errors[i].os_error, 0);
+		assert_string_equal(errors[i].message, "");
+	}
+	shmsem_release(NULL);
+	shmsem_release(&image);
+	shmsem_queue_close(queue);
+	shmsem_close(client);
 }
 
 static void a_child_of_fork_is_refused_and_does_no_harm(void **state)
@@ -939,6 +980,7 @@ int main(void)
 		TEST(more_than_a_thousand_names_come_in_pages),
 		TEST(info_tells_without_decoding),
 		TEST(wrong_arguments_are_told_before_anything_is_asked),
+		TEST(an_error_is_filled_on_success_too),
 		TEST(a_child_of_fork_is_refused_and_does_no_harm),
 		TEST(images_outlive_their_client_and_keep_its_seat),
 		TEST(a_copy_of_a_released_image_lets_go_of_no_other),
