@@ -6,10 +6,10 @@
  *	answer    HEAD: bytes, width, height, channels  DATA: the pixels  post RES
  *
  * Words are uint64_t, in native byte order. Such a peer may cut both segments down in its own turn,
- *recreate them when it starts and leave counts in the semaphores. So the sizes are asked for anew
- *at every turn, words and names are read and written by pread() and pwrite() (a segment cut
- *meanwhile is a short count, never a signal), and nothing is believed but a private copy. Every
- *wait is bounded. A role belongs to one thread.
+ * recreate them when it starts and leave counts in the semaphores. So the sizes are asked for anew
+ * at every turn, words and names are read and written by pread() and pwrite() (a segment cut
+ * meanwhile is a short count, never a signal), and nothing is believed but a private copy. Every
+ * wait is bounded. A role belongs to one thread.
  */
 #pragma once
 
