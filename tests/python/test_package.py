@@ -200,15 +200,13 @@ def test_warnings_are_errors_and_there_are_none():
     assert run(sys.executable, "-X", "dev", "-W", "error", "-c", code) == ""
 
 
-def test_the_import_is_cheap():
-    """It loads nothing large; the goal is 5 ms, of which a busy machine makes more."""
+def test_the_import_loads_nothing_else():
     code = (
-        "import sys, time; before = set(sys.modules); begin = time.process_time(); import shmsem;"
-        "print(time.process_time() - begin, *sorted(set(sys.modules) - before))"
+        "import sys; before = set(sys.modules); import shmsem;"
+        "print(*sorted(set(sys.modules) - before))"
     )
-    runs = [run(sys.executable, "-c", code).split() for _ in range(10)]
-    assert min(float(one[0]) for one in runs) < 0.020
-    assert runs[0][1:] == ["shmsem", "shmsem._errors", "shmsem._shmsem"]
+    loaded = run(sys.executable, "-c", code).split()
+    assert loaded == ["shmsem", "shmsem._errors", "shmsem._shmsem"]
 
 
 def test_the_loader_measures_both_ways():
