@@ -38,8 +38,9 @@ static const struct option_row rows[] = {
 		OPTION_TEXT, offsetof(struct serve_options, name_space), 0, 0, NULL},
 	{'w', "decoders", "N", "decoder processes (default: one a CPU that this process may use)",
 		OPTION_NUMBER, offsetof(struct serve_options, decoders), 1, DECODERS_MAX, NULL},
-	{'s', "seats", "N", "clients that can be connected at a time (default: 128, or 4 a CPU if more)", OPTION_NUMBER,
-		offsetof(struct serve_options, seats), 1, 1024, NULL},
+	{'s', "seats", "N",
+		"clients that can be connected at a time (default: 128, or 4 a CPU if more)",
+		OPTION_NUMBER, offsetof(struct serve_options, seats), 1, 1024, NULL},
 	{0, "requests", "N", "end after N requests", OPTION_NUMBER,
 		offsetof(struct serve_options, requests), 1, 0, NULL},
 	{0, "cache", "SIZE",
@@ -184,7 +185,8 @@ static void say_ready(const struct server_options *options, const struct server 
 
 	if (!server) {
 		fprintf(stderr,
-			"shmsem serve: answering the requester that creates '%s' with the images of '%s'; ask "
+			"shmsem serve: answering the requester that creates '%s' with the images "
+			"of '%s'; ask "
 			"with: shmsem fetch -N %s --create NAME\n",
 			options->space.text, options->directory, options->space.text);
 		return;

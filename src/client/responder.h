@@ -29,7 +29,7 @@ struct shmsem_server {
 	struct placed *placed;
 	uint64_t next_number, next_check;
 	bool distrust; /* room that is warm by the books may not exist: reserve it again */
-	bool cut; /* the segment was found truncated; the holders of its images must see it */
+	bool cut;      /* the segment was found truncated; the holders of its images must see it */
 	struct wait wait;
 	struct seat_request asked; /* the request being answered */
 	char *names;               /* the list that is being handed out, each name ended by a NUL */

@@ -67,8 +67,8 @@ static void fail_explained(struct server *server, unsigned index, const siginfo_
 
 	if (!work->job)
 		return;
-	status = link_explain(work->outcome, end, &work->reply, server->options.decode_timeout_ns,
-		&err);
+	status = link_explain(
+		work->outcome, end, &work->reply, server->options.decode_timeout_ns, &err);
 	status = check_segment(server, index, status, &err);
 	job_finish(server, index, NULL, died && status == STATUS_BAD_DATA, &err);
 }
@@ -167,8 +167,7 @@ static bool take_message(struct server *server, unsigned index)
 	if (decoder->state == DECODER_DEAD || decoder->state == DECODER_STARTING ||
 		decoder->state == DECODER_ENDING)
 		return false;
-	outcome = link_receive(
-		decoder, &server->work[index].reply, &decoded, &status, &err);
+	outcome = link_receive(decoder, &server->work[index].reply, &decoded, &status, &err);
 	if (outcome == REPLY_NEED)
 		give_room(server, index, decoded.total);
 	else if (outcome == REPLY_COMPLETE)

@@ -58,11 +58,11 @@ struct job {
 
 /* What the server knows of a decoder beside its process. */
 struct decoder_work {
-	struct job *job;       /* that it is at; NULL for none */
-	struct extent *extent; /* that it may write for that; NULL for none */
-	unsigned truncations;  /* of its segment when it was given the job */
-	bool sent;             /* it was told of the job */
-	bool killed;           /* DECODER_ENDING: by us */
+	struct job *job;            /* that it is at; NULL for none */
+	struct extent *extent;      /* that it may write for that; NULL for none */
+	unsigned truncations;       /* of its segment when it was given the job */
+	bool sent;                  /* it was told of the job */
+	bool killed;                /* DECODER_ENDING: by us */
 	enum reply_outcome outcome; /* DECODER_ENDING: why */
 	struct link_reply reply;    /* and what it said last */
 
@@ -112,10 +112,10 @@ struct server {
 	/* Completion thread */
 	pthread_t completion_thread;
 	bool completion_started;
-	int epoll;            /* its sources: see completion_loop.h */
-	int timer;            /* the next deadline of a decoder */
-	uint64_t timer_at;    /* DEADLINE_NEVER: it does not run */
-	int wake;             /* eventfd: the server is stopping */
+	int epoll;         /* its sources: see completion_loop.h */
+	int timer;         /* the next deadline of a decoder */
+	uint64_t timer_at; /* DEADLINE_NEVER: it does not run */
+	int wake;          /* eventfd: the server is stopping */
 
 	struct names_work names;
 	struct preload *preload; /* NULL: nothing is decoded at start */

@@ -35,8 +35,8 @@ static void note_refused(int call)
 	atomic_store(&answer->call, call);
 }
 
-static void child_work(
-	struct decoder_context *state, const struct link_job *job, int file, struct link_reply *reply)
+static void child_work(struct decoder_context *state, const struct link_job *job, int file,
+	struct link_reply *reply)
 {
 	const struct sandbox sandbox = {.profile = SANDBOX_ISOLATE,
 		.link = -1,
@@ -106,8 +106,8 @@ static int await_end(pid_t child, uint64_t deadline)
 }
 
 /* One child, from its beginning to its end. */
-static void run_child(
-	struct decoder_context *state, const struct link_job *job, int file, struct link_reply *reply)
+static void run_child(struct decoder_context *state, const struct link_job *job, int file,
+	struct link_reply *reply)
 {
 	pid_t parent = getpid(), child;
 	int signal;

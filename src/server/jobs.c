@@ -156,7 +156,8 @@ bool job_put_back(struct server *server, unsigned decoder)
 static bool wanted(const struct server *server, const struct stored *image)
 {
 	for (const struct request *request = image->waiters; request; request = request->next)
-		if (atomic_load(&head_seat(&server->objects.head, request->asked.seat)->state_word) ==
+		if (atomic_load(
+			    &head_seat(&server->objects.head, request->asked.seat)->state_word) ==
 			WIRE_STATE_WORD(request->asked.sequence, WIRE_TAKEN))
 			return true;
 	return false;

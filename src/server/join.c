@@ -73,8 +73,7 @@ static enum reply_outcome await_reply(struct join *join, struct link_reply *repl
 
 	for (;;) {
 		struct pollfd wait = {.fd = decoder->socket, .events = POLLIN};
-		enum reply_outcome outcome = link_receive(
-			decoder, reply, decoded, ret_status, err);
+		enum reply_outcome outcome = link_receive(decoder, reply, decoded, ret_status, err);
 
 		if (outcome != REPLY_NONE)
 			return outcome;

@@ -94,4 +94,3 @@ int link_explain(enum reply_outcome outcome, const siginfo_t *end, const struct 
 	}
 	return error_set(err, STATUS_BAD_DATA, "its decoder answered out of turn and was ended");
 }
-

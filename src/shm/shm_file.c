@@ -60,14 +60,12 @@ static int open_once(const char *path, int flags, struct stat *ret_status)
 int shm_file_open(const char *file, int flags, struct stat *ret_status)
 {
 	char path[PATH_SIZE];
-	int fd;
+	int fd = -1;
 
 	path_of(file, path);
-	for (unsigned left = TRIES; left-- > 0;) {
+	errno = ESTALE;
+	for (unsigned left = TRIES; left-- > 0 && fd < 0 && errno == ESTALE;)
 		fd = open_once(path, flags, ret_status);
-		if (fd >= 0 || errno != ESTALE)
-			break;
-	}
 	return fd;
 }
 

@@ -87,6 +87,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static struct request requests[SEATS];
 	static struct decoder none;
+	static struct decoder_work work;
 	static bool busy = true;
 
 	(void)argc;
@@ -96,6 +97,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	server = (struct server){.options = server_defaults,
 		.requests = requests,
 		.decoders = &none,
+		.work = &work,
 		.decoder_busy = &busy,
 		.last_job = &server.first_job};
 	server.options.seats = SEATS;
