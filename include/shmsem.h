@@ -348,14 +348,17 @@ struct shmsem_serve_options {
 	/*
 	 * Makes the image that is asked for: calls shmsem_place, writes the pixels, returns
 	 * SHMSEM_OK; or a status with a sentence (shmsem_fail), which the client gets. Called for
-	 * every request, from shmsem_server_run. Options that it ignores are ignored.
+	 * every request, from shmsem_server_run, but for names that are kept. Options that it
+	 * ignores are ignored. May be NULL if names are kept: there are no others then.
 	 */
 	int (*make)(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
 		struct shmsem_error *error);
 	/* Names what there is, by shmsem_add_name, in any order; NULL: nothing. */
 	int (*names)(void *data, struct shmsem_answer *answer, struct shmsem_error *error);
 	void *data;
-	uint64_t reserved[4]; /* zero */
+	uint32_t kept; /* names that shmsem_publish may keep at a time; 0: none */
+	uint32_t reserved2;   /* zero, and so */
+	uint64_t reserved[3]; /* these */
 };
 
 /*
@@ -375,6 +378,26 @@ SHMSEM_API int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serv
  */
 SHMSEM_API int shmsem_place(struct shmsem_answer *answer, const struct shmsem_info *info,
 	void **ret_pixels, void **ret_icc, struct shmsem_error *error);
+
+/*
+ * Images that clients get without asking the program: a camera's latest frame, say. Between
+ * shmsem_prepare and shmsem_publish the program writes the pixels. From the moment in which
+ * shmsem_publish returns, whoever fetches `name`, with all options zero, gets this image; those who
+ * hold the one before keep that as it was. In the thread that calls shmsem_server_run.
+ *
+ * shmsem_prepare never waits: SHMSEM_TRY_AGAIN if images that are held leave no room. Its arguments
+ * are those of shmsem_place. What was prepared before and not published is dropped.
+ *
+ * shmsem_publish keeps the name, or replaces the image that it has; SHMSEM_TRY_AGAIN if
+ * options.kept names are kept already, SHMSEM_USAGE if nothing is prepared. Names of more than 240
+ * bytes are answered by shmsem_server_run. shmsem_withdraw ends that; a name that is not kept is
+ * ignored.
+ */
+SHMSEM_API int shmsem_prepare(struct shmsem_server *server, const struct shmsem_info *info,
+	void **ret_pixels, void **ret_icc, struct shmsem_error *error);
+SHMSEM_API int shmsem_publish(
+	struct shmsem_server *server, const char *name, struct shmsem_error *error);
+SHMSEM_API void shmsem_withdraw(struct shmsem_server *server, const char *name);
 
 /* One name of the list; SHMSEM_USAGE for an empty one or one over 1024 bytes. */
 SHMSEM_API int shmsem_add_name(

@@ -3,6 +3,7 @@
 
 #include "base/process.h"
 #include "client/error.h"
+#include "client/lookup.h"
 #include "config.h"
 #include "shm/guard.h"
 
@@ -49,6 +50,8 @@ static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
 			timeout_deadline(timeout), &client->waiting, lost, &client->connection,
 			err);
 
+		if (!status)
+			lookup_open(client->connection);
 		if (!status)
 			tell(client, "connected to the server of");
 		if (status != STATUS_UNAVAILABLE)

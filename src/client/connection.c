@@ -104,6 +104,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	connection->owner = process_id();
 	connection->guarded = guarded;
 	connection->head = HEAD_NONE;
+	connection->index = INDEX_NONE;
 	connection->request_guard = connection->response_guard = -1;
 	status = head_open(
 		object_name(space, OBJECT_HEAD, 0, name), guarded, &connection->head, err);
@@ -164,6 +165,10 @@ void connection_unref(struct connection *connection)
 		segment_release(&connection->data[i].segment);
 	}
 	free(connection->data);
+	/* A child of fork() does not have it mapped. */
+	if (connection->owner != process_id())
+		connection->index.segment.base = NULL;
+	index_release(&connection->index);
 	head_release(&connection->head);
 	put_spare(connection);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/waiting.h"
+#include "exchange/index.h"
 #include "exchange/seats.h"
 #include "exchange/wait.h"
 #include "shm/names.h"
@@ -48,6 +49,8 @@ struct connection {
 	bool seated;       /* `seat` is ours */
 	pid_t owner;       /* the process that made it (base/process.h) */
 	struct data *data; /* head.segments of them */
+	struct index index;
+	uint64_t probe_at; /* when to ask again whether the server of the index lives (lookup.c) */
 };
 
 /* Connects to a running server and takes a seat until `deadline`. Not to the server whose HEAD is

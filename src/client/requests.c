@@ -1,6 +1,7 @@
 /* libshmsem: what a client asks its server, and what it believes of the answers. */
 #include "client/client.h"
 #include "client/error.h"
+#include "client/lookup.h"
 #include "client/options.h"
 
 #include <errno.h>
@@ -147,7 +148,20 @@ static int reserve_hold(
 	return STATUS_OK;
 }
 
-/* Asks over the image's connection, and checks and maps what comes. */
+/* Finds it without the server; false if that must be asked, for an index that is damaged, too. */
+static bool find(struct shmsem *client, const struct wire_request *request, const char *name,
+	struct shmsem_image *image)
+{
+	struct wire_answer answer;
+	uint64_t words[4];
+
+	return !atomic_load_explicit(&client->waiting.cancelled, memory_order_relaxed) &&
+	       lookup(image->connection, image->hold, name, &request->options, &answer, words) &&
+	       !check_info(&answer, words, "", &image->info, NULL) &&
+	       !map_image(&answer, image, NULL);
+}
+
+/* Finds it or asks over the image's connection, and checks and maps what comes. */
 static int fetch_over(struct shmsem *client, const struct shmsem_request *asked,
 	struct timeout *timeout, struct shmsem_image *image, struct error *err)
 {
@@ -157,6 +171,8 @@ static int fetch_over(struct shmsem *client, const struct shmsem_request *asked,
 	uint64_t words[4];
 	int status = make_request(asked, WIRE_GET, image->hold, &request, err);
 
+	if (!status && find(client, &request, asked->name, image))
+		return STATUS_OK;
 	if (!status)
 		status = client_call_once(
 			client, &request, asked->name, timeout, &answer, words, text, err);

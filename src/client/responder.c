@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define KEPT_MAX      1000000
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 #define CHECK_NS      (250 * NS_PER_MS)
 
@@ -117,13 +118,16 @@ static int create(struct shmsem_server *server, struct error *err)
 		.access = {.mode = options->mode, .group = (gid_t)-1}};
 	int status;
 
-	if (options->flags & ~(unsigned)SHMSEM_GUARD_SIGBUS || options->reserved[0] ||
-		options->reserved[1] || options->reserved[2] || options->reserved[3])
+	if (options->flags & ~(unsigned)SHMSEM_GUARD_SIGBUS || options->reserved2 ||
+		options->reserved[0] || options->reserved[1] || options->reserved[2])
 		return error_set(err, STATUS_USAGE,
 			"the options of the server have flags or fields that this library does not "
 			"know");
-	if (!options->make)
+	if (!options->make && !options->kept)
 		return error_set(err, STATUS_USAGE, "a server needs a callback 'make'");
+	if (options->kept > KEPT_MAX)
+		return error_set(err, STATUS_USAGE, "a server keeps %d names at the most, not %u",
+			KEPT_MAX, options->kept);
 	if (options->seats > WIRE_SEATS_MAX)
 		return error_set(err, STATUS_USAGE, "a server has %d seats at the most, not %u",
 			WIRE_SEATS_MAX, options->seats);
@@ -138,6 +142,15 @@ static int create(struct shmsem_server *server, struct error *err)
 		!arena_init(&server->arena, options->memory))
 		return error_os(err, ENOMEM, "cannot serve");
 	objects.reserve = options->memory;
+	if (options->kept) {
+		server->kept = calloc(options->kept, sizeof(struct kept *));
+		if (!server->kept)
+			return error_os(err, ENOMEM, "cannot serve");
+		/* A quarter full, so that nearly every name has a place. */
+		objects.index_entries = 4;
+		while (objects.index_entries < 4 * (uint64_t)options->kept)
+			objects.index_entries *= 2;
+	}
 	return server_objects_create(&server->objects, &objects, err);
 }
 
@@ -151,6 +164,7 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	if (!server)
 		return error_export(error, &err, error_os(&err, ENOMEM, "cannot serve"));
 	server->options = *options;
+	server->prepared.server = server;
 	server->owner = process_id();
 	server->next_number = 1;
 	server->objects = SERVER_OBJECTS_NONE;
@@ -197,6 +211,7 @@ void shmsem_server_close(struct shmsem_server *server)
 		next = placed->next;
 		free(placed);
 	}
+	responder_kept_release(server);
 	arena_release(&server->arena);
 	free(server->names);
 	free(server);

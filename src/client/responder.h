@@ -21,6 +21,23 @@ struct placed {
 	uint64_t number;
 };
 
+/* An image that is kept under a name. */
+struct kept {
+	struct kept *next; /* in its bucket */
+	struct placed *placed;
+	struct shmsem_info info;
+	char name[]; /* terminated */
+};
+
+struct shmsem_answer {
+	struct shmsem_server *server;
+	bool listing; /* for shmsem_add_name, else for shmsem_place */
+	struct shmsem_info info;
+	struct placed *placed;
+	char **names;
+	size_t names_count, names_room;
+};
+
 struct shmsem_server {
 	struct shmsem_serve_options options;
 	pid_t owner; /* the process that made it (base/process.h) */
@@ -34,20 +51,29 @@ struct shmsem_server {
 	struct seat_request asked; /* the request being answered */
 	char *names;               /* the list that is being handed out, each name ended by a NUL */
 	size_t names_size;
+	struct shmsem_answer prepared; /* what shmsem_prepare began */
+	struct kept **kept;            /* options.kept buckets of what is kept, */
+	size_t kept_count;             /* and how many there are */
 	atomic_bool stopping;
-};
-
-struct shmsem_answer {
-	struct shmsem_server *server;
-	bool listing; /* for shmsem_add_name, else for shmsem_place */
-	struct shmsem_info info;
-	struct placed *placed;
-	char **names;
-	size_t names_count, names_room;
 };
 
 /* Gives back the room of an image that is in no list. */
 void responder_forget(struct shmsem_server *server, struct placed *placed);
+
+/* Gives back the room of an image that was handed out, once nobody holds it any more. */
+void responder_leave(struct shmsem_server *server, struct placed *placed);
+
+/* Room for an image of that geometry, which is checked: *answer has it then. */
+int responder_place(struct shmsem_answer *answer, const struct shmsem_info *info, void **ret_pixels,
+	void **ret_icc, struct error *err);
+
+/* The answer that says what was made. */
+void responder_image_answer(
+	const struct shmsem_answer *made, struct wire_answer *ret, uint64_t ret_words[4]);
+
+/* What is kept under a name; NULL if it is not. */
+const struct kept *responder_kept(const struct shmsem_server *server, const char *name);
+void responder_kept_release(struct shmsem_server *server);
 
 /* What is said, and ends the server, once an object was truncated. */
 int responder_truncated(struct error *err);

@@ -38,11 +38,9 @@ void responder_answer_text(struct shmsem_server *server, const char *text, size_
 	complete(server, 0);
 }
 
-static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made)
+void responder_image_answer(
+	const struct shmsem_answer *made, struct wire_answer *ret, uint64_t ret_words[4])
 {
-	struct wire_seat_counters *seat = head_seat_counters(
-		&server->objects.head, server->asked.seat);
-	struct wire_server *page = head_server(&server->objects.head);
 	const struct shmsem_info *info = &made->info;
 	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
 	const struct placed *placed = made->placed;
@@ -71,7 +69,26 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	if (placed) {
 		answer.offset = placed->extent->offset;
 		answer.icc_offset = placed->extent->offset + info->offset;
-		wire_count(&page->counters[WIRE_COUNT_DECODES], 1);
+	}
+	*ret = answer;
+	memcpy(ret_words, words, sizeof words);
+}
+
+static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made, bool kept)
+{
+	struct wire_seat_counters *seat = head_seat_counters(
+		&server->objects.head, server->asked.seat);
+	struct wire_server *page = head_server(&server->objects.head);
+	const struct shmsem_info *info = &made->info;
+	bool get = server->asked.request.operation == WIRE_GET;
+	struct wire_answer answer;
+	uint64_t words[4];
+
+	responder_image_answer(made, &answer, words);
+	answer.flags |= kept ? WIRE_FROM_STORE : 0;
+	if (made->placed && get) {
+		wire_count(&page->counters[kept ? WIRE_COUNT_HITS : WIRE_COUNT_DECODES], 1);
+		wire_count(&seat->hits, kept);
 		wire_count(&seat->bytes, info->bytes);
 	}
 	if (info->warning[0])
@@ -80,35 +97,58 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	request_put_answer(&server->objects.head, server->asked.seat, words, &answer);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->arena.backed);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->arena.used);
-	complete(server, answer.image);
+	complete(server, get ? answer.image : 0);
+}
+
+/* What the program makes of the request. */
+static int make_image(struct shmsem_server *server, struct shmsem_answer *answer, struct error *err)
+{
+	struct shmsem_request request = {.name = server->asked.name};
+	struct shmsem_error error = {0};
+	int status;
+
+	options_ask(&request, &server->asked.request.options);
+
+	if (!server->options.make)
+		return error_set(err, STATUS_NOT_FOUND, "there is no image of that name");
+	status = server->options.make(server->options.data, &request, answer, &error);
+	if (status)
+		return error_import(err, &error, status);
+	if (!answer->info.width)
+		return error_set(err, STATUS_INTERNAL, "the program made no image");
+	return STATUS_OK;
+}
+
+/* Whether nothing is asked for but the image as it is. */
+static bool options_plain(struct wire_options options)
+{
+	static const struct wire_options plain;
+
+	options.scale = options.scale == 1 ? 0 : options.scale;
+	return !memcmp(&options, &plain, sizeof plain);
 }
 
 void responder_serve_image(struct shmsem_server *server)
 {
-	struct shmsem_request request = {.name = server->asked.name};
+	const struct kept *kept = responder_kept(server, server->asked.name);
 	struct shmsem_answer answer = {.server = server};
-	struct shmsem_error error = {0};
 	struct error err = {0};
-	int status;
 
-	options_ask(&request, &server->asked.request.options);
-	status = server->options.make(server->options.data, &request, &answer, &error);
-
-	if (status)
-		status = error_import(&err, &error, status);
-	else if (!answer.info.width)
-		status = error_set(&err, STATUS_INTERNAL, "the program made no image");
-	if (status) {
+	if (kept && options_plain(server->asked.request.options)) {
+		answer.info = kept->info;
+		answer.placed = kept->placed;
+		answer_image(server, &answer, true);
+		return;
+	}
+	if (make_image(server, &answer, &err)) {
 		if (answer.placed)
 			responder_forget(server, answer.placed);
 		responder_refuse(server, &err);
 		return;
 	}
-	if (answer.placed) {
-		answer.placed->next = server->placed;
-		server->placed = answer.placed;
-	}
-	answer_image(server, &answer);
+	if (answer.placed)
+		responder_leave(server, answer.placed);
+	answer_image(server, &answer, false);
 }
 
 /* ---- names ---- */
@@ -177,6 +217,9 @@ static int list_names(struct shmsem_server *server, struct error *err)
 	server->names_size = 0;
 	if (server->options.names)
 		status = server->options.names(server->options.data, &answer, &error);
+	for (size_t i = 0; !status && i < server->options.kept; i++)
+		for (struct kept *kept = server->kept[i]; kept && !status; kept = kept->next)
+			status = shmsem_add_name(&answer, kept->name, &error);
 	if (status)
 		status = error_import(err, &error, status);
 	else if (answer.names_count && !join_names(&answer, &server->names, &server->names_size))

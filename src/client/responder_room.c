@@ -19,6 +19,12 @@ void responder_forget(struct shmsem_server *server, struct placed *placed)
 	free(placed);
 }
 
+void responder_leave(struct shmsem_server *server, struct placed *placed)
+{
+	placed->next = server->placed;
+	server->placed = placed;
+}
+
 /* Gives back the room of images that nobody holds any more. */
 static int reclaim_room(struct shmsem_server *server, struct error *err)
 {
@@ -108,25 +114,19 @@ static int check_geometry(
 	return STATUS_OK;
 }
 
-static int place_image(struct shmsem_answer *answer, const struct shmsem_info *info,
-	void **ret_pixels, void **ret_icc, struct error *err)
+int responder_place(struct shmsem_answer *answer, const struct shmsem_info *info, void **ret_pixels,
+	void **ret_icc, struct error *err)
 {
 	struct shmsem_server *server = answer->server;
 	uint64_t total, profile;
 	uint8_t *base;
-	int status;
+	int status = check_geometry(info, &answer->info, err);
 
-	if (answer->listing || answer->info.width)
-		return error_set(
-			err, STATUS_USAGE, "shmsem_place is for one image of the callback 'make'");
-	status = check_geometry(info, &answer->info, err);
 	if (status)
 		return status;
 	*ret_pixels = NULL;
 	if (ret_icc)
 		*ret_icc = NULL;
-	if (server->asked.request.operation != WIRE_GET)
-		return STATUS_OK;
 	if (!size_align(answer->info.bytes, ICC_ALIGN, &profile) ||
 		!size_add(profile, info->icc_bytes, &total))
 		return no_room(answer->info.bytes, server, err);
@@ -139,6 +139,20 @@ static int place_image(struct shmsem_answer *answer, const struct shmsem_info *i
 	if (ret_icc && info->icc_bytes)
 		*ret_icc = base + profile;
 	return STATUS_OK;
+}
+
+static int place_image(struct shmsem_answer *answer, const struct shmsem_info *info,
+	void **ret_pixels, void **ret_icc, struct error *err)
+{
+	if (answer->listing || answer->info.width)
+		return error_set(
+			err, STATUS_USAGE, "shmsem_place is for one image of the callback 'make'");
+	if (answer->server->asked.request.operation == WIRE_GET)
+		return responder_place(answer, info, ret_pixels, ret_icc, err);
+	*ret_pixels = NULL;
+	if (ret_icc)
+		*ret_icc = NULL;
+	return check_geometry(info, &answer->info, err);
 }
 
 int shmsem_place(struct shmsem_answer *answer, const struct shmsem_info *info, void **ret_pixels,

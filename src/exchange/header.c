@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define FIRST_VERSION 1
+#define FIRST_ROW     32 /* bytes of a seat's counters then */
 
 int object_served(const char *file)
 {
@@ -16,6 +17,22 @@ int object_served(const char *file)
 	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
 
 	return fd < 0 ? -1 : lock_held(fd, WIRE_SERVER_LOCK, 1);
+}
+
+/* What requesters found without the server counts as answered from the store. */
+static int add_index_hits(int fd, size_t page, unsigned seats, struct wire_server *server)
+{
+	off_t at = (off_t)wire_seat_counters_offset(page, seats);
+
+	for (unsigned seat = 0; seat < seats;
+		seat++, at += (off_t)sizeof(struct wire_seat_counters)) {
+		struct wire_seat_counters row = {0};
+
+		if (pread_full(fd, &row, sizeof row, at) < 0)
+			return -1;
+		wire_count(&server->counters[WIRE_COUNT_HITS], row.index_hits);
+	}
+	return 0;
 }
 
 int header_read(int fd, struct header *ret)
@@ -46,6 +63,8 @@ int header_read(int fd, struct header *ret)
 	header.page = seat.version == FIRST_VERSION ? WIRE_PAGE : seat.page;
 	if (pread_full(fd, &server, sizeof server,
 		    (off_t)wire_server_offset(header.page, seat.seats)) < 0)
+		return -1;
+	if (seat.version != FIRST_VERSION && add_index_hits(fd, header.page, seat.seats, &server))
 		return -1;
 	header.native = true;
 	header.version = seat.version;
@@ -89,11 +108,11 @@ int header_read_seat(int fd, const struct header *header, unsigned seat, struct 
 		.taken = lock_held(fd, wire_seat_lock(header->page, seat), 1) == 1};
 	struct wire_seat_counters counters = {0};
 	struct wire_seat page = {0};
-	off_t row = (off_t)(wire_seat_counters_offset(header->page, header->seats) +
-			    seat * sizeof counters);
+	size_t size = header->version == FIRST_VERSION ? FIRST_ROW : sizeof counters;
+	off_t row = (off_t)(wire_seat_counters_offset(header->page, header->seats) + seat * size);
 
 	if (pread_full(fd, &page, sizeof page, (off_t)(seat * header->page)) < 0 ||
-		pread_full(fd, &counters, sizeof counters, row) < 0)
+		pread_full(fd, &counters, size, row) < 0)
 		return -1;
 	if (shown.taken && header->version != FIRST_VERSION) {
 		int held = read_holds(fd, header, seat);
@@ -105,9 +124,9 @@ int header_read_seat(int fd, const struct header *header, unsigned seat, struct 
 	for (size_t i = 0; i < 4; i++)
 		shown.words[i] = page.words[i];
 	shown.requests = counters.requests;
-	shown.hits = counters.hits;
+	shown.hits = counters.hits + counters.index_hits;
 	shown.failures = counters.failures;
-	shown.bytes = counters.bytes;
+	shown.bytes = counters.bytes + counters.index_bytes;
 	*ret = shown;
 	return 0;
 }

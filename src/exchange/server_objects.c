@@ -239,6 +239,31 @@ static mode_t usable_mode(mode_t mode)
 	return mode & (writers | writers << 1);
 }
 
+static int create_index(struct server_objects *server_objects, struct error *err)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	struct segment *segment = &server_objects->index.segment;
+	const struct head *head = &server_objects->head;
+	size_t size = wire_index_size(head->page, options->index_entries);
+	struct access access = options->access;
+	char name[OBJECT_NAME_SIZE];
+	int status, failed;
+
+	access.mode = (access.mode & 0444) | 0600;
+	status = segment_new(size, size, &access, segment, err);
+	if (status)
+		return status;
+	index_init(&server_objects->index, head->page, head->instance, options->index_entries);
+	failed = lock_alive(&segment->fd, segment);
+	if (failed)
+		return error_os(err, failed, "cannot lock the index");
+	status = segment_publish(segment, object_name(&options->space, OBJECT_INDEX, 0, name), err);
+	if (!status)
+		remember(server_objects, OBJECT_INDEX, 0, segment->id);
+	server_objects->index.guard = guard_add(segment->base, segment->reserved);
+	return status;
+}
+
 int server_objects_create(struct server_objects *server_objects,
 	const struct server_objects_options *options, struct error *err)
 {
@@ -248,7 +273,7 @@ int server_objects_create(struct server_objects *server_objects,
 	server_objects->options = *options;
 	server_objects->options.access.mode = usable_mode(options->access.mode);
 	server_objects->published = calloc(
-		2 + options->seats + options->segments, sizeof *server_objects->published);
+		3 + options->seats + options->segments, sizeof *server_objects->published);
 	server_objects->responses = calloc(options->seats, sizeof *server_objects->responses);
 	server_objects->data = calloc(options->segments, sizeof *server_objects->data);
 	if (!server_objects->published || !server_objects->responses || !server_objects->data)
@@ -264,6 +289,8 @@ int server_objects_create(struct server_objects *server_objects,
 		status = create_response(server_objects, i, err);
 	for (unsigned i = 0; i < options->segments && !status; i++)
 		status = create_data(server_objects, i, err);
+	if (!status && options->index_entries)
+		status = create_index(server_objects, err);
 	return status;
 }
 
@@ -274,7 +301,7 @@ void server_objects_ready(struct server_objects *server_objects)
 
 bool server_objects_damaged(const struct server_objects *server_objects)
 {
-	bool hit = guard_hit(server_objects->head.guard);
+	bool hit = guard_hit(server_objects->head.guard) || guard_hit(server_objects->index.guard);
 
 	for (unsigned i = 0; i < server_objects->published_count && !hit; i++)
 		hit = guard_hit(server_objects->published[i].guard);
@@ -296,6 +323,9 @@ int server_objects_check(const struct server_objects *server_objects, struct err
 
 void server_objects_withdraw(struct server_objects *server_objects)
 {
+	/* For ever: nothing is found from now on. */
+	if (server_objects->index.segment.base)
+		index_begin(&server_objects->index);
 	/* What has one of the names by now, after a successor took over, is not ours. */
 	while (server_objects->published_count) {
 		struct published *object =
@@ -309,7 +339,7 @@ void server_objects_withdraw(struct server_objects *server_objects)
 void server_objects_disown(struct server_objects *server_objects)
 {
 	server_objects->published_count = 0;
-	server_objects->head.segment.base = NULL;
+	server_objects->head.segment.base = server_objects->index.segment.base = NULL;
 	for (unsigned i = 0; server_objects->data && i < server_objects->options.segments; i++)
 		server_objects->data[i].base = NULL;
 }
@@ -327,6 +357,8 @@ void server_objects_release(struct server_objects *server_objects)
 		fork_keep(&server_objects->data[i].fd);
 		segment_release(&server_objects->data[i]);
 	}
+	fork_keep(&server_objects->index.segment.fd);
+	index_release(&server_objects->index);
 	fork_keep(&server_objects->request_lock);
 	fork_keep(&server_objects->head.segment.fd);
 	if (server_objects->request_lock >= 0)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "exchange/index.h"
 #include "exchange/seats.h"
 #include "shm/names.h"
 #include "shm/segment.h"
@@ -16,11 +17,12 @@
 struct server_objects_options {
 	struct name_space space;
 	unsigned seats, segments;
-	size_t page;          /* of HEAD; 0: the system's */
-	uint64_t reserve;     /* bytes of address space for each data segment; whole pages */
-	bool map_data;        /* map the data segments for writing */
-	uint64_t flags;       /* enum wire_server_flags */
-	struct access access; /* users who may not write get nothing */
+	size_t page;            /* of HEAD; 0: the system's */
+	uint64_t reserve;       /* bytes of address space for each data segment; whole pages */
+	uint64_t index_entries; /* a power of two; 0: no index */
+	bool map_data;          /* map the data segments for writing */
+	uint64_t flags;         /* enum wire_server_flags */
+	struct access access;   /* users who may not write get nothing */
 };
 
 /* An object in /dev/shm that is ours to unlink. */
@@ -37,13 +39,15 @@ struct server_objects {
 	struct head head;
 	int request_lock; /* the file of REQ, locked */
 	sem_t *request;
-	sem_t **responses;           /* one for each seat */
-	struct segment *data;        /* options.segments of them */
+	sem_t **responses;    /* one for each seat */
+	struct segment *data; /* options.segments of them */
+	struct index index;
 	struct published *published; /* what is to be unlinked, in the order of their making */
 	unsigned published_count;
 };
 
-#define SERVER_OBJECTS_NONE ((struct server_objects){.head = HEAD_NONE, .request_lock = -1})
+#define SERVER_OBJECTS_NONE \
+	((struct server_objects){.head = HEAD_NONE, .request_lock = -1, .index = INDEX_NONE})
 
 /* The address space of a data segment when nobody chose: half a gigabyte, or a quarter of what is
  * free where that is less. */

@@ -224,9 +224,12 @@ _Static_assert(sizeof(struct wire_server) <= WIRE_PAGE, "wire layout");
 /* A row for each seat in the pages after the server's. */
 struct wire_seat_counters {
 	_Atomic uint64_t requests, hits, failures, bytes;
+	/* Written by the requester on the seat: images that it found in INDEX, and their bytes. */
+	_Atomic uint64_t index_hits, index_bytes;
+	uint64_t reserved[2];
 };
 
-_Static_assert(sizeof(struct wire_seat_counters) == 32, "wire layout");
+_Static_assert(sizeof(struct wire_seat_counters) == 64, "wire layout");
 
 /* For a counter that one thread at a time writes. */
 static inline void wire_count(_Atomic uint64_t *counter, uint64_t amount)

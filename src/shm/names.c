@@ -16,6 +16,7 @@ static const struct {
 	[OBJECT_RESPONSE] = {"SEM_", "_RES", true},
 	[OBJECT_HEAD] = {"SEG_", "_HEAD", false},
 	[OBJECT_DATA] = {"SEG_", "_DATA", true},
+	[OBJECT_INDEX] = {"SEG_", "_INDEX", false},
 };
 
 static bool is_semaphore(enum object_kind kind)

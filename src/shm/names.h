@@ -4,6 +4,7 @@
  *	request semaphore     /SEM_<NS>_REQ
  *	response semaphores   /SEM_<NS>_RES, /SEM_<NS>:<k>_RES for seat k > 0
  *	header segment        /SEG_<NS>_HEAD
+ *	index segment         /SEG_<NS>_INDEX
  *	data segments         /SEG_<NS>_DATA, /SEG_<NS>:<k>_DATA for decoder k > 0
  */
 #pragma once
@@ -17,8 +18,9 @@
 #define NAMESPACE_DEFAULT  "shmsem"
 #define NAMESPACE_VARIABLE "SHMSEM_NAMESPACE"
 
-/* An object's name with its slash and terminator: "/SEM_", namespace, ":", index, "_DATA". */
-#define OBJECT_NAME_SIZE (5 + NAMESPACE_MAX + 12 + 5 + 1)
+/* An object's name with its slash and terminator: "/SEM_", namespace, ":", number, "_INDEX".
+ */
+#define OBJECT_NAME_SIZE (5 + NAMESPACE_MAX + 12 + 6 + 1)
 
 /* Semaphores are files of this prefix below SHM_DIRECTORY; segments have the plain name (glibc,
  * sem_open and shm_open). */
@@ -35,6 +37,7 @@ enum object_kind {
 	OBJECT_RESPONSE,
 	OBJECT_HEAD,
 	OBJECT_DATA,
+	OBJECT_INDEX,
 };
 
 /*
@@ -44,7 +47,7 @@ enum object_kind {
  */
 int namespace_parse(const char *text, struct name_space *ret, struct error *err);
 
-/* The name that sem_open or shm_open takes. `index` is the seat or decoder; HEAD and REQ have none
+/* The name that sem_open or shm_open takes. `index` is the seat or decoder; HEAD, REQ and INDEX have none
  * (0). */
 const char *object_name(const struct name_space *space, enum object_kind kind, unsigned index,
 	char name[OBJECT_NAME_SIZE]);

@@ -79,7 +79,7 @@ class Requester:
         """A mark, and 1024 words on pages that begin with 64 bytes of their own."""
         words = (size - 64) // 8
         pages = -(-1024 // words)
-        counters = -(-32 * self.seats // size)
+        counters = -(-64 * self.seats // size)
         first = size * (self.seats + 1 + counters + self.seat * pages)
         assert struct.unpack_from("8s8x", self.head, first)[0] == b"shholds\0"
         assert self.head[first + 8 : first + 16] == self.head[56:64]

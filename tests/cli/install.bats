@@ -54,6 +54,14 @@ build() {
 	serve_stop "$SERVER"
 }
 
+@test "eight readers take a camera's newest frame without asking it, none torn or stale" {
+	build camera
+	run -0 "$BATS_TEST_TMPDIR/camera" front 2 8
+	[ "$(grep -c 'frames, 0 torn, 0 stale$' <<<"$output")" = 8 ]
+	grep -q '^camera: [1-9][0-9]* frames' <<<"$output"
+	[ -z "$(ls /dev/shm)" ]
+}
+
 @test "a responder hands out what it makes, and leaves nothing" {
 	build responder
 	build first

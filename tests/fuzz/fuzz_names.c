@@ -18,7 +18,7 @@ static void namespaces(const char *text)
 		FUZZ_CHECK(status == STATUS_USAGE && text_is_plain(err.text, strlen(err.text)));
 		return;
 	}
-	for (unsigned kind = OBJECT_REQUEST; kind <= OBJECT_DATA; kind++) {
+	for (unsigned kind = OBJECT_REQUEST; kind <= OBJECT_INDEX; kind++) {
 		bool numbered = kind == OBJECT_RESPONSE || kind == OBJECT_DATA;
 
 		for (unsigned index = 0; index <= (numbered ? 1000 : 0); index += 500) {

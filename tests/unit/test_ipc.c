@@ -44,12 +44,12 @@ static void names_and_files_lead_back_to_what_made_them(void **state)
 	static const char *const spaces[] = {
 		"a", "shmsem", "a_b", "x_DATA", "_REQ", "SEM_x_RES", "..", "-", "9"};
 	static const enum object_kind kinds[] = {
-		OBJECT_REQUEST, OBJECT_RESPONSE, OBJECT_HEAD, OBJECT_DATA};
+		OBJECT_REQUEST, OBJECT_RESPONSE, OBJECT_HEAD, OBJECT_DATA, OBJECT_INDEX};
 	static const unsigned indexes[] = {0, 1, 7, 10, 1023, 999999999};
 
 	(void)state;
 	for (size_t s = 0; s < sizeof spaces / sizeof *spaces; s++)
-		for (size_t k = 0; k < 4; k++)
+		for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
 			for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
 				bool numbered = kinds[k] == OBJECT_RESPONSE ||
 						kinds[k] == OBJECT_DATA;
@@ -79,6 +79,7 @@ static void the_documented_names_are_made(void **state)
 	assert_string_equal(object_name(&space, OBJECT_HEAD, 0, name), "/SEG_ns_HEAD");
 	assert_string_equal(object_name(&space, OBJECT_DATA, 0, name), "/SEG_ns_DATA");
 	assert_string_equal(object_name(&space, OBJECT_DATA, 12, name), "/SEG_ns:12_DATA");
+	assert_string_equal(object_name(&space, OBJECT_INDEX, 0, name), "/SEG_ns_INDEX");
 }
 
 static void files_of_others_are_not_taken_for_ours(void **state)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -683,6 +684,102 @@ static void every_option_gets_to_the_program(void **state)
 	stop(&drawing);
 }
 
+/* ---- names that a program keeps ---- */
+
+static void publish(struct shmsem_server *server, const char *name, unsigned char value)
+{
+	const struct shmsem_info info = {.width = 100, .height = 100, .channels = 1};
+	struct shmsem_error error;
+	void *pixels;
+
+	assert_int_equal(shmsem_prepare(server, &info, &pixels, NULL, &error), SHMSEM_OK);
+	memset(pixels, value, 10000);
+	assert_int_equal(shmsem_publish(server, name, &error), SHMSEM_OK);
+}
+
+static bool all_bytes_are(const struct shmsem_image *image, unsigned char value)
+{
+	const unsigned char *bytes = image->pixels;
+	size_t i = 0;
+
+	while (i < image->info.bytes && bytes[i] == value)
+		i++;
+	return i == image->info.bytes;
+}
+
+/* Connects while nobody answers requests: nothing needs an answer then. */
+static void what_is_kept_is_found_while_the_program_does_nothing(void **state)
+{
+	const struct shmsem_serve_options options = {
+		.name_space = space, .kept = 2, .memory = 64 << 10};
+	const struct shmsem_connect_options patient = {
+		.name_space = space, .timeout_ns = SECOND / 20};
+	struct shmsem_image old, image;
+	struct shmsem_server *server;
+	struct shmsem_error error;
+	struct shmsem *client;
+
+	(void)state;
+	assert_int_equal(shmsem_serve(&server, &options, &error), SHMSEM_OK);
+	publish(server, "front", 1);
+	assert_int_equal(shmsem_connect(&client, &patient, &error), SHMSEM_OK);
+	assert_int_equal(get(client, "front", &old, &error), SHMSEM_OK);
+	assert_true(all_bytes_are(&old, 1));
+	assert_true(old.info.from_store);
+	/* Each is found as soon as it is published, and what is held stays as it is. */
+	for (unsigned value = 2; value < 1000; value++) {
+		publish(server, "front", (unsigned char)value);
+		assert_int_equal(get(client, "front", &image, &error), SHMSEM_OK);
+		assert_true(all_bytes_are(&image, (unsigned char)value));
+		shmsem_release(&image);
+	}
+	assert_true(all_bytes_are(&old, 1));
+	/* Another name is no business of it, nor are other options, nor what is withdrawn. */
+	assert_int_equal(get(client, "back", &image, &error), SHMSEM_TRY_AGAIN);
+	shmsem_withdraw(server, "front");
+	assert_int_equal(get(client, "front", &image, &error), SHMSEM_TRY_AGAIN);
+	publish(server, "front", 3);
+	shmsem_server_close(server);
+	assert_int_equal(get(client, "front", &image, &error), SHMSEM_UNAVAILABLE);
+	assert_true(all_bytes_are(&old, 1));
+	shmsem_release(&old);
+	shmsem_close(client);
+}
+
+/* 64 KiB have room for five: four that are held, and the newest. */
+static void frames_that_are_held_leave_no_room_and_come_back(void **state)
+{
+	const struct shmsem_info info = {.width = 100, .height = 100, .channels = 1};
+	const struct shmsem_serve_options options = {
+		.name_space = space, .kept = 1, .memory = 64 << 10};
+	const struct shmsem_connect_options here = {.name_space = space};
+	struct shmsem_image images[5];
+	struct shmsem_server *server;
+	struct shmsem_error error;
+	struct shmsem *client;
+	void *pixels;
+
+	(void)state;
+	assert_int_equal(shmsem_serve(&server, &options, &error), SHMSEM_OK);
+	assert_int_equal(shmsem_connect(&client, &here, &error), SHMSEM_OK);
+	for (int i = 0; i < 5; i++) {
+		publish(server, "front", (unsigned char)i);
+		assert_int_equal(get(client, "front", &images[i], &error), SHMSEM_OK);
+	}
+	assert_int_equal(shmsem_prepare(server, &info, &pixels, NULL, &error), SHMSEM_TRY_AGAIN);
+	for (int i = 0; i < 5; i++)
+		assert_true(all_bytes_are(&images[i], (unsigned char)i));
+	shmsem_release(&images[2]);
+	publish(server, "front", 5);
+	for (int i = 0; i < 5; i++)
+		if (i != 2)
+			assert_true(all_bytes_are(&images[i], (unsigned char)i));
+	for (int i = 0; i < 5; i++)
+		shmsem_release(&images[i]);
+	shmsem_close(client);
+	shmsem_server_close(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -713,6 +810,8 @@ int main(void)
 		cmocka_unit_test(a_child_does_not_keep_the_seat_of_its_dead_parent),
 		cmocka_unit_test(two_servers_do_not_share_a_namespace),
 		cmocka_unit_test(a_server_of_another_version_is_told),
+		cmocka_unit_test(what_is_kept_is_found_while_the_program_does_nothing),
+		cmocka_unit_test(frames_that_are_held_leave_no_room_and_come_back),
 		cmocka_unit_test(every_option_gets_to_the_program),
 	};
 

@@ -1,0 +1,71 @@
+#include "client/lookup.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* The index of a server that was killed says what it said last: whether it lives is asked so often. */
+#define PROBE_NS  (100 * NS_PER_MS)
+#define TRIES_MAX 3
+
+void lookup_open(struct connection *connection)
+{
+	struct index *index = &connection->index;
+	char name[OBJECT_NAME_SIZE];
+
+	object_name(&connection->space, OBJECT_INDEX, 0, name);
+	if (index_open(name, connection->head.page, connection->head.instance, connection->guarded,
+		    index, NULL))
+		return;
+	/* A child of fork() has no use for it, and must not keep it. */
+	madvise(index->segment.base, index->segment.reserved, MADV_DONTFORK);
+}
+
+static uint64_t coarse_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Whether the server lived not long ago. */
+static bool server_lives(struct connection *connection)
+{
+	uint64_t now = coarse_now();
+
+	if (now < connection->probe_at)
+		return true;
+	connection->probe_at = now + PROBE_NS;
+	if (head_server_alive(&connection->head))
+		return true;
+	/* For good: whoever asks learns it from the lock. */
+	index_release(&connection->index);
+	return false;
+}
+
+bool lookup(struct connection *connection, unsigned hold, const char *name,
+	const struct wire_options *options, struct wire_answer *ret_answer, uint64_t ret_words[4])
+{
+	struct index_key key = {.name = name, .length = strlen(name), .options = *options};
+	struct wire_seat_counters *counters;
+	enum index_found found = INDEX_CHANGED;
+	_Atomic uint64_t *word;
+
+	if (!connection->index.segment.base || !server_lives(connection))
+		return false;
+	if (key.options.scale == 1)
+		key.options.scale = 0;
+	word = head_hold(&connection->head, connection->seat, hold);
+	head_raise_mark(&connection->head, connection->seat, hold);
+	for (int i = 0; i < TRIES_MAX && found == INDEX_CHANGED; i++)
+		found = index_find(&connection->index, &key, word, ret_answer, ret_words);
+	if (found != INDEX_FOUND)
+		return false;
+	counters = head_seat_counters(&connection->head, connection->seat);
+	wire_count(&counters->index_hits, 1);
+	wire_count(&counters->index_bytes, ret_words[0]);
+	return true;
+}

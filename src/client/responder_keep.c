@@ -1,0 +1,132 @@
+/* libshmsem: images that the responder keeps under names, for requesters to find without asking. */
+#include "client/error.h"
+#include "client/responder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct kept **bucket_of(const struct shmsem_server *server, const char *name)
+{
+	uint64_t hash = 0;
+
+	for (const char *at = name; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * UINT64_C(0x9e3779b97f4a7c15);
+	return &server->kept[(hash >> 32) % server->options.kept];
+}
+
+/* The link that leads to what is kept under the name, or to NULL. */
+static struct kept **find(const struct shmsem_server *server, const char *name)
+{
+	struct kept **at = bucket_of(server, name);
+
+	while (*at && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+const struct kept *responder_kept(const struct shmsem_server *server, const char *name)
+{
+	return server->options.kept ? *find(server, name) : NULL;
+}
+
+/* The name's image is another from now on. */
+static void announce(struct shmsem_server *server, const char *name)
+{
+	struct index_key key = {.name = name, .length = strlen(name)};
+	struct index *index = &server->objects.index;
+	struct wire_answer answer;
+	uint64_t words[4];
+
+	responder_image_answer(&server->prepared, &answer, words);
+	answer.flags |= WIRE_FROM_STORE;
+	index_begin(index);
+	/* A warning has no room in the index; the server is asked for it. */
+	if (server->prepared.info.warning[0] || !index_put(index, &key, &answer, words))
+		index_remove(index, &key);
+	index_end(index);
+}
+
+static int publish(struct shmsem_server *server, const char *name, struct error *err)
+{
+	struct kept **at, *kept;
+	size_t length = name ? strlen(name) : 0;
+
+	if (!length || length > WIRE_NAME_MAX)
+		return error_set(err, STATUS_USAGE, "a name has 1 to %d bytes", WIRE_NAME_MAX);
+	if (!server->prepared.placed)
+		return error_set(err, STATUS_USAGE, "nothing was prepared to be published");
+	at = find(server, name);
+	kept = *at;
+	if (!kept) {
+		if (server->kept_count == server->options.kept)
+			return error_set(err, STATUS_TRY_AGAIN, "%zu names are kept already",
+				server->kept_count);
+		kept = calloc(1, sizeof *kept + length + 1);
+		if (!kept)
+			return error_os(err, ENOMEM, "no memory for another name");
+		strcpy(kept->name, name);
+		*at = kept;
+		server->kept_count++;
+	}
+	announce(server, name);
+	/* What was there may be held. */
+	if (kept->placed)
+		responder_leave(server, kept->placed);
+	kept->placed = server->prepared.placed;
+	kept->info = server->prepared.info;
+	server->prepared = (struct shmsem_answer){.server = server};
+	return STATUS_OK;
+}
+
+int shmsem_prepare(struct shmsem_server *server, const struct shmsem_info *info, void **ret_pixels,
+	void **ret_icc, struct shmsem_error *error)
+{
+	struct error err = {0};
+	int status;
+
+	if (!server->options.kept)
+		return shmsem_fail(error, SHMSEM_USAGE, "this server keeps no names");
+	if (server->prepared.placed)
+		responder_forget(server, server->prepared.placed);
+	server->prepared = (struct shmsem_answer){.server = server};
+	status = responder_place(&server->prepared, info, ret_pixels, ret_icc, &err);
+	return error_export(error, &err, status);
+}
+
+int shmsem_publish(struct shmsem_server *server, const char *name, struct shmsem_error *error)
+{
+	struct error err = {0};
+
+	if (!server->options.kept)
+		return shmsem_fail(error, SHMSEM_USAGE, "this server keeps no names");
+	return error_export(error, &err, publish(server, name, &err));
+}
+
+void shmsem_withdraw(struct shmsem_server *server, const char *name)
+{
+	struct index_key key = {.name = name, .length = strlen(name)};
+	struct kept **at, *kept;
+
+	if (!server->options.kept || !(kept = *(at = find(server, name))))
+		return;
+	index_begin(&server->objects.index);
+	index_remove(&server->objects.index, &key);
+	index_end(&server->objects.index);
+	*at = kept->next;
+	server->kept_count--;
+	responder_leave(server, kept->placed);
+	free(kept);
+}
+
+void responder_kept_release(struct shmsem_server *server)
+{
+	for (size_t i = 0; server->kept && i < server->options.kept; i++)
+		for (struct kept *kept = server->kept[i], *next; kept; kept = next) {
+			next = kept->next;
+			free(kept->placed);
+			free(kept);
+		}
+	free(server->prepared.placed);
+	free(server->kept);
+}
