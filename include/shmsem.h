@@ -339,7 +339,9 @@ struct shmsem_answer;
 
 struct shmsem_serve_options {
 	const char *name_space; /* as in shmsem_connect_options */
-	uint64_t memory; /* bytes for images; 0: 512 MiB, or a quarter of what is free if less */
+	/* Bytes for images; 0: 512 MiB, or if less a quarter of what is free in /dev/shm and of what
+	 * the control group may have. */
+	uint64_t memory;
 	unsigned seats;  /* clients at a time; 0: 128, or 4 a CPU where that is more */
 	/* Permissions of the objects; 0: 0600. Users need read and write, so read alone is nothing;
 	 * pixels get the read bits only. */

@@ -1,5 +1,6 @@
 #include "cli/doctor.h"
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/number.h"

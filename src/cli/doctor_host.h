@@ -1,5 +1,5 @@
 /*
- * What doctor asks of the kernel and of whoever confines this process.
+ * What doctor asks of the kernel and of what confines this process.
  */
 #pragma once
 
@@ -7,14 +7,8 @@
 #include <stdint.h>
 
 /*
- * The lowest memory limit of the control groups that this process is in (cgroup v2, memory.max), by
- * what is mounted at /sys/fs/cgroup, below `root` ("" for the system's own); UINT64_MAX: none.
- */
-uint64_t cgroup_memory_limit(const char *root);
-
-/*
- * A system call that a server needs, tried in a child of its own: some filters kill whoever makes
- * one. `index` counts from 0; NULL ends them. *ret_failed: 0, an errno, or -1 when the child was
+ * A system call that a server needs, tried in a child of its own: some filters kill the process that
+ * makes one. `index` counts from 0; NULL ends them. *ret_failed: 0, an errno, or -1 when the child was
  * killed.
  */
 const char *needed_call_try(size_t index, int *ret_failed);

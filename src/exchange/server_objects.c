@@ -1,5 +1,6 @@
 #include "exchange/server_objects.h"
 
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/process.h"
@@ -26,12 +27,15 @@
 
 uint64_t server_objects_default_reserve(void)
 {
+	uint64_t available = cgroup_memory_limit(""), quarter;
 	struct statvfs system;
-	uint64_t quarter;
 
-	if (statvfs(SHM_DIRECTORY, &system) != 0)
-		return RESERVE_DEFAULT;
-	quarter = (uint64_t)system.f_bavail * system.f_bsize / 4;
+	/* What is written to /dev/shm is charged to the control group as well: beyond its limit
+	 * there is no ENOSPC, but an OOM kill. */
+	if (statvfs(SHM_DIRECTORY, &system) == 0 &&
+		(uint64_t)system.f_bavail * system.f_bsize < available)
+		available = (uint64_t)system.f_bavail * system.f_bsize;
+	quarter = available / 4;
 	if (quarter > RESERVE_DEFAULT)
 		return RESERVE_DEFAULT;
 	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;

@@ -2,7 +2,7 @@
 """What held images cost, and what happens when there is no room for another."""
 import os
 
-from harness import BAD_DATA, TRY_AGAIN, check, fault, main
+from harness import BAD_DATA, TRY_AGAIN, call, check, fault, libc, main
 
 MEGA = 1 << 20
 
@@ -95,6 +95,17 @@ def the_store_is_a_quarter_of_what_is_free(scene):
     # The first server's HEAD and semaphores take 2.5M.
     default_store(scene, '31.4M')
     os.unlink('/dev/shm/filler')
+
+
+@fault(size='4g')
+def the_store_is_a_quarter_of_what_its_control_group_may_have(scene):
+    with open('/proc/self/cgroup', encoding='ascii') as file:
+        group = next((line[3:].strip() for line in file if line.startswith('0::')), '/')
+    call(libc.mount, b'none', b'/sys/fs/cgroup', b'tmpfs', 0, None)
+    os.makedirs(f'/sys/fs/cgroup{group}', exist_ok=True)
+    with open(f'/sys/fs/cgroup{group}/memory.max', 'w', encoding='ascii') as file:
+        file.write(f'{400 * MEGA}\n')
+    default_store(scene, '100M')
 
 
 @fault(size='4g')

@@ -1,7 +1,7 @@
 /* Memory limits of control groups, in a root of our own. */
-#include "cli/doctor_host.h"
-
 #include "test.h"
+
+#include "base/cgroup.h"
 
 #include <stdio.h>
 #include <stdlib.h>

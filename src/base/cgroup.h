@@ -1,0 +1,12 @@
+/*
+ * Limits of the control groups that this process is in.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * The lowest memory limit of the control groups that this process is in (cgroup v2, memory.max), by
+ * what is mounted at /sys/fs/cgroup, below `root` ("" for the system's own); UINT64_MAX: none.
+ */
+uint64_t cgroup_memory_limit(const char *root);
