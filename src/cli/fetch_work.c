@@ -22,6 +22,14 @@ static int take_over(const struct shmsem_error *error, struct error *err)
 	return error->status;
 }
 
+/* Of what the library has to say, that there is no seat is not seen otherwise. */
+static void say_waiting(void *data, const char *message)
+{
+	(void)data;
+	if (strstr(message, "seats are taken"))
+		fprintf(stderr, FETCH_COMMAND ": %s\n", message);
+}
+
 int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct error *err)
 {
 	struct shmsem_connect_options options = plan->connect;
@@ -30,11 +38,13 @@ int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct err
 	int status;
 
 	options.wait_ns = 0;
+	options.log = say_waiting;
 	status = shmsem_connect(ret, &options, &error);
 	if (status == SHMSEM_UNAVAILABLE && plan->connect.wait_ns) {
 		fprintf(stderr, FETCH_COMMAND ": waiting for a server to appear, at most %s: %s\n",
 			format_duration(plan->connect.wait_ns, time), error.message);
-		status = shmsem_connect(ret, &plan->connect, &error);
+		options.wait_ns = plan->connect.wait_ns;
+		status = shmsem_connect(ret, &options, &error);
 	}
 	return status ? take_over(&error, err) : STATUS_OK;
 }

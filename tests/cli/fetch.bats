@@ -714,3 +714,21 @@ linear_profile() {
 	run -64 fetch --srgb dog
 	finish
 }
+
+@test "who waits for a seat is told so, and gets the image" {
+	serve_start "$NS" --seats 1 "$SHMSEM_IMAGES"
+	mkfifo "$BATS_TEST_TMPDIR/pixels"
+	# It holds the seat for as long as nobody reads its pixels.
+	"$SHMSEM" fetch -N "$NS" car -o - >"$BATS_TEST_TMPDIR/pixels" &
+	exec 5<"$BATS_TEST_TMPDIR/pixels"
+	head -c 1 <&5 >/dev/null
+	"$SHMSEM" fetch -N "$NS" apple >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" &
+	local waiter=$!
+	wait_for_line "$BATS_TEST_TMPDIR/err" "all 1 seats are taken, waiting for one; the server's --seats gives more"
+	cat <&5 >/dev/null
+	exec 5<&-
+	wait "$waiter"
+	grep -q apple "$BATS_TEST_TMPDIR/out"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/err")" = 1 ]
+	finish
+}
