@@ -4,6 +4,7 @@
  * number, which the profile of the image tells; a frame of two kinds of bytes is torn, and one that
  * is older than what the reader had before is stale. Prints what each reader got.
  */
+#define _POSIX_C_SOURCE 200809L
 #include <shmsem.h>
 #include <stdint.h>
 #include <stdio.h>
