@@ -124,12 +124,6 @@ struct server {
 	_Atomic uint64_t answers;
 };
 
-/*
- * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:
- * a file, what its codec needs, rows on their way, and what resizing needs.
- */
-struct decoder_setup server_decoder_setup(const struct server_options *options, uint64_t reserve);
-
 /* What decoders have to do without here: a set of enum sandbox_missing. Never silently weaker:
  * STATUS_INTERNAL if that includes seccomp and the options do not allow it. */
 int server_check_sandbox(

@@ -8,6 +8,7 @@
 #include "server/files.h"
 #include "server/internal.h"
 #include "server/link.h"
+#include "server/pool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -247,7 +248,7 @@ int join_start(const struct server_options *options, void (*say)(const char *sen
 		.max_bytes = max_bytes(&options->limits),
 		.answer = answer,
 		.context = join};
-	join->decoder.setup = server_decoder_setup(options, classic.max_bytes);
+	join->decoder.setup = pool_decoder_setup(options, classic.max_bytes);
 	status = join->folder < 0 ? error_os(err, errno, "cannot open '%s'", options->directory)
 				  : classic_responder_new(&classic, &join->responder, err);
 	if (!status)

@@ -1,6 +1,7 @@
 #include "server/pool.h"
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "server/finish.h"
 #include "server/jobs.h"
 
@@ -11,6 +12,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#define DECODER_SPARE (UINT64_C(64) << 20)
 
 /* What a decoder without an image may use of the processor between two turns of upkeep, and after
  * how many turns beyond that it is ended. */
@@ -41,6 +44,23 @@ static int start(struct server *server, unsigned index, struct error *err)
 	return status;
 }
 
+struct decoder_setup pool_decoder_setup(const struct server_options *options, uint64_t reserve)
+{
+	struct decoder_setup setup = {.reserve = reserve,
+		.cpu_seconds = options->decode_timeout_ns / NS_PER_SECOND + 1,
+		.isolate = options->isolate,
+		.allow_degraded = options->allow_degraded};
+	uint64_t codec;
+
+	/* What has no limit, or one beyond any address space, limits nothing. */
+	if (!options->file_bytes || !options->limits.memory ||
+		!size_multiply(options->limits.memory, 3, &codec) ||
+		!size_add(codec, options->file_bytes, &setup.memory) ||
+		!size_add(setup.memory, DECODER_SPARE, &setup.memory) || setup.memory > INT64_MAX)
+		setup.memory = 0;
+	return setup;
+}
+
 int pool_start(struct server *server, struct error *err)
 {
 	int status = STATUS_OK;
@@ -56,7 +76,7 @@ int pool_start(struct server *server, struct error *err)
 		server->decoders[i].segment_fd = server->objects.data[i].fd;
 		server->decoders[i].starts =
 			&head_server(&server->objects.head)->counters[WIRE_COUNT_DECODER_STARTS];
-		server->decoders[i].setup = server_decoder_setup(
+		server->decoders[i].setup = pool_decoder_setup(
 			&server->options, server->options.cache);
 		status = start(server, i, err);
 		if (!status)

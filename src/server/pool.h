@@ -29,3 +29,9 @@ void pool_upkeep(struct server *server);
 
 /* Ends all decoders. Once there are no threads any more. */
 void pool_stop(struct server *server);
+
+/*
+ * How decoders are to be that map `reserve` bytes of a segment. A decoder has in memory at a time:
+ * a file, what its codec needs, rows on their way, and what resizing needs.
+ */
+struct decoder_setup pool_decoder_setup(const struct server_options *options, uint64_t reserve);

@@ -9,7 +9,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/number.h"
 #include "base/process.h"
 #include "config.h"
 #include "server/sandbox.h"
@@ -21,8 +20,6 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#define DECODER_SPARE (UINT64_C(64) << 20)
 
 const struct server_options server_defaults = {
 	.seats = 128,
@@ -83,23 +80,6 @@ static int open_folder(struct server *server, struct error *err)
 	return server->folder < 0
 		       ? error_os(err, errno, "cannot open '%s'", server->options.directory)
 		       : STATUS_OK;
-}
-
-struct decoder_setup server_decoder_setup(const struct server_options *options, uint64_t reserve)
-{
-	struct decoder_setup setup = {.reserve = reserve,
-		.cpu_seconds = options->decode_timeout_ns / NS_PER_SECOND + 1,
-		.isolate = options->isolate,
-		.allow_degraded = options->allow_degraded};
-	uint64_t codec;
-
-	/* What has no limit, or one beyond any address space, limits nothing. */
-	if (!options->file_bytes || !options->limits.memory ||
-		!size_multiply(options->limits.memory, 3, &codec) ||
-		!size_add(codec, options->file_bytes, &setup.memory) ||
-		!size_add(setup.memory, DECODER_SPARE, &setup.memory) || setup.memory > INT64_MAX)
-		setup.memory = 0;
-	return setup;
 }
 
 static int start_threads(struct server *server, struct error *err)

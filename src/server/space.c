@@ -97,15 +97,6 @@ size_t store_check_segments(struct store *store)
 
 /* ---- room ---- */
 
-void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used)
-{
-	*ret_backed = *ret_used = 0;
-	for (unsigned i = 0; i < store->segments; i++) {
-		*ret_backed += store->arenas[i].backed;
-		*ret_used += store->arenas[i].used;
-	}
-}
-
 /* Gives a piece of a segment's warm room back to the system: how much; 0 if there is none, or the
  * system does not take it. */
 static uint64_t cool_some(struct store *store, unsigned segment)

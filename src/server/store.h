@@ -184,7 +184,14 @@ void store_settled(struct store *store, struct stored *image);
 unsigned store_holders(const struct store *store, const struct stored *image);
 
 /* The sums for the statistics page. */
-void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used);
+static inline void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used)
+{
+	*ret_backed = *ret_used = 0;
+	for (unsigned i = 0; i < store->segments; i++) {
+		*ret_backed += store->arenas[i].backed;
+		*ret_used += store->arenas[i].used;
+	}
+}
 
 /* Checks that the segments are whole; images in one that somebody cut are forgotten. How many were.
  */
