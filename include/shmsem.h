@@ -342,7 +342,7 @@ struct shmsem_serve_options {
 	/* Bytes for images; 0: 512 MiB, or if less a quarter of what is free in /dev/shm and of what
 	 * the control group may have. */
 	uint64_t memory;
-	unsigned seats;  /* clients at a time; 0: 128, or 4 a CPU where that is more */
+	unsigned seats; /* clients at a time; 0: 128, or 4 a CPU where that is more */
 	/* Permissions of the objects; 0: 0600. Users need read and write, so read alone is nothing;
 	 * pixels get the read bits only. */
 	unsigned mode;
@@ -358,7 +358,7 @@ struct shmsem_serve_options {
 	/* Names what there is, by shmsem_add_name, in any order; NULL: nothing. */
 	int (*names)(void *data, struct shmsem_answer *answer, struct shmsem_error *error);
 	void *data;
-	uint32_t kept; /* names that shmsem_publish may keep at a time; 0: none */
+	uint32_t kept;        /* names that shmsem_publish may keep at a time; 0: none */
 	uint32_t reserved2;   /* zero, and so */
 	uint64_t reserved[3]; /* these */
 };
@@ -384,7 +384,7 @@ SHMSEM_API int shmsem_place(struct shmsem_answer *answer, const struct shmsem_in
 /*
  * Images that clients get without asking the program: a camera's latest frame, say. Between
  * shmsem_prepare and shmsem_publish the program writes the pixels. From the moment in which
- * shmsem_publish returns, whoever fetches `name`, with all options zero, gets this image; those who
+ * shmsem_publish returns, one who fetches `name`, with all options zero, gets this image; those who
  * hold the one before keep that as it was. In the thread that calls shmsem_server_run.
  *
  * shmsem_prepare never waits: SHMSEM_TRY_AGAIN if images that are held leave no room. Its arguments

@@ -41,7 +41,7 @@ static bool server_lives(struct connection *connection)
 	connection->probe_at = now + PROBE_NS;
 	if (head_server_alive(&connection->head))
 		return true;
-	/* For good: whoever asks learns it from the lock. */
+	/* For good: the next request learns it from the lock. */
 	index_release(&connection->index);
 	return false;
 }

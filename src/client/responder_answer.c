@@ -38,42 +38,6 @@ void responder_answer_text(struct shmsem_server *server, const char *text, size_
 	complete(server, 0);
 }
 
-void responder_image_answer(
-	const struct shmsem_answer *made, struct wire_answer *ret, uint64_t ret_words[4])
-{
-	const struct shmsem_info *info = &made->info;
-	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
-	const struct placed *placed = made->placed;
-	struct wire_answer answer = {
-		.flags = (info->warning[0] ? WIRE_WARNING : 0) |
-			 (info->animated ? WIRE_ANIMATED : 0) | (info->cmyk ? WIRE_CMYK : 0),
-		.image = placed ? placed->number : 0,
-		.stride = info->stride,
-		.icc_bytes = info->icc_bytes,
-		.file_width = info->file_width,
-		.file_height = info->file_height,
-		.bits = info->bits,
-		.format = info->format,
-		.orientation = info->orientation,
-		.scale = info->scale ? info->scale : 1,
-		.file_bits = info->file_bits,
-		.file_channels = info->file_channels,
-		.file_bytes = info->file_bytes,
-		.gamma = info->gamma,
-		.srgb = info->srgb,
-		.comments = info->comments,
-		.age = info->age_ns,
-	};
-
-	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
-	if (placed) {
-		answer.offset = placed->extent->offset;
-		answer.icc_offset = placed->extent->offset + info->offset;
-	}
-	*ret = answer;
-	memcpy(ret_words, words, sizeof words);
-}
-
 static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made, bool kept)
 {
 	struct wire_seat_counters *seat = head_seat_counters(

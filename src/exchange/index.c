@@ -87,7 +87,7 @@ void index_end(struct index *index)
 {
 	_Atomic uint64_t *sequence = &header_of(index)->sequence;
 
-	/* Release: whoever sees this value sees all that was changed before. */
+	/* Release: a reader that sees this value sees all that was changed before. */
 	atomic_store_explicit(sequence, atomic_load_explicit(sequence, memory_order_relaxed) + 1,
 		memory_order_release);
 	/* Holds are collected after this. With the fence in index_find: a hold that is not seen

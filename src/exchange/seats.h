@@ -96,7 +96,7 @@ static inline bool head_hold_whole(const struct head *head, unsigned seat, size_
 /* How many of a seat's hold words may be in use, which are those from 0 on. */
 static inline size_t head_holds_mark(const struct head *head, unsigned seat)
 {
-	/* Acquire: whoever raised the mark may have stored a word below it only afterwards. */
+	/* Acquire: the side that raised the mark may have stored a word below it only afterwards. */
 	uint64_t mark = atomic_load_explicit(
 		&head_hold_page(head, seat, 0)->mark, memory_order_acquire);
 
@@ -110,7 +110,7 @@ void head_raise_mark(const struct head *head, unsigned seat, size_t hold);
  * there before this call is true. */
 bool head_holds_whole(const struct head *head, unsigned seat);
 
-/* Writes the constants of the seat's holds, and voids all of them. For whoever has the seat. */
+/* Writes the constants of the seat's holds, and voids all of them. For the holder of the seat. */
 void head_void_holds(const struct head *head, unsigned seat);
 
 static inline struct wire_seat_counters *head_seat_counters(const struct head *head, unsigned seat)

@@ -435,7 +435,7 @@ static void a_seat_with_a_damaged_page_of_holds_holds_everything(void **state)
 		memset(head_hold_page(&scene->head, 3, page), 0, WIRE_PAGE);
 		assert_null(put_image(scene, 0, 40, &err));
 		assert_int_equal(err.status, STATUS_TRY_AGAIN);
-		/* Until whoever has the seat gives it back. */
+		/* Until the holder of the seat gives it back. */
 		assert_int_equal(lock_drop(scene->clients[3], head_seat_lock(&scene->head, 3)), 0);
 		assert_non_null(put_image(scene, 0, 40, &err));
 		/* The next one makes the holds its own. */

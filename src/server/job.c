@@ -1,0 +1,101 @@
+#include "server/job.h"
+
+#include "base/io.h"
+#include "server/decoder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool job_receive(struct link_job *ret, int *ret_file)
+{
+	struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control};
+	struct cmsghdr *header;
+	ssize_t size;
+
+	do
+		size = recvmsg(DECODER_SOCKET, &message, MSG_CMSG_CLOEXEC);
+	while (size < 0 && errno == EINTR);
+	*ret_file = -1;
+	header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_file, CMSG_DATA(header), sizeof *ret_file);
+	return size == (ssize_t)sizeof *ret;
+}
+
+bool job_send(const struct link_reply *reply)
+{
+	return send(DECODER_SOCKET, reply, sizeof *reply, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
+}
+
+int job_read(struct decoder_context *state, int file, size_t size, struct error *err)
+{
+	ssize_t done;
+
+	if (size > state->room) {
+		free(state->file);
+		state->room = 0;
+		state->file = malloc(size);
+		if (!state->file)
+			return error_set(
+				err, STATUS_TRY_AGAIN, "no memory for a file of %zu bytes", size);
+		state->room = size;
+	}
+	done = pread_full(file, state->file, size, 0);
+	if (done < 0)
+		return error_os(err, errno, "cannot be read");
+	if ((size_t)done < size)
+		return error_set(err, STATUS_TRY_AGAIN, "became shorter while it was read");
+	return STATUS_OK;
+}
+
+/* Decodes what was probed. */
+static int decode(struct decoder_context *state, const struct image_info *info, uint8_t *room,
+	uint64_t profile_at, struct image_warning *ret_warning, struct error *err)
+{
+	int status = image_decode(state->reader, room, info->bytes, ret_warning, err);
+	const void *profile;
+	size_t size;
+
+	if (status)
+		return status;
+	profile = image_profile(state->reader, &size);
+	if (profile && size == info->icc_bytes)
+		memcpy(room + profile_at, profile, size);
+	return STATUS_OK;
+}
+
+void job_work(struct decoder_context *state, const struct link_job *job, uint8_t *room,
+	struct link_reply *reply)
+{
+	struct image_warning warning = {0};
+	uint64_t profile = 0, total = 0;
+	struct error err = {0};
+	int status = image_probe(state->reader, state->file, job->file_size, &job->options,
+		&job->limits, &reply->info, &err);
+
+	reply->kind = LINK_DONE;
+	if (!status && !link_layout(&reply->info, &profile, &total))
+		status = error_set(&err, STATUS_BAD_DATA, "is too large");
+	if (!status && job->kind != LINK_PROBE && (!room || total > job->length)) {
+		reply->kind = LINK_NEED;
+		return;
+	}
+	if (!status && job->kind == LINK_PROBE)
+		warning = image_probe_warning(state->reader);
+	if (!status && job->kind != LINK_PROBE)
+		status = decode(state, &reply->info, room, profile, &warning, &err);
+	reply->status = (uint32_t)status;
+	memcpy(reply->text, status ? err.text : warning.text,
+		status ? sizeof err.text : sizeof warning.text);
+}
