@@ -15,7 +15,7 @@ PyObject *error_new(const struct shmsem_error *error);
 PyObject *error_raise(const struct shmsem_error *error);
 
 /* Raises shmsem.UsageError; NULL. */
-PyObject *error_usage(const char *format, ...);
+PyObject *error_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The exception that is raised, as an error of the library; it is no longer raised then. */
 void error_from_exception(struct shmsem_error *ret);
