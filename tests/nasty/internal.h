@@ -4,7 +4,7 @@
 #pragma once
 
 #include "nasty/nasty.h"
-#include "unit/image_samples.h"
+#include "unit/image/image_samples.h"
 
 struct nasty {
 	nasty_visitor *visit;

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "nasty/nasty.h"
-#include "unit/image_samples.h"
+#include "unit/image/image_samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>

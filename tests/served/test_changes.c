@@ -5,7 +5,7 @@
 #include "unit/test.h"
 
 #include "served/served.h"
-#include "unit/image_samples.h"
+#include "unit/image/image_samples.h"
 
 #include <errno.h>
 #include <fcntl.h>
