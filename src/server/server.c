@@ -196,7 +196,8 @@ static void update_sums(struct server *server)
 	store_sums(&server->store, &backed, &used);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], backed);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], used);
-	atomic_store(&page->counters[WIRE_COUNT_IMAGES], server->store.ready.count);
+	atomic_store(&page->counters[WIRE_COUNT_IMAGES],
+		server->store.ready.count + server->store.unnamed.count);
 	atomic_store(&page->counters[WIRE_COUNT_EVICTIONS], server->store.evictions);
 }
 

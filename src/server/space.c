@@ -67,16 +67,27 @@ static bool segment_whole(const struct store *store, unsigned index)
 		       (uint64_t)status.st_blocks * 512 >= store->arenas[index].backed);
 }
 
+/* Forgets the images of a list that were in the segment; how many. */
+static size_t forget_images(struct store *store, const struct stored_list *list, unsigned index)
+{
+	size_t count = 0;
+
+	for (struct stored *image = list->oldest, *newer; image; image = newer) {
+		newer = image->newer;
+		if (image->segment == index && image->findable) {
+			store_forget(store, image);
+			count++;
+		}
+	}
+	return count;
+}
+
 /* Forgets what was in the segment: how many images. */
 static size_t lose_segment(struct store *store, unsigned index)
 {
-	size_t lost = 0;
+	size_t lost = forget_images(store, &store->ready, index) +
+		      forget_images(store, &store->unnamed, index);
 
-	for (struct stored *image = store->ready.oldest; image; image = image->newer)
-		if (image->segment == index && image->findable) {
-			store_forget(store, image);
-			lost++;
-		}
 	/* Before zeros can be read there. */
 	store->truncations[index]++;
 	store->all_truncations++;
@@ -125,23 +136,30 @@ static bool cool_excess(struct store *store, unsigned segment)
 	return backed <= store->budget;
 }
 
+static uint64_t held_bytes(const struct stored_list *list, const struct held *held)
+{
+	uint64_t total = 0;
+
+	for (const struct stored *image = list->oldest; image; image = image->newer)
+		if (held_contains(held, image->number))
+			total += image->extent->length;
+	return total;
+}
+
 static int no_room(
 	const struct store *store, const struct held *held, uint64_t bytes, struct error *err)
 {
 	char need[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], allowed[SIZE_TEXT_SIZE];
-	uint64_t total = 0;
 
 	format_size(bytes, need);
 	format_size(store->budget, allowed);
 	if (bytes > store->budget)
 		return error_set(err, STATUS_BAD_DATA,
 			"larger than the store: %s needed, %s allowed (--cache)", need, allowed);
-	for (const struct stored *image = store->ready.oldest; image; image = image->newer)
-		if (held_contains(held, image->number))
-			total += image->extent->length;
+	format_size(held_bytes(&store->ready, held) + held_bytes(&store->unnamed, held), have);
 	return error_set(err, STATUS_TRY_AGAIN,
 		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)", need,
-		format_size(total, have), allowed);
+		have, allowed);
 }
 
 /* Has the system give the bytes of a new extent, of which `cold` do not exist. */

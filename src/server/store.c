@@ -63,6 +63,7 @@ static void free_list(struct store *store, struct stored_list *list)
 void store_release(struct store *store)
 {
 	free_list(store, &store->ready);
+	free_list(store, &store->unnamed);
 	free_list(store, &store->negative);
 	for (unsigned i = 0; i < store->segments; i++)
 		arena_release(&store->arenas[i]);
@@ -121,7 +122,7 @@ static void grow_tables(struct store *store)
 	struct stored **images = store->images, **new_images;
 	struct alias **names = store->names, **new_names;
 
-	if (store->ready.count + store->negative.count < old)
+	if (store->ready.count + store->unnamed.count + store->negative.count < old)
 		return;
 	new_images = calloc(2 * old, sizeof *new_images);
 	new_names = calloc(2 * old, sizeof *new_names);
@@ -194,7 +195,18 @@ static void list_append(struct store *store, struct stored_list *list, struct st
 
 static struct stored_list *list_of(struct store *store, const struct stored *image)
 {
-	return image->extent ? &store->ready : &store->negative;
+	if (!image->extent)
+		return &store->negative;
+	return image->unnamed ? &store->unnamed : &store->ready;
+}
+
+static void set_unnamed(struct store *store, struct stored *image, bool unnamed)
+{
+	if (image->unnamed == unnamed)
+		return;
+	list_remove(list_of(store, image), image);
+	image->unnamed = unnamed;
+	list_append(store, list_of(store, image), image);
 }
 
 void store_discard(struct store *store, struct stored *image)
@@ -251,6 +263,7 @@ static void unlink_alias(struct store *store, struct alias *alias)
 	while (*at != alias)
 		at = &(*at)->next;
 	*at = alias->next;
+	set_unnamed(store, alias->image, !alias->image->aliases);
 	free(alias);
 }
 
@@ -284,6 +297,7 @@ void store_name(struct store *store, struct stored *image, const char *name, con
 	strcpy(alias->name, name);
 	strcpy(alias->path, path);
 	image->aliases = alias;
+	set_unnamed(store, image, false);
 	bucket = name_bucket(store, alias->hash);
 	alias->chain = *bucket;
 	*bucket = alias;
@@ -309,6 +323,7 @@ void store_forget(struct store *store, struct stored *image)
 	*at = image->chain;
 	while (image->aliases)
 		unlink_alias(store, image->aliases);
+	set_unnamed(store, image, true);
 	image->findable = false;
 }
 
@@ -335,7 +350,7 @@ void store_ready(struct store *store, struct stored *image, unsigned segment, st
 	list_remove(&store->negative, image);
 	image->segment = segment;
 	image->extent = extent;
-	list_append(store, &store->ready, image);
+	list_append(store, list_of(store, image), image);
 	if (size_align(decoded->total, store->head->page, &whole))
 		arena_trim(&store->arenas[segment], extent, whole);
 }

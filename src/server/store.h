@@ -44,6 +44,7 @@ struct stored {
 	enum stored_state state;
 	bool findable; /* in the table; what is not only waits for its holders to let go */
 	bool stays;    /* it was held when room was last looked for */
+	bool unnamed;  /* no name leads to it any more */
 	bool recent;   /* its file was changed shortly before it was opened: the key alone proves
 			  nothing */
 	struct watch_token token; /* made before its file was opened */
@@ -97,6 +98,7 @@ struct store {
 	struct alias **names;
 	size_t buckets;              /* of both tables; a power of two */
 	struct stored_list ready;    /* with pixels */
+	struct stored_list unnamed;  /* with pixels, but no name leads to them any more */
 	struct stored_list negative; /* failures and headers */
 	uint64_t evictions;
 	uint64_t refusals;        /* times that not enough could make way */
@@ -148,7 +150,8 @@ void store_touch(struct store *store, struct stored *image);
 
 /*
  * Room for `bytes` in a segment, existing and ready to be written; images that nobody holds make
- * way, of all neighbours that would do those that have not been used for longest. STATUS_TRY_AGAIN,
+ * way: first those that no name leads to any more, then, of all neighbours that would do, those that
+ * have not been used for longest. STATUS_TRY_AGAIN,
  * saying what is needed, held and allowed; STATUS_BAD_DATA for more than can ever be.
  */
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,

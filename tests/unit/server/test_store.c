@@ -367,6 +367,69 @@ static void only_what_is_held_can_be_in_the_way(void **state)
 	assert_true(refused < 10000);
 }
 
+static unsigned asked_for_holds;
+
+bool __real_held_contains(const struct held *held, uint64_t number);
+bool __wrap_held_contains(const struct held *held, uint64_t number);
+
+bool __wrap_held_contains(const struct held *held, uint64_t number)
+{
+	asked_for_holds++;
+	return __real_held_contains(held, number);
+}
+
+/* Whether a name leads to them or not: each is seen to be held once in a while, not each time. */
+static void held_images_do_not_slow_eviction_down(void **state)
+{
+	struct scene *scene = *state;
+
+	seat_taken(scene, 0);
+	for (unsigned i = 0; i < 48; i++) {
+		struct stored *image = put(scene, i % SEGMENTS, 1);
+
+		hold(scene, 0, i, image);
+		if (i % 4 == 0)
+			store_forget(&scene->store, image);
+	}
+	for (int i = 0; i < 16; i++)
+		put(scene, (unsigned)i % SEGMENTS, 1);
+	put(scene, 0, 1);
+	asked_for_holds = 0;
+	for (int i = 0; i < 1600; i++)
+		put(scene, (unsigned)i % SEGMENTS, 1);
+	/* 12 of them without a name, and once in 16 evictions the 36 others. */
+	assert_true(asked_for_holds <= 1600 * (1 + 12 + 36 / 16 + 1));
+	for (unsigned i = 0; i < 48; i++)
+		assert_int_equal(known(scene, i + 1), i % 4 != 0);
+}
+
+/* As a camera's pictures are, that are renamed over one name: the live stills beside stay. */
+static void a_version_that_no_name_leads_to_any_more_makes_way_first(void **state)
+{
+	const struct watch_token token = {.folder = 1, .generation = 2};
+	static const bool none[SEGMENTS];
+	struct scene *scene = *state;
+	char name[16];
+
+	for (int i = 0; i < 40; i++) {
+		struct stored *still = put(scene, (unsigned)i % SEGMENTS, 1);
+
+		snprintf(name, sizeof name, "still%d", i);
+		store_name(&scene->store, still, name, name, &token, 1);
+	}
+	seat_taken(scene, 0);
+	for (int i = 0; i < 100; i++) {
+		int segment = evict_choose_segment(&scene->store, none);
+		struct stored *frame = put(scene, (unsigned)segment, 5);
+
+		store_name(&scene->store, frame, "frame", "frame", &token, 1);
+		/* Somebody looks at it for a while. */
+		hold(scene, 0, (unsigned)i % 2, frame);
+	}
+	for (uint64_t inode = 1; inode <= 40; inode++)
+		assert_true(known(scene, inode));
+}
+
 static void held_images_are_never_evicted_or_moved(void **state)
 {
 	struct scene *scene = *state;
@@ -632,6 +695,8 @@ int main(void)
 		TEST(a_decode_goes_to_where_lies_what_was_used_longest_ago),
 		TEST(a_segment_gets_room_that_others_have_and_do_not_use),
 		TEST(only_what_is_held_can_be_in_the_way),
+		TEST(held_images_do_not_slow_eviction_down),
+		TEST(a_version_that_no_name_leads_to_any_more_makes_way_first),
 		TEST(held_images_are_never_evicted_or_moved),
 		TEST(a_dead_clients_holds_are_void),
 		TEST(forgotten_images_stay_while_held_and_go_after),
