@@ -4,7 +4,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 /* The index of a server that was killed says what it said last: whether it lives is asked so often. */
 #define PROBE_NS  (100 * NS_PER_MS)
@@ -12,31 +11,27 @@
 
 void lookup_open(struct connection *connection)
 {
+	const struct head *head = &connection->head;
 	struct index *index = &connection->index;
 	char name[OBJECT_NAME_SIZE];
+	uint64_t reserve;
 
+	wire_copy(&reserve, &head_server(head)->index_reserve, sizeof reserve);
+	if (!reserve || reserve % head->page || reserve > SIZE_MAX / 2)
+		return;
 	object_name(&connection->space, OBJECT_INDEX, 0, name);
-	if (index_open(name, connection->head.page, connection->head.instance, connection->guarded,
-		    index, NULL))
+	if (index_open(name, head->page, reserve, head->instance, connection->guarded, index, NULL))
 		return;
 	/* A child of fork() has no use for it, and must not keep it. */
 	madvise(index->segment.base, index->segment.reserved, MADV_DONTFORK);
 }
 
-static uint64_t coarse_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 /* Whether the server lived not long ago. */
 static bool server_lives(struct connection *connection)
 {
-	uint64_t now = coarse_now();
+	uint64_t now = connection->index.probe ? clock_coarse() : 0;
 
-	if (now < connection->probe_at)
+	if (now < connection->probe_at || !connection->index.probe)
 		return true;
 	connection->probe_at = now + PROBE_NS;
 	if (head_server_alive(&connection->head))
@@ -47,7 +42,7 @@ static bool server_lives(struct connection *connection)
 }
 
 bool lookup(struct connection *connection, unsigned hold, const char *name,
-	const struct wire_options *options, struct wire_answer *ret_answer, uint64_t ret_words[4])
+	const struct wire_options *options, struct index_answer *ret)
 {
 	struct index_key key = {.name = name, .length = strlen(name), .options = *options};
 	struct wire_seat_counters *counters;
@@ -61,11 +56,11 @@ bool lookup(struct connection *connection, unsigned hold, const char *name,
 	word = head_hold(&connection->head, connection->seat, hold);
 	head_raise_mark(&connection->head, connection->seat, hold);
 	for (int i = 0; i < TRIES_MAX && found == INDEX_CHANGED; i++)
-		found = index_find(&connection->index, &key, word, ret_answer, ret_words);
+		found = index_find(&connection->index, &key, word, ret);
 	if (found != INDEX_FOUND)
 		return false;
 	counters = head_seat_counters(&connection->head, connection->seat);
 	wire_count(&counters->index_hits, 1);
-	wire_count(&counters->index_bytes, ret_words[0]);
+	wire_count(&counters->index_bytes, ret->words[0]);
 	return true;
 }

@@ -13,4 +13,4 @@ void lookup_open(struct connection *connection);
  * give. False if the server must be asked.
  */
 bool lookup(struct connection *connection, unsigned hold, const char *name,
-	const struct wire_options *options, struct wire_answer *ret_answer, uint64_t ret_words[4]);
+	const struct wire_options *options, struct index_answer *ret);

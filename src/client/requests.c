@@ -152,13 +152,12 @@ static int reserve_hold(
 static bool find(struct shmsem *client, const struct wire_request *request, const char *name,
 	struct shmsem_image *image)
 {
-	struct wire_answer answer;
-	uint64_t words[4];
+	struct index_answer found;
 
 	return !atomic_load_explicit(&client->waiting.cancelled, memory_order_relaxed) &&
-	       lookup(image->connection, image->hold, name, &request->options, &answer, words) &&
-	       !check_info(&answer, words, "", &image->info, NULL) &&
-	       !map_image(&answer, image, NULL);
+	       lookup(image->connection, image->hold, name, &request->options, &found) &&
+	       !check_info(&found.answer, found.words, "", &image->info, NULL) &&
+	       !map_image(&found.answer, image, NULL);
 }
 
 /* Finds it or asks over the image's connection, and checks and maps what comes. */

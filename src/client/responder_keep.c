@@ -35,14 +35,13 @@ static void announce(struct shmsem_server *server, const char *name)
 {
 	struct index_key key = {.name = name, .length = strlen(name)};
 	struct index *index = &server->objects.index;
-	struct wire_answer answer;
-	uint64_t words[4];
+	struct index_answer found = {0};
 
-	responder_image_answer(&server->prepared, &answer, words);
-	answer.flags |= WIRE_FROM_STORE;
+	responder_image_answer(&server->prepared, &found.answer, found.words);
+	found.answer.flags |= WIRE_FROM_STORE;
 	index_begin(index);
 	/* A warning has no room in the index; the server is asked for it. */
-	if (server->prepared.info.warning[0] || !index_put(index, &key, &answer, words))
+	if (server->prepared.info.warning[0] || !index_put(index, &key, &found))
 		index_remove(index, &key);
 	index_end(index);
 }

@@ -1,26 +1,16 @@
+/* The index as the server writes it. */
 #include "exchange/index.h"
 
 #include "base/clock.h"
-#include "exchange/wait.h"
-#include "shm/guard.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-/* How long a change may last before the server is asked instead. */
-#define ODD_MAX_NS  (5 * NS_PER_US)
-#define ODD_LOOKS   16
 #define FIRST_VALUE 2 /* of the sequence word: even */
 
-static struct wire_index *header_of(const struct index *index)
+static struct wire_entry *entry_at(const struct index *index, uint64_t place)
 {
-	return (struct wire_index *)(void *)index->segment.base;
-}
-
-static struct wire_entry *entry_at(const struct index *index, uint64_t at)
-{
-	return (struct wire_entry *)(void *)(index->segment.base + index->page) +
-	       (at & (index->entries - 1));
+	return (struct wire_entry *)(void *)(index->segment.base + index->table) + place;
 }
 
 /* Odd multipliers: the digits of pi, as in Blowfish. */
@@ -29,7 +19,7 @@ static struct wire_entry *entry_at(const struct index *index, uint64_t at)
 #define MIX_3 UINT64_C(0xa4093822299f31d1)
 
 /* The options are mixed beside each other, the name one word after the other. */
-static uint64_t hash_key(const struct index *index, const struct index_key *key)
+uint64_t index_hash(const struct index *index, const struct index_key *key)
 {
 	uint64_t words[sizeof key->options / 8], hash = index->key[0] ^ key->length, other = 0;
 
@@ -49,14 +39,14 @@ static uint64_t hash_key(const struct index *index, const struct index_key *key)
 	return hash ^ hash >> 29;
 }
 
-/* ---- for the server ---- */
-
-void index_init(struct index *index, size_t page, uint64_t instance, uint64_t entries)
+void index_init(
+	struct index *index, size_t page, uint64_t instance, uint64_t entries, unsigned rings)
 {
-	struct wire_index *header = header_of(index);
+	struct wire_index *header = index_header(index);
 
 	index->page = page;
 	index->instance = instance;
+	index->table = wire_index_start(page, rings);
 	index->entries = entries;
 	/* Without random numbers, names can be made to collide: then they are not found here. */
 	if (getrandom(index->key, sizeof index->key, GRND_NONBLOCK) < 0)
@@ -64,8 +54,10 @@ void index_init(struct index *index, size_t page, uint64_t instance, uint64_t en
 	header->version = WIRE_VERSION;
 	header->page = (uint32_t)page;
 	header->instance = instance;
-	header->entries = entries;
+	header->flags = WIRE_INDEX_PROBE;
 	memcpy(header->key, index->key, sizeof header->key);
+	atomic_store_explicit(&header->table, index->table, memory_order_relaxed);
+	atomic_store_explicit(&header->entries, entries, memory_order_relaxed);
 	header->magic = WIRE_INDEX_MAGIC;
 	/* Release: nobody believes the header before this. */
 	atomic_store_explicit(&header->sequence, FIRST_VALUE, memory_order_release);
@@ -73,7 +65,7 @@ void index_init(struct index *index, size_t page, uint64_t instance, uint64_t en
 
 void index_begin(struct index *index)
 {
-	_Atomic uint64_t *sequence = &header_of(index)->sequence;
+	_Atomic uint64_t *sequence = &index_header(index)->sequence;
 
 	/* Relaxed: nobody else writes it. */
 	atomic_store_explicit(sequence, atomic_load_explicit(sequence, memory_order_relaxed) | 1,
@@ -85,176 +77,102 @@ void index_begin(struct index *index)
 
 void index_end(struct index *index)
 {
-	_Atomic uint64_t *sequence = &header_of(index)->sequence;
+	_Atomic uint64_t *sequence = &index_header(index)->sequence;
 
 	/* Release: a reader that sees this value sees all that was changed before. */
-	atomic_store_explicit(sequence, atomic_load_explicit(sequence, memory_order_relaxed) + 1,
-		memory_order_release);
+	if (!index->shut)
+		atomic_store_explicit(sequence,
+			atomic_load_explicit(sequence, memory_order_relaxed) + 1,
+			memory_order_release);
 	/* Holds are collected after this. With the fence in index_find: a hold that is not seen
 	 * then belongs to somebody who sees the new word. */
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-static bool entry_is(const struct index *index, const struct wire_entry *entry, uint64_t hash,
-	const struct index_key *key)
+void index_shut(struct index *index)
 {
+	index_begin(index);
+	index->shut = true;
+}
+
+void index_open_again(struct index *index)
+{
+	if (!index->shut)
+		return;
+	index->shut = false;
+	index_end(index);
+}
+
+void index_move(struct index *index, uint64_t table, uint64_t entries)
+{
+	index->table = table;
+	index->entries = entries;
+	/* Relaxed: between the odd word and the even one. */
+	atomic_store_explicit(&index_header(index)->table, table, memory_order_relaxed);
+	atomic_store_explicit(&index_header(index)->entries, entries, memory_order_relaxed);
+}
+
+void index_write(struct index *index, uint64_t place, uint64_t hash, const struct index_key *key,
+	const struct index_answer *answer)
+{
+	struct wire_entry *entry = entry_at(index, place);
+
+	entry->hash = hash;
+	entry->length = (uint32_t)key->length;
+	entry->until = answer->until;
+	memcpy(entry->words, answer->words, sizeof entry->words);
+	entry->answer = answer->answer;
+	entry->options = key->options;
+	memcpy(entry->name, key->name, key->length);
+	entry->instance = index->instance;
+}
+
+void index_erase(struct index *index, uint64_t place)
+{
+	entry_at(index, place)->instance = 0;
+}
+
+static bool entry_is(
+	const struct index *index, uint64_t place, uint64_t hash, const struct index_key *key)
+{
+	const struct wire_entry *entry = entry_at(index, place);
+
 	return entry->instance == index->instance && entry->hash == hash &&
 	       entry->length == key->length &&
 	       !memcmp(&entry->options, &key->options, sizeof key->options) &&
 	       !memcmp(entry->name, key->name, key->length);
 }
 
-bool index_put(struct index *index, const struct index_key *key, const struct wire_answer *answer,
-	const uint64_t words[4])
+bool index_put(struct index *index, const struct index_key *key, const struct index_answer *answer)
 {
-	uint64_t hash = hash_key(index, key);
-	struct wire_entry *place = NULL;
+	uint64_t hash = index_hash(index, key), free = UINT64_MAX;
 
 	if (key->length > WIRE_INDEX_NAME_MAX)
 		return false;
 	for (unsigned i = 0; i < WIRE_INDEX_PROBES; i++) {
-		struct wire_entry *entry = entry_at(index, hash + i);
+		uint64_t place = index_place(index, hash, i);
 
-		if (entry_is(index, entry, hash, key)) {
-			place = entry;
+		if (entry_is(index, place, hash, key)) {
+			free = place;
 			break;
 		}
-		if (!place && !entry->instance)
-			place = entry;
+		if (free == UINT64_MAX && !entry_at(index, place)->instance)
+			free = place;
 	}
-	if (!place)
+	if (free == UINT64_MAX)
 		return false;
-	place->hash = hash;
-	place->length = (uint32_t)key->length;
-	memcpy(place->words, words, sizeof place->words);
-	place->answer = *answer;
-	place->options = key->options;
-	memcpy(place->name, key->name, key->length);
-	place->instance = index->instance;
+	index_write(index, free, hash, key, answer);
 	return true;
 }
 
 void index_remove(struct index *index, const struct index_key *key)
 {
-	uint64_t hash = hash_key(index, key);
+	uint64_t hash = index_hash(index, key);
 
 	for (unsigned i = 0; key->length <= WIRE_INDEX_NAME_MAX && i < WIRE_INDEX_PROBES; i++) {
-		struct wire_entry *entry = entry_at(index, hash + i);
+		uint64_t place = index_place(index, hash, i);
 
-		if (entry_is(index, entry, hash, key))
-			entry->instance = 0;
+		if (entry_is(index, place, hash, key))
+			index_erase(index, place);
 	}
-}
-
-/* ---- for requesters ---- */
-
-static bool header_check(struct index *index, size_t page, uint64_t instance)
-{
-	struct wire_index header;
-
-	if (!index->segment.base || index->segment.size < page)
-		return false;
-	wire_copy(&header, header_of(index), sizeof header);
-	index->page = page;
-	index->instance = instance;
-	index->entries = header.entries;
-	memcpy(index->key, header.key, sizeof index->key);
-	return header.magic == WIRE_INDEX_MAGIC && header.version == WIRE_VERSION &&
-	       header.page == page && header.instance == instance && header.entries &&
-	       header.entries <= WIRE_INDEX_MAX && !(header.entries & (header.entries - 1)) &&
-	       wire_index_size(page, header.entries) <= index->segment.size;
-}
-
-int index_open(const char *name, size_t page, uint64_t instance, bool guarded, struct index *ret,
-	struct error *err)
-{
-	struct index index = INDEX_NONE;
-	int status = segment_open(name, false, 0, &index.segment, err);
-
-	if (status)
-		return status;
-	if (guarded && index.segment.base)
-		index.guard = guard_add(index.segment.base, index.segment.reserved);
-	if (!header_check(&index, page, instance)) {
-		index_release(&index);
-		return error_set(err, STATUS_BAD_DATA, "'%s' is not this server's index", name);
-	}
-	*ret = index;
-	return STATUS_OK;
-}
-
-void index_release(struct index *index)
-{
-	guard_remove(index->guard);
-	segment_release(&index->segment);
-	*index = INDEX_NONE;
-}
-
-/* The word, even; 0 if it does not become so soon, or is no word at all. */
-static uint64_t read_even(const struct index *index)
-{
-	const _Atomic uint64_t *sequence = &header_of(index)->sequence;
-	uint64_t until = 0;
-
-	for (;;) {
-		/* Acquire: the entries are read after it. */
-		uint64_t word = atomic_load_explicit(sequence, memory_order_acquire);
-
-		if (!(word & 1))
-			return word;
-		if (!until)
-			until = clock_now() + ODD_MAX_NS;
-		else if (clock_now() > until)
-			return 0;
-		for (int i = 0; i < ODD_LOOKS; i++)
-			spin_pause();
-	}
-}
-
-static const struct wire_entry *find_entry(const struct index *index, const struct index_key *key)
-{
-	uint64_t hash = hash_key(index, key);
-
-	for (unsigned i = 0; i < WIRE_INDEX_PROBES; i++) {
-		const struct wire_entry *entry = entry_at(index, hash + i);
-
-		if (entry_is(index, entry, hash, key))
-			return entry;
-	}
-	return NULL;
-}
-
-/* Whether the entry is not one that somebody truncated while it was copied. */
-static bool entry_whole(const struct index *index, const struct wire_entry *entry)
-{
-	return *(const volatile uint64_t *)&entry->instance == index->instance;
-}
-
-enum index_found index_find(const struct index *index, const struct index_key *key,
-	_Atomic uint64_t *hold, struct wire_answer *ret_answer, uint64_t ret_words[4])
-{
-	const struct wire_entry *entry;
-	uint64_t word;
-
-	if (key->length > WIRE_INDEX_NAME_MAX)
-		return INDEX_MISSING;
-	word = read_even(index);
-	entry = word ? find_entry(index, key) : NULL;
-	if (!entry)
-		return INDEX_MISSING;
-	wire_copy(ret_answer, &entry->answer, sizeof *ret_answer);
-	wire_copy(ret_words, entry->words, sizeof entry->words);
-	if (ret_answer->status || !ret_answer->image)
-		return INDEX_MISSING;
-	/* Relaxed: the fence follows. */
-	atomic_store_explicit(hold, ret_answer->image, memory_order_relaxed);
-	/* The hold is there before the word is read again, and what was copied was read before: see
-	 * index_end. Nothing weaker orders a store before a load. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&header_of(index)->sequence, memory_order_relaxed) == word &&
-		entry_whole(index, entry))
-		return INDEX_FOUND;
-	/* Release: it may have kept something that others wait for. */
-	atomic_store_explicit(hold, 0, memory_order_release);
-	return INDEX_CHANGED;
 }

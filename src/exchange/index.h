@@ -16,13 +16,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An INDEX that is mapped; what is in it was checked once, and is never read from it again. */
+/* What of a ring a requester looks at. */
+struct index_ring {
+	const _Atomic uint32_t *flags, *head, *tail;
+	const struct wire_ring_mark *mark;
+};
+
+/* An INDEX that is mapped. What never changes was checked once, and is not read from it again. */
 struct index {
 	struct segment segment;
 	int guard;         /* its number in guard.h, or -1 */
-	size_t page;       /* where the entries begin */
+	size_t page;       /* as in HEAD */
 	uint64_t instance; /* of the server */
-	uint64_t entries, key[2];
+	uint64_t key[2];
+	uint64_t table, entries; /* for the server: where it writes */
+	bool shut;               /* for the server: the word stays odd */
+	bool probe;              /* for requesters: WIRE_INDEX_PROBE */
+	unsigned rings;
+	struct index_ring ring[WIRE_RINGS_MAX];
 };
 
 #define INDEX_NONE ((struct index){.segment = SEGMENT_NONE, .guard = -1})
@@ -34,11 +45,25 @@ struct index_key {
 	struct wire_options options;
 };
 
+/* What is found. */
+struct index_answer {
+	struct wire_answer answer;
+	uint64_t words[4];
+	uint64_t until; /* as in an entry */
+};
+
+static inline struct wire_index *index_header(const struct index *index)
+{
+	return (struct wire_index *)(void *)index->segment.base;
+}
+
 /* ---- for the server, one thread at a time ---- */
 
-/* Writes the header of a new, empty index of `entries` (a power of two) into a mapped segment of
- * wire_index_size() zero bytes. `index->segment` is set, the rest is filled in. */
-void index_init(struct index *index, size_t page, uint64_t instance, uint64_t entries);
+/* Writes the header of a new, empty index with a table of `entries` (a power of two) behind the
+ * pages of `rings` into a mapped segment of zero bytes. `index->segment` is set, the rest is filled
+ * in. Requesters are told to probe (WIRE_INDEX_PROBE) until somebody takes that out. */
+void index_init(
+	struct index *index, size_t page, uint64_t instance, uint64_t entries, unsigned rings);
 
 /*
  * Everything that is changed is changed between these two. When index_end has returned, no look-up
@@ -48,10 +73,29 @@ void index_init(struct index *index, size_t page, uint64_t instance, uint64_t en
 void index_begin(struct index *index);
 void index_end(struct index *index);
 
+/* As from index_begin on, until it is opened again: nothing is found. */
+void index_shut(struct index *index);
+void index_open_again(struct index *index);
+
+/* Another table, already filled, between index_begin and index_end. */
+void index_move(struct index *index, uint64_t table, uint64_t entries);
+
+/* The hash of a key, and the places for it in the table, by number: WIRE_INDEX_PROBES of them. */
+uint64_t index_hash(const struct index *index, const struct index_key *key);
+
+static inline uint64_t index_place(const struct index *index, uint64_t hash, unsigned probe)
+{
+	return (hash + probe) & (index->entries - 1);
+}
+
+/* Writes and empties a place of the table, between index_begin and index_end. */
+void index_write(struct index *index, uint64_t place, uint64_t hash, const struct index_key *key,
+	const struct index_answer *answer);
+void index_erase(struct index *index, uint64_t place);
+
 /* Makes the key lead to that answer, between index_begin and index_end. False if there is no place
  * for it: nothing is changed then. */
-bool index_put(struct index *index, const struct index_key *key, const struct wire_answer *answer,
-	const uint64_t words[4]);
+bool index_put(struct index *index, const struct index_key *key, const struct index_answer *answer);
 
 /* Takes the key out, between index_begin and index_end; one that is not there is ignored. */
 void index_remove(struct index *index, const struct index_key *key);
@@ -59,11 +103,12 @@ void index_remove(struct index *index, const struct index_key *key);
 /* ---- for requesters ---- */
 
 /*
- * Opens the INDEX of that server, which has that page size, and checks its header. STATUS_NOT_FOUND
- * if there is none; STATUS_BAD_DATA if it is not that server's. index_release() when done.
+ * Opens the INDEX of that server, which has that page size and reserve, and checks its header.
+ * STATUS_NOT_FOUND if there is none; STATUS_BAD_DATA if it is not that server's. index_release()
+ * when done.
  */
-int index_open(const char *name, size_t page, uint64_t instance, bool guarded, struct index *ret,
-	struct error *err);
+int index_open(const char *name, size_t page, uint64_t reserve, uint64_t instance, bool guarded,
+	struct index *ret, struct error *err);
 void index_release(struct index *index);
 
 /* What index_find says. */
@@ -77,5 +122,5 @@ enum index_found {
  * Copies the answer for the key, and writes the image's number to the hold word `hold`, which the
  * caller has to itself. Unless the result is INDEX_FOUND, the hold word is 0 again.
  */
-enum index_found index_find(const struct index *index, const struct index_key *key,
-	_Atomic uint64_t *hold, struct wire_answer *ret_answer, uint64_t ret_words[4]);
+enum index_found index_find(struct index *index, const struct index_key *key,
+	_Atomic uint64_t *hold, struct index_answer *ret);

@@ -59,6 +59,24 @@ static void remember(struct server_objects *server_objects, enum object_kind kin
 	object_file(&server_objects->options.space, kind, index, object->file);
 }
 
+/* Bytes that INDEX has at first. */
+static size_t index_size(const struct server_objects *server_objects)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	size_t page = server_objects->head.page;
+
+	return wire_index_start(page, options->index_rings) +
+	       wire_table_size(page, options->index_entries);
+}
+
+static size_t index_reserve(const struct server_objects *server_objects)
+{
+	size_t size = index_size(server_objects);
+
+	return server_objects->options.index_reserve > size ? server_objects->options.index_reserve
+							    : size;
+}
+
 static void write_constants(struct server_objects *server_objects, uint64_t instance)
 {
 	const struct server_objects_options *options = &server_objects->options;
@@ -85,6 +103,7 @@ static void write_constants(struct server_objects *server_objects, uint64_t inst
 	clock_gettime(CLOCK_REALTIME, &now);
 	page->pid = (uint32_t)getpid();
 	page->reserve = options->reserve;
+	page->index_reserve = options->index_entries ? index_reserve(server_objects) : 0;
 	page->flags = options->flags;
 	page->started = (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_LIMIT], options->reserve);
@@ -248,16 +267,17 @@ static int create_index(struct server_objects *server_objects, struct error *err
 	const struct server_objects_options *options = &server_objects->options;
 	struct segment *segment = &server_objects->index.segment;
 	const struct head *head = &server_objects->head;
-	size_t size = wire_index_size(head->page, options->index_entries);
 	struct access access = options->access;
 	char name[OBJECT_NAME_SIZE];
 	int status, failed;
 
 	access.mode = (access.mode & 0444) | 0600;
-	status = segment_new(size, size, &access, segment, err);
+	status = segment_new(
+		index_size(server_objects), index_reserve(server_objects), &access, segment, err);
 	if (status)
 		return status;
-	index_init(&server_objects->index, head->page, head->instance, options->index_entries);
+	index_init(&server_objects->index, head->page, head->instance, options->index_entries,
+		options->index_rings);
 	failed = lock_alive(&segment->fd, segment);
 	if (failed)
 		return error_os(err, failed, "cannot lock the index");
@@ -329,7 +349,7 @@ void server_objects_withdraw(struct server_objects *server_objects)
 {
 	/* For ever: nothing is found from now on. */
 	if (server_objects->index.segment.base)
-		index_begin(&server_objects->index);
+		index_shut(&server_objects->index);
 	/* What has one of the names by now, after a successor took over, is not ours. */
 	while (server_objects->published_count) {
 		struct published *object =

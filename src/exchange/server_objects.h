@@ -20,9 +20,11 @@ struct server_objects_options {
 	size_t page;            /* of HEAD; 0: the system's */
 	uint64_t reserve;       /* bytes of address space for each data segment; whole pages */
 	uint64_t index_entries; /* a power of two; 0: no index */
-	bool map_data;          /* map the data segments for writing */
-	uint64_t flags;         /* enum wire_server_flags */
-	struct access access;   /* users who may not write get nothing */
+	uint64_t index_reserve; /* bytes of address space for it; 0: it does not grow */
+	unsigned index_rings;
+	bool map_data;        /* map the data segments for writing */
+	uint64_t flags;       /* enum wire_server_flags */
+	struct access access; /* users who may not write get nothing */
 };
 
 /* An object in /dev/shm that is ours to unlink. */

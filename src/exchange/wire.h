@@ -194,7 +194,8 @@ struct wire_server {
 	uint64_t reserve;       /* bytes of address space to reserve for each data segment */
 	uint64_t started;       /* CLOCK_REALTIME, ns */
 	uint64_t flags;         /* enum wire_server_flags */
-	uint64_t reserved[4];
+	uint64_t index_reserve; /* bytes of address space to reserve for INDEX; 0: there is none */
+	uint64_t reserved[3];
 	_Atomic uint64_t ticket;     /* 64: the next place in the queue for a seat */
 	_Atomic uint32_t free_seats; /* a futex: goes up when a seat is given back */
 	/* Goes up when a data segment was found truncated. It begins with 1, so that the zeros of a
