@@ -4,6 +4,7 @@
  */
 #include "base/text.h"
 #include "image/codecs.h"
+#include "image/png_colours.h"
 
 #include <png.h>
 
@@ -63,9 +64,9 @@ static void put_colours(struct job *job)
 	const struct encode_image *image = job->image;
 	const int32_t *at = image->chromaticities;
 
-	if (image->gamma && image->gamma <= PNG_UINT_31_MAX)
+	if (png_gamma_is_possible(image->gamma))
 		png_set_gAMA_fixed(job->png, job->info, (png_fixed_point)image->gamma);
-	if (at[1])
+	if (png_chromaticities_are_possible(at))
 		png_set_cHRM_fixed(job->png, job->info, at[0], at[1], at[2], at[3], at[4], at[5],
 			at[6], at[7]);
 	if (image->srgb && image->srgb <= PNG_sRGB_INTENT_LAST)

@@ -9,6 +9,7 @@
 #include "image/decoders.h"
 #include "image/exif.h"
 #include "image/png_chunks.h"
+#include "image/png_colours.h"
 #include "image/png_fast.h"
 #include "image/png_pixels.h"
 #include "image/png_survey.h"
@@ -145,19 +146,11 @@ static void open_step(struct png_codec *codec)
 
 static void read_ancillary(struct png_codec *codec, struct image_info *info)
 {
-	png_fixed_point *chroma = info->chromaticities;
-	png_fixed_point gamma;
 	png_bytep exif;
 	png_uint_32 size;
-	int intent;
 	unsigned orientation = 0;
 
-	if (png_get_gAMA_fixed(codec->png, codec->info, &gamma) && gamma > 0)
-		info->gamma = (uint32_t)gamma;
-	png_get_cHRM_fixed(codec->png, codec->info, &chroma[0], &chroma[1], &chroma[2], &chroma[3],
-		&chroma[4], &chroma[5], &chroma[6], &chroma[7]);
-	if (png_get_sRGB(codec->png, codec->info, &intent) && intent >= 0 && intent <= 3)
-		info->srgb = (uint8_t)(1 + intent);
+	png_colours_read(codec, info);
 	if (png_get_eXIf_1(codec->png, codec->info, &size, &exif))
 		orientation = exif_orientation(exif, size);
 	if (orientation)

@@ -563,9 +563,41 @@ static void a_warning_of_damage_comes_before_others(void **state)
 	free(file.data);
 }
 
+/* Whatever the release of libpng lets through. */
+static void colours_that_cannot_be_are_left_out(void **state)
+{
+	static const struct {
+		const char *type;
+		uint8_t data[32];
+		unsigned size;
+		const char *warning;
+	} chunks[] = {
+		{"gAMA", {0x7f, 0xff, 0xff, 0xff}, 4, "gAMA: gamma value out of range"},
+		{"gAMA", {0, 0, 0, 1}, 4, "gAMA: gamma value out of range"},
+		{"cHRM", {0, 3}, 32, "cHRM: invalid chromaticities"},
+		{"cHRM", {[4] = 0x7f, 0xff, 0xff, 0xff}, 32, "cHRM: invalid chromaticities"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+		static const int32_t none[8];
+		struct bytes chunk = {0}, file;
+		struct image_info info;
+
+		add_chunk(&chunk, chunks[i].type, chunks[i].data, chunks[i].size);
+		file = four_rows_between(&chunk, NULL);
+		expect_rows(file, NULL, 4, chunks[i].warning, &info);
+		assert_int_equal(info.gamma, 0);
+		assert_memory_equal(info.chromaticities, none, sizeof none);
+		free(chunk.data);
+		free(file.data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(colours_that_cannot_be_are_left_out),
 		cmocka_unit_test(what_is_behind_iend_is_no_part_of_a_png),
 		cmocka_unit_test(a_chunk_over_the_limit_is_left_out_with_a_warning),
 		cmocka_unit_test(frames_of_an_animation_may_be_large),
