@@ -52,7 +52,9 @@ const char *text_escape(const char *text, size_t length, char *buffer, size_t si
 			snprintf(buffer + whole, size - whole, "...");
 			return buffer;
 		}
-		if (take)
+		if (take == 1)
+			buffer[used] = (char)*at;
+		else if (take)
 			memcpy(buffer + used, at, take);
 		else
 			snprintf(buffer + used, size - used, "\\x%02x", *at);

@@ -1,6 +1,5 @@
 #include "cli/table.h"
 
-#include "base/cleanup.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "cli/table_text.h"
@@ -82,8 +81,7 @@ int table_init(struct table *ret, const char *name, const struct table_column *a
 
 void table_release(struct table *table)
 {
-	for (size_t i = 0; i < table->lines * table->width; i++)
-		free(table->cells[i].text);
+	text_pool_release(&table->texts);
 	free(table->cells);
 	*table = TABLE_NONE;
 }
@@ -110,35 +108,50 @@ static struct table_cell *cell_at(const struct table *table, size_t at)
 	return &table->cells[(table->lines - 1) * table->width + at];
 }
 
+/* Has the cell say what was written (`length` bytes and a NUL) to the room reserved last. */
+static void set_text(struct table *table, size_t at, const char *text, size_t length)
+{
+	struct table_cell *cell = cell_at(table, at);
+
+	if (table->lines > 1) {
+		const char *above = cell[-(ptrdiff_t)table->width].text;
+
+		if (above && !strcmp(above, text)) {
+			cell->text = above;
+			return;
+		}
+	}
+	text_pool_take(&table->texts, length + 1);
+	cell->text = text;
+}
+
 int table_put(struct table *table, size_t at, const char *text, struct error *err)
 {
 	size_t length = strlen(text), size = 4 * length + 1;
-	struct table_cell *cell = cell_at(table, at);
-	AUTO_FREE char *large = NULL;
-	char small[512], *shown = small;
+	char *shown;
 
 	if (!length)
 		return STATUS_OK;
-	if (size > sizeof small)
-		shown = large = malloc(size);
-	if (shown)
-		cell->text = strdup(text_escape(text, length, shown, size));
-	return cell->text ? STATUS_OK : no_memory(err);
+	shown = text_pool_reserve(&table->texts, size);
+	if (!shown)
+		return no_memory(err);
+	text_escape(text, length, shown, size);
+	set_text(table, at, shown, strlen(shown));
+	return STATUS_OK;
 }
 
 int table_put_numbers(
 	struct table *table, size_t at, const int64_t *numbers, size_t count, struct error *err)
 {
-	struct table_cell *cell = cell_at(table, at);
+	char *text = text_pool_reserve(&table->texts, 24 * count + 1);
 	size_t used = 0;
 
-	cell->text = malloc(24 * count + 1);
-	if (!cell->text)
+	if (!text)
 		return no_memory(err);
-	cell->text[0] = '\0';
+	text[0] = '\0';
 	for (size_t i = 0; i < count; i++)
-		used += (size_t)sprintf(
-			cell->text + used, "%s%lld", i ? "," : "", (long long)numbers[i]);
+		used += (size_t)sprintf(text + used, "%s%lld", i ? "," : "", (long long)numbers[i]);
+	set_text(table, at, text, used);
 	return STATUS_OK;
 }
 

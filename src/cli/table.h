@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "cli/text_pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,7 +52,8 @@ enum table_tint {
 };
 
 struct table_cell {
-	char *text; /* fit to print, but for --raw and --json: as it was put; NULL: empty */
+	/* Fit to print; NULL: empty. The same as in the line before, it is the same pointer. */
+	const char *text;
 	enum table_tint tint;
 };
 
@@ -62,6 +64,7 @@ struct table {
 	struct table_style style;
 	struct table_cell *cells; /* line by line */
 	size_t lines, room;
+	struct text_pool texts;
 };
 
 #define TABLE_NONE ((struct table){0})

@@ -1,11 +1,16 @@
 #include "cli/table_text.h"
 
-#include "base/cleanup.h"
 #include "cli/terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * libsmartcols 2.38 draws such tables, too, and wraps at blanks if it is told where. But it leaves no
+ * column out: it cuts all that may be cut, to "unknow" and "psm_00"; names are cut at their end,
+ * where they differ; and 200,000 lines of 9 columns take it 2.0 s.
+ */
 
 /* Columns that wrap, and names that are shortened, get at least that much where there is any. */
 #define WRAPPED_LEAST 34
@@ -37,12 +42,15 @@ static void measure(const struct table *table, struct layout *layout)
 {
 	for (size_t at = 0; at < table->width; at++) {
 		size_t width = table->style.noheadings ? 1 : strlen(table->columns[at]->name);
+		const char *above = NULL;
 
 		for (size_t line = 0; line < table->lines; line++) {
-			size_t cell = text_columns(cell_text(table, line, at));
+			const char *text = cell_text(table, line, at);
+			size_t cell = text == above ? 0 : text_columns(text, strlen(text));
 
 			if (cell > width)
 				width = cell;
+			above = text;
 		}
 		layout->widths[at] = width;
 	}
@@ -115,7 +123,7 @@ static size_t next_character(const char *text, size_t at)
 }
 
 /* Prints "beginning…end" of a text that is too long. */
-static void print_shortened(const char *text, size_t columns, size_t width)
+static void print_shortened(const char *text, size_t length, size_t columns, size_t width)
 {
 	size_t head = (width - 1) / 2, tail = width - 1 - head, at = 0;
 
@@ -125,7 +133,7 @@ static void print_shortened(const char *text, size_t columns, size_t width)
 	at = 0;
 	for (size_t i = 0; i < columns - tail; i++)
 		at = next_character(text, at);
-	fputs(text + at, stdout);
+	fwrite(text + at, 1, length - at, stdout);
 }
 
 static const char *const tints[] = {
@@ -136,35 +144,31 @@ static const char *const tints[] = {
 	[TINT_FAINT] = "\033[2m",
 };
 
+static void print_blanks(size_t count)
+{
+	while (count--)
+		putchar_unlocked(' ');
+}
+
 /* One line of a cell, padded unless it ends the line. */
 static void print_part(const struct table *table, const struct layout *layout, size_t at,
 	const char *text, size_t length, enum table_tint tint)
 {
-	char part[512];
-	size_t columns, width = layout->widths[at];
-	int pad;
+	size_t columns = text_columns(text, length), width = layout->widths[at];
+	size_t blanks = columns < width ? width - columns : 0;
 
-	if (length >= sizeof part) { /* a list of thousands of pids, in a single line */
-		fwrite(text, 1, length, stdout);
-		putchar(at == layout->last ? '\n' : ' ');
-		return;
-	}
-	memcpy(part, text, length);
-	part[length] = '\0';
-	columns = text_columns(part);
-	pad = columns < width ? (int)(width - columns) : 0;
 	if (is_right(table, at))
-		printf("%*s", pad, "");
+		print_blanks(blanks);
 	if (table->style.colours && tints[tint])
 		fputs(tints[tint], stdout);
 	if (columns > width)
-		print_shortened(part, columns, width);
+		print_shortened(text, length, columns, width);
 	else
-		fputs(part, stdout);
+		fwrite_unlocked(text, 1, length, stdout);
 	if (table->style.colours && tints[tint])
 		fputs("\033[0m", stdout);
 	if (!is_right(table, at) && at != layout->last)
-		printf("%*s", pad, "");
+		print_blanks(blanks);
 	putchar(at == layout->last ? '\n' : ' ');
 }
 

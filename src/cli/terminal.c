@@ -35,12 +35,12 @@ static bool is_continuation(char byte)
 	return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-size_t text_columns(const char *text)
+size_t text_columns(const char *text, size_t length)
 {
 	size_t columns = 0;
 
-	for (; *text; text++)
-		columns += !is_continuation(*text);
+	for (size_t i = 0; i < length; i++)
+		columns += !is_continuation(text[i]);
 	return columns;
 }
 

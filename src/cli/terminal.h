@@ -12,8 +12,8 @@ size_t terminal_width(void);
 /* By "auto", "always" or "never"; auto means a terminal that has colours, and no $NO_COLOR. */
 bool terminal_colours(const char *when);
 
-/* How many columns UTF-8 text takes: one for each character. */
-size_t text_columns(const char *text);
+/* How many columns `length` bytes of UTF-8 text take: one for each character. */
+size_t text_columns(const char *text, size_t length);
 
 /*
  * How many bytes of `text` make its first line when lines are `width` columns wide: up to a blank
