@@ -17,8 +17,9 @@
 
 enum {
 	ALIGNMENT = 64,
-	LIBPNG_MEMORY = 1 << 16, /* what libpng would allocate for the rows, rounded up */
-	KEPT_MAX = 64 << 20,     /* bytes kept from one image to the next */
+	LIBPNG_MEMORY = 1 << 16,  /* what libpng would allocate for the rows, rounded up */
+	KEPT_MAX = 64 << 20,      /* bytes kept from one image to the next */
+	RING = PNG_ROWS_BEST + 1, /* unfiltered rows, and the one above them */
 };
 
 struct png_fast {
@@ -40,8 +41,9 @@ struct plain {
 	size_t chunks;        /* it comes in */
 	uint8_t *packed;      /* NULL: where it is in the file */
 	uint8_t *data;
-	uint8_t *rows[2]; /* unfiltered ones, in turn; the first is zero at first */
-	uint8_t *work;    /* what png_convert_row wants */
+	uint8_t *rows; /* unfiltered ones, RING of them; the last is zero at first */
+	size_t step;   /* from one of them to the next */
+	uint8_t *work; /* what png_convert_row wants */
 };
 
 void png_fast_prepare(void)
@@ -140,7 +142,7 @@ static bool make_room(struct plain *plain)
 
 	size_align(row, ALIGNMENT, &row);
 	if (!size_align(packed, ALIGNMENT, &packed) || !size_align(data, ALIGNMENT, &data) ||
-		!size_add(packed, data, &all) || !size_add(all, 2 * row + work, &all) ||
+		!size_add(packed, data, &all) || !size_add(all, RING * row + work, &all) ||
 		all > SIZE_MAX / 2 || (limit && all + LIBPNG_MEMORY > limit - codec->allocated))
 		return false;
 	if (all > fast->size) {
@@ -154,8 +156,8 @@ static bool make_room(struct plain *plain)
 	at = fast->memory;
 	plain->packed = packed ? take(&at, packed) : NULL;
 	plain->data = take(&at, data);
-	plain->rows[0] = take(&at, row);
-	plain->rows[1] = take(&at, row);
+	plain->rows = take(&at, RING * row);
+	plain->step = row;
 	plain->work = at;
 	return true;
 }
@@ -237,23 +239,51 @@ static void describe(struct plain *plain)
 	plain->convert.palette = (const uint8_t(*)[4])plain->palette;
 }
 
-static void deliver_rows(struct plain *plain)
+/* Where the next rows are unfiltered to, up to PNG_ROWS_BEST of them. */
+static unsigned next_rows(const struct plain *plain, bool direct, uint8_t **ret_rows)
+{
+	const struct rows *rows = &plain->codec->reader->rows;
+	uint32_t left = rows->plan.height - rows->taken;
+	unsigned count = left < PNG_ROWS_BEST ? left : PNG_ROWS_BEST;
+
+	if (direct)
+		return rows_slots(rows, ret_rows, count);
+	for (unsigned i = 0; i < count; i++)
+		ret_rows[i] = plain->rows + (rows->taken + i) % RING * plain->step;
+	return count;
+}
+
+static void convert_rows(const struct plain *plain, uint8_t *const *unfiltered, unsigned count)
 {
 	struct rows *rows = &plain->codec->reader->rows;
-	bool direct = png_convert_is_nothing(&plain->convert) && rows_are_kept(rows);
-	const uint8_t *source = plain->data, *above = plain->rows[0];
+	uint8_t *slot;
 
-	memset(plain->rows[0], 0, plain->row);
-	for (uint32_t y = 0; y < rows->plan.height; y++, source += plain->row + 1) {
-		uint8_t *slot, *row;
-
+	for (unsigned i = 0; i < count; i++) {
 		rows_slots(rows, &slot, 1);
-		row = direct ? slot : plain->rows[~y & 1];
-		png_unfilter(*source, plain->pixel, row, source + 1, above, plain->row);
-		if (!direct)
-			png_convert_row(&plain->convert, row, plain->work, slot, rows->plan.width);
+		png_convert_row(
+			&plain->convert, unfiltered[i], plain->work, slot, rows->plan.width);
 		rows_take(rows, 1);
-		above = row;
+	}
+}
+
+static void deliver_rows(const struct plain *plain)
+{
+	struct rows *rows = &plain->codec->reader->rows;
+	const bool direct = png_convert_is_nothing(&plain->convert) && rows_are_kept(rows);
+	const uint8_t *source = plain->data, *above = plain->rows + (RING - 1) * plain->step;
+
+	memset(plain->rows + (RING - 1) * plain->step, 0, plain->row);
+	while (rows->taken < rows->plan.height) {
+		uint8_t *unfiltered[PNG_ROWS_BEST];
+		unsigned count = next_rows(plain, direct, unfiltered);
+
+		png_unfilter_rows(plain->pixel, unfiltered, count, source, above, plain->row);
+		above = unfiltered[count - 1];
+		source += count * (plain->row + 1);
+		if (direct)
+			rows_take(rows, count);
+		else
+			convert_rows(plain, unfiltered, count);
 	}
 }
 

@@ -4,11 +4,14 @@
  */
 #pragma once
 
+#include "image/png_diagonal.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	PNG_FILTERS = 5, /* none, sub, up, average, Paeth: 0 to 4 */
+	PNG_FILTERS = 5,                   /* none, sub, up, average, Paeth: 0 to 4 */
+	PNG_ROWS_BEST = PNG_DIAGONAL_ROWS, /* for png_unfilter_rows */
 };
 
 /*
@@ -18,3 +21,7 @@ enum {
  */
 void png_unfilter(unsigned filter, unsigned pixel, uint8_t *restrict row,
 	const uint8_t *restrict source, const uint8_t *restrict above, size_t size);
+
+/* The same for `count` rows that come one after the other, each with its filter before it. */
+void png_unfilter_rows(unsigned pixel, uint8_t *const *rows, size_t count, const uint8_t *source,
+	const uint8_t *above, size_t size);
