@@ -1,50 +1,33 @@
-"""What every fault test stands on: namespaces and a /dev/shm of its own, a deadline on every call, and a look at what is
-left at the end. A test is a function with @fault; it gets a Scene. Nothing but Python and the programs under test.
+"""What the fault tests have in hand: images, clients (worker.c), servers, and measurements that must meet a limit. Each call has
+a deadline; what runs a test and looks at what it leaves is in conftest.py.
 
-SHMSEM and FAULT_WORKER name those. FAULT_EVERY=k takes every k-th point of the enumerations (1: all). A limit of time that is
-promised must be met by the best of any TRIES measurements of one kind: a machine that does other things meanwhile may miss it
+SHMSEM and FAULT_WORKER name the programs. FAULT_EVERY=k takes every k-th point of the enumerations (1: all). A limit of time that
+is promised must be met by the best of any TRIES measurements of one kind: a machine that does other things meanwhile may miss it
 now and then, a program that does not keep it misses it always. What was measured is printed."""
-import ctypes
-import faulthandler
 import os
 import random
 import select
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import time
-import traceback
 import zlib
 
-SHMSEM = os.environ.get('SHMSEM', 'shmsem')
-WORKER = os.environ.get('FAULT_WORKER', 'worker')
+SHMSEM = os.environ['SHMSEM']
+WORKER = os.environ['FAULT_WORKER']
 EVERY = int(os.environ.get('FAULT_EVERY', '1'))
+SANITIZED = bool(os.environ.get('FAULT_SANITIZED'))
 TRIES = 5
-STRETCH = 10 if os.environ.get('FAULT_SANITIZED') else 1  # sanitizers are no part of the promise
+STRETCH = 10 if SANITIZED else 1  # sanitizers are no part of the promise
 TIMEOUT = 30.0
 
 USAGE, BAD_DATA, NOT_FOUND, UNAVAILABLE, INTERNAL, IO, TRY_AGAIN, NOT_PERMITTED = 64, 65, 66, 69, 70, 74, 75, 77
 WRONG_PIXELS = 99
 
-libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWIPC = 0x20000, 0x10000000, 0x20000000, 0x8000000
-MS_REC, MS_PRIVATE, PR_SET_PDEATHSIG = 0x4000, 0x40000, 1
 
-
-class Failure(Exception):
-    pass
-
-
-def check(condition, *what):
-    if not condition:
-        raise Failure(' '.join(str(part) for part in what))
-
-
-def call(function, *arguments):
-    if function(*arguments) != 0:
-        raise OSError(ctypes.get_errno(), f'{function.__name__}{arguments}')
+class Failure(AssertionError):
+    """What an assertion of its own would not say: a wait in vain, a limit that was never met."""
 
 
 def until(condition, seconds=TIMEOUT, what='it to happen'):
@@ -66,12 +49,12 @@ def within(limit, attempt, what, tries=TRIES):
         times.append(attempt())
         if times[-1] <= limit * STRETCH:
             return times[-1]
-    raise Failure(f'{what} is to take {limit} s, and took', ', '.join(f'{took:.3f}' for took in times))
+    raise Failure(f'{what} is to take {limit} s, and took ' + ', '.join(f'{took:.3f}' for took in times))
 
 
 def check_all_within(limit, times, what):
     """What was measured often: the best of every TRIES in a row meets the limit."""
-    check(len(times) >= TRIES, what, 'was measured only', len(times), 'times')
+    assert len(times) >= TRIES, what
     for at in range(len(times) - TRIES + 1):
         left = iter(times[at:at + TRIES])
         within(limit, lambda left=left: next(left), what)
@@ -108,7 +91,7 @@ class Worker:
         self.text = b''
         if connect:
             status, text = self.connect()
-            check(status == 0, 'a worker could not connect:', status, text)
+            assert status == 0, text
 
     def send(self, *words):
         self.process.stdin.write((' '.join(str(word) for word in words) + '\n').encode())
@@ -117,7 +100,8 @@ class Worker:
         end = time.monotonic() + seconds
         while b'\n' not in self.text:
             left = end - time.monotonic()
-            check(left > 0 and select.select([self.process.stdout], [], [], left)[0], 'a client hangs')
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise Failure('a client hangs')
             got = os.read(self.process.stdout.fileno(), 65536)
             if not got:
                 raise Failure(f'a client ended with {self.process.wait()}')
@@ -136,9 +120,9 @@ class Worker:
     def fetch(self, image):
         """Fetches and holds it; the slot."""
         status, text = self.call('fetch', image.name)
-        check(status == 0, image.name, status, text)
+        assert status == 0, (image.name, text)
         slot, _, _, total = text.split()
-        check(int(total) == image.sum, 'wrong pixels of', image.name)
+        assert int(total) == image.sum, ('wrong pixels of', image.name)
         return int(slot)
 
     def sum(self, slot):
@@ -200,7 +184,7 @@ class Server:
 
     def wait_ready(self):
         until(lambda: 'serving' in self.said() or self.process.poll() is not None, what='the server to start')
-        check(self.process.returncode is None, 'the server ended with', self.process.returncode, self.said())
+        assert self.process.returncode is None, self.said()
         self.before = self.measure()
 
     def measure(self):
@@ -219,7 +203,7 @@ class Server:
 
     def check_unharmed(self):
         """It runs, has no more than when it started, and no dead decoder stays."""
-        check(self.process.poll() is None, 'the server ended with', self.process.returncode, self.said())
+        assert self.process.poll() is None, self.said()
         until(lambda: self.as_before(self.before), 5,
               lambda: f'{self.before} (descriptors, mappings, children) again; there are {self.measure()}')
         until(lambda: all(state_of(pid) != 'Z' for pid in self.decoder_pids()), 5, 'dead decoders to be replaced')
@@ -233,10 +217,13 @@ class Server:
 
 
 class Scene:
-    def __init__(self, name):
-        self.space, self.folder = 'fault', tempfile.mkdtemp(prefix='shmsem-fault-')
-        self.scratch = tempfile.mkdtemp(prefix='shmsem-fault-')  # beside what is served and watched
-        self.servers, self.workers, self.notes, self.name = [], [], [], name
+    """What a test has: a namespace, a folder that is served, and one beside it that nobody watches."""
+
+    def __init__(self, parent):
+        self.space, self.folder, self.scratch = 'fault', f'{parent}/served', f'{parent}/scratch'
+        os.mkdir(self.folder)
+        os.mkdir(self.scratch)
+        self.servers, self.workers = [], []
 
     def image(self, name, seed=1, width=64, height=64):
         return Image(self.folder, name, seed, width, height)
@@ -256,8 +243,9 @@ class Scene:
         self.workers.append(worker)
         return worker
 
-    def note(self, *parts):
-        self.notes.append(' '.join(str(part) for part in parts))
+    @staticmethod
+    def note(*parts):
+        print('\n   ', *parts, flush=True)
 
     def path(self, kind, index=0):
         number = f':{index}' if index else ''
@@ -266,18 +254,15 @@ class Scene:
         return '/dev/shm/' + names[kind]
 
     def close(self):
-        """Ends everything as it ought to end, and looks for what is left."""
+        """Ends everything as it ought to end."""
         for worker in self.workers:
             code = worker.end()
-            check(code in (0, -signal.SIGKILL), 'a client ended with', code)
+            assert code in (0, -signal.SIGKILL)
         for server in self.servers:
             if server.process.poll() is None:
                 server.check_unharmed()
                 code = server.end()
-                check(code == 0, 'the server ended with', code, server.said())
-        left = os.listdir('/dev/shm')
-        check(not left, 'left in /dev/shm:', *left)
-        until(lambda: not reap(), 5, f'children to end: {children(os.getpid())}')
+                assert code == 0, server.said()
 
 
 def reap():
@@ -290,85 +275,10 @@ def reap():
     return children(os.getpid())
 
 
-# ---- running ----
-
-tests = []
-
-
-def fault(size='256m', inodes=None, seconds=60, when=True):
-    """Marks a test, says what its /dev/shm has, and after how long it counts as hung."""
-    def mark(function):
-        if when:
-            tests.append((function, size, inodes, seconds))
-        return function
-    return mark
-
-
-def run_inside(function, size, inodes, seconds):
-    """In a process 1 of its own, with /proc and /dev/shm to match."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Not '/': in a chroot that is no mount point whose propagation could be changed.
-    for point in (b'/proc', b'/dev/shm'):
-        call(libc.mount, b'none', point, None, MS_REC | MS_PRIVATE, None)
-    call(libc.mount, b'proc', b'/proc', b'proc', 0, None)
-    options = f'mode=1777,size={size}' + (f',nr_inodes={inodes}' if inodes else '')
-    call(libc.mount, b'none', b'/dev/shm', b'tmpfs', 0, options.encode())
-    scene = Scene(function.__name__)
-    failed = 0
-    faulthandler.dump_traceback_later(seconds - 1)
-    try:
-        function(scene)
-        scene.close()
-    except BaseException:  # whatever it was, it is the result
-        traceback.print_exc()
-        for server in scene.servers[-2:]:
-            if server.said().strip():
-                print('  server said:', server.said().strip().replace('\n', '\n    '), file=sys.stderr)
-        failed = 1
-    for line in scene.notes:
-        print('   ', line)
-    subprocess.run(['rm', '-rf', scene.folder, scene.scratch], check=False)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(failed)
-
-
-def run_one(function, size, inodes, seconds):
-    begin = time.monotonic()
-    outer = os.fork()
-    if not outer:
-        os.setpgid(0, 0)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        users = 0 if os.geteuid() == 0 else CLONE_NEWUSER
-        uid, gid = os.geteuid(), os.getegid()
-        call(libc.unshare, users | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC)
-        if users:
-            for file, text in (('setgroups', 'deny'), ('uid_map', f'0 {uid} 1'), ('gid_map', f'0 {gid} 1')):
-                with open(f'/proc/self/{file}', 'w', encoding='ascii') as out:
-                    out.write(text)
-        inner = os.fork()
-        if not inner:
-            run_inside(function, size, inodes, seconds)
-        os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]) & 255)
-    while True:
-        pid, status = os.waitpid(outer, os.WNOHANG)
-        if pid:
-            result = os.waitstatus_to_exitcode(status)
-            break
-        if time.monotonic() - begin > seconds:
-            os.killpg(outer, signal.SIGKILL)
-            os.waitpid(outer, 0)
-            result = 'hung'
-            break
-        time.sleep(0.01)
-    print(f"{'ok  ' if result == 0 else 'FAIL'} {function.__name__} ({time.monotonic() - begin:.1f} s)"
-          f"{'' if result in (0, 1) else f': {result}'}", flush=True)
-    return result == 0
-
-
-def main():
-    """Runs the tests of the calling file, or those whose names begin as the arguments do."""
-    wanted = sys.argv[1:]
-    good = [run_one(*test) for test in tests
-            if not wanted or any(test[0].__name__.startswith(word) for word in wanted)]
-    sys.exit(0 if good and all(good) else 1)
+def end_children():
+    """Kills whatever a test that failed has left."""
+    end = time.monotonic() + TIMEOUT
+    while reap() and time.monotonic() < end:
+        for pid in children(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)

@@ -1,11 +1,12 @@
-#!/usr/bin/python3
 """What a client asked for and then gave up costs nobody else anything; nor does what the store holds for nobody."""
 import json
 import os
 import signal
 import subprocess
 
-from harness import BAD_DATA, SHMSEM, TIMEOUT, TRY_AGAIN, check, fault, main, until
+import pytest
+
+from harness import BAD_DATA, SHMSEM, TIMEOUT, TRY_AGAIN, until
 
 GIVEN_UP = 200
 
@@ -16,8 +17,7 @@ def stats(scene):
     return json.loads(said)
 
 
-@fault()
-def nothing_is_decoded_for_nobody(scene):
+def test_nothing_is_decoded_for_nobody(scene):
     """While its only decoder is stopped, one client asks for image after image and gives each up; then another wants one. Decoded
     are the first, which the decoder has already, and the wanted one."""
     images = [scene.image(f'i{index}', seed=index) for index in range(GIVEN_UP)]
@@ -28,20 +28,20 @@ def nothing_is_decoded_for_nobody(scene):
     os.kill(decoder, signal.SIGSTOP)
     for image in images:
         status, text = hasty.call('fetch', image.name)
-        check(status == TRY_AGAIN, status, text)
+        assert status == TRY_AGAIN, text
     files = len(os.listdir(f'/proc/{server.pid}/fd'))
-    check(files <= server.before[0] + 2, 'descriptors:', server.before[0], 'before, now', files)
+    assert files <= server.before[0] + 2
     other.send('fetch', wanted.name)
     until(lambda: all(seat['requests'] for seat in stats(scene)['seats']), 10, 'both clients to be heard')
     os.kill(decoder, signal.SIGCONT)
     status, text = other.receive()
-    check(status == 0, status, text)
+    assert status == 0, text
     decodes = stats(scene)['counters']['decodes']
-    check(decodes <= 2, decodes, 'images were decoded, and one was wanted')
+    assert decodes <= 2, 'images were decoded, and one was wanted'
 
 
-@fault(size='48m')
-def the_store_gives_its_own_memory_up_first(scene):
+@pytest.mark.shm(size='48m')
+def test_the_store_gives_its_own_memory_up_first(scene):
     """Others fill /dev/shm while the store holds images that nobody uses, and one that is held."""
     images = [scene.plain(f'i{index}', 1200, 1000) for index in range(8)]
     scene.serve('-w', '2', '-s', '2', '--cache', '40M')
@@ -56,16 +56,11 @@ def the_store_gives_its_own_memory_up_first(scene):
         except OSError:
             pass
     worker.call('release', worker.fetch(images[7]))
-    check(worker.sum(kept) == images[0].sum, 'the held image was overwritten')
+    assert worker.sum(kept) == images[0].sum, 'the held image was overwritten'
     os.unlink('/dev/shm/other')
 
 
-@fault()
-def what_can_never_fit_is_no_reason_to_ask_again(scene):
+def test_what_can_never_fit_is_no_reason_to_ask_again(scene):
     scene.serve('-w', '1', '--cache', '1M')
     status, text = scene.worker().call('fetch', scene.plain('large', 1200, 1000).name)
-    check(status == BAD_DATA and 'larger than the store' in text, status, text)
-
-
-if __name__ == '__main__':
-    main()
+    assert status == BAD_DATA and 'larger than the store' in text

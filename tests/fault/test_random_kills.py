@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Processes killed at random moments under load: servers, decoders, clients; FAULT_KILLS (100) of each. By hand, with a line of
 progress every 10 s, and for each role a last line with what was counted:
 
@@ -9,7 +8,9 @@ import random
 import signal
 import time
 
-from harness import (BAD_DATA, Failure, TRY_AGAIN, UNAVAILABLE, WRONG_PIXELS, check, fault, main, reap, state_of, until)
+import pytest
+
+from harness import BAD_DATA, Failure, reap, state_of, TRY_AGAIN, UNAVAILABLE, until, WRONG_PIXELS
 
 KILLS = int(os.environ.get('FAULT_KILLS', '100'))
 SEED = int(os.environ.get('FAULT_SEED', '7'))
@@ -66,7 +67,7 @@ class Kills:
         self.calls += 1
         self.failed += status != 0
         self.bad['wrong pixels'] += status == WRONG_PIXELS
-        check(status in (0, WRONG_PIXELS, *allowed), 'a client got', status, text, 'for', image.name)
+        assert status in (0, WRONG_PIXELS, *allowed), (text, 'for', image.name)
 
     def turn(self):
         busy = [(worker, self.chance.choice(self.images)) for worker in self.workers]
@@ -107,7 +108,9 @@ class Kills:
                 ', '.join(f'{name} {count}' for name, count in self.bad.items()))
 
 
-def kill_many(scene, role):
+@pytest.mark.deadline(60 + KILLS * 0.5)
+@pytest.mark.parametrize('role', TYPED)
+def test_processes_killed_at_random_leave_nothing(scene, role):
     kills = Kills(scene, role)
     begin = shown = time.monotonic()
     try:
@@ -117,27 +120,8 @@ def kill_many(scene, role):
                 kills.look()
             if time.monotonic() - shown >= PROGRESS_EVERY:
                 shown = time.monotonic()
-                print('   ', kills.said(shown - begin), flush=True)
+                scene.note(kills.said(shown - begin))
         kills.look()
     finally:
         scene.note(kills.said(time.monotonic() - begin))
-    check(not any(kills.bad.values()), kills.bad)
-
-
-@fault(seconds=60 + KILLS * 0.5)
-def servers_killed_at_random_leave_nothing(scene):
-    kill_many(scene, 'server')
-
-
-@fault(seconds=60 + KILLS * 0.5)
-def decoders_killed_at_random_leave_nothing(scene):
-    kill_many(scene, 'decoder')
-
-
-@fault(seconds=60 + KILLS * 0.5)
-def clients_killed_at_random_leave_nothing(scene):
-    kill_many(scene, 'client')
-
-
-if __name__ == '__main__':
-    main()
+    assert not any(kills.bad.values()), kills.bad

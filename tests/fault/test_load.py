@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """What the store is for: many clients that want ten times as much as it holds. Every pixel is right, the segments stay within
 the budget, and the hit rate is not more than two points below that of an LRU cache without fragmentation, simulated for the same
 requests. (It may be above: what is being decoded takes no room yet, and of many sizes large images go sooner than small ones, of
@@ -6,7 +5,7 @@ which more remain.)
 
 Each load takes LOAD_SECONDS (2). One of them by hand, for ten minutes:
 
-    LOAD_SECONDS=600 meson test -C build load --timeout-multiplier 0 --verbose --test-args sixteen_clients_two
+    LOAD_SECONDS=600 meson test -C build load --timeout-multiplier 0 --verbose --test-args='-k two_decoders'
 """
 import json
 import os
@@ -15,7 +14,9 @@ import subprocess
 import threading
 import zlib
 
-from harness import TIMEOUT, SHMSEM, check, fault, main, png
+import pytest
+
+from harness import png, SHMSEM, TIMEOUT
 
 LOAD = os.environ.get('FAULT_LOAD', 'load')
 SECONDS = float(os.environ.get('LOAD_SECONDS', '2'))
@@ -71,7 +72,13 @@ def counters_of(scene):
     return json.loads(said)['counters']
 
 
-def load(scene, decoders, skew, alike=False):
+@pytest.mark.deadline(SECONDS * 2 + 120)
+@pytest.mark.parametrize('decoders, skew, alike', [
+    pytest.param(1, 0, False, id='one_decoder_all_images_as_popular'),
+    pytest.param(2, 0.8, True, id='two_decoders_images_of_one_size'),
+    pytest.param(4, 1.0, False, id='four_decoders_few_images_popular'),
+])
+def test_sixteen_clients_that_want_ten_times_the_store(scene, decoders, skew, alike):
     images, budget = draw_images(scene, alike)
     scene.serve('-w', str(decoders), '-s', str(CLIENTS), '--cache', str(budget))
     watch = Watch(scene, decoders)
@@ -80,7 +87,7 @@ def load(scene, decoders, skew, alike=False):
                          stdout=subprocess.PIPE, check=False, timeout=SECONDS + 2 * TIMEOUT)
     watch.over.set()
     watch.join()
-    check(ran.returncode == 0, 'a client failed:', ran.stdout)
+    assert ran.returncode == 0, ('a client failed:', ran.stdout)
     requests, refused, wrong, simulated, *error = ran.stdout.decode().split(maxsplit=4)
     requests, refused, wrong, simulated = map(int, (requests, refused, wrong, simulated))
     decodes = counters_of(scene)['decodes']
@@ -89,27 +96,8 @@ def load(scene, decoders, skew, alike=False):
                f'{wrong} wrong')
     scene.note(f'hit rate {hits:.2f} %, simulated LRU {lru:.2f} %; budget {budget}, memory at most {watch.memory} '
                f'({watch.looks} looks), longest segment {watch.longest}')
-    check(wrong == 0, wrong, 'wrong images:', *error)
-    check(refused * 1000 <= requests, refused, 'requests refused:', *error)
-    check(requests > 5 * STORED and watch.looks > 10)
-    check(watch.memory <= budget and watch.longest <= budget, 'the segments exceed the budget')
-    check(hits >= lru - POINTS, 'the hit rate is', hits, 'that of a simulated LRU', lru)
-
-
-@fault(seconds=SECONDS * 2 + 120)
-def sixteen_clients_one_decoder_all_images_as_popular(scene):
-    load(scene, 1, 0)
-
-
-@fault(seconds=SECONDS * 2 + 120)
-def sixteen_clients_two_decoders_images_of_one_size(scene):
-    load(scene, 2, 0.8, alike=True)
-
-
-@fault(seconds=SECONDS * 2 + 120)
-def sixteen_clients_four_decoders_few_images_popular(scene):
-    load(scene, 4, 1.0)
-
-
-if __name__ == '__main__':
-    main()
+    assert wrong == 0, ('wrong images:', *error)
+    assert refused * 1000 <= requests, ('requests refused:', *error)
+    assert requests > 5 * STORED and watch.looks > 10
+    assert watch.memory <= budget and watch.longest <= budget, 'the segments exceed the budget'
+    assert hits >= lru - POINTS

@@ -1,10 +1,11 @@
-#!/usr/bin/python3
-"""Nothing left to have: room, inodes, descriptors, address space (FAULTS.md, rows 11 and 12)."""
+"""Nothing left to have: room, inodes, descriptors, address space (tests/README.md, rows 11 and 12)."""
 import os
 import resource
 import signal
 
-from harness import EVERY, TRY_AGAIN, check, fault, main, until
+import pytest
+
+from harness import EVERY, SANITIZED, TRY_AGAIN, until
 
 STEP = 4096
 
@@ -21,13 +22,14 @@ def fill_all_but(free):
 
 def typed(server, words):
     code = server.process.wait(20)
-    check(code == TRY_AGAIN, 'ended with', code, server.said())
+    assert code == TRY_AGAIN, server.said()
     for word in words:
-        check(word in server.said(), 'does not say', word, ':', server.said())
+        assert word in server.said()
 
 
-@fault(size='1m', seconds=120)
-def a_full_dev_shm_is_told_at_every_step_and_works_again_with_room(scene):
+@pytest.mark.shm(size='1m')
+@pytest.mark.deadline(120)
+def test_a_full_dev_shm_is_told_at_every_step_and_works_again_with_room(scene):
     image = scene.image('a', width=80)
     outcomes = {'no start': 0, 'no image': 0, 'enough': 0}
     free = 0
@@ -39,29 +41,30 @@ def a_full_dev_shm_is_told_at_every_step_and_works_again_with_room(scene):
         until(lambda: 'serving' in server.said() or server.process.poll() is not None)
         if server.process.returncode is not None:
             typed(server, ['needed', 'free', 'shmsem cleanup', '--shm-size', 'remount'])
-            check(os.listdir('/dev/shm') == ['filler'], os.listdir('/dev/shm'))
+            assert os.listdir('/dev/shm') == ['filler']
             outcomes['no start'] += 1
             continue
         server.wait_ready()
         worker = scene.worker()
         status, text = worker.call('fetch', image.name)
         if status:
-            check(status == TRY_AGAIN and 'needed' in text and 'free' in text, status, text)
+            assert status == TRY_AGAIN and 'needed' in text and 'free' in text
             outcomes['no image'] += 1
             os.unlink('/dev/shm/filler')
             worker.fetch(image)
         else:
-            check(int(text.split()[3]) == image.sum, 'wrong pixels')
+            assert int(text.split()[3]) == image.sum, 'wrong pixels'
             outcomes['enough'] += 1
         worker.end()
-        check(server.end() == 0, server.said())
+        assert server.end() == 0, server.said()
     os.path.exists('/dev/shm/filler') and os.unlink('/dev/shm/filler')
-    check(outcomes['no start'] and outcomes['no image'], outcomes)
+    assert outcomes['no start'] and outcomes['no image']
     scene.note('steps of 4 KiB:', outcomes)
 
 
-@fault(size='1m', seconds=60)
-def a_dev_shm_that_fills_up_later_is_told_too(scene):
+@pytest.mark.shm(size='1m')
+@pytest.mark.deadline(60)
+def test_a_dev_shm_that_fills_up_later_is_told_too(scene):
     images = [scene.image(f'i{i}', seed=i, width=80 + i) for i in range(20)]
     scene.serve('-w', '1', '-s', '2', '--cache', '512K')
     worker = scene.worker()
@@ -70,11 +73,11 @@ def a_dev_shm_that_fills_up_later_is_told_too(scene):
     refused = 0
     for image in images:
         status, text = worker.call('repeat', 1, image.name, image.sum)
-        check(status in (0, TRY_AGAIN), status, text)
+        assert status in (0, TRY_AGAIN), text
         refused += status != 0
     os.unlink('/dev/shm/filler')
     for image in images:
-        check(worker.call('repeat', 1, image.name, image.sum)[0] == 0)
+        assert worker.call('repeat', 1, image.name, image.sum)[0] == 0
     scene.note(f'{refused} of 20 images refused while it was full')
 
 
@@ -83,13 +86,13 @@ def start_with_inodes(scene, inodes):
     until(lambda: 'serving' in server.said() or server.process.poll() is not None)
     if server.process.returncode is None:
         return server
-    check(server.process.returncode == TRY_AGAIN, inodes, server.process.returncode, server.said())
-    check(not [name for name in os.listdir('/dev/shm') if not name.startswith('filler')], os.listdir('/dev/shm'))
+    assert server.process.returncode == TRY_AGAIN, (inodes, server.said())
+    assert not [name for name in os.listdir('/dev/shm') if not name.startswith('filler')]
     return None
 
 
-@fault(inodes=40)
-def without_inodes_the_server_says_so_and_leaves_nothing(scene):
+@pytest.mark.shm(inodes=40)
+def test_without_inodes_the_server_says_so_and_leaves_nothing(scene):
     image = scene.image('a')
     free = os.statvfs('/dev/shm').f_ffree
     for number in range(free):
@@ -102,13 +105,13 @@ def without_inodes_the_server_says_so_and_leaves_nothing(scene):
             worker = scene.worker()
             worker.fetch(image)
             worker.end()
-            check(server.end() == 0)
+            assert server.end() == 0
             break
         refused += 1
         os.unlink(f'/dev/shm/filler{number}')
     for name in os.listdir('/dev/shm'):
         os.unlink('/dev/shm/' + name)
-    check(0 < refused < free, refused)
+    assert 0 < refused < free
     scene.note(f'refused with 0 to {refused - 1} inodes')
 
 
@@ -116,8 +119,7 @@ def limited(kind, value):
     return lambda: resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
 
 
-@fault()
-def with_few_descriptors_the_server_starts_and_serves_or_says_so(scene):
+def test_with_few_descriptors_the_server_starts_and_serves_or_says_so(scene):
     image = scene.image('a')
     outcomes = {}
     for descriptors in range(3, 40, EVERY):
@@ -127,25 +129,24 @@ def with_few_descriptors_the_server_starts_and_serves_or_says_so(scene):
         if server.process.returncode is not None:
             code = server.process.returncode
             # Below 4 not even the loader can open a library.
-            check(code == TRY_AGAIN or (descriptors <= 4 and code == 127), descriptors, code, server.said())
+            assert code == TRY_AGAIN or (descriptors <= 4 and code == 127), server.said()
         else:
             worker = scene.worker()
             for _ in range(3):
                 status, text = worker.call('fetch', image.name)
-                check(status in (0, TRY_AGAIN), descriptors, status, text)
+                assert status in (0, TRY_AGAIN), (descriptors, text)
                 code = f'fetch {status}'
             status, text = worker.call('names')
-            check(status in (0, TRY_AGAIN), descriptors, status, text)
+            assert status in (0, TRY_AGAIN), (descriptors, text)
             worker.end()
-            check(server.end() == 0, server.said())
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+            assert server.end() == 0, server.said()
+        assert not os.listdir('/dev/shm')
         outcomes[code] = outcomes.get(code, 0) + 1
-    check('fetch 0' in outcomes, outcomes)
+    assert 'fetch 0' in outcomes
     scene.note('outcomes:', outcomes)
 
 
-@fault()
-def a_server_that_runs_out_of_descriptors_works_again_when_there_are_some(scene):
+def test_a_server_that_runs_out_of_descriptors_works_again_when_there_are_some(scene):
     server = scene.serve('-w', '1', '-s', '4')
     images = [scene.image(f'i{i}', seed=i) for i in range(6)]
     worker = scene.worker()
@@ -153,18 +154,17 @@ def a_server_that_runs_out_of_descriptors_works_again_when_there_are_some(scene)
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, 1024))
     for image in images[1:4]:
         status, text = worker.call('fetch', image.name)
-        check(status == TRY_AGAIN and 'open files' in text, status, text)
+        assert status == TRY_AGAIN and 'open files' in text
     for decoder in server.decoder_pids():
         os.kill(decoder, signal.SIGKILL)
-    check(worker.call('fetch', images[4].name)[0] == TRY_AGAIN)
+    assert worker.call('fetch', images[4].name)[0] == TRY_AGAIN
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (1024, 1024))
     for image in images:
         until(lambda: worker.call('repeat', 1, image.name, image.sum)[0] == 0, 5)
 
 
-# Sanitizers take terabytes of address space for themselves.
-@fault(when=not os.environ.get('FAULT_SANITIZED'))
-def with_little_address_space_server_and_client_say_so(scene):
+@pytest.mark.skipif(SANITIZED, reason='sanitizers take terabytes of address space for themselves')
+def test_with_little_address_space_server_and_client_say_so(scene):
     image = scene.image('a')
     outcomes = {}
     for megabytes in range(4, 400, 12 * EVERY):
@@ -173,17 +173,17 @@ def with_little_address_space_server_and_client_say_so(scene):
         until(lambda: 'serving' in server.said() or server.process.poll() is not None)
         if server.process.returncode is not None:
             code = server.process.returncode
-            check(code in (TRY_AGAIN, 127), megabytes, code, server.said())
+            assert code in (TRY_AGAIN, 127), (megabytes, server.said())
         else:
             worker = scene.worker()
             status, text = worker.call('fetch', image.name)
-            check(status in (0, TRY_AGAIN), megabytes, status, text)
+            assert status in (0, TRY_AGAIN), (megabytes, text)
             worker.end()
             code = f'fetch {status}'
-            check(server.end() == 0, server.said())
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+            assert server.end() == 0, server.said()
+        assert not os.listdir('/dev/shm')
         outcomes[code] = outcomes.get(code, 0) + 1
-    check('fetch 0' in outcomes, outcomes)
+    assert 'fetch 0' in outcomes
     scene.note('server:', outcomes)
     scene.serve('-w', '1', '-s', '2', '--cache', '64M')
     outcomes = {}
@@ -192,12 +192,8 @@ def with_little_address_space_server_and_client_say_so(scene):
         status, text = worker.connect()
         if status == 0:
             status, text = worker.call('fetch', image.name)
-        check(status in (0, TRY_AGAIN), megabytes, status, text)
+        assert status in (0, TRY_AGAIN), (megabytes, text)
         worker.end()
         outcomes[status] = outcomes.get(status, 0) + 1
-    check(0 in outcomes and TRY_AGAIN in outcomes, outcomes)
+    assert 0 in outcomes and TRY_AGAIN in outcomes
     scene.note('client:', outcomes)
-
-
-if __name__ == '__main__':
-    main()

@@ -1,5 +1,4 @@
-#!/usr/bin/python3
-"""Objects that are cut off, posted and overwritten from outside (FAULTS.md, rows 8 to 10)."""
+"""Objects that are cut off, posted and overwritten from outside (tests/README.md, rows 8 to 10)."""
 import mmap
 import os
 import random
@@ -7,8 +6,10 @@ import signal
 import struct
 import time
 
-from harness import (BAD_DATA, INTERNAL, NOT_PERMITTED, TRIES, TRY_AGAIN, UNAVAILABLE, USAGE, WRONG_PIXELS, check, cpu_seconds,
-                     fault, main, until, within)
+import pytest
+
+from harness import (BAD_DATA, cpu_seconds, INTERNAL, NOT_PERMITTED, SANITIZED, TRIES, TRY_AGAIN, UNAVAILABLE, until, USAGE, within,
+                     WRONG_PIXELS)
 
 TYPED = (0, USAGE, BAD_DATA, UNAVAILABLE, INTERNAL, TRY_AGAIN, NOT_PERMITTED)
 PAGE = 4096
@@ -22,14 +23,14 @@ def works_again(scene, workers, images):
     for worker in workers:
         def right(worker=worker):
             status, text = worker.call('repeat', 3, images[0].name, images[0].sum)
-            check(status in TYPED, status, text)
+            assert status in TYPED, text
             return status == 0
         until(right, 10, 'right pixels after the damage')
     best = [10 ** 12]
 
     def fast():
         status, text = workers[0].call('repeat', 50, images[0].name, images[0].sum)
-        check(status == 0, status, text)
+        assert status == 0, text
         best[0] = min(best[0], int(text.split()[1]))
         return best[0] < 30000000
     until(fast, 10, 'answers that wait for no poll')
@@ -50,7 +51,7 @@ def damage_while_busy(scene, targets, workers, images, seconds, damage):
             done += 1
         for worker, image in busy:
             status, text = worker.receive()
-            check(status in TYPED, 'a client got', status, text)
+            assert status in TYPED, text
             failed += status != 0
     scene.note(f'damaged {done} times, {failed} calls failed with a typed error')
 
@@ -60,8 +61,7 @@ def cut(path, chance):
     os.truncate(path, chance.choice([0, size // 2, max(size - 1, 0), chance.randrange(size + 1)]))
 
 
-@fault()
-def cutting_head_and_semaphores_never_changes_pixels_that_are_held(scene):
+def test_cutting_head_and_semaphores_never_changes_pixels_that_are_held(scene):
     server = scene.serve('-s', str(SEATS), '--cache', '1M')
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
     holder = scene.worker()
@@ -71,55 +71,41 @@ def cutting_head_and_semaphores_never_changes_pixels_that_are_held(scene):
         [scene.path('RES', seat) for seat in range(4)]
     damage_while_busy(scene, targets, workers, images, 4, cut)
     for slot, image in held:
-        check(holder.sum(slot) == image.sum, 'held pixels of', image.name, 'changed')
+        assert holder.sum(slot) == image.sum, ('held pixels of', image.name, 'changed')
     works_again(scene, workers + [holder], images)
     for slot, image in held:
-        check(holder.sum(slot) == image.sum, 'held pixels of', image.name, 'changed')
+        assert holder.sum(slot) == image.sum, ('held pixels of', image.name, 'changed')
         holder.call('release', slot)
-    check(server.process.poll() is None)
+    assert server.process.poll() is None
     new = scene.worker()
     new.fetch(images[5])
 
 
-@fault()
-def cutting_data_gives_right_pixels_or_an_error(scene):
-    scene.serve('-s', str(SEATS), '--cache', '1M')
+@pytest.mark.parametrize('which', [
+    'data', 'everything',
+    # Its threads are late at random (delayed.c), so that cuts are found by others than those whom they hit.
+    pytest.param('data_of_a_delayed_server', marks=pytest.mark.skipif(SANITIZED, reason='its run-time wants to be loaded first')),
+])
+def test_cutting_gives_right_pixels_or_an_error(scene, which):
+    decoders, more = (3, {'env': {**os.environ, 'LD_PRELOAD': LATE}}) if 'delayed' in which else (2, {})
+    scene.serve('-w', str(decoders), '-s', str(SEATS), '--cache', '1M', **more)
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
     workers = [scene.worker() for _ in range(4)]
-    damage_while_busy(scene, [scene.path('DATA'), scene.path('DATA', 1)], workers, images, 4, cut)
+    targets = [scene.path('DATA', index) for index in range(decoders)]
+    if which == 'everything':
+        targets = ['/dev/shm/' + name for name in os.listdir('/dev/shm')]
+    damage_while_busy(scene, targets, workers, images, 4, cut)
     works_again(scene, workers, images)
     for image in images:
         workers[0].call('release', workers[0].fetch(image))
 
 
-# A sanitizer's run-time wants to be loaded first.
-@fault(when=not os.environ.get('FAULT_SANITIZED'))
-def cutting_data_between_any_two_steps_of_a_server_gives_right_pixels_or_an_error(scene):
-    """Its threads are late at random (late.c), so that cuts are found by others than those whom they hit."""
-    scene.serve('-w', '3', '-s', str(SEATS), '--cache', '1M', env=dict(os.environ, LD_PRELOAD=LATE))
-    images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
-    workers = [scene.worker() for _ in range(4)]
-    damage_while_busy(scene, [scene.path('DATA', index) for index in range(3)], workers, images, 4, cut)
-    works_again(scene, workers, images)
-
-
-@fault()
-def cutting_everything_at_once_is_survived(scene):
-    scene.serve('-s', str(SEATS), '--cache', '1M')
-    images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(30)]
-    workers = [scene.worker() for _ in range(4)]
-    targets = ['/dev/shm/' + name for name in os.listdir('/dev/shm')]
-    damage_while_busy(scene, targets, workers, images, 3, cut)
-    works_again(scene, workers, images)
-
-
-@fault()
-def pixels_that_were_cut_off_are_told_from_whole_ones_without_the_header_too(scene):
+def test_pixels_that_were_cut_off_are_told_from_whole_ones_without_the_header_too(scene):
     """The server has made whole again what was truncated, and then the page goes in which it counts that."""
     server = scene.serve('-s', str(SEATS))
     image, worker = scene.image('a'), scene.worker()
     slot = worker.fetch(image)
-    check(worker.call('check', slot)[0] == 0)
+    assert worker.call('check', slot)[0] == 0
     size = os.stat(scene.path('DATA')).st_size
     os.truncate(scene.path('DATA'), 0)
     until(lambda: os.stat(scene.path('DATA')).st_size == size, 2, 'the server to make it whole again')
@@ -127,8 +113,8 @@ def pixels_that_were_cut_off_are_told_from_whole_ones_without_the_header_too(sce
     os.truncate(scene.path('HEAD'), SEATS * PAGE)
     status, text = worker.call('check', slot)
     server.process.send_signal(signal.SIGCONT)
-    check(worker.sum(slot) != image.sum)
-    check(status == BAD_DATA, status, text)
+    assert worker.sum(slot) != image.sum
+    assert status == BAD_DATA, text
     worker.call('release', slot)
     works_again(scene, [worker], [image])
 
@@ -140,12 +126,11 @@ def write_value(path, value):
 
 def longest_fetch(worker, image):
     status, text = worker.call('repeat', 50, image.name, image.sum)
-    check(status == 0, status, text)
+    assert status == 0, text
     return int(text.split()[0]) / 1e9
 
 
-@fault()
-def semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
+def test_semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
     server = scene.serve('-w', '1', '-s', str(SEATS))
     image, slow = scene.image('a'), scene.image('b', seed=2)
     worker, waiter, vandal = scene.worker(), scene.worker(), scene.worker(connect=False)
@@ -156,7 +141,7 @@ def semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
     decoder = server.decoder_pids()[0]
     for name in names:
         def after_posts(name=name):
-            check(vandal.call('post', name, 1000000)[1] == '1000000')
+            assert vandal.call('post', name, 1000000)[1] == '1000000'
             return longest_fetch(worker, image)
         took = within(POLL, after_posts, f'a fetch after a million posts of {name}')
         scene.note(f'{name}: a million posts, then longest {took * 1000:.2f} ms of 50 fetches')
@@ -181,7 +166,7 @@ def semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
         os.kill(decoder, 18)
         status, text = waiter.receive()
         took = time.monotonic() - begin
-        check(status == 0, status, text)
+        assert status == 0, text
         waiter.call('release', text.split()[0])
         return took
     scene.note(f'zeroed with a waiter: answered after {within(POLL, after_zeroing, "an answer that wakes nobody") * 1000:.1f} ms')
@@ -201,9 +186,9 @@ def semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
     share = (cpu_seconds(server.pid) - before) / took
     client_share = (cpu_seconds(waiter.process.pid) - client_before) / took
     scene.note(f'{storm} posts in {took:.1f} s: server {share:.1%} of a core, waiting client {client_share:.1%}')
-    check(share < 0.05 and client_share < 0.05, share, client_share)
+    assert share < 0.05 and client_share < 0.05
     os.kill(decoder, 18)
-    check(waiter.receive()[0] == 0)
+    assert waiter.receive()[0] == 0
     works_again(scene, [worker, waiter], [image])
 
 
@@ -223,8 +208,7 @@ def fields(seats):
     return list(range(0, 1352, 8)) + [4088] + [(seats + 2) * PAGE + at for at in range(0, 80, 8)] + [seats * PAGE + at for at in range(0, 256, 8)]
 
 
-@fault()
-def every_field_of_head_may_say_anything(scene):
+def test_every_field_of_head_may_say_anything(scene):
     """Seat 0 belongs to the client whose memory is overwritten; the client of seat 1 must not notice."""
     server = scene.serve('-w', '1', '-s', str(SEATS))
     image = scene.image('a')
@@ -240,20 +224,19 @@ def every_field_of_head_may_say_anything(scene):
             struct.pack_into('<Q', head, at, value)
             if tried % 8 == 0:
                 status, text = damaged.call('fetch', image.name)
-                check(status in TYPED + (66,), hex(at), hex(value), status, text)
+                assert status in TYPED + (66,), (hex(at), hex(value), text)
                 if status == 0:
                     damaged.call('release', text.split()[0])
             tried += 1
         status, text = innocent.call('repeat', 2, image.name, image.sum)
-        check(status == 0, 'the innocent got', status, text, 'at', hex(at))
-        check(server.process.poll() is None, server.said())
+        assert status == 0, (text, 'at', hex(at))
+        assert server.process.poll() is None, server.said()
     scene.note(f'{tried} values in {len(fields(SEATS))} fields')
     head.close()
     until(lambda: damaged.call('repeat', 3, image.name, image.sum)[0] == 0, 20, 'the damaged client to recover')
 
 
-@fault()
-def fields_that_change_while_they_are_read_do_no_harm(scene):
+def test_fields_that_change_while_they_are_read_do_no_harm(scene):
     server = scene.serve('-w', '1', '-s', str(SEATS), '--cache', '1M')
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(20)]
     damaged, innocent = scene.worker(timeout=300), scene.worker()
@@ -270,19 +253,18 @@ def fields_that_change_while_they_are_read_do_no_harm(scene):
             head[at + chance.randrange(8)] ^= 1 << chance.randrange(8)
             flips += 1
         status, text = innocent.receive()
-        check(status == 0, 'the innocent got', status, text)
+        assert status == 0, text
         status, text = damaged.receive()
         # Who overwrites an answer decides which pixels its reader sees; nobody can tell.
-        check(status in TYPED + (66, WRONG_PIXELS), status, text)
+        assert status in TYPED + (66, WRONG_PIXELS), text
         wrong += status == WRONG_PIXELS
-        check(server.process.poll() is None, server.said())
+        assert server.process.poll() is None, server.said()
     scene.note(f'{flips} bits flipped; {wrong} answers of the damaged client were overwritten unnoticed, none of the other')
     head.close()
     works_again(scene, [innocent, damaged], images)
 
 
-@fault()
-def whoever_comes_later_finds_what_was_overwritten_put_right(scene):
+def test_a_client_that_comes_later_finds_what_was_overwritten_put_right(scene):
     """What never changes in HEAD, and the count of cuts: magic, version, seats, segments, instance; ready, reserve, cuts."""
     scene.serve('-s', str(SEATS))
     image, old = scene.image('a'), scene.worker()
@@ -298,7 +280,7 @@ def whoever_comes_later_finds_what_was_overwritten_put_right(scene):
             status, text = worker.connect()
             if status == 0:
                 status, text = worker.call('repeat', 1, image.name, image.sum)
-            check(status in TYPED, at, status, text)
+            assert status in TYPED, (at, text)
             return status == 0
         until(lambda new=new: right(new), 5, f'a new client to be served after byte {at} was overwritten')
         until(lambda: right(old), 5, f'an old client to be served after byte {at} was overwritten')
@@ -306,8 +288,7 @@ def whoever_comes_later_finds_what_was_overwritten_put_right(scene):
         scene.workers.remove(new)
 
 
-@fault()
-def whoever_has_known_an_overwritten_header_learns_the_right_one(scene):
+def test_a_client_that_has_known_an_overwritten_header_learns_the_right_one(scene):
     """Seats, segments and the reserve, overwritten while a client connects: with one bit more, and with one bit fewer."""
     image = scene.image('a')
     server = scene.serve('-s', '12', '-w', '3')
@@ -327,12 +308,8 @@ def whoever_has_known_an_overwritten_header_learns_the_right_one(scene):
             status, text = client.call('repeat', 1, image.name, image.sum)
             if 'not connected' in text:
                 client.connect()
-            check(status in TYPED, status, text)
+            assert status in TYPED, text
             return status == 0
         until(right, 10, f'right pixels after bit {bit} of byte {at} was flipped')
         client.end()
         scene.workers.remove(client)
-
-
-if __name__ == '__main__':
-    main()

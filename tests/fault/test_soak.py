@@ -1,6 +1,5 @@
-#!/usr/bin/python3
 """Everything at random, for SOAK_SECONDS (20): processes killed and stopped, objects cut, overwritten and removed, semaphores
-that lie, files that change or are hostile, second servers, cleanups, a full /dev/shm (FAULTS.md, row 23). SOAK_SEED repeats a
+that lie, files that change or are hostile, second servers, cleanups, a full /dev/shm (tests/README.md, row 23). SOAK_SEED repeats a
 sequence of damages, not their timing. Every 60 s it says how it goes, and at the end what it counted. By hand, for an hour:
 
     SOAK_SECONDS=3600 meson test -C build --verbose --timeout-multiplier 0 soak
@@ -14,8 +13,10 @@ import subprocess
 import time
 import zlib
 
-from harness import (BAD_DATA, INTERNAL, NOT_FOUND, NOT_PERMITTED, SHMSEM, TRY_AGAIN, UNAVAILABLE, USAGE, WRONG_PIXELS, Failure,
-                     Image, check, fault, main, png, reap, until)
+import pytest
+
+from harness import (BAD_DATA, Failure, Image, INTERNAL, NOT_FOUND, NOT_PERMITTED, png, reap, SHMSEM, TRY_AGAIN, UNAVAILABLE,
+                     until, USAGE, WRONG_PIXELS)
 
 SECONDS = float(os.environ.get('SOAK_SECONDS', '20'))
 SEED = int(os.environ.get('SOAK_SEED', '1'))
@@ -102,7 +103,7 @@ class Soak:
         self.scene.servers.remove(second)
         until(lambda: 'serving' in second.said() or second.process.poll() is not None)
         if second.process.returncode is not None:
-            check(second.process.returncode in (TRY_AGAIN, BAD_DATA, UNAVAILABLE), second.process.returncode, second.said())
+            assert second.process.returncode in (TRY_AGAIN, BAD_DATA, UNAVAILABLE), second.said()
             return
         try:
             self.server.process.wait(5)
@@ -114,7 +115,7 @@ class Soak:
 
     def cleanup(self):
         process = subprocess.run([SHMSEM, 'cleanup'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30, check=False)
-        check(process.returncode in TYPED, process.returncode, process.stderr)
+        assert process.returncode in TYPED, process.stderr
 
     def lie(self):
         """Flips bits of HEAD. One who overwrites an answer decides which pixels its reader sees; nobody can tell."""
@@ -224,7 +225,7 @@ class Soak:
             return status, text
         self.wrong += status == WRONG_PIXELS
         known = re.search(r'sum (\d+)', text)
-        check(status in TYPED, 'a client got', status, text, self.sums.get(known and int(known.group(1)), 'pixels of none'))
+        assert status in TYPED, (text, self.sums.get(known and int(known.group(1)), 'pixels of none'))
         return status, text
 
     def round(self):
@@ -246,8 +247,7 @@ class Soak:
             self.calls += 1
             self.failed += status != 0
         if self.server.process.poll() is not None:
-            check(self.server.process.returncode in (0, -signal.SIGKILL, UNAVAILABLE, BAD_DATA),
-                  self.server.process.returncode, self.server.said())
+            assert self.server.process.returncode in (0, -signal.SIGKILL, UNAVAILABLE, BAD_DATA), self.server.said()
             self.restart()
         if len(self.workers) < CLIENTS:
             self.workers.append(self.new_worker())
@@ -298,7 +298,10 @@ class Soak:
                 f'hangs {self.hangs}, leaks and growth {self.leaks}, wrong pixels {self.wrong}')
 
 
-def soak_on(soak):
+@pytest.mark.shm(size='16m')
+@pytest.mark.deadline(SECONDS * 3 + 120)
+def test_everything_at_random(scene):
+    soak = Soak(scene)
     first = soak.quiet()
     begin = shown = time.monotonic()
     try:
@@ -308,21 +311,12 @@ def soak_on(soak):
             if soak.rounds % 50 == 0:
                 now = soak.quiet()
                 soak.leaks += now != first
-                check(now == first, 'grown from', first, 'to', now, '(objects; descriptors, mappings, children of the server)')
+                assert now == first, 'objects; descriptors, mappings, children of the server'
                 soak.checks += 1
             if time.monotonic() - shown >= PROGRESS_EVERY:
                 shown = time.monotonic()
-                print('   ', soak.said(shown - begin), flush=True)
+                scene.note(soak.said(shown - begin))
         soak.quiet()
     finally:
-        soak.scene.note(soak.said(time.monotonic() - begin))
-        soak.scene.note('damages:', *(f'{name} {count}' for name, count in sorted(soak.counts.items())))
-
-
-@fault(size='16m', seconds=SECONDS * 3 + 120)
-def everything_at_random(scene):
-    soak_on(Soak(scene))
-
-
-if __name__ == '__main__':
-    main()
+        scene.note(soak.said(time.monotonic() - begin))
+        scene.note('damages:', *(f'{name} {count}' for name, count in sorted(soak.counts.items())))

@@ -1,12 +1,9 @@
-#!/usr/bin/python3
-"""Files that others change without this kernel's knowledge (FAULTS.md, row 33): the server shows what cat would show."""
+"""Files that others change without this kernel's knowledge (tests/README.md, row 33): the server shows what cat would show."""
 import os
 import subprocess
 import sys
 
-from harness import Image, check, call, fault, libc, main
-
-MS_BIND = 0x1000
+from harness import Image
 
 
 class Remote:
@@ -19,7 +16,7 @@ class Remote:
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(os.path.dirname(__file__), 'fuse.py'), point, f'{scene.scratch}/backing.png'],
             stdout=subprocess.PIPE)
-        check(self.process.stdout.readline() == b'mounted\n', 'no FUSE mount here')
+        assert self.process.stdout.readline() == b'mounted\n', 'no FUSE mount here'
 
     def change(self, seed, width):
         self.image = Image(self.scene.scratch, 'backing', seed, width)
@@ -29,7 +26,7 @@ class Remote:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-        libc.umount2(self.point.encode(), 2)
+        subprocess.run(['umount', '--lazy', self.point], check=True)
 
 
 def follows_changes(scene, worker, remote, name):
@@ -38,30 +35,24 @@ def follows_changes(scene, worker, remote, name):
         image = remote.change(seed, width)
         image.name = name
         for _ in range(2):
-            check(worker.call('release', worker.fetch(image))[0] == 0)
+            assert worker.call('release', worker.fetch(image))[0] == 0
 
 
-@fault()
-def a_change_behind_a_mount_that_caches_attributes_is_seen(scene):
+def test_a_change_behind_a_mount_that_caches_attributes_is_seen(scene):
     remote = Remote(scene, f'{scene.folder}/mounted')
     scene.serve('-w', '1', '-s', '2')
     follows_changes(scene, scene.worker(), remote, 'mounted/image')
     remote.end()
 
 
-@fault()
-def a_remote_file_mounted_into_a_local_folder_is_no_local_file(scene):
+def test_a_remote_file_mounted_into_a_local_folder_is_no_local_file(scene):
     remote = Remote(scene, f'{scene.scratch}/mounted')
     scene.image('local')
     target = f'{scene.folder}/bound.png'
     with open(target, 'wb'):
         pass
-    call(libc.mount, f'{remote.point}/image.png'.encode(), target.encode(), None, MS_BIND, None)
+    subprocess.run(['mount', '--bind', f'{remote.point}/image.png', target], check=True)
     scene.serve('-w', '1', '-s', '2')
     follows_changes(scene, scene.worker(), remote, 'bound')
-    libc.umount2(target.encode(), 2)
+    subprocess.run(['umount', '--lazy', target], check=True)
     remote.end()
-
-
-if __name__ == '__main__':
-    main()

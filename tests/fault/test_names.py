@@ -1,5 +1,4 @@
-#!/usr/bin/python3
-"""Whose name it is, when it goes, and what children inherit (FAULTS.md, rows 18 to 22)."""
+"""Whose name it is, when it goes, and what children inherit (tests/README.md, rows 18 to 22)."""
 import os
 import random
 import re
@@ -9,13 +8,14 @@ import subprocess
 import threading
 import time
 
-from harness import SHMSEM, TRY_AGAIN, UNAVAILABLE, check, check_all_within, fault, main, state_of, until, within
+import pytest
+
+from harness import check_all_within, SHMSEM, state_of, TRY_AGAIN, UNAVAILABLE, until, within
 
 CONVENTION = (0, 128 + signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGHUP)
 
 
-@fault()
-def of_two_servers_at_once_exactly_one_wins(scene):
+def test_of_two_servers_at_once_exactly_one_wins(scene):
     rounds = 100
     scene.image('a')
     for turn in range(rounds):
@@ -27,17 +27,16 @@ def of_two_servers_at_once_exactly_one_wins(scene):
         until(lambda: any(server.process.poll() is not None for server in both))
         loser = next(server for server in both if server.process.returncode is not None)
         winner = both[1 - both.index(loser)]
-        check(loser.process.returncode == TRY_AGAIN, loser.process.returncode, loser.said())
+        assert loser.process.returncode == TRY_AGAIN, loser.said()
         winner.wait_ready()
-        check(f'pid {winner.pid}' in loser.said(), loser.said())
-        check(winner.end() == 0)
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        assert f'pid {winner.pid}' in loser.said()
+        assert winner.end() == 0
+        assert not os.listdir('/dev/shm')
         scene.servers.clear()
     scene.note(f'{rounds} rounds')
 
 
-@fault()
-def an_old_server_that_ends_late_takes_only_its_own_objects(scene):
+def test_an_old_server_that_ends_late_takes_only_its_own_objects(scene):
     image = scene.image('a')
     old = scene.serve('-w', '1', '-s', '2')
     own = dict.fromkeys(os.listdir('/dev/shm'))
@@ -46,19 +45,20 @@ def an_old_server_that_ends_late_takes_only_its_own_objects(scene):
         os.unlink('/dev/shm/' + name)
     new = scene.serve('-w', '1', '-s', '2')
     before = {name: os.stat('/dev/shm/' + name).st_ino for name in os.listdir('/dev/shm')}
-    check(set(before) == set(own), before, own)
+    assert set(before) == set(own)
     os.kill(old.pid, signal.SIGCONT)
     old.end()
-    check({name: os.stat('/dev/shm/' + name).st_ino for name in os.listdir('/dev/shm')} == before, 'taken away')
+    assert {name: os.stat('/dev/shm/' + name).st_ino for name in os.listdir('/dev/shm')} == before, 'taken away'
     scene.worker().fetch(image)
-    check(new.process.poll() is None)
+    assert new.process.poll() is None
 
 
-@fault()
-def a_server_whose_names_are_removed_says_so_and_ends(scene):
+@pytest.mark.parametrize('kinds', [('HEAD', 0), ('REQ', 0), ('RES', 1), ('DATA', 0), ('DATA', 1), None],
+                         ids=lambda kinds: 'all' if not kinds else f'{kinds[0]}{kinds[1]}')
+def test_a_server_whose_names_are_removed_says_so_and_ends(scene, kinds):
     image = scene.image('a')
 
-    def attempt(kinds):
+    def attempt():
         server = scene.serve('-s', '3')
         worker = scene.worker()
         slot = worker.fetch(image)
@@ -68,37 +68,34 @@ def a_server_whose_names_are_removed_says_so_and_ends(scene):
             os.unlink(path)
         code = server.process.wait(20)
         took = time.monotonic() - begin
-        check(code == UNAVAILABLE, code, server.said())
-        check(any(os.path.basename(path) in server.said() for path in paths) and 'RemoveIPC' in server.said(),
-              server.said())
-        check(worker.sum(slot) == image.sum, 'held pixels changed')
+        assert code == UNAVAILABLE, server.said()
+        assert any(os.path.basename(path) in server.said() for path in paths) and 'RemoveIPC' in server.said()
+        assert worker.sum(slot) == image.sum, 'held pixels changed'
         status, text = worker.call('fetch', image.name)
-        check(status == UNAVAILABLE, status, text)
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        assert status == UNAVAILABLE, text
+        assert not os.listdir('/dev/shm')
         worker.end()
         return took
 
-    times = [within(1, lambda kinds=kinds: attempt(kinds), f'ending without {kinds}')
-             for kinds in (('HEAD', 0), ('REQ', 0), ('RES', 1), ('DATA', 0), ('DATA', 1), None)]
-    scene.note(f'longest time until it ended: {max(times):.2f} s')
+    scene.note(f'ended after {within(1, attempt, "the end"):.2f} s')
 
 
-@fault()
-def modes_do_not_depend_on_the_umask(scene):
-    for mask in (0, 0o077, 0o777):
-        for mode in (None, '0660', '0644'):
-            options = ['--mode', mode] if mode else []
-            server = scene.serve('-s', '2', *options, preexec_fn=lambda mask=mask: os.umask(mask))
-            wanted = {None: 0o600, '0660': 0o660, '0644': 0o600}[mode]  # read alone would do nothing but lock
-            for name in os.listdir('/dev/shm'):
-                found = stat.S_IMODE(os.stat('/dev/shm/' + name).st_mode)
-                expected = wanted & 0o444 | 0o600 if name.endswith('_DATA') else wanted
-                check(found == expected, name, oct(found), 'for', oct(expected), 'umask', oct(mask))
-            check(server.end() == 0)
+@pytest.mark.parametrize('mask', [0, 0o077, 0o777], ids=oct)
+@pytest.mark.parametrize('mode, wanted', [(None, 0o600), ('0660', 0o660),
+                                          ('0644', 0o600)])  # read alone would do nothing but lock
+def test_modes_do_not_depend_on_the_umask(scene, mask, mode, wanted):
+    options = ['--mode', mode] if mode else []
+    server = scene.serve('-s', '2', *options, preexec_fn=lambda: os.umask(mask))
+    names = os.listdir('/dev/shm')
+    assert names
+    for name in names:
+        found = stat.S_IMODE(os.stat('/dev/shm/' + name).st_mode)
+        expected = wanted & 0o444 | 0o600 if name.endswith('_DATA') else wanted
+        assert found == expected, (name, oct(found), 'for', oct(expected))
+    assert server.end() == 0
 
 
-@fault()
-def children_inherit_nothing(scene):
+def test_children_inherit_nothing(scene):
     image = scene.image('a')
     leaked = os.open('/etc/passwd', os.O_RDONLY)
     os.set_inheritable(leaked, True)
@@ -107,21 +104,19 @@ def children_inherit_nothing(scene):
     for decoder in server.decoder_pids():
         for fd in os.listdir(f'/proc/{decoder}/fd'):
             target = os.readlink(f'/proc/{decoder}/fd/{fd}')
-            check('_HEAD' not in target and 'SEM_' not in target and scene.folder not in target,
-                  'a decoder has', fd, target)
-            check(int(fd) <= 4 or target == '/etc/passwd', 'a decoder has', fd, target)
+            assert '_HEAD' not in target and 'SEM_' not in target and scene.folder not in target, ('a decoder has', fd)
+            assert int(fd) <= 4 or target == '/etc/passwd'
     # A command beside a server gets the three that every program has, and no more.
     process = subprocess.run([SHMSEM, 'serve', '-q', scene.folder, '--', 'sh', '-c', 'exec ls -l /proc/self/fd'],
                              stdout=subprocess.PIPE, check=False, timeout=30)
-    check(process.returncode == 0)
+    assert process.returncode == 0
     text = process.stdout.decode()
     numbers = re.findall(r'(\d+) -> ', text)
-    check(numbers == ['0', '1', '2', '3'], 'of which the last is its own listing:', text)
+    assert numbers == ['0', '1', '2', '3'], ('of which the last is its own listing:', text)
     os.close(leaked)
 
 
-@fault()
-def a_signal_in_the_middle_of_work_ends_everything_in_order(scene):
+def test_a_signal_in_the_middle_of_work_ends_everything_in_order(scene):
     images = [scene.image(f'i{i}', seed=i, width=120 + i) for i in range(40)]
     chance = random.Random(9)
     ended, times = {}, {True: [], False: []}
@@ -140,11 +135,11 @@ def a_signal_in_the_middle_of_work_ends_everything_in_order(scene):
         begin = time.monotonic()
         code = server.end(number)
         times[turn % 5 == 0].append(time.monotonic() - begin)
-        check(code in CONVENTION, signal.Signals(number).name, 'gave', code, server.said())
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        assert code in CONVENTION, (signal.Signals(number).name, server.said())
+        assert not os.listdir('/dev/shm')
         for worker in workers:
             status, text = worker.receive()
-            check(status in (0, UNAVAILABLE), status, text)
+            assert status in (0, UNAVAILABLE), text
             worker.end()
         until(lambda: all(state_of(pid) in 'XZ' for pid in decoders), 5, 'the decoders to end')
         ended[code] = ended.get(code, 0) + 1
@@ -153,8 +148,7 @@ def a_signal_in_the_middle_of_work_ends_everything_in_order(scene):
     scene.note('statuses:', ended, f'longest {max(times[False]):.2f} s, with stopped decoders {max(times[True]):.2f} s')
 
 
-@fault()
-def many_signals_at_once_are_as_good_as_one(scene):
+def test_many_signals_at_once_are_as_good_as_one(scene):
     scene.image('a')
     for _ in range(10):
         server = scene.serve('-w', '1', '-s', '2')
@@ -164,9 +158,5 @@ def many_signals_at_once_are_as_good_as_one(scene):
             thread.start()
         for thread in threads:
             thread.join()
-        check(server.process.wait(20) in CONVENTION, server.process.returncode, server.said())
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
-
-
-if __name__ == '__main__':
-    main()
+        assert server.process.wait(20) in CONVENTION, (server.process.returncode, server.said())
+        assert not os.listdir('/dev/shm')

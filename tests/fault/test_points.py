@@ -1,5 +1,4 @@
-#!/usr/bin/python3
-"""Killed at every system call (FAULTS.md, row 1): server at start, request and stop, decoder from its birth and at a request,
+"""Killed at every system call (tests/README.md, row 1): server at start, request and stop, decoder from its birth and at a request,
 client from connect to close.
 
 A first run under strace gives the points, each a call and its how-manyeth; then one run for each is killed there. A point that
@@ -12,14 +11,16 @@ import struct
 import subprocess
 import time
 
-from harness import (BAD_DATA, EVERY, TRY_AGAIN, UNAVAILABLE, WORKER, check, children, fault, main, reap, until)
+import pytest
+
+from harness import BAD_DATA, children, EVERY, reap, SANITIZED, Server, TRY_AGAIN, UNAVAILABLE, until, WORKER
 
 OBJECT = re.compile(r'^(sem\.SEM_fault(:[0-9]+)?_RE[QS]|SEG_fault_HEAD|SEG_fault(:[0-9]+)?_DATA)$')
 AT_CALL = os.environ.get('FAULT_AT_CALL', 'fault-at-call')
 DECODER_STARTS = 10  # which of the server's counters it is
 CALL = re.compile(r'^(?:\[pid +\d+\] |\d+ +)?([a-z]\w*)\(')
 
-if os.environ.get('FAULT_SANITIZED'):
+if SANITIZED:
     os.environ['ASAN_OPTIONS'] = 'detect_leaks=0'  # which is itself a tracer, and there can be one only
 
 
@@ -51,12 +52,12 @@ def check_left():
     names = os.listdir('/dev/shm')
     for name in names:
         path = '/dev/shm/' + name
-        check(OBJECT.match(name), 'not to be attributed:', name)
-        check(os.stat(path).st_size == 32 if name.startswith('sem.') else os.stat(path).st_size >= 4096, name, 'is half made')
+        assert OBJECT.match(name)
+        assert os.stat(path).st_size == 32 if name.startswith('sem.') else os.stat(path).st_size >= 4096, 'is half made'
     if names:
-        check('SEG_fault_HEAD' in names, 'objects without HEAD:', names)
+        assert 'SEG_fault_HEAD' in names
         with open('/dev/shm/SEG_fault_HEAD', 'rb') as file:
-            check(os.pread(file.fileno(), 5, 32) == b'hmsem', 'HEAD is half made')
+            assert os.pread(file.fileno(), 5, 32) == b'hmsem', 'HEAD is half made'
 
 
 def all_ended(worker):
@@ -71,11 +72,11 @@ def restore(scene, worker, image):
     server = scene.serve('-w', '1', '-s', '2')
     worker.wait = 20000
     status, text = worker.connect()
-    check(status == 0, status, text)
+    assert status == 0, text
     worker.call('release', worker.fetch(image))
     worker.call('close')
-    check(server.end() == 0, server.said())
-    check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+    assert server.end() == 0, server.said()
+    assert not os.listdir('/dev/shm')
     scene.servers.clear()
 
 
@@ -100,12 +101,12 @@ def kill_all(scene, points, kill_at, every=EVERY, reasons=REASONS):
     scene.note(f'{killed} of {len(points)} points killed' + (f' (every {every}th)' if every > 1 else ''))
     for name, number in missed:
         scene.note(f'not reached: {name} {number}, which', reasons.get(name, 'nobody can explain'))
-        check(name in reasons, 'not reached:', name, number)
-    check(killed > len(missed) * 4, 'only', killed, 'of', len(points), 'points were reached')
+        assert name in reasons, number
+    assert killed > len(missed) * 4, ('of', len(points), 'points were reached')
 
 
-@fault(seconds=1200)
-def a_server_killed_at_any_call_of_start_and_stop_leaves_what_the_next_removes(scene):
+@pytest.mark.deadline(1200)
+def test_a_server_killed_at_any_call_of_start_and_stop_leaves_what_the_next_removes(scene):
     image = scene.image('a')
     worker = scene.worker(connect=False)
 
@@ -115,10 +116,10 @@ def a_server_killed_at_any_call_of_start_and_stop_leaves_what_the_next_removes(s
         traced = children(server.pid) if server.process.returncode is None else []
         worker.wait = 0
         status, text = worker.connect()
-        check(status in (0, UNAVAILABLE), status, text)
+        assert status in (0, UNAVAILABLE), text
         if status == 0:
             status, text = worker.call('repeat', 1, image.name, image.sum)
-            check(status in (0, UNAVAILABLE), status, text)
+            assert status in (0, UNAVAILABLE), text
         for pid in traced:
             try:
                 os.kill(pid, signal.SIGTERM)
@@ -129,7 +130,7 @@ def a_server_killed_at_any_call_of_start_and_stop_leaves_what_the_next_removes(s
         return code != 0
 
     trace = os.path.join(scene.scratch, 'trace')
-    check(not whole_life(watching(trace)))
+    assert not whole_life(watching(trace))
 
     def kill_at(point):
         killed = whole_life(killing(point))
@@ -138,8 +139,17 @@ def a_server_killed_at_any_call_of_start_and_stop_leaves_what_the_next_removes(s
     kill_all(scene, points_of([trace]), kill_at)
 
 
-def one_request(scene, threads_of):
-    """Kills a thread of the server or of its decoder at a call that it makes for a request."""
+def workers(server):
+    try:
+        return [int(task) for task in os.listdir(f'/proc/{server.pid}/task') if int(task) != server.pid]
+    except OSError:
+        return []
+
+
+@pytest.mark.deadline(1200)
+@pytest.mark.parametrize('threads_of', [workers, Server.decoder_pids], ids=['server', 'decoder'])
+def test_killed_at_any_call_of_a_request_it_costs_that_request(scene, threads_of):
+    """A thread of the server, or its decoder. What is left is removed by the next server."""
     stored, image = scene.image('stored'), scene.image('a', seed=2)
     worker = scene.worker(connect=False)
 
@@ -147,7 +157,7 @@ def one_request(scene, threads_of):
         """Whether a tracer lost what it traced."""
         server = scene.serve('-w', '1', '-s', '2')
         worker.wait = 20000
-        check(worker.connect()[0] == 0)
+        assert worker.connect()[0] == 0
         worker.call('release', worker.fetch(stored))
         pids = threads_of(server)
         of_server = set(pids) <= set(workers(server))
@@ -166,7 +176,7 @@ def one_request(scene, threads_of):
             return True
         until(all_traced, 10, 'strace')
         status, text = worker.call('repeat', 1, image.name, image.sum)
-        check(status in (0, UNAVAILABLE, TRY_AGAIN, BAD_DATA), status, text)
+        assert status in (0, UNAVAILABLE, TRY_AGAIN, BAD_DATA), text
         # The last call may come after the answer.
         end = time.monotonic() + (0 if watch else 0.5)
         while all(tracer.poll() is None for tracer in tracers) and time.monotonic() < end:
@@ -180,7 +190,7 @@ def one_request(scene, threads_of):
         if server.process.poll() is None:
             if dead:
                 status, text = worker.call('repeat', 1, image.name, image.sum)
-                check(status == 0, 'the next request got', status, text)
+                assert status == 0, text
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(20)
         worker.call('close')
@@ -188,7 +198,7 @@ def one_request(scene, threads_of):
         return dead
 
     folder = scene.scratch
-    check(not request(lambda pid: watching(f'{folder}/trace{pid}', '-p', str(pid)), watch=True))
+    assert not request(lambda pid: watching(f'{folder}/trace{pid}', '-p', str(pid)), watch=True)
     traces = [os.path.join(folder, name) for name in os.listdir(folder)]
 
     def kill_at(point):
@@ -198,25 +208,8 @@ def one_request(scene, threads_of):
     kill_all(scene, points_of(traces, 1), kill_at, 1)  # so few that none is left out
 
 
-def workers(server):
-    try:
-        return [int(task) for task in os.listdir(f'/proc/{server.pid}/task') if int(task) != server.pid]
-    except OSError:
-        return []
-
-
-@fault(seconds=1200)
-def a_server_killed_at_any_call_of_a_request_leaves_what_the_next_removes(scene):
-    one_request(scene, workers)
-
-
-@fault(seconds=1200)
-def a_decoder_killed_at_any_call_of_a_request_costs_that_request(scene):
-    one_request(scene, lambda server: server.decoder_pids())
-
-
-@fault(seconds=1200)
-def a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
+@pytest.mark.deadline(1200)
+def test_a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
     """Loading, closing, limits, Landlock, seccomp, and then its first request."""
     image = scene.image('a')
     worker = scene.worker(connect=False)
@@ -225,9 +218,9 @@ def a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
         """Whether the server had to start another decoder."""
         server = scene.serve('-w', '1', '-s', '1', command=command)
         traced = children(server.pid)[0]
-        check(worker.connect()[0] == 0)
+        assert worker.connect()[0] == 0
         status, text = worker.call('repeat', 1, image.name, image.sum)
-        check(status == 0 or (status in (TRY_AGAIN, BAD_DATA) and 'decoder' in text), status, text)
+        assert status == 0 or (status in (TRY_AGAIN, BAD_DATA) and 'decoder' in text)
         until(lambda: worker.call('repeat', 1, image.name, image.sum)[0] == 0, 5, 'right pixels after a decoder was killed')
 
         def starts():
@@ -240,27 +233,27 @@ def a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
         replaced = starts() > 1
         worker.call('close')
         os.kill(traced, signal.SIGTERM)
-        check(server.process.wait(20) == 0, server.said())
+        assert server.process.wait(20) == 0, server.said()
         all_ended(worker)
-        check(not os.listdir('/dev/shm'), os.listdir('/dev/shm'))
+        assert not os.listdir('/dev/shm')
         scene.servers.clear()
         return replaced
 
     trace = os.path.join(scene.scratch, 'trace')
-    check(not life(['strace', '-ff', '-qqq', '-o', trace, '-e', 'signal=none']))
+    assert not life(['strace', '-ff', '-qqq', '-o', trace, '-e', 'signal=none'])
     calls = []
     for name in os.listdir(scene.scratch):
         with open(os.path.join(scene.scratch, name), encoding='ascii', errors='replace') as file:
             text = file.read()
         if 'execve("/proc/self/exe"' in text:
             calls = [match.group(1) for match in filter(None, map(CALL.match, text.splitlines()))]
-    check({'execve', 'close_range', 'seccomp', 'pread64', 'sendto'} <= set(calls), calls)
+    assert {'execve', 'close_range', 'seccomp', 'pread64', 'sendto'} <= set(calls)
     points = [(name, number) for number, name in enumerate(calls, 1)]
     kill_all(scene, points[::EVERY], lambda point: life([AT_CALL, str(point[1])]))
 
 
-@fault(seconds=1200)
-def a_client_killed_at_any_call_disturbs_nobody(scene):
+@pytest.mark.deadline(1200)
+def test_a_client_killed_at_any_call_disturbs_nobody(scene):
     image = scene.image('a')
     server = scene.serve('-w', '1', '-s', '1')
     other = scene.worker(connect=False)
@@ -271,18 +264,14 @@ def a_client_killed_at_any_call_disturbs_nobody(scene):
         return subprocess.run(command, input=script.encode(), stdout=subprocess.DEVNULL, check=False,
                               timeout=30).returncode != 0
 
-    check(not whole_life(watching(trace, WORKER)))
+    assert not whole_life(watching(trace, WORKER))
 
     def kill_at(point):
         killed = whole_life(killing(point, WORKER))
         status, text = other.connect()
-        check(status == 0, 'the seat is not free after', point, status, text)
+        assert status == 0, ('the seat is not free after', point, text)
         other.call('release', other.fetch(image))
         other.call('close')
         return killed
     kill_all(scene, points_of([trace]), kill_at)
     server.check_unharmed()
-
-
-if __name__ == '__main__':
-    main()

@@ -1,8 +1,10 @@
-#!/usr/bin/python3
 """What held images cost, and what happens when there is no room for another."""
 import os
+import subprocess
 
-from harness import BAD_DATA, TRY_AGAIN, call, check, fault, libc, main
+import pytest
+
+from harness import BAD_DATA, TRY_AGAIN
 
 MEGA = 1 << 20
 
@@ -24,8 +26,7 @@ def shares_of(scene, decoders, pids):
     return total, mappings
 
 
-@fault()
-def eight_clients_that_hold_one_image_use_its_memory_once(scene):
+def test_eight_clients_that_hold_one_image_use_its_memory_once(scene):
     image = scene.plain('large', 4000, 3000)
     server = scene.serve('-w', '2', '-s', '8', '--cache', '128M')
     workers = [scene.worker() for _ in range(8)]
@@ -35,13 +36,12 @@ def eight_clients_that_hold_one_image_use_its_memory_once(scene):
     total, mappings = shares_of(scene, 2, pids)
     memory = sum(os.stat(scene.path('DATA', index)).st_blocks * 512 for index in range(2))
     scene.note(f'{image.bytes} bytes held by 8 clients: proportional set sizes {total}, in {mappings} mappings; segments {memory}')
-    check(mappings >= 9, mappings)
-    check(image.bytes * 0.95 <= total <= image.bytes * 1.05, total)
-    check(memory <= image.bytes * 1.05, memory)
+    assert mappings >= 9
+    assert image.bytes * 0.95 <= total <= image.bytes * 1.05
+    assert memory <= image.bytes * 1.05
 
 
-@fault()
-def images_held_are_unmoved_whatever_else_comes_and_goes(scene):
+def test_images_held_are_unmoved_whatever_else_comes_and_goes(scene):
     images = [scene.image(f'i{index}', seed=index, width=30 + index) for index in range(130)]
     scene.serve('-w', '4', '-s', '3', '--cache', '2M')
     worker, other = scene.worker(), scene.worker()
@@ -50,30 +50,29 @@ def images_held_are_unmoved_whatever_else_comes_and_goes(scene):
         for image in images[64:]:
             other.call('release', other.fetch(image))
     for slot, image in zip(slots, images):
-        check(worker.sum(slot) == image.sum, image.name, 'was overwritten')
+        assert worker.sum(slot) == image.sum, (image.name, 'was overwritten')
     worker.call('release', slots[0])
     worker.fetch(images[64])
 
 
-@fault()
-def no_room_says_what_is_needed_held_and_allowed(scene):
+def test_no_room_says_what_is_needed_held_and_allowed(scene):
     """With four decoders, each of which may have all of the store, whichever it is that gets the image."""
     held = [scene.plain(f'held{index}', 512, 512) for index in range(5)]
     small, huge = scene.plain('small', 512, 512), scene.plain('huge', 2048, 1024)
     scene.serve('-w', '4', '-s', '8', '--cache', '4M')
     workers = [scene.worker() for _ in range(5)]
     status, text = workers[0].call('fetch', huge.name)
-    check(status == BAD_DATA and 'larger than the store: 6M needed, 4M allowed' in text, status, text)
+    assert status == BAD_DATA and 'larger than the store: 6M needed, 4M allowed' in text
     # At the same time, so that they lie in different segments.
     for worker, image in zip(workers, held):
         worker.send('fetch', image.name)
     for worker, image in zip(workers, held):
         status, text = worker.receive()
-        check(status == 0 and int(text.split()[-1]) == image.sum, status, text)
+        assert status == 0 and int(text.split()[-1]) == image.sum
     status, text = workers[0].call('fetch', small.name)
-    check(status == TRY_AGAIN and '768K needed, 3.8M held by clients, 4M allowed' in text, status, text)
+    assert status == TRY_AGAIN and '768K needed, 3.8M held by clients, 4M allowed' in text
     for worker, image in zip(workers, held):
-        check(worker.sum(0) == image.sum, image.name, 'was overwritten')
+        assert worker.sum(0) == image.sum, (image.name, 'was overwritten')
     # Any of them will do, in whichever segment it is.
     workers[3].call('release', 0)
     workers[0].fetch(small)
@@ -82,12 +81,11 @@ def no_room_says_what_is_needed_held_and_allowed(scene):
 def default_store(scene, expected):
     image = scene.image('a')
     server = scene.serve()
-    check(f', {expected} of store' in server.said(), server.said())
+    assert f', {expected} of store' in server.said()
     scene.worker().fetch(image)
 
 
-@fault(size='256m')
-def the_store_is_a_quarter_of_what_is_free(scene):
+def test_the_store_is_a_quarter_of_what_is_free(scene):
     default_store(scene, '64M')
     with open('/dev/shm/filler', 'wb') as file:
         os.posix_fallocate(file.fileno(), 0, 128 * MEGA)
@@ -97,21 +95,24 @@ def the_store_is_a_quarter_of_what_is_free(scene):
     os.unlink('/dev/shm/filler')
 
 
-@fault(size='4g')
-def the_store_is_a_quarter_of_what_its_control_group_may_have(scene):
+@pytest.fixture
+def control_group():
+    """The file that says what ours may have, in a /sys/fs/cgroup of its own."""
     with open('/proc/self/cgroup', encoding='ascii') as file:
         group = next((line[3:].strip() for line in file if line.startswith('0::')), '/')
-    call(libc.mount, b'none', b'/sys/fs/cgroup', b'tmpfs', 0, None)
+    subprocess.run(['mount', '-t', 'tmpfs', 'none', '/sys/fs/cgroup'], check=True)
     os.makedirs(f'/sys/fs/cgroup{group}', exist_ok=True)
-    with open(f'/sys/fs/cgroup{group}/memory.max', 'w', encoding='ascii') as file:
+    yield f'/sys/fs/cgroup{group}/memory.max'
+    subprocess.run(['umount', '/sys/fs/cgroup'], check=True)
+
+
+@pytest.mark.shm(size='4g')
+def test_the_store_is_a_quarter_of_what_its_control_group_may_have(scene, control_group):
+    with open(control_group, 'w', encoding='ascii') as file:
         file.write(f'{400 * MEGA}\n')
     default_store(scene, '100M')
 
 
-@fault(size='4g')
-def the_store_is_half_a_gigabyte_where_more_is_free(scene):
+@pytest.mark.shm(size='4g')
+def test_the_store_is_half_a_gigabyte_where_more_is_free(scene):
     default_store(scene, '512M')
-
-
-if __name__ == '__main__':
-    main()

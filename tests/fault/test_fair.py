@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Who waits is served in turn, who does nothing stops nobody, and a hit costs next to nothing.
 
 Turns are counted, not timed: the clients of a test keep one log of who waits for a seat and who gets one (seat_log.c)."""
@@ -11,7 +10,7 @@ import struct
 import subprocess
 import time
 
-from harness import SHMSEM, TRY_AGAIN, check, fault, main, until
+from harness import SHMSEM, TRY_AGAIN, until
 
 CLIENTS, SEATS, ROUNDS = 64, 8, 40
 
@@ -22,7 +21,7 @@ class SeatLog:
         with open(self.path, 'wb') as file:
             file.truncate(8 + 4 * records)
         for client, worker in enumerate(workers):
-            check(worker.call('log', self.path, client)[0] == 0)
+            assert worker.call('log', self.path, client)[0] == 0
 
     def read(self):
         """Pairs, in order: a client, and whether it has a seat now or only a place in the queue."""
@@ -48,12 +47,11 @@ def max_overtaken(records):
             then = before.pop(client)
             most = max(most, *(grants[other] - then[other] for other in grants if other != client))
         grants[client] += 1
-    check(not before, 'in the queue for ever:', sorted(before))
+    assert not before, ('in the queue for ever:', sorted(before))
     return most, waits
 
 
-@fault()
-def sixty_four_clients_on_eight_seats_are_seated_in_the_order_in_which_they_came(scene):
+def test_sixty_four_clients_on_eight_seats_are_seated_in_the_order_in_which_they_came(scene):
     """One thing at a time, so that the order is known: the first in the queue gets the seat that becomes free."""
     scene.serve('-w', '1', '-s', str(SEATS))
     workers = [scene.worker(connect=False) for _ in range(CLIENTS)]
@@ -63,7 +61,7 @@ def sixty_four_clients_on_eight_seats_are_seated_in_the_order_in_which_they_came
     def come(client, granted):
         nonlocal known
         workers[client].send('connect', scene.space, 0, 20000, 60000)
-        check(log.next(known) == (client, granted), client, 'came, and then:', log.read()[known:])
+        assert log.next(known) == (client, granted), ('came, and then:', log.read()[known:])
         known += 1
 
     for client in range(CLIENTS):
@@ -71,21 +69,20 @@ def sixty_four_clients_on_eight_seats_are_seated_in_the_order_in_which_they_came
     seated, queue = list(range(SEATS)), list(range(SEATS, CLIENTS))
     for _ in range(4 * CLIENTS):
         leaver, first = seated.pop(0), queue.pop(0)
-        check(workers[leaver].receive()[0] == 0)
-        check(workers[leaver].call('close')[0] == 0)
-        check(log.next(known) == (first, 1), first, 'was next, and then:', log.read()[known:])
+        assert workers[leaver].receive()[0] == 0
+        assert workers[leaver].call('close')[0] == 0
+        assert log.next(known) == (first, 1), ('was next, and then:', log.read()[known:])
         known += 1
         come(leaver, 0)
         seated.append(first)
         queue.append(leaver)
     for client in seated + queue:
-        check(workers[client].receive()[0] == 0)
+        assert workers[client].receive()[0] == 0
         workers[client].call('close')
     scene.note(f'{4 * CLIENTS} seats that became free went to the first in the queue')
 
 
-@fault()
-def sixty_four_busy_clients_overtake_nobody_twice(scene):
+def test_sixty_four_busy_clients_overtake_nobody_twice(scene):
     """All at once. A client that came a moment earlier or looked a moment ago may still go first, but then it, too, has to queue:
     so while one is in the queue, no other gets a seat twice."""
     image = scene.image('a')
@@ -96,19 +93,18 @@ def sixty_four_busy_clients_overtake_nobody_twice(scene):
         worker.send('turns', ROUNDS, scene.space, image.name, image.sum)
     for worker in workers:
         status, text = worker.receive()
-        check(status == 0, status, text)
+        assert status == 0, text
     records = log.read()
     most, waits = max_overtaken(records)
     grants = sum(granted for _, granted in records)
     scene.note(f'{grants} seats given to {CLIENTS} clients, {waits} after a wait; '
                f'the same client got at most {most} in one wait of another')
-    check(grants == CLIENTS * ROUNDS, grants)
-    check(waits > grants / 2, 'hardly anybody had to wait:', waits, 'of', grants)
-    check(most <= 1, 'somebody was overtaken', most, 'times by the same client')
+    assert grants == CLIENTS * ROUNDS
+    assert waits > grants / 2
+    assert most <= 1, 'times by the same client'
 
 
-@fault()
-def who_takes_a_seat_and_does_nothing_stops_nobody(scene):
+def test_who_takes_a_seat_and_does_nothing_stops_nobody(scene):
     """Neither who holds a seat, nor who stops in the middle of a request; all seats but one are theirs."""
     image, others = scene.image('a'), [scene.image(f'i{i}', seed=i) for i in range(20)]
     scene.serve('-w', '1', '-s', '4')
@@ -125,23 +121,23 @@ def who_takes_a_seat_and_does_nothing_stops_nobody(scene):
         worker.send('turns', 100, scene.space, image.name, image.sum)
     for worker in turns:
         status, text = worker.receive()
-        check(status == 0, status, text)
+        assert status == 0, text
     most, waits = max_overtaken(log.read())
-    check(most <= 1 and waits, most, waits)
+    assert most <= 1 and waits
     busy = scene.worker()
     for other in others:
         busy.call('release', busy.fetch(other))
     late = scene.worker(connect=False, timeout=200, wait=0)
     status, text = late.connect()
-    check(status == TRY_AGAIN and 'all 4 seats' in text, status, text)
+    assert status == TRY_AGAIN and 'all 4 seats' in text
     idle[1].kill()
-    check(late.connect()[0] == 0)
+    assert late.connect()[0] == 0
     late.fetch(image)
 
 
 def repeat(worker, hits, image):
     status, text = worker.call('repeat', hits, image.name, 0)
-    check(status == 0, status, text)
+    assert status == 0, text
 
 
 def calls_of(scene, server, worker, action):
@@ -165,8 +161,7 @@ def calls_of(scene, server, worker, action):
     return calls
 
 
-@fault()
-def a_hit_costs_the_server_at_most_one_system_call_and_the_client_none(scene):
+def test_a_hit_costs_the_server_at_most_one_system_call_and_the_client_none(scene):
     """Counted by strace; waits and wakes (futex) do not count."""
     image = scene.image('a')
     server = scene.serve('-w', '1', '-s', '2')
@@ -182,9 +177,9 @@ def a_hit_costs_the_server_at_most_one_system_call_and_the_client_none(scene):
     # None, where there is io_uring; else one look at the queue of inotify for each.
     doctor = subprocess.run([SHMSEM, 'doctor', '--json'], capture_output=True, check=False).stdout
     states = {finding['check']: finding['state'] for finding in json.loads(doctor)['findings']}
-    check(of_server <= (0 if states['io_uring'] == 'ok' else hits) + hits * 0.02, calls)
+    assert of_server <= (0 if states['io_uring'] == 'ok' else hits) + hits * 0.02, calls
     # It reads its orders and writes its answer; what it does beyond that is not for the hits.
-    check(of_client <= hits * 0.02, calls)
+    assert of_client <= hits * 0.02, calls
 
 
 def faults_of(pid):
@@ -193,8 +188,7 @@ def faults_of(pid):
         return int(file.read().rpartition(')')[2].split()[7])
 
 
-@fault()
-def a_hit_costs_the_same_at_one_kilobyte_and_at_36_megabytes(scene):
+def test_a_hit_costs_the_same_at_one_kilobyte_and_at_36_megabytes(scene):
     """Told without a clock: by system calls, and by page faults, which a process that touched or mapped the pixels would have."""
     images = [scene.image('small', width=18, height=18), scene.plain('large', 4000, 3000)]
     server = scene.serve('-w', '1', '-s', '2', '--cache', '64M')
@@ -212,11 +206,10 @@ def a_hit_costs_the_same_at_one_kilobyte_and_at_36_megabytes(scene):
         scene.note(f'{image.bytes} bytes, {hits} hits: page faults of server {faults[0]}, client {faults[1]}; '
                    f'system calls {costs[-1][2]}, {costs[-1][3]}')
     for small, large in zip(*costs):
-        check(abs(large - small) <= hits * 0.02, costs)
+        assert abs(large - small) <= hits * 0.02, costs
 
 
-@fault()
-def a_stopped_client_in_the_queue_holds_nobody_up(scene):
+def test_a_stopped_client_in_the_queue_holds_nobody_up(scene):
     scene.serve('-s', '1')
     image, sitting = scene.image('a'), scene.worker()
     first, second = (scene.worker(connect=False, wait=20000) for _ in range(2))
@@ -233,17 +226,16 @@ def a_stopped_client_in_the_queue_holds_nobody_up(scene):
     sitting.end()
     scene.workers.remove(sitting)
     status, text = second.receive()
-    check(status == 0, 'the second in the queue got', status, text)
+    assert status == 0, text
     second.call('release', second.fetch(image))
     first.process.send_signal(signal.SIGCONT)
     second.end()
     scene.workers.remove(second)
     status, text = first.receive()
-    check(status == 0, 'the first in the queue got', status, text)
+    assert status == 0, text
 
 
-@fault()
-def a_changed_image_is_offered_the_room_that_it_took_before(scene):
+def test_a_changed_image_is_offered_the_room_that_it_took_before(scene):
     """So its decoder has nothing to ask: it sends one message, where it sends two for what it does not know, or has grown."""
     server = scene.serve('-w', '1', '-s', '2')
     worker = scene.worker()
@@ -263,13 +255,12 @@ def a_changed_image_is_offered_the_room_that_it_took_before(scene):
         before = sent()
         worker.call('release', worker.fetch(scene.image('camera', seed, width)))
         until(lambda before=before: sent() > before, what='the trace')
-        check(sent() - before == messages, sent() - before, 'messages for image', seed)
+        assert sent() - before == messages, ('messages for image', seed)
     tracer.terminate()
     tracer.wait()
 
 
-@fault()
-def two_lists_that_take_long_leave_somebody_to_answer(scene):
+def test_two_lists_that_take_long_leave_somebody_to_answer(scene):
     server = scene.serve('-w', '1', '-s', '4')
     image, worker = scene.image('a'), scene.worker()
     worker.call('release', worker.fetch(image))
@@ -293,15 +284,11 @@ def two_lists_that_take_long_leave_somebody_to_answer(scene):
         lister.send('names')
     until(listing, what='a list to be begun')
     status, text = worker.call('repeat', 20, image.name, image.sum)
-    check(status == 0, status, text)
+    assert status == 0, text
     answered = select.select([lister.process.stdout for lister in listers], [], [], 0)[0]
-    check(not answered, 'nobody answered before a list was done')
+    assert not answered, 'nobody answered before a list was done'
     tracer.terminate()
     tracer.wait()
     for lister in listers:
         status, text = lister.receive()
-        check(status == 0, status, text)
-
-
-if __name__ == '__main__':
-    main()
+        assert status == 0, text

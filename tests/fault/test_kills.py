@@ -1,12 +1,10 @@
-#!/usr/bin/python3
-"""Killed and stopped processes (FAULTS.md, rows 2 to 5); at random moments: random_kills.py."""
+"""Killed and stopped processes (tests/README.md, rows 2 to 5); at random moments: random_kills.py."""
 import os
 import random
 import signal
 import time
 
-from harness import (BAD_DATA, TRIES, TRY_AGAIN, UNAVAILABLE, check, check_all_within, fault, main, state_of, until,
-                     within)
+from harness import BAD_DATA, check_all_within, SANITIZED, state_of, TRIES, TRY_AGAIN, UNAVAILABLE, until, within
 
 
 def waiting(scene, worker, decoder, image):
@@ -22,8 +20,7 @@ def taken(scene, seat):
         return os.pread(file.fileno(), 1, seat * 4096 + 64) == b'\x02'
 
 
-@fault()
-def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
+def test_a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
     server = scene.serve('-w', '1')
     loser, other = scene.worker(), scene.worker()
     numbers = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT)
@@ -39,26 +36,25 @@ def a_killed_decoder_costs_one_request_and_nobody_else_anything(scene):
         waiting(scene, loser, decoder, image)
         until(lambda: taken(scene, 0))
         status, text = other.call('repeat', 10, stored.name, stored.sum)
-        check(status == 0, 'the other client got', status, text)
+        assert status == 0, text
         begin = time.monotonic()
         os.kill(decoder, number)
         if number != signal.SIGKILL:
             os.kill(decoder, signal.SIGCONT)
         status, text = loser.receive()
         times[number].append(time.monotonic() - begin)
-        check(status in (BAD_DATA, TRY_AGAIN), status, text)
+        assert status in (BAD_DATA, TRY_AGAIN), text
         # A sanitizer's report on SIGSEGV ends at the decoder's limit of files.
-        named = signal.Signals(number).name in text or (os.environ.get('FAULT_SANITIZED') and 'SIGXFSZ' in text)
-        check(image.name in text and named, 'named neither image nor signal:', text)
+        named = signal.Signals(number).name in text or (SANITIZED and 'SIGXFSZ' in text)
+        assert image.name in text and named
         loser.fetch(fresh)
-        check(server.decoder_pids() != [decoder], 'the decoder is the same')
+        assert server.decoder_pids() != [decoder], 'the decoder is the same'
     scene.note(f'{len(dying)} decoders killed; longest time from kill to answer: {max(map(max, times.values())) * 1000:.1f} ms')
     for number, measured in times.items():
         check_all_within(0.1, measured, f'the answer after {signal.Signals(number).name}')
 
 
-@fault()
-def a_decoder_that_dies_idle_is_replaced_before_anybody_asks(scene):
+def test_a_decoder_that_dies_idle_is_replaced_before_anybody_asks(scene):
     server = scene.serve('-w', '2')
     image = scene.image('a')
     worker = scene.worker()
@@ -71,8 +67,7 @@ def a_decoder_that_dies_idle_is_replaced_before_anybody_asks(scene):
     worker.fetch(image)
 
 
-@fault()
-def killed_clients_leave_their_seat_at_once(scene):
+def test_killed_clients_leave_their_seat_at_once(scene):
     scene.serve('-w', '1', '-s', '1', '--cache', '1M')
     images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(20)]
     rounds = 150
@@ -94,8 +89,7 @@ def killed_clients_leave_their_seat_at_once(scene):
     scene.worker(wait=0).fetch(images[3])
 
 
-@fault()
-def sixty_four_clients_learn_that_their_server_was_killed(scene):
+def test_sixty_four_clients_learn_that_their_server_was_killed(scene):
     workers = [scene.worker(connect=False) for _ in range(64)]
     turns = iter(range(TRIES))
 
@@ -108,7 +102,7 @@ def sixty_four_clients_learn_that_their_server_was_killed(scene):
         workers[0].connect()
         workers[0].call('release', workers[0].fetch(image))
         for worker in workers:
-            check(worker.connect()[0] == 0)
+            assert worker.connect()[0] == 0
             waiting(scene, worker, decoder, never)
         until(lambda: all(taken(scene, seat) for seat in range(64)))
         time.sleep(0.15)  # a client's first look comes sooner than the others
@@ -117,7 +111,7 @@ def sixty_four_clients_learn_that_their_server_was_killed(scene):
         server.process.wait()
         for worker in workers:
             status, text = worker.receive()
-            check(status == UNAVAILABLE and 'died' in text, status, text)
+            assert status == UNAVAILABLE and 'died' in text
         took = time.monotonic() - begin
         until(lambda: state_of(decoder) in 'XZ')
         return took
@@ -129,8 +123,7 @@ def sixty_four_clients_learn_that_their_server_was_killed(scene):
         worker.fetch(image)
 
 
-@fault()
-def a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
+def test_a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
     server = scene.serve('-w', '1', '--decode-timeout', '1')
     patient, hasty = scene.worker(), scene.worker(timeout=300)
     turns = iter(range(TRIES))
@@ -144,12 +137,12 @@ def a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
         until(lambda: taken(scene, 0))
         begin = time.monotonic()
         status, text = hasty.call('fetch', fine.name)
-        check(status == TRY_AGAIN, status, text)
+        assert status == TRY_AGAIN, text
         waits.append(time.monotonic() - begin)
-        check(waits[-1] >= 0.3, 'a client gave up after', waits[-1])
+        assert waits[-1] >= 0.3
         status, text = patient.receive()
         took = time.monotonic() - begin
-        check(status == BAD_DATA and stuck.name in text and '--decode-timeout' in text, status, text)
+        assert status == BAD_DATA and stuck.name in text and '--decode-timeout' in text
         until(lambda: state_of(decoder) == 'X')
         patient.fetch(fine)
         # Both in the same attempt, so that none is excused by the other's good moment.
@@ -158,22 +151,17 @@ def a_stopped_decoder_ends_at_its_deadline_and_its_clients_at_theirs(scene):
     scene.note(f'late by {within(0.1, attempt, "the deadlines of client and decoder") * 1000:.1f} ms')
 
 
-@fault()
-def a_stopped_server_is_alive(scene):
+def test_a_stopped_server_is_alive(scene):
     server = scene.serve('-w', '1')
     worker = scene.worker(timeout=300)
     image = scene.image('a')
     os.kill(server.pid, signal.SIGSTOP)
     status, text = worker.call('fetch', image.name)
-    check(status == TRY_AGAIN, status, text)
+    assert status == TRY_AGAIN, text
     second = scene.serve('-w', '1', ready=False)
-    check(second.process.wait(20) == TRY_AGAIN, second.said())
-    check(str(server.pid) in second.said(), second.said())
+    assert second.process.wait(20) == TRY_AGAIN, second.said()
+    assert str(server.pid) in second.said()
     os.kill(server.pid, signal.SIGCONT)
     worker.timeout = 20000
-    check(worker.connect()[0] == 0)
+    assert worker.connect()[0] == 0
     worker.fetch(image)
-
-
-if __name__ == '__main__':
-    main()
