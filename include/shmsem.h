@@ -384,8 +384,9 @@ SHMSEM_API int shmsem_place(struct shmsem_answer *answer, const struct shmsem_in
 /*
  * Images that clients get without asking the program: a camera's latest frame, say. Between
  * shmsem_prepare and shmsem_publish the program writes the pixels. From the moment in which
- * shmsem_publish returns, one who fetches `name`, with all options zero, gets this image; those who
- * hold the one before keep that as it was. In the thread that calls shmsem_server_run.
+ * shmsem_publish returns, one who fetches `name`, with all options zero but for the channels that the
+ * image has, gets this image; those who hold the one before keep that as it was. Any thread may call
+ * these three, but one at a time from shmsem_prepare to shmsem_publish.
  *
  * shmsem_prepare never waits: SHMSEM_TRY_AGAIN if images that are held leave no room. Its arguments
  * are those of shmsem_place. What was prepared before and not published is dropped.

@@ -146,9 +146,10 @@ static int create(struct shmsem_server *server, struct error *err)
 		server->kept = calloc(options->kept, sizeof(struct kept *));
 		if (!server->kept)
 			return error_os(err, ENOMEM, "cannot serve");
-		/* A quarter full, so that nearly every name has a place. */
-		objects.index_entries = 4;
-		while (objects.index_entries < 4 * (uint64_t)options->kept)
+		/* A quarter full with two entries for each, so that nearly every name has a place.
+		 */
+		objects.index_entries = 8;
+		while (objects.index_entries < 8 * (uint64_t)options->kept)
 			objects.index_entries *= 2;
 	}
 	return server_objects_create(&server->objects, &objects, err);
@@ -165,6 +166,7 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 		return error_export(error, &err, error_os(&err, ENOMEM, "cannot serve"));
 	server->options = *options;
 	server->prepared.server = server;
+	pthread_mutex_init(&server->lock, NULL);
 	server->owner = process_id();
 	server->next_number = 1;
 	server->objects = SERVER_OBJECTS_NONE;

@@ -8,6 +8,7 @@
 #include "exchange/wait.h"
 #include "shmsem.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,11 +43,15 @@ struct shmsem_server {
 	struct shmsem_serve_options options;
 	pid_t owner; /* the process that made it (base/process.h) */
 	struct server_objects objects;
+	/* Room, what is kept, and the index: frames are published from any thread. Not held while a
+	 * callback runs. */
+	pthread_mutex_t lock;
 	struct arena arena;
 	struct placed *placed;
 	uint64_t next_number, next_check;
 	bool distrust; /* room that is warm by the books may not exist: reserve it again */
-	bool cut;      /* the segment was found truncated; the holders of its images must see it */
+	/* The segment was found truncated; the holders of its images must see it. */
+	atomic_bool cut;
 	struct wait wait;
 	struct seat_request asked; /* the request being answered */
 	char *names;               /* the list that is being handed out, each name ended by a NUL */
@@ -57,7 +62,8 @@ struct shmsem_server {
 	atomic_bool stopping;
 };
 
-/* Gives back the room of an image that is in no list. */
+/* Gives back the room of an image that is in no list. This and what follows, up to the answers, with
+ * the lock held. */
 void responder_forget(struct shmsem_server *server, struct placed *placed);
 
 /* Gives back the room of an image that was handed out, once nobody holds it any more. */

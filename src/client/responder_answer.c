@@ -64,6 +64,19 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	complete(server, get ? answer.image : 0);
 }
 
+/* There is no callback to make the image. */
+static int refuse_unmade(struct shmsem_server *server, struct error *err)
+{
+	bool kept;
+
+	pthread_mutex_lock(&server->lock);
+	kept = responder_kept(server, server->asked.name);
+	pthread_mutex_unlock(&server->lock);
+	return kept ? error_set(err, STATUS_USAGE,
+			      "the image is handed out as it is; ask for it without options")
+		    : error_set(err, STATUS_NOT_FOUND, "there is no image of that name");
+}
+
 /* What the program makes of the request. */
 static int make_image(struct shmsem_server *server, struct shmsem_answer *answer, struct error *err)
 {
@@ -74,7 +87,7 @@ static int make_image(struct shmsem_server *server, struct shmsem_answer *answer
 	options_ask(&request, &server->asked.request.options);
 
 	if (!server->options.make)
-		return error_set(err, STATUS_NOT_FOUND, "there is no image of that name");
+		return refuse_unmade(server, err);
 	status = server->options.make(server->options.data, &request, answer, &error);
 	if (status)
 		return error_import(err, &error, status);
@@ -84,35 +97,53 @@ static int make_image(struct shmsem_server *server, struct shmsem_answer *answer
 }
 
 /* Whether nothing is asked for but the image as it is. */
-static bool options_plain(struct wire_options options)
+static bool options_plain(struct wire_options options, const struct shmsem_info *info)
 {
 	static const struct wire_options plain;
 
 	options.scale = options.scale == 1 ? 0 : options.scale;
+	options.channels = options.channels == info->channels ? 0 : options.channels;
 	return !memcmp(&options, &plain, sizeof plain);
+}
+
+/* Answers with what is kept; false if nothing is, or something else is asked for. With the lock
+ * held. */
+static bool serve_kept(struct shmsem_server *server)
+{
+	const struct kept *kept = responder_kept(server, server->asked.name);
+	struct shmsem_answer answer = {.server = server};
+
+	if (!kept || !options_plain(server->asked.request.options, &kept->info))
+		return false;
+	answer.info = kept->info;
+	answer.placed = kept->placed;
+	answer_image(server, &answer, true);
+	return true;
 }
 
 void responder_serve_image(struct shmsem_server *server)
 {
-	const struct kept *kept = responder_kept(server, server->asked.name);
 	struct shmsem_answer answer = {.server = server};
 	struct error err = {0};
+	bool served;
+	int status;
 
-	if (kept && options_plain(server->asked.request.options)) {
-		answer.info = kept->info;
-		answer.placed = kept->placed;
-		answer_image(server, &answer, true);
+	pthread_mutex_lock(&server->lock);
+	served = serve_kept(server);
+	pthread_mutex_unlock(&server->lock);
+	if (served)
 		return;
-	}
-	if (make_image(server, &answer, &err)) {
-		if (answer.placed)
-			responder_forget(server, answer.placed);
-		responder_refuse(server, &err);
-		return;
-	}
-	if (answer.placed)
+	status = make_image(server, &answer, &err);
+	pthread_mutex_lock(&server->lock);
+	if (status && answer.placed)
+		responder_forget(server, answer.placed);
+	else if (answer.placed)
 		responder_leave(server, answer.placed);
-	answer_image(server, &answer, false);
+	if (status)
+		responder_refuse(server, &err);
+	else
+		answer_image(server, &answer, false);
+	pthread_mutex_unlock(&server->lock);
 }
 
 /* ---- names ---- */
@@ -181,9 +212,11 @@ static int list_names(struct shmsem_server *server, struct error *err)
 	server->names_size = 0;
 	if (server->options.names)
 		status = server->options.names(server->options.data, &answer, &error);
+	pthread_mutex_lock(&server->lock);
 	for (size_t i = 0; !status && i < server->options.kept; i++)
 		for (struct kept *kept = server->kept[i]; kept && !status; kept = kept->next)
 			status = shmsem_add_name(&answer, kept->name, &error);
+	pthread_mutex_unlock(&server->lock);
 	if (status)
 		status = error_import(err, &error, status);
 	else if (answer.names_count && !join_names(&answer, &server->names, &server->names_size))

@@ -30,19 +30,35 @@ const struct kept *responder_kept(const struct shmsem_server *server, const char
 	return server->options.kept ? *find(server, name) : NULL;
 }
 
-/* The name's image is another from now on. */
-static void announce(struct shmsem_server *server, const char *name)
+/* The channels that one who wants the image as it is may ask for, each an entry of the index: none in
+ * particular, and those that it has. */
+static void find_keys(const char *name, const struct shmsem_info *info, struct index_key ret[2])
 {
-	struct index_key key = {.name = name, .length = strlen(name)};
+	ret[0] = ret[1] = (struct index_key){.name = name, .length = strlen(name)};
+	ret[1].options.channels = info->channels;
+}
+
+/* The name's image is that of `made` from now on, or none if it is NULL. */
+static void announce(
+	struct shmsem_server *server, const struct kept *kept, const struct shmsem_answer *made)
+{
 	struct index *index = &server->objects.index;
 	struct index_answer found = {0};
+	struct index_key keys[2];
 
-	responder_image_answer(&server->prepared, &found.answer, found.words);
-	found.answer.flags |= WIRE_FROM_STORE;
 	index_begin(index);
-	/* A warning has no room in the index; the server is asked for it. */
-	if (server->prepared.info.warning[0] || !index_put(index, &key, &found))
-		index_remove(index, &key);
+	find_keys(kept->name, &kept->info, keys);
+	for (int i = 0; i < 2; i++)
+		index_remove(index, &keys[i]);
+	/* A warning has no room in the index; the server is asked for it, as for what finds no
+	 * place. */
+	if (made && !made->info.warning[0]) {
+		responder_image_answer(made, &found.answer, found.words);
+		found.answer.flags |= WIRE_FROM_STORE;
+		find_keys(kept->name, &made->info, keys);
+		for (int i = 0; i < 2; i++)
+			index_put(index, &keys[i], &found);
+	}
 	index_end(index);
 }
 
@@ -68,7 +84,7 @@ static int publish(struct shmsem_server *server, const char *name, struct error 
 		*at = kept;
 		server->kept_count++;
 	}
-	announce(server, name);
+	announce(server, kept, &server->prepared);
 	/* What was there may be held. */
 	if (kept->placed)
 		responder_leave(server, kept->placed);
@@ -86,36 +102,51 @@ int shmsem_prepare(struct shmsem_server *server, const struct shmsem_info *info,
 
 	if (!server->options.kept)
 		return shmsem_fail(error, SHMSEM_USAGE, "this server keeps no names");
+	pthread_mutex_lock(&server->lock);
 	if (server->prepared.placed)
 		responder_forget(server, server->prepared.placed);
 	server->prepared = (struct shmsem_answer){.server = server};
 	status = responder_place(&server->prepared, info, ret_pixels, ret_icc, &err);
+	pthread_mutex_unlock(&server->lock);
 	return error_export(error, &err, status);
 }
 
 int shmsem_publish(struct shmsem_server *server, const char *name, struct shmsem_error *error)
 {
 	struct error err = {0};
+	int status;
 
 	if (!server->options.kept)
 		return shmsem_fail(error, SHMSEM_USAGE, "this server keeps no names");
-	return error_export(error, &err, publish(server, name, &err));
+	pthread_mutex_lock(&server->lock);
+	status = publish(server, name, &err);
+	pthread_mutex_unlock(&server->lock);
+	return error_export(error, &err, status);
 }
 
-void shmsem_withdraw(struct shmsem_server *server, const char *name)
+/* No longer keeps what the link leads to. */
+static void withdraw(struct shmsem_server *server, struct kept **at)
 {
-	struct index_key key = {.name = name, .length = strlen(name)};
-	struct kept **at, *kept;
+	struct kept *kept = *at;
 
-	if (!server->options.kept || !(kept = *(at = find(server, name))))
-		return;
-	index_begin(&server->objects.index);
-	index_remove(&server->objects.index, &key);
-	index_end(&server->objects.index);
+	announce(server, kept, NULL);
 	*at = kept->next;
 	server->kept_count--;
 	responder_leave(server, kept->placed);
 	free(kept);
+}
+
+void shmsem_withdraw(struct shmsem_server *server, const char *name)
+{
+	struct kept **at;
+
+	if (!server->options.kept)
+		return;
+	pthread_mutex_lock(&server->lock);
+	at = find(server, name);
+	if (*at)
+		withdraw(server, at);
+	pthread_mutex_unlock(&server->lock);
 }
 
 void responder_kept_release(struct shmsem_server *server)

@@ -144,11 +144,18 @@ int responder_place(struct shmsem_answer *answer, const struct shmsem_info *info
 static int place_image(struct shmsem_answer *answer, const struct shmsem_info *info,
 	void **ret_pixels, void **ret_icc, struct error *err)
 {
+	struct shmsem_server *server = answer->server;
+	int status;
+
 	if (answer->listing || answer->info.width)
 		return error_set(
 			err, STATUS_USAGE, "shmsem_place is for one image of the callback 'make'");
-	if (answer->server->asked.request.operation == WIRE_GET)
-		return responder_place(answer, info, ret_pixels, ret_icc, err);
+	if (server->asked.request.operation == WIRE_GET) {
+		pthread_mutex_lock(&server->lock);
+		status = responder_place(answer, info, ret_pixels, ret_icc, err);
+		pthread_mutex_unlock(&server->lock);
+		return status;
+	}
 	*ret_pixels = NULL;
 	if (ret_icc)
 		*ret_icc = NULL;

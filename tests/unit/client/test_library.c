@@ -25,6 +25,7 @@
 #define ROUNDS  100
 #define SECOND  1000000000ULL
 #define MEMORY  (8ULL << 20)
+#define WITHOUT_INDEX 250 /* bytes of a name that the server is always asked for */
 #define LARGE   3000 /* pixels a side: one in 8 MiB would need two */
 
 static char space[64];
@@ -746,6 +747,110 @@ static void what_is_kept_is_found_while_the_program_does_nothing(void **state)
 	shmsem_close(client);
 }
 
+/* Its own channels are the image as it is; what else is asked for, nobody makes. */
+static void what_is_kept_has_channels_and_no_other_form(void **state)
+{
+	const struct shmsem_serve_options options = {.name_space = space, .kept = 2};
+	const struct shmsem_connect_options here = {
+		.name_space = space, .timeout_ns = SECOND / 20};
+	struct shmsem_request request = {.name = "front", .channels = 3};
+	const struct shmsem_info info = {.width = 10, .height = 10, .channels = 3};
+	struct shmsem_image image;
+	struct shmsem_server *server;
+	struct shmsem_error error;
+	struct shmsem *client;
+	void *pixels;
+
+	(void)state;
+	assert_int_equal(shmsem_serve(&server, &options, &error), SHMSEM_OK);
+	publish(server, "front", 1);
+	assert_int_equal(shmsem_prepare(server, &info, &pixels, NULL, &error), SHMSEM_OK);
+	assert_int_equal(shmsem_publish(server, "front", &error), SHMSEM_OK);
+	assert_int_equal(shmsem_connect(&client, &here, &error), SHMSEM_OK);
+	assert_int_equal(get(client, "front", &image, &error), SHMSEM_OK);
+	shmsem_release(&image);
+	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
+	assert_int_equal(image.info.channels, 3);
+	shmsem_release(&image);
+	/* Nobody answers now; these are not found without. */
+	request.channels = 1;
+	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_TRY_AGAIN);
+	request.channels = 3;
+	request.width = 5;
+	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_TRY_AGAIN);
+	shmsem_withdraw(server, "front");
+	request.width = 0;
+	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_TRY_AGAIN);
+	shmsem_close(client);
+	shmsem_server_close(server);
+}
+
+struct camera {
+	struct shmsem_server *server;
+	char long_name[WITHOUT_INDEX + 1];
+	atomic_bool ended;
+};
+
+static void *film(void *context)
+{
+	struct camera *camera = context;
+
+	for (unsigned value = 1; value < 2000; value++) {
+		publish(camera->server, "front", (unsigned char)value);
+		publish(camera->server, camera->long_name, (unsigned char)value);
+	}
+	atomic_store(&camera->ended, true);
+	return NULL;
+}
+
+static void *answer_requests(void *server)
+{
+	struct shmsem_error error;
+
+	assert_int_equal(shmsem_server_run(server, UINT64_MAX, &error), SHMSEM_OK);
+	return NULL;
+}
+
+/* By one thread while another answers: whether that one is asked or not, images are whole. */
+static void frames_are_published_while_another_thread_answers(void **state)
+{
+	const struct shmsem_serve_options options = {.name_space = space, .kept = 2};
+	const struct shmsem_connect_options here = {.name_space = space};
+	struct shmsem_request request = {.name = "front", .scale = 1};
+	struct camera camera = {0};
+	struct shmsem_image image;
+	struct shmsem_error error;
+	pthread_t filming, answering;
+	struct shmsem *client;
+
+	(void)state;
+	assert_int_equal(shmsem_serve(&camera.server, &options, &error), SHMSEM_OK);
+	memset(camera.long_name, 'f', WITHOUT_INDEX);
+	publish(camera.server, "front", 0);
+	publish(camera.server, camera.long_name, 0);
+	assert_int_equal(pthread_create(&answering, NULL, answer_requests, camera.server), 0);
+	assert_int_equal(shmsem_connect(&client, &here, &error), SHMSEM_OK);
+	assert_int_equal(pthread_create(&filming, NULL, film, &camera), 0);
+	do {
+		struct shmsem_info known;
+
+		request.name = request.name == camera.long_name ? "front" : camera.long_name;
+		assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
+		assert_true(all_bytes_are(&image, *(const unsigned char *)image.pixels));
+		shmsem_release(&image);
+		assert_int_equal(shmsem_info(client, &request, &known, &error), SHMSEM_OK);
+		request.width = 5;
+		assert_int_equal(
+			shmsem_fetch(client, &request, &image, &error), SHMSEM_USAGE);
+		request.width = 0;
+	} while (!atomic_load(&camera.ended));
+	assert_int_equal(pthread_join(filming, NULL), 0);
+	shmsem_server_stop(camera.server);
+	assert_int_equal(pthread_join(answering, NULL), 0);
+	shmsem_close(client);
+	shmsem_server_close(camera.server);
+}
+
 /* 64 KiB have room for five: four that are held, and the newest. */
 static void frames_that_are_held_leave_no_room_and_come_back(void **state)
 {
@@ -811,6 +916,8 @@ int main(void)
 		cmocka_unit_test(two_servers_do_not_share_a_namespace),
 		cmocka_unit_test(a_server_of_another_version_is_told),
 		cmocka_unit_test(what_is_kept_is_found_while_the_program_does_nothing),
+		cmocka_unit_test(what_is_kept_has_channels_and_no_other_form),
+		cmocka_unit_test(frames_are_published_while_another_thread_answers),
 		cmocka_unit_test(frames_that_are_held_leave_no_room_and_come_back),
 		cmocka_unit_test(every_option_gets_to_the_program),
 	};
