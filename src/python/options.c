@@ -241,21 +241,16 @@ int asked_parse(struct asked *ret, unsigned calls, const struct call *call, PyOb
 	return 0;
 }
 
-static PyObject *word_value(const char *const *words, uint8_t index)
-{
-	return index ? PyUnicode_FromString(words[index]) : NULL;
-}
-
 static PyObject *crop_value(const struct shmsem_request *request)
 {
 	if (request->flags & SHMSEM_CROP_CENTRED)
 		return Py_BuildValue("(II)", request->crop_width, request->crop_height);
 	return request->crop_width ? Py_BuildValue("(IIII)", request->crop_x, request->crop_y,
 					     request->crop_width, request->crop_height)
-				   : NULL;
+				   : PyTuple_New(0);
 }
 
-/* What was given for an option, or NULL: it is as it is by default, or an exception is raised. */
+/* What an option is; None where that is nothing to say of an image. */
 static PyObject *option_value(const struct option *option, const struct asked *asked)
 {
 	const void *field = (const char *)asked + option->offset;
@@ -263,43 +258,58 @@ static PyObject *option_value(const struct option *option, const struct asked *a
 
 	switch (option->kind) {
 	case KIND_BYTE:
-		return *(const uint8_t *)field ? PyLong_FromLong(*(const uint8_t *)field) : NULL;
+		return PyLong_FromLong(*(const uint8_t *)field);
 	case KIND_NUMBER:
-		return pair[0] ? PyLong_FromUnsignedLong(pair[0]) : NULL;
+		return PyLong_FromUnsignedLong(pair[0]);
 	case KIND_LAYOUT:
-		return word_value(layouts, *(const uint8_t *)field);
+		return PyUnicode_FromString(layouts[*(const uint8_t *)field]);
 	case KIND_RESAMPLE:
-		return word_value(resamplings, *(const uint8_t *)field);
+		return PyUnicode_FromString(resamplings[*(const uint8_t *)field]);
 	case KIND_CROP:
 		return crop_value(&asked->request);
 	case KIND_FLAG:
-		return asked->request.flags & option->flag ? PyBool_FromLong(1) : NULL;
+		return PyBool_FromLong(asked->request.flags & option->flag);
 	case KIND_PAIR:
-		return pair[0] || pair[1] ? Py_BuildValue("(II)", pair[0], pair[1]) : NULL;
+		return Py_BuildValue("(II)", pair[0], pair[1]);
 	case KIND_BOOL:
-		return *(const bool *)field ? PyBool_FromLong(1) : NULL;
+		return PyBool_FromLong(*(const bool *)field);
 	case KIND_SECONDS:
 	case KIND_ON_ERROR:
 	case KIND_OBJECT:
 		break;
 	}
-	return NULL;
+	return Py_NewRef(Py_None);
 }
 
 PyObject *asked_keywords(const struct asked *asked)
 {
+	static const struct asked plain;
 	PyObject *keywords = PyDict_New();
 
 	for (size_t i = 0; keywords && i < OPTIONS; i++) {
 		PyObject *value = option_value(&options[i], asked);
+		PyObject *preset = option_value(&options[i], &plain);
+		int same = value && preset ? PyObject_RichCompareBool(value, preset, Py_EQ) : -1;
 
-		if (value && PyDict_SetItemString(keywords, options[i].name, value))
+		if (same < 0 || (!same && PyDict_SetItemString(keywords, options[i].name, value)))
 			Py_CLEAR(keywords);
 		Py_XDECREF(value);
-		if (PyErr_Occurred())
-			Py_CLEAR(keywords);
+		Py_XDECREF(preset);
 	}
 	return keywords;
+}
+
+const char *asked_field(size_t index)
+{
+	return index < OPTIONS && options[index].calls == CALL_IMAGES &&
+			       options[index].kind != KIND_SECONDS
+		       ? options[index].name
+		       : NULL;
+}
+
+PyObject *asked_value(size_t index, const struct asked *asked)
+{
+	return option_value(&options[index], asked);
 }
 
 /* The bytes of a str, with what os.fsdecode made of bytes that are not UTF-8 put back. */

@@ -35,6 +35,12 @@ struct asked {
  * borrowed, and keywords. -1 with an exception. */
 int asked_parse(struct asked *ret, unsigned calls, const struct call *call, PyObject **ret_first);
 
+/* What is asked of an image, option by option: the name of each, NULL behind the last, and its value,
+ * a new reference or NULL with an exception. */
+#define ASKED_FIELDS 16
+const char *asked_field(size_t index);
+PyObject *asked_value(size_t index, const struct asked *asked);
+
 /* The options as keywords that ask for the same: a new dict, or NULL with an exception. */
 PyObject *asked_keywords(const struct asked *asked);
 

@@ -2,223 +2,16 @@
 
 #include "python/connection.h"
 #include "python/errors.h"
-#include "python/image.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 /* How often a server that runs looks for signals. */
 #define LOOK_NS UINT64_C(100000000)
 
-struct server_object {
-	PyObject_HEAD struct shmsem_server *server; /* NULL: closed */
-	PyObject *make, *names;                     /* callables, or NULL */
-	PyObject *frames;      /* a dict of what was published: from name to buffer */
-	PyThreadState *runner; /* of the thread that runs it */
-	bool running, stopping;
-	unsigned generation;
-};
+/* Names that may be published at a time. */
+#define KEPT 64
 
-static PyTypeObject *type, *request_type;
-
-/* ---- what is asked for ---- */
-
-static PyStructSequence_Field request_fields[] = {
-	{"name", "a str"},
-	{"scale", "1, 2, 4 or 8"},
-	{"channels", "0 for as they are, 1, 3 or 4"},
-	{"layout", "'rgb' or 'bgr'"},
-	{"fit", "a width and a height, or zeros"},
-	{"native_depth", NULL},
-	{"keep_orientation", NULL},
-	{"premultiply", NULL},
-	{"strict", NULL},
-	{"lenient", NULL},
-	{NULL, NULL},
-};
-
-static PyObject *request_new(const struct shmsem_request *request)
-{
-	PyObject *values[] = {
-		PyUnicode_DecodeUTF8(
-			request->name, (Py_ssize_t)strlen(request->name), "surrogateescape"),
-		PyLong_FromLong(request->scale ? request->scale : 1),
-		PyLong_FromLong(request->channels),
-		PyUnicode_FromString(request->layout == SHMSEM_BGR ? "bgr" : "rgb"),
-		Py_BuildValue("(II)", request->fit_width, request->fit_height),
-		PyBool_FromLong(request->flags & SHMSEM_NATIVE_DEPTH),
-		PyBool_FromLong(request->flags & SHMSEM_KEEP_ORIENTATION),
-		PyBool_FromLong(request->flags & SHMSEM_PREMULTIPLY),
-		PyBool_FromLong(request->flags & SHMSEM_STRICT),
-		PyBool_FromLong(request->flags & SHMSEM_LENIENT),
-	};
-	PyObject *made = PyStructSequence_New(request_type);
-
-	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-		if (made)
-			PyStructSequence_SetItem(made, (Py_ssize_t)i, values[i]);
-		else
-			Py_XDECREF(values[i]);
-	if (PyErr_Occurred())
-		Py_CLEAR(made);
-	return made;
-}
-
-/* ---- answering ---- */
-
-/* The geometry of a buffer: bytes, height x width, or height x width x channels. */
-static int describe(const Py_buffer *view, struct shmsem_info *ret)
-{
-	Py_ssize_t channels = view->ndim == 3 ? view->shape[2] : 1;
-
-	if (view->ndim < 1 || view->ndim > 3 || channels > 4 || view->itemsize > 2 ||
-		(view->itemsize == 2 && (!view->format || !strpbrk(view->format, "Hh"))) ||
-		view->shape[0] > INT32_MAX || (view->ndim > 1 && view->shape[1] > INT32_MAX)) {
-		error_usage("an image is a buffer of height x width (x 1 to 4 channels) of 8 or 16 "
-			    "bits, or of bytes");
-		return -1;
-	}
-	*ret = (struct shmsem_info){
-		.width = (uint32_t)view->shape[view->ndim == 1 ? 0 : 1],
-		.height = view->ndim == 1 ? 1 : (uint32_t)view->shape[0],
-		.channels = (uint8_t)channels,
-		.bits = view->itemsize == 2 ? 16 : 8,
-		.file_bits = view->itemsize == 2 ? 16 : 8,
-		.file_channels = (uint8_t)channels,
-	};
-	return 0;
-}
-
-static int place(PyObject *made, struct shmsem_answer *answer, struct shmsem_error *error)
-{
-	struct shmsem_info info;
-	Py_buffer view;
-	void *pixels;
-	int status = SHMSEM_INTERNAL;
-
-	if (PyObject_GetBuffer(made, &view, PyBUF_FULL_RO)) {
-		error_from_exception(error);
-		return SHMSEM_INTERNAL;
-	}
-	if (describe(&view, &info)) {
-		error_from_exception(error);
-		PyBuffer_Release(&view);
-		return status;
-	}
-	status = shmsem_place(answer, &info, &pixels, NULL, error);
-	if (!status && pixels) {
-		if (PyBuffer_IsContiguous(&view, 'C'))
-			copy_bytes(pixels, view.buf, (size_t)view.len);
-		else if (PyBuffer_ToContiguous(pixels, &view, view.len, 'C')) {
-			error_from_exception(error);
-			status = SHMSEM_INTERNAL;
-		}
-	}
-	PyBuffer_Release(&view);
-	return status;
-}
-
-/* What a callback raised: its client gets it as an error, and only what is no Exception, as
- * KeyboardInterrupt, ends the running. */
-static int fail(struct server_object *self, struct shmsem_error *error)
-{
-	PyObject *type_raised, *value, *trace;
-
-	if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-		PyErr_Fetch(&type_raised, &value, &trace);
-		PyErr_Restore(type_raised, value, trace);
-		shmsem_server_stop(self->server);
-		return shmsem_fail(error, SHMSEM_UNAVAILABLE, "the server is stopping");
-	}
-	error_from_exception(error);
-	return error->status;
-}
-
-static PyObject *find_frame(struct server_object *self, const struct shmsem_request *request)
-{
-	PyObject *asked = request_new(request), *made = NULL, *name;
-
-	if (!asked)
-		return NULL;
-	name = PyObject_GetAttrString(asked, "name");
-	made = name ? PyDict_GetItemWithError(self->frames, name) : NULL;
-	Py_XINCREF(made);
-	Py_XDECREF(name);
-	if (!made && !PyErr_Occurred())
-		made = self->make ? PyObject_CallFunctionObjArgs(self->make, asked, NULL)
-				  : Py_NewRef(Py_None);
-	Py_DECREF(asked);
-	return made;
-}
-
-static int on_make(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
-	struct shmsem_error *error)
-{
-	struct server_object *self = data;
-	PyObject *made;
-	int status;
-
-	PyEval_RestoreThread(self->runner);
-	made = PyErr_Occurred() ? NULL : find_frame(self, request);
-	if (!made)
-		status = fail(self, error);
-	else if (made == Py_None)
-		status = shmsem_fail(error, SHMSEM_NOT_FOUND, "no image '%s'", request->name);
-	else
-		status = place(made, answer, error);
-	Py_XDECREF(made);
-	self->runner = PyEval_SaveThread();
-	return status;
-}
-
-/* Adds each name of an iterable. -1 with an exception, or with *error. */
-static int add_names(PyObject *names, struct shmsem_answer *answer, struct shmsem_error *error)
-{
-	PyObject *iterator = names ? PyObject_GetIter(names) : NULL, *name, *keep;
-	int failed = iterator ? 0 : -1;
-
-	while (!failed && (name = PyIter_Next(iterator))) {
-		const char *text = name_text(name, &keep);
-
-		failed = text ? shmsem_add_name(answer, text, error) : -1;
-		Py_XDECREF(keep);
-		Py_DECREF(name);
-	}
-	Py_XDECREF(iterator);
-	return failed || PyErr_Occurred() ? -1 : 0;
-}
-
-static int on_names(void *data, struct shmsem_answer *answer, struct shmsem_error *error)
-{
-	struct server_object *self = data;
-	PyObject *frames, *others = NULL;
-	int failed, status = SHMSEM_OK;
-
-	PyEval_RestoreThread(self->runner);
-	frames = PyDict_Keys(self->frames);
-	failed = PyErr_Occurred() || add_names(frames, answer, error);
-	if (!failed && self->names) {
-		others = PyObject_CallNoArgs(self->names);
-		failed = add_names(others, answer, error);
-	}
-	if (failed)
-		status = PyErr_Occurred() ? fail(self, error) : error->status;
-	Py_XDECREF(frames);
-	Py_XDECREF(others);
-	self->runner = PyEval_SaveThread();
-	return status;
-}
+static PyTypeObject *type;
 
 /* ---- running ---- */
-
-static int check_open(const struct server_object *self)
-{
-	if (self->server && self->generation == process_generation)
-		return 0;
-	error_usage(self->server ? "this server was made before fork(); only the parent can run it"
-				 : "the server was closed");
-	return -1;
-}
 
 static int run_slice(struct server_object *self, uint64_t ns)
 {
@@ -245,7 +38,7 @@ static PyObject *server_run(
 		PyErr_SetString(PyExc_TypeError, "run() takes a time in seconds, or nothing");
 		return NULL;
 	}
-	if (check_open(self) || (count && seconds_parse(arguments[0], &left)))
+	if (server_check(self) || (count && seconds_parse(arguments[0], &left)))
 		return NULL;
 	if (self->running)
 		return error_usage("the server runs already");
@@ -269,75 +62,25 @@ static PyObject *server_stop(PyObject *object, PyObject *unused)
 	struct server_object *self = (struct server_object *)object;
 
 	(void)unused;
-	if (check_open(self))
+	if (server_check(self))
 		return NULL;
 	self->stopping = true;
 	shmsem_server_stop(self->server);
 	return Py_NewRef(Py_None);
 }
 
-/* ---- frames ---- */
-
-/* A buffer of its own with the same samples and shape. */
-static PyObject *copy_frame(PyObject *given)
-{
-	PyObject *view = PyMemoryView_FromObject(given), *bytes = NULL, *flat = NULL, *made = NULL;
-	PyObject *format = NULL, *shape = NULL;
-
-	if (view) {
-		bytes = PyObject_CallMethod(view, "tobytes", NULL);
-		format = PyObject_GetAttrString(view, "format");
-		shape = PyObject_GetAttrString(view, "shape");
-	}
-	if (bytes && format && shape)
-		flat = PyMemoryView_FromObject(bytes);
-	if (flat)
-		made = PyObject_CallMethod(flat, "cast", "OO", format, shape);
-	Py_XDECREF(view);
-	Py_XDECREF(bytes);
-	Py_XDECREF(flat);
-	Py_XDECREF(format);
-	Py_XDECREF(shape);
-	return made;
-}
-
-static PyObject *server_publish(PyObject *object, PyObject *arguments)
-{
-	struct server_object *self = (struct server_object *)object;
-	struct shmsem_info info;
-	PyObject *name, *given, *frame;
-	Py_buffer view;
-	int failed;
-
-	if (!PyArg_ParseTuple(arguments, "UO", &name, &given) || check_open(self) ||
-		PyObject_GetBuffer(given, &view, PyBUF_FULL_RO))
-		return NULL;
-	failed = describe(&view, &info);
-	PyBuffer_Release(&view);
-	frame = failed ? NULL : copy_frame(given);
-	failed = !frame || PyDict_SetItem(self->frames, name, frame);
-	Py_XDECREF(frame);
-	return failed ? NULL : Py_NewRef(Py_None);
-}
-
-static PyObject *server_withdraw(PyObject *object, PyObject *name)
-{
-	struct server_object *self = (struct server_object *)object;
-
-	return PyDict_DelItem(self->frames, name) ? NULL : Py_NewRef(Py_None);
-}
-
 /* ---- life ---- */
 
 static int server_start(struct server_object *self, PyObject *space, unsigned long long memory,
-	unsigned seats, unsigned mode)
+	unsigned seats, unsigned mode, unsigned kept)
 {
 	struct shmsem_serve_options options = {.memory = memory,
 		.seats = seats,
 		.mode = mode,
-		.make = on_make,
-		.names = on_names,
-		.data = self};
+		.make = self->make ? server_on_make : NULL,
+		.names = self->names ? server_on_names : NULL,
+		.data = self,
+		.kept = kept};
 	PyObject *resolved = space_resolve(space), *keep = NULL;
 	struct shmsem_error error;
 
@@ -352,14 +95,15 @@ static int server_start(struct server_object *self, PyObject *space, unsigned lo
 
 static PyObject *server_new(PyTypeObject *class, PyObject *arguments, PyObject *keywords)
 {
-	static char *words[] = {"make", "names", "namespace", "memory", "seats", "mode", NULL};
+	static char *words[] = {
+		"make", "names", "namespace", "memory", "seats", "mode", "kept", NULL};
 	PyObject *make = Py_None, *names = Py_None, *space = Py_None;
 	unsigned long long memory = 0;
-	unsigned seats = 0, mode = 0600;
+	unsigned seats = 0, mode = 0600, kept = KEPT;
 	struct server_object *self;
 
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O$OOKII", words, &make, &names,
-		    &space, &memory, &seats, &mode))
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O$OOKIII", words, &make, &names,
+		    &space, &memory, &seats, &mode, &kept))
 		return NULL;
 	self = (struct server_object *)PyType_GenericAlloc(class, 0);
 	if (!self)
@@ -367,8 +111,9 @@ static PyObject *server_new(PyTypeObject *class, PyObject *arguments, PyObject *
 	self->generation = process_generation;
 	self->make = make == Py_None ? NULL : Py_NewRef(make);
 	self->names = names == Py_None ? NULL : Py_NewRef(names);
-	self->frames = PyDict_New();
-	if (!self->frames || server_start(self, space, memory, seats, mode))
+	self->published = PySet_New(NULL);
+	pthread_mutex_init(&self->publishing, NULL);
+	if (!self->published || server_start(self, space, memory, seats, mode, kept))
 		Py_CLEAR(self);
 	return (PyObject *)self;
 }
@@ -380,8 +125,10 @@ static PyObject *server_close(PyObject *object, PyObject *unused)
 	(void)unused;
 	if (self->running)
 		return error_usage("the server runs; stop it first");
+	server_begin_publishing(self);
 	shmsem_server_close(self->server);
 	self->server = NULL;
+	server_end_publishing(self);
 	return Py_NewRef(Py_None);
 }
 
@@ -398,7 +145,7 @@ static int server_traverse(PyObject *object, visitproc visit, void *arg)
 	Py_VISIT(Py_TYPE(object));
 	Py_VISIT(self->make);
 	Py_VISIT(self->names);
-	Py_VISIT(self->frames);
+	Py_VISIT(self->published);
 	return 0;
 }
 
@@ -419,7 +166,7 @@ static void server_dealloc(PyObject *object)
 	PyObject_GC_UnTrack(object);
 	shmsem_server_close(self->server);
 	server_clear(object);
-	Py_XDECREF(self->frames);
+	Py_XDECREF(self->published);
 	PyObject_GC_Del(object);
 	Py_DECREF(class);
 }
@@ -433,7 +180,9 @@ static PyMethodDef methods[] = {
 	{"publish", server_publish, METH_VARARGS,
 		"publish($self, name, pixels, /)\n--\n\n"
 		"Hands out a copy of `pixels` by that name from now on, in place of what was\n"
-		"published before. Any thread."},
+		"published before. Clients find it without asking this program, which need not\n"
+		"run() for that. TryAgainError, and the frame is dropped, if frames that clients\n"
+		"hold leave no room. Any thread."},
 	{"withdraw", server_withdraw, METH_O,
 		"withdraw($self, name, /)\n--\n\nHands out nothing more by that name."},
 	{"close", server_close, METH_NOARGS,
@@ -446,13 +195,16 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
 	{Py_tp_doc,
-		"Server(make=None, *, names=None, namespace=None, memory=0, seats=0, mode=384)\n"
+		"Server(make=None, *, names=None, namespace=None, memory=0, seats=0, mode=384,\n"
+		"       kept=64)\n"
 		"--\n\n"
 		"Hands out what the program makes: to its clients it is like shmsem-serve(1).\n\n"
 		"make(request) returns an array or any buffer of height x width (x channels) of\n"
 		"8 or 16 bits, or None for no such image, or raises one of this module's errors;\n"
 		"names() returns what there is. Or frames are published, which replace each\n"
-		"other. `memory` is in bytes (512 MiB), `mode` the permissions."},
+		"other, up to `kept` of them at a time. `memory` is in bytes (512 MiB), `mode` "
+		"the\n"
+		"permissions."},
 	{Py_tp_new, SLOT(server_new)},
 	{Py_tp_dealloc, SLOT(server_dealloc)},
 	{Py_tp_traverse, SLOT(server_traverse)},
@@ -463,20 +215,13 @@ static PyType_Slot slots[] = {
 
 int server_init(PyObject *module)
 {
-	static PyStructSequence_Desc description = {
-		.name = "shmsem.Request",
-		.doc = "What a client asks a Server for: a named tuple.",
-		.fields = request_fields,
-		.n_in_sequence = (int)(sizeof request_fields / sizeof *request_fields) - 1,
-	};
 	PyType_Spec spec = {.name = "shmsem.Server",
 		.basicsize = sizeof(struct server_object),
 		.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
 		.slots = slots};
 
 	type = (PyTypeObject *)PyType_FromSpec(&spec);
-	request_type = PyStructSequence_NewType(&description);
-	if (!type || !request_type || PyModule_AddObjectRef(module, "Server", (PyObject *)type))
+	if (!type || PyModule_AddObjectRef(module, "Server", (PyObject *)type))
 		return -1;
-	return PyModule_AddObjectRef(module, "Request", (PyObject *)request_type);
+	return server_answers_init(module);
 }

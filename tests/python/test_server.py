@@ -56,6 +56,11 @@ def test_a_callback_makes_what_is_asked_for(space):
 
     with Running(make, names=lambda: ["deep", b"bytes"], namespace=space):
         client = shmsem.connect(space)
+        client.fetch("deep", size=(5, 0), crop=(1, 2, 3, 4), resample="box", draft=True)
+        assert asked[-1][1:] == (
+            *(1, 0, "rgb", (0, 0), (5, 0), 0, 0, (1, 2, 3, 4), "box", True),
+            *[False] * 6,
+        )
         deep = numpy.asarray(client.fetch("deep", scale=2, layout="bgr", fit=(3, 4)))
         assert (deep[:, :, 0] == numpy.arange(12).reshape(3, 4)).all()
         assert deep.dtype == numpy.uint16
@@ -96,6 +101,58 @@ def test_frames_replace_each_other(space):
             server.withdraw("camera")
         with pytest.raises(shmsem.UsageError):
             server.publish("camera", numpy.zeros(3, numpy.float64))
+
+
+def test_frames_are_found_while_the_program_does_nothing(space):
+    frame = numpy.full((6, 8, 3), 7, numpy.uint8)
+    with shmsem.Server(namespace=space, kept=2) as server:
+        server.publish(b"camera", frame)
+        with shmsem.connect(space, timeout=0.05) as client:
+            for options in ({}, {"channels": 3}, {"scale": 1}):
+                assert (numpy.asarray(client.fetch("camera", **options)) == frame).all()
+            server.publish("deep", frame[::2, ::2, 0].astype(numpy.uint16))
+            assert client.fetch("deep").dtype == "uint16"
+            with pytest.raises(shmsem.TryAgainError):
+                server.publish("third", frame)
+            server.withdraw("deep")
+            server.publish("third", frame)
+            with pytest.raises(shmsem.TryAgainError):
+                client.fetch("deep")
+    with pytest.raises(shmsem.UsageError):
+        server.publish("camera", frame)
+
+
+def test_frames_that_are_held_leave_no_room(space):
+    frame = numpy.zeros((100, 100), numpy.uint8)
+    with shmsem.Server(namespace=space, memory=65536) as server:
+        server.publish("camera", frame)
+        with shmsem.connect(space) as client:
+            held = []
+            with pytest.raises(shmsem.TryAgainError, match="no room"):
+                for i in range(6):
+                    held.append(client.fetch("camera"))
+                    server.publish("camera", frame + i)
+            held.pop(0)  # the last one is the newest frame
+            server.publish("camera", frame)
+
+
+def test_threads_publish_at_a_time(space):
+    frames = [numpy.full((400, 500), i, numpy.uint8) for i in range(4)]
+    with shmsem.Server(namespace=space) as server, shmsem.connect(space) as client:
+
+        def film(frame):
+            for _ in range(200):
+                server.publish("camera", frame)
+
+        threads = [threading.Thread(target=film, args=(frame,)) for frame in frames]
+        film(frames[0])
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            seen = numpy.asarray(client.fetch("camera"))
+            assert (seen == seen[0, 0]).all()
+        for thread in threads:
+            thread.join()
 
 
 def test_it_runs_for_a_time_and_can_be_interrupted(space):

@@ -20,13 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MANY    500
-#define THREADS 8
-#define ROUNDS  100
-#define SECOND  1000000000ULL
-#define MEMORY  (8ULL << 20)
-#define WITHOUT_INDEX 250 /* bytes of a name that the server is always asked for */
-#define LARGE   3000 /* pixels a side: one in 8 MiB would need two */
+#define MANY          500
+#define THREADS       8
+#define ROUNDS        100
+#define SECOND        1000000000ULL
+#define MEMORY        (8ULL << 20)
+#define WITHOUT_INDEX 250  /* bytes of a name that the server is always asked for */
+#define LARGE         3000 /* pixels a side: one in 8 MiB would need two */
 
 static char space[64];
 
@@ -751,8 +751,7 @@ static void what_is_kept_is_found_while_the_program_does_nothing(void **state)
 static void what_is_kept_has_channels_and_no_other_form(void **state)
 {
 	const struct shmsem_serve_options options = {.name_space = space, .kept = 2};
-	const struct shmsem_connect_options here = {
-		.name_space = space, .timeout_ns = SECOND / 20};
+	const struct shmsem_connect_options here = {.name_space = space, .timeout_ns = SECOND / 20};
 	struct shmsem_request request = {.name = "front", .channels = 3};
 	const struct shmsem_info info = {.width = 10, .height = 10, .channels = 3};
 	struct shmsem_image image;
@@ -840,8 +839,7 @@ static void frames_are_published_while_another_thread_answers(void **state)
 		shmsem_release(&image);
 		assert_int_equal(shmsem_info(client, &request, &known, &error), SHMSEM_OK);
 		request.width = 5;
-		assert_int_equal(
-			shmsem_fetch(client, &request, &image, &error), SHMSEM_USAGE);
+		assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_USAGE);
 		request.width = 0;
 	} while (!atomic_load(&camera.ended));
 	assert_int_equal(pthread_join(filming, NULL), 0);
