@@ -229,19 +229,23 @@ void arena_trim(struct arena *arena, struct extent *extent, uint64_t length)
 	merge(arena, extent->after);
 }
 
-void arena_give(struct arena *arena, struct extent *extent)
+static void give(struct arena *arena, struct extent *extent, enum extent_kind kind)
 {
 	arena->used -= extent->length;
-	extent->kind = EXTENT_BACKED;
+	extent->kind = kind;
 	list_add(arena, extent);
 	merge(arena, extent);
 }
 
-void arena_punch_hole(struct arena *arena, struct extent *extent)
+void arena_give(struct arena *arena, struct extent *extent)
+{
+	give(arena, extent, EXTENT_BACKED);
+}
+
+void arena_give_hole(struct arena *arena, struct extent *extent)
 {
 	arena->backed -= extent->length;
-	extent->kind = EXTENT_HOLE;
-	merge(arena, extent);
+	give(arena, extent, EXTENT_HOLE);
 }
 
 struct extent *arena_longest_backed(const struct arena *arena)

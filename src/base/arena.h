@@ -76,9 +76,8 @@ void arena_trim(struct arena *arena, struct extent *extent, uint64_t length);
 /* Gives a used extent back as warm; the pointer is dangling then. */
 void arena_give(struct arena *arena, struct extent *extent);
 
-/* Marks a warm extent as cold: its bytes were given back to the system. The pointer is dangling
- * then. */
-void arena_punch_hole(struct arena *arena, struct extent *extent);
+/* The same as a hole: its bytes were given back to the system. */
+void arena_give_hole(struct arena *arena, struct extent *extent);
 
 /* The longest warm extent, or NULL. */
 struct extent *arena_longest_backed(const struct arena *arena);

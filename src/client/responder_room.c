@@ -31,6 +31,7 @@ static int reclaim_room(struct shmsem_server *server, struct error *err)
 	struct placed **at = &server->placed, *placed;
 	struct held held;
 
+	seats_reclaim(&server->objects.head);
 	if (!held_collect(&server->objects.head, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	while ((placed = *at))

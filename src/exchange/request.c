@@ -1,7 +1,5 @@
 #include "exchange/request.h"
 
-#include "shm/lock.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,19 +270,14 @@ bool held_collect(const struct head *head, struct held *ret)
 
 	for (unsigned seat = 0; seat < head->seats; seat++) {
 		size_t count;
-		bool whole;
 
 		if (!held_grow(&held, &room)) {
 			free(held.numbers);
 			return false;
 		}
 		count = seat_words(head, seat, held.numbers + held.count);
-		whole = head_holds_whole(head, seat);
-		if ((!count && whole) ||
-			lock_held(head->segment.fd, head_seat_lock(head, seat), 1) == 0)
-			continue;
 		held.count += count;
-		held.everything |= !whole;
+		held.everything |= !head_holds_whole(head, seat);
 	}
 	qsort(held.numbers, held.count, sizeof *held.numbers, compare_numbers);
 	*ret = held;

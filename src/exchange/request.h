@@ -79,7 +79,7 @@ bool request_scan(
  * bytes used. */
 size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE]);
 
-/* The numbers in the hold words of all seats that somebody has, sorted. */
+/* The numbers in the hold words of all seats, sorted. */
 struct held {
 	uint64_t *numbers;
 	size_t count;
@@ -88,7 +88,8 @@ struct held {
 
 /*
  * Nobody must be able to begin to hold what the caller asks about; that somebody lets go is no
- * harm. Words of a seat that nobody has are void. False when out of memory; free ret->numbers.
+ * harm. Words of requesters that have died count until seats_reclaim. False when out of memory;
+ * free ret->numbers.
  */
 bool held_collect(const struct head *head, struct held *ret);
 bool held_contains(const struct held *held, uint64_t number);

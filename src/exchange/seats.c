@@ -352,3 +352,11 @@ void seat_release(const struct head *head, unsigned seat)
 	lock_drop(head->segment.fd, head_seat_lock(head, seat));
 	seat_wake(server, atomic_load(&server->first_ticket));
 }
+
+void seats_reclaim(const struct head *head)
+{
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if ((head_holds_mark(head, seat) || !head_holds_whole(head, seat)) &&
+			lock_take(head->segment.fd, head_seat_lock(head, seat)) == 0)
+			seat_release(head, seat);
+}

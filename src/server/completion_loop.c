@@ -2,12 +2,13 @@
  * What happens to a decoder, by its state:
  *
  *	IDLE      a job: ASKED (jobs.c)
- *	ASKED     needs room: HAS_ROOM, or NO_ROOM and the job fails; answers: the job ends, IDLE
+ *	ASKED     needs room: HAS_ROOM, or NEEDS_ROOM; answers: the job ends, IDLE
+ *	NEEDS_ROOM it is made: HAS_ROOM; it is not: NO_ROOM and the job fails (supply.c)
  *	HAS_ROOM  answers: the job ends, IDLE
  *	NO_ROOM   answers: IDLE
  *	all       closes its socket, ends, is late or says nonsense: ENDING
  *	ENDING    its process ended: the job fails, DEAD
- *	DEAD      STARTING, then IDLE (pool.c)
+ *	DEAD      STARTING, then IDLE (supply.c)
  */
 #include "server/completion_loop.h"
 
@@ -15,6 +16,7 @@
 #include "server/finish.h"
 #include "server/jobs.h"
 #include "server/pool.h"
+#include "server/supply.h"
 
 #include <signal.h>
 #include <string.h>
@@ -73,14 +75,6 @@ static void fail_explained(struct server *server, unsigned index, const siginfo_
 	job_finish(server, index, NULL, died && status == STATUS_BAD_DATA, &err);
 }
 
-/* The decoder is free for the next job. */
-static void set_idle(struct server *server, unsigned index)
-{
-	decoder_set_state(server, index, DECODER_IDLE);
-	if (!atomic_load(&server->stopping))
-		job_next(server, index);
-}
-
 static void kill_decoder(struct server *server, unsigned index)
 {
 	server->work[index].killed = true;
@@ -97,7 +91,7 @@ static void end_decoder(struct server *server, unsigned index, enum reply_outcom
 	/* With a process for each image, that one is gone, and who reports it is sound. */
 	if (outcome == REPLY_DIED && server->decoders[index].setup.isolate && work->job) {
 		fail_explained(server, index, &(siginfo_t){0});
-		set_idle(server, index);
+		decoder_set_idle(server, index);
 		return;
 	}
 	pool_ignore(server, index);
@@ -112,18 +106,18 @@ static void end_decoder(struct server *server, unsigned index, enum reply_outcom
 static void give_room(struct server *server, unsigned index, uint64_t bytes)
 {
 	struct decoder_work *work = &server->work[index];
-	struct decoder *decoder = &server->decoders[index];
-	struct error err;
 
 	if (work->extent)
 		store_give_room(&server->store, index, work->extent);
-	if (store_make_room(&server->store, index, bytes, &work->extent, &err)) {
-		work->extent = NULL;
-		link_give_room(decoder, 0, 0);
-		job_finish(server, index, NULL, false, &err);
+	work->extent = store_claim_backed(&server->store, index, bytes);
+	if (work->extent) {
+		link_give_room(
+			&server->decoders[index], work->extent->offset, work->extent->length);
 		return;
 	}
-	link_give_room(decoder, work->extent->offset, work->extent->length);
+	work->needed = bytes;
+	decoder_set_state(server, index, DECODER_NEEDS_ROOM);
+	supply_wake(server);
 }
 
 /* Whether the file is the one that was opened still. Only this thread ends the job, so it is there
@@ -145,14 +139,14 @@ static void complete(struct server *server, unsigned index, int status,
 	struct decoder_work *work = &server->work[index];
 
 	if (!work->job) { /* NO_ROOM */
-		set_idle(server, index);
+		decoder_set_idle(server, index);
 		return;
 	}
 	if (!status && file_changed(server, work->job))
 		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
 	status = check_segment(server, index, status, err);
 	job_finish(server, index, status ? NULL : decoded, false, err);
-	set_idle(server, index);
+	decoder_set_idle(server, index);
 }
 
 /* Takes in one message of a decoder. False if there is none. */
@@ -198,7 +192,7 @@ static void process_ended(struct server *server, unsigned index)
 		fail_explained(server, index, &end);
 	decoder_set_state(server, index, DECODER_DEAD);
 	if (at_once && !atomic_load(&server->stopping))
-		pool_restart(server, index, NULL);
+		pool_restart(server, index);
 }
 
 static void deadline_passed(struct server *server, unsigned index)
@@ -219,8 +213,9 @@ static void deadline_passed(struct server *server, unsigned index)
 
 static bool has_deadline(const struct decoder *decoder)
 {
-	return decoder->state == DECODER_ASKED || decoder->state == DECODER_HAS_ROOM ||
-	       decoder->state == DECODER_NO_ROOM || decoder->state == DECODER_ENDING;
+	return decoder->state == DECODER_ASKED || decoder->state == DECODER_NEEDS_ROOM ||
+	       decoder->state == DECODER_HAS_ROOM || decoder->state == DECODER_NO_ROOM ||
+	       decoder->state == DECODER_ENDING;
 }
 
 static void timer_expired(struct server *server)

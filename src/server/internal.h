@@ -1,8 +1,8 @@
 /*
  * What the files of the server share: its state, and a request that is being worked on.
  *
- * Threads: the request thread (request_loop.c), the completion thread (completion_loop.c), the one
- * that lists names (names_loop.c), and the main thread, which starts and stops the server, preloads
+ * Threads: the request thread (request_loop.c), the completion thread (completion_loop.c), the
+ * supply thread (supply.c), the one that lists names (names_loop.c), and the main thread, which starts and stops the server, preloads
  * images, and calls server_upkeep.
  *
  * There is one lock, the store's. Under it are the store, the watches, the line of jobs, the states
@@ -61,6 +61,7 @@ struct decoder_work {
 	struct job *job;            /* that it is at; NULL for none */
 	struct extent *extent;      /* that it may write for that; NULL for none */
 	unsigned truncations;       /* of its segment when it was given the job */
+	uint64_t needed;            /* DECODER_NEEDS_ROOM: bytes */
 	bool sent;                  /* it was told of the job */
 	bool killed;                /* DECODER_ENDING: by us */
 	enum reply_outcome outcome; /* DECODER_ENDING: why */
@@ -81,6 +82,13 @@ struct names_work {
 	struct request *current; /* for the one that is being made */
 	char *text;              /* that is being handed out page by page */
 	size_t size;
+};
+
+/* See supply.h. Under the store's lock. */
+struct supply {
+	pthread_t thread;
+	bool started, ending;
+	pthread_cond_t wanted;
 };
 
 struct server {
@@ -117,6 +125,7 @@ struct server {
 	uint64_t timer_at; /* DEADLINE_NEVER: it does not run */
 	int wake;          /* eventfd: the server is stopping */
 
+	struct supply supply;
 	struct names_work names;
 	struct preload *preload; /* NULL: nothing is decoded at start */
 	atomic_bool stopping;    /* no new work */

@@ -67,14 +67,12 @@ void decoder_set_timer(struct server *server, uint64_t deadline)
 /* Room that a decoder gets with the job, if it is likely to do; NULL for none. */
 static struct extent *offer_room(struct store *store, unsigned segment, const struct job *job)
 {
-	struct extent *extent;
-
 	if (job->image->key.kind != LINK_DECODE)
 		return NULL;
 	if (!job->expected)
 		return job->key.size > SMALL_FILE ? NULL
 						  : store_spare_room(store, segment, SMALL_ROOM);
-	return store_make_room(store, segment, job->expected, &extent, NULL) ? NULL : extent;
+	return store_claim_backed(store, segment, job->expected);
 }
 
 /* Gives the job to a decoder, which is idle. */
@@ -90,14 +88,14 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 		.limits = &server->options.limits,
 		.timeout_ns = server->options.decode_timeout_ns};
 
+	store_check_segments(&server->store);
+	work->truncations = server->store.truncations[segment];
 	work->job = job;
 	work->extent = offer_room(&server->store, segment, job);
 	if (work->extent) {
 		order.offset = work->extent->offset;
 		order.length = work->extent->length;
 	}
-	store_check_segments(&server->store);
-	work->truncations = server->store.truncations[segment];
 	work->sent = link_ask(decoder, &order);
 	decoder_set_state(server, segment, DECODER_ASKED);
 	decoder_set_timer(server, decoder->deadline);
@@ -187,6 +185,13 @@ void job_next(struct server *server, unsigned decoder)
 		drop(server, job);
 	if (job)
 		begin(server, decoder, job);
+}
+
+void decoder_set_idle(struct server *server, unsigned decoder)
+{
+	decoder_set_state(server, decoder, DECODER_IDLE);
+	if (!atomic_load(&server->stopping))
+		job_next(server, decoder);
 }
 
 void job_unwanted(struct server *server, struct stored *image)

@@ -31,6 +31,9 @@ struct job *job_take_first(struct server *server);
 /* Closes its file, too. */
 void job_free(struct job *job);
 
+/* The decoder is free for the next job, which it gets. */
+void decoder_set_idle(struct server *server, unsigned decoder);
+
 /* The state of a decoder, with all that follows from it. */
 void decoder_set_state(struct server *server, unsigned decoder, enum decoder_state state);
 

@@ -143,6 +143,7 @@ static enum reply_outcome check_reply(const struct decoder *decoder, const struc
 	case DECODER_DEAD:
 	case DECODER_STARTING:
 	case DECODER_IDLE:
+	case DECODER_NEEDS_ROOM:
 	case DECODER_ENDING:
 		break;
 	}

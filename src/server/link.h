@@ -70,13 +70,14 @@ struct decoder_setup {
 
 /* How a decoder is, as the server sees it. */
 enum decoder_state {
-	DECODER_DEAD,     /* there is no process */
-	DECODER_STARTING, /* a process is being made */
-	DECODER_IDLE,     /* it waits for an image, or is about to */
-	DECODER_ASKED,    /* it has an image: it answers, or says what room it needs */
-	DECODER_HAS_ROOM, /* it was told where the image is to go: it answers */
-	DECODER_NO_ROOM,  /* it was told that there is no room: it says that it has let go */
-	DECODER_ENDING,   /* it died or misbehaved: its process is waited for */
+	DECODER_DEAD,       /* there is no process */
+	DECODER_STARTING,   /* a process is being made */
+	DECODER_IDLE,       /* it waits for an image, or is about to */
+	DECODER_ASKED,      /* it has an image: it answers, or says what room it needs */
+	DECODER_NEEDS_ROOM, /* room is being made for its image */
+	DECODER_HAS_ROOM,   /* it was told where the image is to go: it answers */
+	DECODER_NO_ROOM,    /* it was told that there is no room: it says that it has let go */
+	DECODER_ENDING,     /* it died or misbehaved: its process is waited for */
 };
 
 /* A decoder process, as the server keeps it. */

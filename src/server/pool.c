@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/number.h"
-#include "server/finish.h"
 #include "server/jobs.h"
+#include "server/supply.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,8 +28,7 @@ static int listen_to(struct server *server, int fd, enum pool_source source, uns
 	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Starts the process and listens to it. */
-static int start(struct server *server, unsigned index, struct error *err)
+int pool_start_process(struct server *server, unsigned index, struct error *err)
 {
 	struct decoder *decoder = &server->decoders[index];
 	int status = decoder_start(decoder, err);
@@ -78,26 +77,25 @@ int pool_start(struct server *server, struct error *err)
 			&head_server(&server->objects.head)->counters[WIRE_COUNT_DECODER_STARTS];
 		server->decoders[i].setup = pool_decoder_setup(
 			&server->options, server->options.cache);
-		status = start(server, i, err);
+		status = pool_start_process(server, i, err);
 		if (!status)
 			decoder_set_state(server, i, DECODER_IDLE);
 	}
 	return status;
 }
 
-int pool_restart(struct server *server, unsigned decoder, struct error *err)
+void pool_restart(struct server *server, unsigned decoder)
 {
-	int status;
-
 	decoder_set_state(server, decoder, DECODER_STARTING);
-	store_punch_holes(&server->store, decoder);
-	store_unlock(&server->store);
-	status = start(server, decoder, err);
-	store_lock(&server->store);
-	decoder_set_state(server, decoder, status ? DECODER_DEAD : DECODER_IDLE);
-	if (!status && !atomic_load(&server->stopping))
-		job_next(server, decoder);
-	return status;
+	supply_wake(server);
+}
+
+bool pool_all_dead(const struct server *server)
+{
+	for (unsigned i = 0; i < server->options.decoders; i++)
+		if (server->decoders[i].state != DECODER_DEAD)
+			return false;
+	return true;
 }
 
 void pool_ignore(struct server *server, unsigned decoder)
@@ -140,21 +138,11 @@ static void end_busy_idler(struct server *server, unsigned index)
 
 void pool_upkeep(struct server *server)
 {
-	bool all_dead = true;
-	struct error err = {0};
-	struct job *job;
-
 	store_lock(&server->store);
 	for (unsigned i = 0; i < server->options.decoders; i++) {
 		end_busy_idler(server, i);
 		if (server->decoders[i].state == DECODER_DEAD)
-			pool_restart(server, i, &err);
-		all_dead &= server->decoders[i].state == DECODER_DEAD;
-	}
-	while (all_dead && (job = job_take_first(server))) {
-		struct error failure = err;
-
-		job_fail(server, job, &failure);
+			pool_restart(server, i);
 	}
 	store_unlock(&server->store);
 }

@@ -16,15 +16,20 @@ enum pool_source {
 /* Makes what the completion thread waits on, and starts all decoders. Before there are threads. */
 int pool_start(struct server *server, struct error *err);
 
-/* Starts a decoder that is DECODER_DEAD and gives it the next job in line. With the store's lock
- * held, which is let go while the process is made. */
-int pool_restart(struct server *server, unsigned decoder, struct error *err);
+/* Starts a decoder's process and listens to it. Without the store's lock. */
+int pool_start_process(struct server *server, unsigned decoder, struct error *err);
+
+/* Has a decoder that is DECODER_DEAD started; it gets the next job in line. With the store's lock
+ * held. */
+void pool_restart(struct server *server, unsigned decoder);
+
+bool pool_all_dead(const struct server *server);
 
 /* Listens no more to what a decoder says. */
 void pool_ignore(struct server *server, unsigned decoder);
 
-/* Starts decoders anew that could not be started or died at once. If there is none at all, the jobs
- * in line fail. */
+/* Ends decoders that misbehave, and has those started anew that could not be started or died at
+ * once. */
 void pool_upkeep(struct server *server);
 
 /* Ends all decoders. Once there are no threads any more. */

@@ -6,6 +6,7 @@
 #include "server/pool.h"
 #include "server/repair.h"
 #include "server/request_loop.h"
+#include "server/supply.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -97,6 +98,8 @@ static int start_threads(struct server *server, struct error *err)
 		failed = pthread_create(&server->request_thread, NULL, request_main, server);
 	server->request_started = server->completion_started && !failed;
 	if (!failed)
+		failed = supply_start(server);
+	if (!failed)
 		failed = names_start(server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed ? error_os(err, failed, "cannot start a thread") : STATUS_OK;
@@ -130,6 +133,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	server->last_job = &server->first_job;
 	server->epoll = server->timer = server->wake = -1;
 	server->timer_at = DEADLINE_NEVER;
+	pthread_cond_init(&server->supply.wanted, NULL);
 	if (!server->options.cache)
 		server->options.cache = server_objects_default_reserve();
 	server->options.cache = (server->options.cache + page - 1) / page * page;
@@ -207,9 +211,11 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 
 	if (status)
 		return status;
+	seats_reclaim(&server->objects.head);
 	pool_upkeep(server);
 	store_lock(&server->store);
-	store_check_segments(&server->store);
+	if (store_check_segments(&server->store))
+		supply_wake(server);
 	update_sums(server);
 	store_unlock(&server->store);
 	*ret_done = server->options.requests &&
@@ -233,6 +239,7 @@ static void stop_threads(struct server *server)
 		eventfd_write(server->wake, 1);
 		pthread_join(server->completion_thread, NULL);
 	}
+	supply_stop(server);
 	names_stop(server);
 	if (server->request_started)
 		request_refuse_all(server);

@@ -29,14 +29,17 @@ int store_init(struct store *store, const struct head *head, struct segment *dat
 		.images = calloc(FIRST_BUCKETS, sizeof *store->images),
 		.names = calloc(FIRST_BUCKETS, sizeof *store->names),
 		.arenas = calloc(segments, sizeof *store->arenas),
-		.truncations = calloc(segments, sizeof *store->truncations)};
+		.truncations = calloc(segments, sizeof *store->truncations),
+		.damaged = calloc(segments, sizeof *store->damaged),
+		.changing = calloc(segments, sizeof *store->changing)};
 	pthread_mutex_init(&store->lock, NULL);
 	store->all_truncations = 1;
 	atomic_store(&head_server(head)->truncations, store->all_truncations);
 	while (store->arenas && store->segments < segments &&
 		arena_init(&store->arenas[store->segments], budget))
 		store->segments++;
-	if (store->images && store->names && store->truncations && store->segments == segments)
+	if (store->images && store->names && store->truncations && store->damaged &&
+		store->changing && store->segments == segments)
 		return STATUS_OK;
 	store_release(store);
 	return error_os(err, ENOMEM, "cannot make the store");
@@ -71,6 +74,8 @@ void store_release(struct store *store)
 	free(store->images);
 	free(store->names);
 	free(store->truncations);
+	free(store->damaged);
+	free(store->changing);
 	pthread_mutex_destroy(&store->lock);
 }
 

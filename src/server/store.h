@@ -104,6 +104,8 @@ struct store {
 	uint64_t refusals;        /* times that not enough could make way */
 	unsigned *truncations;    /* how often each segment was found truncated */
 	unsigned all_truncations; /* the sum and one, which is also in HEAD */
+	bool *damaged;            /* each segment: found truncated, and to be mended */
+	uint64_t *changing;       /* each segment: bytes that may exist or not at this moment */
 };
 
 /* `budget` is what each segment may grow to at most, and all of them together. Needs no lock. */
@@ -151,11 +153,16 @@ void store_touch(struct store *store, struct stored *image);
 /*
  * Room for `bytes` in a segment, existing and ready to be written; images that nobody holds make
  * way: first those that no name leads to any more, then, of all neighbours that would do, those that
- * have not been used for longest. STATUS_TRY_AGAIN,
- * saying what is needed, held and allowed; STATUS_BAD_DATA for more than can ever be.
+ * have not been used for longest. STATUS_TRY_AGAIN, saying what is needed, held and allowed;
+ * STATUS_BAD_DATA for more than can ever be. For one thread at a time, as store_mend and
+ * store_punch_holes: each lets go of the lock while the system works.
  */
 int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
 	struct error *err);
+
+/* The same where no system call is needed for it, which is nearly always once the budget is spent;
+ * NULL if one is. Then store_make_room. */
+struct extent *store_claim_backed(struct store *store, unsigned segment, uint64_t bytes);
 
 /* Warm room that is there for the taking, at most `most` bytes; NULL if there is none. */
 struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t most);
@@ -183,7 +190,7 @@ static inline bool store_may_retry(const struct stored *image)
  */
 void store_settled(struct store *store, struct stored *image);
 
-/* How many seats hold the image. */
+/* How many seats hold the image; one whose holder has just died may be among them. */
 unsigned store_holders(const struct store *store, const struct stored *image);
 
 /* The sums for the statistics page. */
@@ -199,6 +206,9 @@ static inline void store_sums(const struct store *store, uint64_t *ret_backed, u
 /* Checks that the segments are whole; images in one that somebody cut are forgotten. How many were.
  */
 size_t store_check_segments(struct store *store);
+
+/* Makes damaged segments exist as before. */
+void store_mend(struct store *store);
 
 /* Whether much of a segment exists where the server had nothing put: its decoder did that. */
 bool store_has_excess(const struct store *store, unsigned segment);

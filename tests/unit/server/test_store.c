@@ -607,6 +607,7 @@ static void a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone(v
 	assert_int_equal(store_check_segments(&scene->store), 0);
 	assert_int_equal(ftruncate(scene->data[0].fd, PAGE), 0);
 	assert_int_equal(store_check_segments(&scene->store), 2);
+	store_mend(&scene->store);
 	assert_int_equal(scene->store.truncations[0], 1);
 	assert_int_equal(scene->store.truncations[1], 0);
 	assert_true(really_there(scene) <= before);
@@ -625,16 +626,64 @@ static off_t cut_before_growth;
 int __real_posix_fallocate64(int fd, off_t offset, off_t length);
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t length);
 
+/* What takes long is done without the store's lock; how often. */
+static struct store *watched_store;
+static unsigned calls_without_lock;
+
+static void check_lock(void)
+{
+	if (!watched_store)
+		return;
+	assert_int_equal(pthread_mutex_trylock(&watched_store->lock), 0);
+	store_unlock(watched_store);
+	calls_without_lock++;
+}
+
+int __real_fallocate64(int fd, int mode, off_t offset, off_t length);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t length);
+
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t length)
+{
+	check_lock();
+	return __real_fallocate64(fd, mode, offset, length);
+}
+
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t length)
 {
 	struct stat status;
 
+	check_lock();
 	if (cut_before_growth) {
 		assert_int_equal(fstat(fd, &status), 0);
 		assert_int_equal(ftruncate(fd, status.st_size - cut_before_growth), 0);
 		cut_before_growth = 0;
 	}
 	return __real_posix_fallocate64(fd, offset, length);
+}
+
+static void memory_is_taken_and_given_back_without_the_lock(void **state)
+{
+	struct scene *scene = *state;
+	struct extent *extent;
+
+	watched_store = &scene->store;
+	for (int i = 0; i < 4; i++)
+		put(scene, 0, 16);
+	assert_int_equal(calls_without_lock, 4);
+	/* Taken from the other segment, in one piece. */
+	assert_null(store_claim_backed(&scene->store, 1, 64 * PAGE));
+	put(scene, 1, 64);
+	assert_int_equal(calls_without_lock, 4 + 2);
+	assert_int_equal(ftruncate(scene->data[1].fd, PAGE), 0);
+	assert_int_equal(store_check_segments(&scene->store), 1);
+	assert_null(store_claim_backed(&scene->store, 1, PAGE));
+	store_mend(&scene->store);
+	assert_int_equal(calls_without_lock, 4 + 2 + 1);
+	/* What exists is had without a call. */
+	extent = store_claim_backed(&scene->store, 1, 8 * PAGE);
+	assert_non_null(extent);
+	assert_int_equal(calls_without_lock, 4 + 2 + 1);
+	watched_store = NULL;
 }
 
 static void a_segment_that_is_cut_off_while_it_grows_is_found_so(void **state)
@@ -707,6 +756,7 @@ int main(void)
 		TEST(failures_are_remembered_but_what_may_pass_is_not),
 		TEST(the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded),
 		TEST(a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone),
+		TEST(memory_is_taken_and_given_back_without_the_lock),
 		TEST(a_segment_that_is_cut_off_while_it_grows_is_found_so),
 		TEST(spare_room_is_warm_and_trimmed),
 	};
