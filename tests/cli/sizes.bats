@@ -3,6 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 load server.bash
+load fetch.bash
 
 setup() {
 	NS=sizes
@@ -11,19 +12,6 @@ setup() {
 
 teardown() {
 	serve_end_all
-}
-
-fetch() {
-	timeout 60 "$SHMSEM" fetch -N "$NS" "$@"
-}
-
-begin() {
-	serve_start "$NS" "$@" "$SHMSEM_IMAGES"
-}
-
-finish() {
-	serve_stop "$SERVER"
-	assert_nothing_left
 }
 
 # pillow FILE EXPRESSION -- the pixels, as PNM, of what the expression makes of the image i.

@@ -410,6 +410,14 @@ void insert_chunk(struct bytes *file, const char *type, const void *data, size_t
 	file->size += size + 12;
 }
 
+const struct image_limits usual_limits = {.pixels = 100000000,
+	.bytes = 1ull << 30,
+	.memory = 1ull << 30,
+	.chunk_bytes = 8000000,
+	.side = 65535,
+	.scans = 100,
+	.chunks = 1000};
+
 int decode_picture(struct image_reader *reader, struct bytes file,
 	const struct image_options *options, const struct image_limits *limits, struct outcome *ret)
 {

@@ -71,6 +71,9 @@ struct picture plain_jpeg_into(
 /* Adds a chunk with its CRC to a PNG, before the first IDAT. */
 void insert_chunk(struct bytes *file, const char *type, const void *data, size_t size);
 
+/* What a decoder is given unless told otherwise. */
+extern const struct image_limits usual_limits;
+
 /* Probe and decode; the status. *ret is filled in on success only. */
 struct outcome {
 	struct image_info info;

@@ -1,24 +1,9 @@
 /* Every kind of PNG and JPEG, against the libraries used plainly. */
-#include "image_samples.h"
+#include "reader.h"
 #include "test.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static struct image_reader *reader;
-
-static int make_reader(void **state)
-{
-	(void)state;
-	return image_reader_new(&reader, NULL);
-}
-
-static int drop_reader(void **state)
-{
-	(void)state;
-	reader = image_reader_free(reader);
-	return 0;
-}
 
 static const char *describe_png(const struct png_sample *sample)
 {

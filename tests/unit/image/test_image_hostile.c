@@ -1,35 +1,12 @@
 /* Broken files and files that ask for too much: an error in one sentence or pixels, and the reader
  * is as good as new afterwards. */
-#include "image_samples.h"
+#include "reader.h"
 #include "test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <zlib.h>
-
-static const struct image_limits usual = {.pixels = 100000000,
-	.bytes = 1ull << 30,
-	.memory = 1ull << 30,
-	.chunk_bytes = 8000000,
-	.side = 65535,
-	.scans = 100,
-	.chunks = 1000};
-
-static struct image_reader *reader;
-
-static int make_reader(void **state)
-{
-	(void)state;
-	return image_reader_new(&reader, NULL);
-}
-
-static int drop_reader(void **state)
-{
-	(void)state;
-	reader = image_reader_free(reader);
-	return 0;
-}
 
 /* The pixels do not matter, the manner does. */
 static void expect_error_or_pixels(struct bytes file, const struct image_options *options)
@@ -40,7 +17,7 @@ static void expect_error_or_pixels(struct bytes file, const struct image_options
 
 	/* the sanitizer sees a read past the end of memory of just that size */
 	memcpy(copy, file.data, file.size);
-	if (decode_picture(reader, exact, options, &usual, &got) == STATUS_OK) {
+	if (decode_picture(reader, exact, options, &usual_limits, &got) == STATUS_OK) {
 		free(got.picture.pixels);
 	} else {
 		assert_int_equal(got.error.status, STATUS_BAD_DATA);
@@ -166,13 +143,13 @@ static void a_reader_is_good_after_errors(void **state)
 		struct bytes file = candidate(i);
 		struct outcome before = {0}, after = {0};
 
-		assert_int_equal(decode_picture(reader, file, NULL, &usual, &before), 0);
+		assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &before), 0);
 		for (size_t cut = 1; cut < file.size; cut += 7) {
 			struct bytes part = {file.data, file.size - cut};
 
 			expect_error_or_pixels(part, NULL);
 		}
-		assert_int_equal(decode_picture(reader, file, NULL, &usual, &after), 0);
+		assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &after), 0);
 		assert_same_picture(&before.picture, &after.picture, "after errors");
 		free(before.picture.pixels);
 		free(after.picture.pixels);
@@ -190,12 +167,12 @@ static void a_jpeg_without_tables_does_not_get_those_of_another(void **state)
 	size_t table = 2;
 
 	(void)state;
-	assert_int_equal(decode_picture(reader, file, NULL, &usual, &got), STATUS_OK);
+	assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &got), STATUS_OK);
 	free(got.picture.pixels);
 	while (file.data[table + 1] != 0xdb)
 		table += 2 + ((size_t)file.data[table + 2] << 8 | file.data[table + 3]);
 	file.data[table + 1] = 0xec;
-	assert_int_equal(decode_picture(reader, file, NULL, &usual, &got), STATUS_BAD_DATA);
+	assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &got), STATUS_BAD_DATA);
 	assert_string_equal(got.error.text, "broken JPEG: Quantization table 0x00 was not defined");
 	free(file.data);
 }
@@ -221,7 +198,7 @@ static void floods_of_pixels_are_refused(void **state)
 	struct jpeg_sample jpeg = {
 		.width = 8, .height = 8, .input = JCS_GRAYSCALE, .inside = JCS_GRAYSCALE};
 	struct bytes file = make_png(&png);
-	struct image_limits limits = usual;
+	struct image_limits limits = usual_limits;
 	size_t frame = 2;
 
 	(void)state;
@@ -238,7 +215,7 @@ static void floods_of_pixels_are_refused(void **state)
 		"1×70000 is over the limit of 65535 pixels a side (--max-side)");
 	put_be32(file.data + 16, 0x7fffffff);
 	put_be32(file.data + 20, 0x7fffffff);
-	refuse(file, NULL, &usual,
+	refuse(file, NULL, &usual_limits,
 		"2147483647×2147483647 is over the limit of 65535 pixels a side (--max-side)");
 	free(file.data);
 
@@ -246,7 +223,7 @@ static void floods_of_pixels_are_refused(void **state)
 	while (file.data[frame + 1] != 0xc0)
 		frame += 2 + ((size_t)file.data[frame + 2] << 8 | file.data[frame + 3]);
 	memcpy(file.data + frame + 5, "\xff\xdc\xff\xdc", 4);
-	refuse(file, NULL, &usual,
+	refuse(file, NULL, &usual_limits,
 		"65500×65500 is over the limit of 100 megapixels (--max-pixels)");
 	free(file.data);
 }
@@ -276,7 +253,8 @@ static void too_many_chunks_are_refused(void **state)
 	struct bytes file = make_png(&png);
 
 	(void)state;
-	refuse(file, NULL, &usual, "more ancillary chunks than the limit of 1000 (--max-chunks)");
+	refuse(file, NULL, &usual_limits,
+		"more ancillary chunks than the limit of 1000 (--max-chunks)");
 	free(file.data);
 }
 
@@ -304,7 +282,7 @@ static void packed_text_is_never_unpacked(void **state)
 {
 	struct png_sample png = {.width = 8, .height = 8, .depth = 8};
 	struct bytes file = make_png(&png), text = bomb("a\0\0", 3, 50000000);
-	struct image_limits limits = usual;
+	struct image_limits limits = usual_limits;
 	struct outcome got;
 
 	(void)state;
@@ -327,7 +305,7 @@ static void a_profile_bomb_is_left_out(void **state)
 	(void)state;
 	/* a name of three letters, its end, and the method */
 	insert_chunk(&file, "iCCP", profile.data, profile.size);
-	assert_int_equal(decode_picture(reader, file, NULL, &usual, &got), STATUS_OK);
+	assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &got), STATUS_OK);
 	assert_string_equal(got.warning.text,
 		"the colour profile is over the limit of 7.6M (--max-chunk) and left out");
 	assert_int_equal(got.info.icc_bytes, 0);
@@ -367,8 +345,8 @@ static void scan_bombs_are_refused(void **state)
 	struct outcome got;
 
 	(void)state;
-	refuse(many, NULL, &usual, "more scans than the limit of 100 (--max-scans)");
-	assert_int_equal(decode_picture(reader, some, NULL, &usual, &got), STATUS_OK);
+	refuse(many, NULL, &usual_limits, "more scans than the limit of 100 (--max-scans)");
+	assert_int_equal(decode_picture(reader, some, NULL, &usual_limits, &got), STATUS_OK);
 	free(got.picture.pixels);
 	free(many.data);
 	free(some.data);
@@ -384,7 +362,7 @@ static void many_markers_are_refused(void **state)
 	struct bytes file = make_jpeg(&jpeg);
 
 	(void)state;
-	refuse(file, NULL, &usual, "more markers than the limit of 1000 (--max-chunks)");
+	refuse(file, NULL, &usual_limits, "more markers than the limit of 1000 (--max-chunks)");
 	free(file.data);
 }
 
@@ -430,7 +408,8 @@ static void broken_exif_says_nothing(void **state)
 		exif[bit / 16] ^= (uint8_t)(1u << bit / 2 % 8);
 		file = make_jpeg(&jpeg);
 		assert_int_equal(
-			image_probe(reader, file.data, file.size, NULL, &usual, &info, NULL), 0);
+			image_probe(reader, file.data, file.size, NULL, &usual_limits, &info, NULL),
+			0);
 		assert_in_range(info.orientation, 0, 8);
 		free(file.data);
 	}
@@ -442,7 +421,8 @@ static void broken_exif_says_nothing(void **state)
 		jpeg.exif.size = size;
 		file = make_jpeg(&jpeg);
 		assert_int_equal(
-			image_probe(reader, file.data, file.size, NULL, &usual, &info, NULL), 0);
+			image_probe(reader, file.data, file.size, NULL, &usual_limits, &info, NULL),
+			0);
 		assert_int_equal(info.orientation, 0);
 		free(file.data);
 	}
@@ -477,7 +457,7 @@ static void what_stands_behind_the_first_scan_changes_nothing_that_was_said(void
 	struct outcome expected = {0};
 
 	(void)state;
-	assert_int_equal(decode_picture(reader, plain, NULL, &usual, &expected), STATUS_OK);
+	assert_int_equal(decode_picture(reader, plain, NULL, &usual_limits, &expected), STATUS_OK);
 	for (unsigned orientation = 1; orientation <= 8; orientation++) {
 		uint8_t app1[6 + EXIF_SIZE] = "Exif\0";
 		struct bytes late, content = {app1, sizeof app1};
@@ -485,7 +465,8 @@ static void what_stands_behind_the_first_scan_changes_nothing_that_was_said(void
 
 		make_exif(app1 + 6, orientation, true);
 		late = insert_late(plain, 0xe1, content);
-		assert_int_equal(decode_picture(reader, late, NULL, &usual, &got), STATUS_OK);
+		assert_int_equal(
+			decode_picture(reader, late, NULL, &usual_limits, &got), STATUS_OK);
 		assert_int_equal(got.info.orientation, 0);
 		assert_int_equal(got.info.width, expected.info.width);
 		assert_memory_equal(

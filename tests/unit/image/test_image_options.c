@@ -1,24 +1,9 @@
 /* What an asker may want of an image, each against a model written as plainly as can be. */
-#include "image_samples.h"
+#include "reader.h"
 #include "test.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static struct image_reader *reader;
-
-static int make_reader(void **state)
-{
-	(void)state;
-	return image_reader_new(&reader, NULL);
-}
-
-static int drop_reader(void **state)
-{
-	(void)state;
-	reader = image_reader_free(reader);
-	return 0;
-}
 
 static unsigned get(const struct picture *picture, uint32_t x, uint32_t y, unsigned channel)
 {

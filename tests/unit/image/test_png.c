@@ -1,6 +1,6 @@
 /* What a PNG holds beside plain pixels: bytes behind its end, chunks over the limit, Exif in text,
  * streams that are not quite right. Its chunks are put together here, one by one. */
-#include "image_samples.h"
+#include "reader.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -8,29 +8,6 @@
 #include <string.h>
 
 #include <zlib.h>
-
-static const struct image_limits usual = {.pixels = 100000000,
-	.bytes = 1ull << 30,
-	.memory = 1ull << 30,
-	.chunk_bytes = 8000000,
-	.side = 65535,
-	.scans = 100,
-	.chunks = 1000};
-
-static struct image_reader *reader;
-
-static int make_reader(void **state)
-{
-	(void)state;
-	return image_reader_new(&reader, NULL);
-}
-
-static int drop_reader(void **state)
-{
-	(void)state;
-	reader = image_reader_free(reader);
-	return 0;
-}
 
 static void add(struct bytes *bytes, const void *data, size_t size)
 {
@@ -107,7 +84,7 @@ static void expect_rows(struct bytes file, const struct image_options *options, 
 {
 	struct outcome got = {0};
 
-	if (decode_picture(reader, file, options, &usual, &got))
+	if (decode_picture(reader, file, options, &usual_limits, &got))
 		fail_msg("%s", got.error.text);
 	assert_int_equal(got.info.width, 4);
 	assert_int_equal(got.info.height, 4);
@@ -209,7 +186,7 @@ static void a_window_stated_too_small_is_read(void **state)
 		stream[1] = (uint8_t)(31 - (stream[0] << 8) % 31);
 		add_chunk(&file, "IDAT", stream, size);
 		add_chunk(&file, "IEND", "", 0);
-		if (decode_picture(reader, file, NULL, &usual, &got))
+		if (decode_picture(reader, file, NULL, &usual_limits, &got))
 			fail_msg("2^%u: %s", log + 8, got.error.text);
 		for (size_t i = 0; i < 60; i++)
 			assert_memory_equal(got.picture.pixels + 300 * i, raw + 1, 300);
@@ -267,7 +244,7 @@ static unsigned orientation_of(const struct bytes *before, const struct bytes *b
 	struct outcome got = {0};
 	const uint8_t *at;
 
-	assert_int_equal(decode_picture(reader, file, NULL, &usual, &got), STATUS_OK);
+	assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &got), STATUS_OK);
 	at = got.picture.pixels;
 	/* what is said is done: rows become columns from 5 on */
 	assert_int_equal(at[0] == at[3], got.info.orientation < 5);
@@ -394,7 +371,7 @@ static void expect_error(struct bytes file, const char *message)
 {
 	struct outcome got = {0};
 
-	if (decode_picture(reader, file, NULL, &usual, &got) == STATUS_OK)
+	if (decode_picture(reader, file, NULL, &usual_limits, &got) == STATUS_OK)
 		fail_msg("%zu bytes were accepted, without: %s", file.size, message);
 	assert_int_equal(got.error.status, STATUS_BAD_DATA);
 	assert_string_equal(got.error.text, message);
@@ -534,10 +511,12 @@ static void lenient_gives_all_of_every_kind_whose_checksum_is_wrong(void **state
 		struct bytes file = make_png(&sample);
 		struct outcome whole = {0}, got = {0};
 
-		assert_int_equal(decode_picture(reader, file, &options, &usual, &whole), STATUS_OK);
+		assert_int_equal(
+			decode_picture(reader, file, &options, &usual_limits, &whole), STATUS_OK);
 		assert_string_equal(whole.warning.text, "");
 		spoil_checksum(&file, i & 8);
-		assert_int_equal(decode_picture(reader, file, &options, &usual, &got), STATUS_OK);
+		assert_int_equal(
+			decode_picture(reader, file, &options, &usual_limits, &got), STATUS_OK);
 		assert_string_equal(
 			got.warning.text, i & 8 ? "broken PNG: IDAT: CRC error"
 						: "broken PNG: IDAT: incorrect data check");
