@@ -146,7 +146,11 @@ static void complete(struct server *server, unsigned index, int status,
 		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
 	status = check_segment(server, index, status, err);
 	job_finish(server, index, status ? NULL : decoded, false, err);
-	decoder_set_idle(server, index);
+	/* It has written where it was given no room. */
+	if (store_has_excess(&server->store, index))
+		end_decoder(server, index, REPLY_WRONG);
+	else
+		decoder_set_idle(server, index);
 }
 
 /* Takes in one message of a decoder. False if there is none. */

@@ -121,8 +121,10 @@ int decoder_main(int argc, char **argv)
 		job_send(&reply);
 		return status;
 	}
-	while (job_receive(&job, &file) && file >= 0)
+	while (job_receive(&job, &file) && file >= 0) {
 		if (!(state.setup.isolate ? isolate_handle : handle)(&state, &job, file))
 			break;
+		job_forget_file(&state);
+	}
 	_exit(STATUS_OK);
 }

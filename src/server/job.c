@@ -9,6 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Bytes of the last file whose memory is used again. */
+#define KEPT_FILE (8 << 20)
+
 bool job_receive(struct link_job *ret, int *ret_file)
 {
 	struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
@@ -57,6 +60,15 @@ int job_read(struct decoder_context *state, int file, size_t size, struct error 
 	if ((size_t)done < size)
 		return error_set(err, STATUS_TRY_AGAIN, "became shorter while it was read");
 	return STATUS_OK;
+}
+
+void job_forget_file(struct decoder_context *state)
+{
+	if (state->room <= KEPT_FILE)
+		return;
+	free(state->file);
+	state->file = NULL;
+	state->room = 0;
 }
 
 /* Decodes what was probed. */

@@ -32,6 +32,9 @@ int job_read(struct decoder_context *state, int file, size_t size, struct error 
 void job_work(struct decoder_context *state, const struct link_job *job, uint8_t *room,
 	struct link_reply *reply);
 
+/* Gives back the memory that a large file took. */
+void job_forget_file(struct decoder_context *state);
+
 /* One image, in a process of its own, from its first message to the answer; false when the server
  * has gone. */
 bool isolate_handle(struct decoder_context *state, struct link_job *job, int file);

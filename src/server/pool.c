@@ -1,12 +1,16 @@
 #include "server/pool.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/process.h"
 #include "server/jobs.h"
 #include "server/supply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -18,7 +22,10 @@
 /* What a decoder without an image may use of the processor between two turns of upkeep, and after
  * how many turns beyond that it is ended. */
 #define IDLE_CPU_NS    (2 * NS_PER_MS)
-#define SUSPICIONS_MAX 3
+#define SUSPICIONS_MAX 2
+
+/* What it may have in memory then: it gives back what a large image took. */
+#define IDLE_MEMORY_MAX (UINT64_C(128) << 20)
 
 static int listen_to(struct server *server, int fd, enum pool_source source, unsigned decoder)
 {
@@ -113,9 +120,24 @@ static uint64_t cpu_time(pid_t pid)
 	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
 }
 
+/* Bytes that a process has in memory for itself; 0 if nobody can tell. */
+static uint64_t private_memory(pid_t pid)
+{
+	unsigned long long resident = 0, shared = 0;
+	char path[32], text[128] = "";
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 ||
+		sscanf(text, "%*u %llu %llu", &resident, &shared) != 2 || shared > resident)
+		return 0;
+	return (resident - shared) * page_size();
+}
+
 /*
- * An image may have taken the decoder over. One that has nothing to do, and uses the processor or
- * memory where there is no image, is ended; what it holds in the store is as it may have made it
+ * An image may have taken the decoder over. One that has nothing to do, and uses the processor, much
+ * memory, or room where there is no image, is ended; what it holds in the store is as it may have made it
  * anyway. One that has had no image yet is only slow to start.
  */
 static void end_busy_idler(struct server *server, unsigned index)
@@ -126,7 +148,8 @@ static void end_busy_idler(struct server *server, unsigned index)
 		      work->number == decoder->message.number;
 	uint64_t cpu = decoder->state == DECODER_IDLE ? cpu_time(decoder->pid) : 0;
 
-	if (looked && (cpu > work->cpu + IDLE_CPU_NS || store_has_excess(&server->store, index)))
+	if (looked && (cpu > work->cpu + IDLE_CPU_NS || store_has_excess(&server->store, index) ||
+			      private_memory(decoder->pid) > IDLE_MEMORY_MAX))
 		work->suspicions++;
 	else
 		work->suspicions = 0;

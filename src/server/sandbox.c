@@ -116,12 +116,15 @@ unsigned sandbox_missing(void)
 	       (syscalls_available() ? 0 : SANDBOX_NO_SECCOMP);
 }
 
-/* Nothing is given back before the end, so that the next image finds it warm, and a block that
- * grows is copied: so brk() is all that malloc needs, and mmap() where brk() has no room. */
+/* What an ordinary image takes is not given back, so that the next one finds it warm. */
+#define KEPT_MEMORY (64 << 20)
+
+/* A block that grows is copied, and memory is given back from the end only: so brk() is all that
+ * malloc needs, and mmap() where brk() has no room. */
 static void simplify_malloc(void)
 {
 	mallopt(M_MMAP_MAX, 0);
-	mallopt(M_TRIM_THRESHOLD, -1);
+	mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
 	mallopt(M_ARENA_MAX, 1);
 }
 

@@ -26,6 +26,9 @@ struct image_reader {
 /* Of the last image that was decoded, however long ago. */
 static uint8_t *last_pixels;
 
+/* Of the one that is being decoded. */
+static uint8_t *decoded_pixels;
+
 static const struct image_info good = {.bytes = (uint64_t)SIDE * SIDE * 3,
 	.width = SIDE,
 	.height = SIDE,
@@ -83,6 +86,20 @@ static void eat(void)
 	/* Address space is what is limited; to fill it all would take longer than a decode may. */
 	while ((block = malloc(BLOCK)))
 		*(volatile char *)block = 1;
+}
+
+/* As the codec of a large image may. */
+static void take_and_give_back(void)
+{
+	static char *blocks[TAKEN >> 20];
+
+	for (size_t i = 0; i < TAKEN >> 20; i++) {
+		blocks[i] = malloc(1 << 20);
+		if (blocks[i])
+			memset(blocks[i], 1, 1 << 20);
+	}
+	for (size_t i = 0; i < TAKEN >> 20; i++)
+		free(blocks[i]);
 }
 
 static void lie(const char *what, struct image_info *info)
@@ -145,14 +162,22 @@ static void answer(const char *what)
 		send(DECODER_SOCKET, &reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Answers for image number `what` of the server, and has nothing to do then. */
+/* Answers for an image of the server, "NUMBER HOW", and has nothing to do then. */
 static void be_idle(const char *what)
 {
+	char *how, next;
 	struct link_reply reply = {
-		.kind = LINK_DONE, .number = strtoull(what, NULL, 10), .info = good, .call = -1};
+		.kind = LINK_DONE, .number = strtoull(what, &how, 10), .info = good, .call = -1};
 
+	if (!strcmp(how, " hoard"))
+		eat();
 	send(DECODER_SOCKET, &reply, sizeof reply, MSG_NOSIGNAL);
-	for (volatile unsigned i = 0;; i++)
+	if (!strcmp(how, " fill"))
+		memset(decoded_pixels, 0xee, FILLED);
+	while (!strcmp(how, " spin"))
+		;
+	/* Until there is another job, which it leaves alone. */
+	while (recv(DECODER_SOCKET, &next, 1, MSG_PEEK) >= 0)
 		;
 }
 
@@ -167,6 +192,8 @@ static void obey(struct image_reader *reader, const char *order)
 		crash(what);
 	else if (!strncmp(order, "eat", 3))
 		eat();
+	else if (!strncmp(order, "take", 4))
+		take_and_give_back();
 	else if (!strncmp(order, "lie ", 4))
 		lie(what, &reader->info);
 	else if (!strncmp(order, "answer ", 7))
@@ -210,7 +237,10 @@ int image_decode(struct image_reader *reader, void *pixels, size_t bytes, struct
 {
 	(void)ret;
 	(void)err;
-	if (!strncmp(reader->order, "then ", 5))
+	decoded_pixels = pixels;
+	if (!strcmp(reader->order, "then fill"))
+		memset(pixels, 0xee, FILLED);
+	else if (!strncmp(reader->order, "then ", 5))
 		obey(reader, reader->order + 5);
 	if (!strcmp(reader->order, "then outside"))
 		memset((uint8_t *)pixels + (1 << 22), 0xee, 1 << 20);

@@ -8,17 +8,22 @@
 #include "config.h"
 #include "hostile.h"
 #include "served/served.h"
+#include "server/backing.h"
 #include "server/internal.h"
 #include "server/sandbox.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Where a decode is to time out, and where it is not to, however busy the machine. */
 #define SHORT_NS   (NS_PER_SECOND)
 #define TIMEOUT_NS (30 * NS_PER_SECOND)
 #define LAST_CALL  470
+
+/* As server_upkeep is called. */
+#define UPKEEPS_A_SECOND 4
 
 static struct served served;
 static unsigned files; /* written so far: each order is a file of its own */
@@ -232,31 +237,130 @@ static pid_t decoder_pid(void)
 	return pid;
 }
 
-/* The decoder that is idle now is ended before so many turns of upkeep are over. */
-static void assert_replaced(pid_t before)
+static void upkeep(unsigned turns)
 {
-	pid_t now = before;
-
-	for (int turn = 0; turn < 100 && (!now || now == before); turn++) {
+	for (; turns; turns--) {
 		bool done;
 
 		assert_int_equal(server_upkeep(served.server, &done, NULL), 0);
-		usleep(50000);
-		now = decoder_pid();
+		usleep(20000);
 	}
-	assert_true(now && now != before);
+}
+
+/* The decoder has ended, or is about to; the server goes on with another. */
+static void assert_replaced(pid_t before)
+{
+	for (int i = 0; i < 1000 && decoder_pid() == before; i++)
+		usleep(10000);
+	assert_int_not_equal(decoder_pid(), before);
+	for (int i = 0; i < 1000 && !decoder_pid(); i++)
+		upkeep(1);
 	assert_serving();
 }
 
-/* The second image of this server, so that the decoder knows its number. */
+/* On a busy machine a process that spins may wait for the processor. */
+static void let_it_spin(pid_t pid)
+{
+	struct timespec used, before = {0};
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &before) != 0)
+		return; /* it has ended */
+	do
+		usleep(1000);
+	while (clock_gettime(clock, &used) == 0 &&
+		(used.tv_sec - before.tv_sec) * 1000000000L + used.tv_nsec - before.tv_nsec <
+			5000000L);
+}
+
+/* Has the decoder answer and be idle in that way: ended within a second of upkeep. */
+static void assert_idler_ended(const char *how)
+{
+	struct shmsem_error error;
+	pid_t before = decoder_pid();
+	char order[64];
+
+	snprintf(order, sizeof order, "then idle %llu %s",
+		(unsigned long long)served.server->store.next_number, how);
+	assert_int_equal(carry_out(order, &error), SHMSEM_OK);
+	for (unsigned turn = 0; turn < UPKEEPS_A_SECOND && decoder_pid() == before; turn++) {
+		upkeep(1);
+		if (!strcmp(how, "spin"))
+			let_it_spin(before);
+	}
+	assert_replaced(before);
+}
+
 static void who_spins_idle_is_ended(void **state)
+{
+	(void)state;
+	assert_idler_ended("spin");
+}
+
+static void who_keeps_memory_idle_is_ended(void **state)
+{
+	(void)state;
+	assert_idler_ended("hoard");
+}
+
+/* Gives the segment a hole, behind what is in it. */
+static void make_hole(void)
+{
+	struct store *store = &served.server->store;
+	struct extent *extent;
+
+	store_lock(store);
+	assert_int_equal(store_make_room(store, 0, 2 * FILLED, &extent, NULL), 0);
+	assert_true(backing_give_hole(store, 0, extent));
+	store_unlock(store);
+}
+
+static void who_fills_holes_idle_is_ended(void **state)
+{
+	(void)state;
+	make_hole();
+	assert_idler_ended("fill");
+}
+
+/* Without any upkeep. */
+static void who_fills_holes_while_it_decodes_is_ended(void **state)
+{
+	struct shmsem_error error;
+	pid_t before;
+
+	(void)state;
+	make_hole();
+	before = decoder_pid();
+	assert_int_equal(carry_out("then fill", &error), SHMSEM_OK);
+	assert_replaced(before);
+}
+
+static uint64_t private_memory(pid_t pid)
+{
+	unsigned long long resident, shared;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*u %llu %llu", &resident, &shared), 2);
+	fclose(file);
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* It gives back what a large image took. */
+static void who_does_as_it_should_is_not_ended(void **state)
 {
 	struct shmsem_error error;
 	pid_t before = decoder_pid();
 
 	(void)state;
-	assert_int_equal(carry_out("then idle 2", &error), SHMSEM_OK);
-	assert_replaced(before);
+	assert_int_equal(carry_out("then take", &error), SHMSEM_OK);
+	if (!SANITIZED)
+		assert_true(private_memory(before) < TAKEN / 2);
+	upkeep(4 * UPKEEPS_A_SECOND);
+	assert_int_equal(decoder_pid(), before);
 }
 
 static void start(bool isolate, uint64_t timeout)
@@ -320,7 +424,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_spin_ends_at_the_deadline),
 	};
 	const struct CMUnitTest idle[] = {
+		cmocka_unit_test(who_does_as_it_should_is_not_ended),
 		cmocka_unit_test(who_spins_idle_is_ended),
+		cmocka_unit_test(who_keeps_memory_idle_is_ended),
+		cmocka_unit_test(who_fills_holes_idle_is_ended),
+		cmocka_unit_test(who_fills_holes_while_it_decodes_is_ended),
 	};
 	const struct CMUnitTest isolated[] = {
 		cmocka_unit_test(nobody_writes_after_the_answer),
