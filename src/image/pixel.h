@@ -37,13 +37,3 @@ void pixel_luma(uint8_t *row, uint32_t width, unsigned bits);
  * and B is round(ink x K / 255), which is what djpeg does; grey is libjpeg's luma of them.
  */
 void pixel_cmyk(const uint8_t *cmyk, uint8_t *row, uint32_t width, unsigned channels, bool bgr);
-
-/*
- * The mean of squares of scale x scale pixels, smaller at the right and lower edge. Colours count
- * as much as they are opaque. `sums` is zero at first, and again after the mean is taken; it has
- * 8 bytes for each sample of the result, and at least 2 for each sample of a row.
- */
-void pixel_box_add(uint64_t *sums, const uint8_t *row, uint32_t width, unsigned scale,
-	unsigned channels, unsigned bits);
-void pixel_box_mean(uint64_t *sums, uint8_t *row, uint32_t width, unsigned height, unsigned scale,
-	unsigned channels, unsigned bits);

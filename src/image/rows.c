@@ -1,6 +1,7 @@
 #include "image/rows.h"
 
 #include "base/number.h"
+#include "image/box.h"
 #include "image/pixel.h"
 
 #include <stdlib.h>
@@ -32,15 +33,25 @@ static size_t input_pixel(const struct rows *rows)
 	return rows->plan.filter == ROWS_CMYK ? 4 : rows->pixel;
 }
 
+static struct box box_of(const struct rows *rows)
+{
+	return (struct box){.width = rows->plan.width,
+		.scale = rows->plan.scale,
+		.channels = rows->plan.channels,
+		.bits = rows->plan.bits,
+		.sums = rows->sums};
+}
+
 /* Cannot wrap: widths are below 2^32, pixels at most 8 bytes. */
 static int make_scratch(struct rows *rows, struct error *err)
 {
 	const struct rows_plan *plan = &rows->plan;
+	const struct box box = box_of(rows);
 	uint64_t sums = 0, block = 0, input = 0, line = 0, all;
 	char text[SIZE_TEXT_SIZE];
 
 	if (plan->filter == ROWS_BOX)
-		sums = ((uint64_t)rows->width * 8 + (uint64_t)plan->width * 2) * plan->channels;
+		sums = box_memory(&box);
 	if (turned(rows))
 		block = (uint64_t)rows->stride *
 			(rows->height < BLOCK_ROWS ? rows->height : BLOCK_ROWS);
@@ -66,7 +77,7 @@ static int make_scratch(struct rows *rows, struct error *err)
 	}
 	if (all == 0)
 		return STATUS_OK;
-	rows->sums = (uint64_t *)(void *)rows->scratch;
+	rows->sums = rows->scratch;
 	rows->block = rows->scratch + sums;
 	rows->input = rows->block + block;
 	rows->line = rows->input + input;
@@ -181,24 +192,29 @@ static void finish_row(struct rows *rows, uint8_t *row)
 		turn_block(rows, (rows->done - 1) % BLOCK_ROWS + 1);
 }
 
+/* Adds the row in `input` to its squares; true if `row` is their mean now. */
+static bool take_boxed(const struct rows *rows, uint8_t *row)
+{
+	const struct rows_plan *plan = &rows->plan;
+	const struct box box = box_of(rows);
+
+	box_add(&box, rows->input);
+	if (rows->taken % plan->scale && rows->taken != plan->height)
+		return false;
+	box_mean(&box, row, (rows->taken - 1) % plan->scale + 1);
+	return true;
+}
+
 static void take_row(struct rows *rows)
 {
 	const struct rows_plan *plan = &rows->plan;
 	uint8_t *row = place(rows, rows->done);
-	uint32_t height;
 
 	rows->taken++;
 	if (plan->filter == ROWS_CMYK)
 		pixel_cmyk(rows->input, row, rows->width, plan->channels, plan->bgr);
-	if (plan->filter == ROWS_BOX) {
-		pixel_box_add(rows->sums, rows->input, plan->width, plan->scale, plan->channels,
-			plan->bits);
-		if (rows->taken % plan->scale && rows->taken != plan->height)
-			return;
-		height = (rows->taken - 1) % plan->scale + 1;
-		pixel_box_mean(rows->sums, row, plan->width, height, plan->scale, plan->channels,
-			plan->bits);
-	}
+	if (plan->filter == ROWS_BOX && !take_boxed(rows, row))
+		return;
 	finish_row(rows, row);
 }
 

@@ -49,7 +49,7 @@ struct rows {
 	uint8_t *pixels;        /* the caller's */
 	uint8_t *scratch;       /* kept from image to image; holds the four below */
 	size_t scratch_size;
-	uint64_t *sums; /* ROWS_BOX: of the squares' samples */
+	uint8_t *sums;  /* ROWS_BOX: see box.h */
 	uint8_t *block; /* rows that wait to be turned */
 	uint8_t *input; /* what the filter reads */
 	uint8_t *line;  /* what `take` gets */
