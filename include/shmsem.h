@@ -72,9 +72,10 @@ enum shmsem_status {
 typedef void shmsem_log(void *data, const char *sentence);
 
 /*
- * Called by a call that must sleep, in its thread: with 1 before each sleep, with 0 after it, at
- * most 100 ms later. A result other than 0 after a sleep ends the call as shmsem_cancel does. It
- * lets an interpreter release its lock for that time, and look for signals after it.
+ * Called by a call that must wait, in its thread: with 1 once the answer was not there after some
+ * microseconds, with 0 at most 100 ms later, before the next wait or when the answer is there. A
+ * result other than 0 without an answer ends the call as shmsem_cancel does. It lets an interpreter
+ * release its lock for that time, and look for signals after it.
  */
 typedef int shmsem_wait_hook(void *data, int sleeps);
 

@@ -100,11 +100,11 @@ static bool look_often(wait_look *look, void *context)
 	return false;
 }
 
-/* Spins, and learns from it if it finds something. */
+/* Spins on, and learns from it if it finds something. */
 static bool spin_for(struct wait *wait, wait_look *look, void *context)
 {
-	bool found = look_often(look, context), late = false;
-	uint64_t end = found ? 0 : clock_now() + wait->spin.limit_ns;
+	uint64_t end = clock_now() + wait->spin.limit_ns;
+	bool found = false, late = false;
 
 	while (!found && !late &&
 		!(wait->stopping && atomic_load_explicit(wait->stopping, memory_order_relaxed))) {
@@ -120,18 +120,13 @@ static bool spin_for(struct wait *wait, wait_look *look, void *context)
 }
 
 /* Sleeps until there is a token; whether there was one. */
-static bool sleep_until(
-	struct wait *wait, uint64_t deadline, struct waiting *waiting, bool *ret_interrupted)
+static bool sleep_until(struct wait *wait, uint64_t deadline)
 {
-	bool woken;
+	bool woken = semaphore_wait(wait->semaphore, deadline);
 
-	if (waiting)
-		waiting_begin(waiting);
-	woken = semaphore_wait(wait->semaphore, deadline);
 	/* What somebody has done to it, to its count of waiters even, is put right. */
 	if (!woken)
 		semaphore_reset(wait->semaphore);
-	*ret_interrupted = waiting && waiting_end(waiting);
 	return woken;
 }
 
@@ -164,33 +159,49 @@ static bool look_before_sleep(struct wait *wait, uint64_t now, wait_look *look, 
 	return look(context, all ? WAIT_ALL : WAIT_HINTED);
 }
 
-enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
-	struct waiting *waiting, wait_look *look, void *context)
+/* Spins on, if it has spun, then sleeps; whether it found something. */
+static bool wait_longer(struct wait *wait, struct timeout *timeout, uint64_t slice_ns, bool spun,
+	wait_look *look, void *context)
 {
-	bool spun = spin_worthwhile(&wait->spin), woken, found, interrupted;
 	uint64_t begin, deadline;
+	bool woken, found;
 
-	if (++wait->waits % LOOK_ALL_WAITS == 0 && look(context, WAIT_ALL))
-		return WAIT_FOUND;
 	if (spun && spin_for(wait, look, context))
-		return WAIT_FOUND;
+		return true;
 	begin = clock_now();
 	wait_drain(wait);
 	if (look_before_sleep(wait, begin, look, context)) {
 		learn(&wait->spin, spun, true, 0);
-		return WAIT_FOUND;
+		return true;
 	}
 	deadline = timeout_deadline(timeout);
-	woken = sleep_until(wait, deadline < begin + slice_ns ? deadline : begin + slice_ns,
-		waiting, &interrupted);
+	woken = sleep_until(wait, deadline < begin + slice_ns ? deadline : begin + slice_ns);
 	found = look(context, woken ? WAIT_HINTED : WAIT_ALL);
 	learn(&wait->spin, spun, found, clock_now() - begin);
-	if (found) {
+	if (found)
 		wait->idle_wakes = 0;
+	else
+		rest_in_storm(wait, woken);
+	return found;
+}
+
+enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
+	struct waiting *waiting, wait_look *look, void *context)
+{
+	bool spun = spin_worthwhile(&wait->spin), found, interrupted;
+
+	if (++wait->waits % LOOK_ALL_WAITS == 0 && look(context, WAIT_ALL))
+		return WAIT_FOUND;
+	/* What comes at once does not pay for the hook. */
+	if (spun && look_often(look, context)) {
+		learn_from_success(&wait->spin);
 		return WAIT_FOUND;
 	}
-	if (interrupted)
-		return WAIT_INTERRUPTED;
-	rest_in_storm(wait, woken);
-	return WAIT_NOTHING;
+	if (waiting)
+		waiting_begin(waiting);
+	found = wait_longer(wait, timeout, slice_ns, spun, look, context);
+	interrupted = waiting && waiting_end(waiting);
+	if (found)
+		return WAIT_FOUND;
+	return interrupted ? WAIT_INTERRUPTED : WAIT_NOTHING;
 }

@@ -12,41 +12,56 @@ static PyTypeObject *type;
 
 /* ---- the client ---- */
 
-/* Others run while the call sleeps; a signal's handler may end it by an exception. */
-static int on_wait(void *data, int sleeps)
+/* Others run while the call waits; a signal's handler may end it by an exception. */
+static int on_wait(void *data, int waits)
 {
 	struct connection_object *self = data;
 
-	if (sleeps) {
+	if (waits) {
 		self->sleeper = PyEval_SaveThread();
 		return 0;
 	}
 	PyEval_RestoreThread(self->sleeper);
-	return PyErr_CheckSignals();
+	if (!self->raised && PyErr_CheckSignals())
+		self->raised = true;
+	return self->raised;
 }
 
-/* What was made before fork() is the parent's, its lock perhaps one of a thread that is not here.
- */
+/* What was made before fork() is the parent's, and used perhaps by a thread that is not here. */
 static void forget_parent(struct connection_object *self)
 {
 	if (self->generation == process_generation)
 		return;
 	self->generation = process_generation;
 	self->client = NULL;
-	self->used = false;
-	pthread_mutex_init(&self->lock, NULL);
+	self->used = self->raised = false;
+	self->waiting = 0;
+	sem_init(&self->turns, 0, 0);
 }
 
-static int take_lock(struct connection_object *self)
+/* Waits until the thread that uses the client may have given it back. */
+static int await_turn(struct connection_object *self)
 {
-	if (pthread_mutex_trylock(&self->lock) == 0)
-		return 0;
-	if (self->used && pthread_equal(self->user, pthread_self())) {
+	int interrupted;
+
+	if (pthread_equal(self->user, pthread_self())) {
 		error_usage("the connection is in use by the call that was interrupted");
 		return -1;
 	}
-	Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&self->lock);
-	Py_END_ALLOW_THREADS return 0;
+	self->waiting++;
+	Py_BEGIN_ALLOW_THREADS interrupted = sem_wait(&self->turns);
+	Py_END_ALLOW_THREADS self->waiting--;
+	return interrupted ? PyErr_CheckSignals() : 0;
+}
+
+static int take_turn(struct connection_object *self)
+{
+	while (self->used)
+		if (await_turn(self))
+			return -1;
+	self->used = true;
+	self->user = pthread_self();
+	return 0;
 }
 
 int connection_enter(struct connection_object *self)
@@ -54,30 +69,28 @@ int connection_enter(struct connection_object *self)
 	struct shmsem_error error;
 
 	forget_parent(self);
-	if (self->closed || take_lock(self)) {
-		if (!PyErr_Occurred())
-			error_usage("the connection was closed");
+	if (take_turn(self))
+		return -1;
+	if (self->closed) {
+		error_usage("the connection was closed");
+		connection_leave(self);
 		return -1;
 	}
-	self->user = pthread_self();
-	self->used = true;
-	if (self->client)
+	if (self->client || !shmsem_connect(&self->client, &self->options, &error))
 		return 0;
-	/* It may have been closed while we waited for the lock. */
-	if (!self->closed && !shmsem_connect(&self->client, &self->options, &error))
-		return 0;
-	if (self->closed)
-		error_usage("the connection was closed");
-	else
-		error_raise(&error);
+	error_raise(&error);
 	connection_leave(self);
 	return -1;
 }
 
-void connection_leave(struct connection_object *self)
+int connection_leave(struct connection_object *self)
 {
-	self->used = false;
-	pthread_mutex_unlock(&self->lock);
+	int raised = self->raised;
+
+	self->raised = self->used = false;
+	if (self->waiting)
+		sem_post(&self->turns);
+	return raised ? -1 : 0;
 }
 
 /* ---- calls ---- */
@@ -89,7 +102,8 @@ PyObject *connection_fetch(
 	struct image_object *image;
 	struct shmsem_error error;
 	PyObject *keep;
-	int status = -1;
+	bool fetched = false;
+	int status;
 
 	request.name = name_text(name, &keep);
 	if (!request.name)
@@ -97,12 +111,12 @@ PyObject *connection_fetch(
 	image = image_new(name, self->space, asked);
 	if (image && !connection_enter(self)) {
 		status = shmsem_fetch(self->client, &request, &image->pixels.image, &error);
-		connection_leave(self);
-		if (status)
+		fetched = !connection_leave(self) && !status;
+		if (!fetched)
 			error_raise(&error);
 	}
 	Py_DECREF(keep);
-	if (!status)
+	if (fetched)
 		return image_ready(image);
 	Py_XDECREF((PyObject *)image);
 	return NULL;
@@ -113,20 +127,21 @@ PyObject *connection_info(struct connection_object *self, PyObject *name, const 
 	struct shmsem_request request = asked->request;
 	struct shmsem_error error;
 	struct shmsem_info info;
+	bool known = false;
 	PyObject *keep;
-	int status = -1;
+	int status;
 
 	request.name = name_text(name, &keep);
 	if (!request.name)
 		return NULL;
 	if (!connection_enter(self)) {
 		status = shmsem_info(self->client, &request, &info, &error);
-		connection_leave(self);
-		if (status)
+		known = !connection_leave(self) && !status;
+		if (!known)
 			error_raise(&error);
 	}
 	Py_DECREF(keep);
-	return status ? NULL : info_new(&info);
+	return known ? info_new(&info) : NULL;
 }
 
 static int add_name(void *list, const char *name)
@@ -175,7 +190,7 @@ PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, boo
 	if (!self)
 		return NULL;
 	memset((char *)self + sizeof self->ob_base, 0, sizeof *self - sizeof self->ob_base);
-	pthread_mutex_init(&self->lock, NULL);
+	sem_init(&self->turns, 0, 0);
 	self->generation = process_generation;
 	self->space = space_resolve(space);
 	if (self->space)
@@ -221,11 +236,8 @@ static PyObject *connection_type_new(PyTypeObject *class, PyObject *arguments, P
 	self = (struct connection_object *)connection_new(space, wait, timeout, guard);
 	if (!self)
 		return NULL;
-	if (connection_enter(self)) {
-		Py_DECREF((PyObject *)self);
-		return NULL;
-	}
-	connection_leave(self);
+	if (connection_enter(self) || connection_leave(self))
+		Py_CLEAR(self);
 	return (PyObject *)self;
 }
 
@@ -265,6 +277,7 @@ static void connection_dealloc(PyObject *object)
 
 	if (self->generation == process_generation)
 		shmsem_close(self->client);
+	sem_destroy(&self->turns);
 	free(self->space_text);
 	Py_XDECREF(self->space);
 	PyObject_Free(object);
@@ -338,8 +351,9 @@ static PyObject *method_ping(PyObject *object, PyObject *unused)
 	if (connection_enter(SELF(object)))
 		return NULL;
 	status = shmsem_ping(SELF(object)->client, &error);
-	connection_leave(SELF(object));
-	return status ? error_raise(&error) : Py_NewRef(Py_None);
+	if (connection_leave(SELF(object)) || status)
+		return error_raise(&error);
+	return Py_NewRef(Py_None);
 }
 
 static PyObject *method_cancel(PyObject *object, PyObject *unused)
@@ -359,14 +373,21 @@ static PyObject *method_close(PyObject *object, PyObject *unused)
 	(void)unused;
 	forget_parent(self);
 	if (!self->closed) {
-		if (take_lock(self))
+		if (take_turn(self))
 			return NULL;
 		self->closed = true;
 		shmsem_close(self->client);
 		self->client = NULL;
-		pthread_mutex_unlock(&self->lock);
+		connection_leave(self);
 	}
 	return Py_NewRef(Py_None);
+}
+
+static PyObject *method_exit(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
+{
+	(void)arguments;
+	(void)count;
+	return method_close(object, NULL);
 }
 
 static PyObject *method_enter(PyObject *object, PyObject *unused)
@@ -429,7 +450,7 @@ static PyMethodDef methods[] = {
 	{"close", method_close, METH_NOARGS,
 		"close($self, /)\n--\n\nEnds the connection. Images that were fetched stay valid."},
 	{"__enter__", method_enter, METH_NOARGS, NULL},
-	{"__exit__", method_close, METH_VARARGS, NULL},
+	{"__exit__", METHOD(method_exit), METH_FASTCALL, NULL},
 	{"__reduce__", method_reduce, METH_NOARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };

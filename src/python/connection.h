@@ -8,6 +8,7 @@
 #include "python/python.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 
 struct connection_object {
@@ -15,11 +16,14 @@ struct connection_object {
 	struct shmsem_connect_options options;
 	PyObject *space; /* str */
 	char *space_text;
-	pthread_mutex_t lock; /* held by the thread that uses the client */
-	pthread_t user;       /* that thread */
+	/* Of these, all is read and written with Python's lock held. */
 	bool used, closed;
+	bool raised;      /* by a signal's handler, during the call */
+	pthread_t user;   /* the thread that uses the client */
+	unsigned waiting; /* threads that wait for their turn, by `turns` */
+	sem_t turns;
 	unsigned generation;
-	PyThreadState *sleeper; /* of a call that sleeps */
+	PyThreadState *sleeper; /* of a call that waits */
 };
 
 /* Makes the type, and puts it into the module; -1 with an exception. */
@@ -31,9 +35,10 @@ PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, boo
 /* The connection that the process keeps for a namespace (NULL: the default one); borrowed. */
 struct connection_object *connection_default(PyObject *space);
 
-/* Takes the client for one call, connected, and gives it back. -1 with an exception. */
+/* Takes the client for one call, connected, and gives it back. -1 with an exception: then of a
+ * signal's handler, whatever the call returned. */
 int connection_enter(struct connection_object *self);
-void connection_leave(struct connection_object *self);
+int connection_leave(struct connection_object *self);
 
 /* Fetches one image: a struct image_object, or NULL with an exception. */
 PyObject *connection_fetch(

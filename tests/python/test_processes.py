@@ -186,7 +186,7 @@ def test_a_wait_can_be_cancelled(stopped):
     with pytest.raises(shmsem.TryAgainError):
         client.ping()
     with pytest.raises(shmsem.TryAgainError):
-        client.fetch("apple", timeout=0.05)
+        client.fetch("car", timeout=0.05)
     server.send_signal(signal.SIGCONT)
     client.close()
 
@@ -196,7 +196,7 @@ def test_others_run_while_a_call_waits(stopped):
     client = shmsem.connect(space)
     pause_server(server)
     counted = 0
-    thread = threading.Thread(target=lambda: client.fetch("apple").close())
+    thread = threading.Thread(target=lambda: client.fetch("car").close())
     thread.start()
     until = time.monotonic() + 20
     while counted < 1000 and time.monotonic() < until:
@@ -236,6 +236,48 @@ def test_an_interrupted_call_raises_and_leaves_nothing_held(stopped, call):
     client.close()
 
 
+def test_an_exception_that_comes_with_the_answer_leaves_nothing_held(stopped):
+    """The handler lets the server go on, so that the answer is there when it raises."""
+    space, server = stopped
+    client = shmsem.connect(space)
+
+    def handler(number, frame):
+        server.send_signal(signal.SIGCONT)
+        with shmsem.connect(space) as other:
+            for _ in range(100):
+                other.ping()
+        raise KeyError("handler")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    for call in (client.ping, client.names, lambda: client.fetch("car"), lambda: client.info("car")):
+        pause_server(server)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyError):
+            call()
+    signal.signal(signal.SIGALRM, before)
+    assert held(space) == 0
+    client.close()
+
+
+def test_a_wait_for_the_turn_can_be_interrupted(stopped):
+    space, server = stopped
+    client = shmsem.connect(space)
+    pause_server(server)
+    thread = threading.Thread(target=lambda: client.fetch("car").close())
+    thread.start()
+    before = signal.signal(signal.SIGALRM, lambda *_: 1 / 0)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    with pytest.raises(ZeroDivisionError):
+        client.ping()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+    server.send_signal(signal.SIGCONT)
+    thread.join(20)
+    assert not thread.is_alive()
+    client.ping()
+    client.close()
+
+
 def test_a_handler_may_not_use_the_connection_that_it_interrupts(stopped):
     space, server = stopped
     client = shmsem.connect(space)
@@ -243,7 +285,7 @@ def test_a_handler_may_not_use_the_connection_that_it_interrupts(stopped):
     before = signal.signal(signal.SIGALRM, lambda *_: client.ping())
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     with pytest.raises(shmsem.UsageError):
-        client.fetch("apple")
+        client.fetch("car")
     signal.signal(signal.SIGALRM, before)
     server.send_signal(signal.SIGCONT)
     client.fetch("apple").close()
