@@ -4,6 +4,7 @@
 #include "python/image.h"
 
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #define THREADS_MAX 16
@@ -54,31 +55,38 @@ static int begin_array(struct batch *batch, PyObject *image)
 	return -1;
 }
 
+static bool same_geometry(const struct image_object *a, const struct image_object *b)
+{
+	return !memcmp(a->pixels.shape, b->pixels.shape, sizeof a->pixels.shape) &&
+	       a->pixels.image.info.bits == b->pixels.image.info.bits;
+}
+
+static int copy_into_array(struct batch *batch, Py_ssize_t index, const struct image_object *own)
+{
+	const struct image_object *first = (struct image_object *)batch->first;
+	size_t size = own->pixels.image.info.bytes;
+
+	if (same_geometry(own, first)) {
+		copy_bytes((char *)batch->out.buf + (size_t)index * size, image_samples(own), size);
+		return 0;
+	}
+	error_usage("image %zd is %zdx%zdx%zd, the first one %zdx%zdx%zd; an array has one size",
+		index, own->pixels.shape[0], own->pixels.shape[1], own->pixels.shape[2],
+		first->pixels.shape[0], first->pixels.shape[1], first->pixels.shape[2]);
+	return -1;
+}
+
 static int put_into_array(struct batch *batch, Py_ssize_t index, PyObject *image)
 {
-	const struct image_object *self = (struct image_object *)image, *first;
-	size_t size = self->pixels.image.info.bytes;
-	PyObject *hold;
+	PyObject *hold = image_hold((struct image_object *)image);
+	int failed = hold ? 0 : -1;
 
-	if (!batch->first && begin_array(batch, image))
-		return -1;
-	first = (struct image_object *)batch->first;
-	if (self->pixels.shape[0] != first->pixels.shape[0] ||
-		self->pixels.shape[1] != first->pixels.shape[1] ||
-		self->pixels.shape[2] != first->pixels.shape[2] ||
-		self->pixels.image.info.bits != first->pixels.image.info.bits) {
-		error_usage("image %zd is %zdx%zdx%zd, the first one %zdx%zdx%zd; an array has one "
-			    "size",
-			index, self->pixels.shape[0], self->pixels.shape[1], self->pixels.shape[2],
-			first->pixels.shape[0], first->pixels.shape[1], first->pixels.shape[2]);
-		return -1;
-	}
-	hold = image_hold((struct image_object *)image);
-	if (!hold)
-		return -1;
-	copy_bytes((char *)batch->out.buf + (size_t)index * size, hold_bytes(hold), size);
-	Py_DECREF(hold);
-	return 0;
+	if (!failed && !batch->first)
+		failed = begin_array(batch, (PyObject *)hold_image(hold));
+	if (!failed)
+		failed = copy_into_array(batch, index, hold_image(hold));
+	Py_XDECREF(hold);
+	return failed;
 }
 
 /* Takes an image, or, if it is NULL, the exception that is raised. -1: it is the batch's end. */

@@ -8,11 +8,19 @@
 /* Below this, letting go of Python's lock costs more than the copy. */
 #define COPY_LOCKED_MAX 65536
 
+#define SPARES_MAX 16
+
+/* What buffers refer to, and not the image itself: who wants bytes refuses objects whose buffers are
+ * to be released. */
 struct hold_object {
-	PyObject_HEAD struct pixels pixels;
+	PyObject_HEAD struct image_object *image;
 };
 
 static PyTypeObject *type, *hold_type;
+
+/* Memory of images that are gone, which is faster to have than new one: a list by `again`. */
+static struct image_object *spares;
+static unsigned spare_count;
 
 PyObject *(*image_fetch_again)(PyObject *space, PyObject *name, const struct asked *asked);
 
@@ -26,7 +34,7 @@ void copy_bytes(void *to, const void *from, size_t size)
 	Py_END_ALLOW_THREADS
 }
 
-/* ---- pixels and holds ---- */
+/* ---- pixels ---- */
 
 static void pixels_release(struct pixels *pixels)
 {
@@ -35,43 +43,48 @@ static void pixels_release(struct pixels *pixels)
 	pixels->copy = NULL;
 }
 
-static void pixels_move(struct pixels *to, struct pixels *from)
+const void *image_samples(const struct image_object *self)
 {
-	*to = *from;
-	from->image = (struct shmsem_image){.info = to->image.info};
-	from->copy = NULL;
-}
+	const struct pixels *pixels = &self->pixels;
 
-static const void *pixels_bytes(const struct pixels *pixels)
-{
 	return pixels->copy ? pixels->copy : pixels->image.pixels;
-}
-
-static void hold_dealloc(PyObject *object)
-{
-	PyTypeObject *class = Py_TYPE(object);
-
-	pixels_release(&((struct hold_object *)object)->pixels);
-	PyObject_Free(object);
-	Py_DECREF(class);
-}
-
-const void *hold_bytes(PyObject *hold)
-{
-	return pixels_bytes(&((struct hold_object *)hold)->pixels);
 }
 
 /* ---- life ---- */
 
+static struct image_object *take_memory(void)
+{
+	struct image_object *self = spares;
+
+	if (!self)
+		return PyObject_New(struct image_object, type);
+	spares = self->again;
+	spare_count--;
+	return (struct image_object *)PyObject_Init((PyObject *)self, type);
+}
+
+static void give_memory(struct image_object *self)
+{
+	if (spare_count == SPARES_MAX) {
+		PyObject_Free(self);
+		return;
+	}
+	self->again = spares;
+	spares = self;
+	spare_count++;
+}
+
 struct image_object *image_new(PyObject *name, PyObject *space, const struct asked *asked)
 {
-	struct image_object *self = PyObject_New(struct image_object, type);
+	struct image_object *self = take_memory();
 
 	if (!self)
 		return NULL;
 	self->pixels.image.connection = NULL;
 	self->pixels.copy = NULL;
-	self->hold = self->icc = NULL;
+	self->hold = NULL;
+	self->again = NULL;
+	self->icc = NULL;
 	self->asked = *asked;
 	self->name = Py_NewRef(name);
 	self->space = Py_NewRef(space);
@@ -121,8 +134,10 @@ PyObject *image_ready(struct image_object *self)
 void image_close(struct image_object *self)
 {
 	self->closed = true;
-	Py_CLEAR(self->hold);
-	pixels_release(&self->pixels);
+	if (!self->hold)
+		pixels_release(&self->pixels);
+	if (self->again)
+		image_close(self->again);
 }
 
 static void image_dealloc(PyObject *object)
@@ -130,11 +145,12 @@ static void image_dealloc(PyObject *object)
 	struct image_object *self = (struct image_object *)object;
 	PyTypeObject *class = Py_TYPE(object);
 
-	image_close(self);
+	pixels_release(&self->pixels);
+	Py_XDECREF((PyObject *)self->again);
 	Py_XDECREF(self->icc);
 	Py_DECREF(self->name);
 	Py_DECREF(self->space);
-	PyObject_Free(object);
+	give_memory(self);
 	Py_DECREF(class);
 }
 
@@ -142,46 +158,56 @@ static void image_dealloc(PyObject *object)
  * In a child of fork() what is held is the parent's, who may release it: the child fetches anew.
  * What showed the image before the fork goes on showing the parent's pixels.
  */
-static int renew(struct image_object *self)
-{
-	struct image_object *again = (struct image_object *)image_fetch_again(
-		self->space, self->name, &self->asked);
-
-	if (!again)
-		return -1;
-	Py_CLEAR(self->hold);
-	pixels_release(&self->pixels);
-	pixels_move(&self->pixels, &again->pixels);
-	self->generation = process_generation;
-	Py_DECREF((PyObject *)again);
-	return 0;
-}
-
-const struct pixels *image_pixels(struct image_object *self)
+struct image_object *image_own(struct image_object *self)
 {
 	if (self->closed) {
 		PyErr_SetString(PyExc_ValueError, "the image was closed");
 		return NULL;
 	}
-	if (self->generation != process_generation && !self->asked.copy && renew(self))
-		return NULL;
-	return self->hold ? &((struct hold_object *)self->hold)->pixels : &self->pixels;
+	if (self->generation == process_generation || self->asked.copy)
+		return self;
+	if (self->again && self->again->generation == process_generation)
+		return self->again;
+	Py_CLEAR(self->again);
+	self->again = (struct image_object *)image_fetch_again(
+		self->space, self->name, &self->asked);
+	return self->again;
 }
 
 PyObject *image_hold(struct image_object *self)
 {
+	struct image_object *own = image_own(self);
 	struct hold_object *hold;
 
-	if (!image_pixels(self))
+	if (!own)
 		return NULL;
-	if (!self->hold) {
-		hold = PyObject_New(struct hold_object, hold_type);
-		if (!hold)
-			return NULL;
-		pixels_move(&hold->pixels, &self->pixels);
-		self->hold = (PyObject *)hold;
-	}
-	return Py_NewRef(self->hold);
+	if (own->hold)
+		return Py_NewRef(own->hold);
+	hold = PyObject_New(struct hold_object, hold_type);
+	if (!hold)
+		return NULL;
+	Py_INCREF((PyObject *)own);
+	hold->image = own;
+	own->hold = (PyObject *)hold;
+	return own->hold;
+}
+
+struct image_object *hold_image(PyObject *hold)
+{
+	return ((struct hold_object *)hold)->image;
+}
+
+static void hold_dealloc(PyObject *object)
+{
+	struct image_object *image = hold_image(object);
+	PyTypeObject *class = Py_TYPE(object);
+
+	image->hold = NULL;
+	if (image->closed)
+		pixels_release(&image->pixels);
+	Py_DECREF((PyObject *)image);
+	PyObject_Free(object);
+	Py_DECREF(class);
 }
 
 PyObject *image_restore(PyObject *module, PyObject *arguments)
@@ -225,9 +251,10 @@ static int refuse(const char *why)
 static int image_getbuffer(PyObject *object, Py_buffer *view, int flags)
 {
 	struct image_object *self = (struct image_object *)object;
-	bool deep = self->pixels.image.info.bits == 16;
+	struct image_object *own;
 	struct pixels *pixels;
 	PyObject *hold;
+	bool deep;
 
 	view->obj = NULL;
 	if (self->closed)
@@ -240,11 +267,13 @@ static int image_getbuffer(PyObject *object, Py_buffer *view, int flags)
 	hold = image_hold(self);
 	if (!hold)
 		return -1;
-	pixels = &((struct hold_object *)hold)->pixels;
+	own = hold_image(hold);
+	pixels = &own->pixels;
+	deep = pixels->image.info.bits == 16;
 	*view = (Py_buffer){
-		.buf = (void *)pixels_bytes(pixels),
+		.buf = (void *)image_samples(own),
 		.obj = hold,
-		.len = (Py_ssize_t)self->pixels.image.info.bytes,
+		.len = (Py_ssize_t)pixels->image.info.bytes,
 		.itemsize = deep ? 2 : 1,
 		.readonly = !self->asked.copy,
 		.ndim = flags & PyBUF_ND ? 3 : 1,
@@ -277,6 +306,7 @@ int image_init(PyObject *module)
 		.basicsize = sizeof(struct image_object),
 		.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 		.slots = slots};
+
 	PyType_Spec hold_spec = {.name = "shmsem._shmsem.Hold",
 		.basicsize = sizeof(struct hold_object),
 		.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,

@@ -1,6 +1,6 @@
 /*
- * shmsem.Image: an image that is held, and shown by the buffer protocol. Buffers refer to an object
- * of their own, the hold, so that they keep the image held after it was closed.
+ * shmsem.Image: an image that is held, and shown by the buffer protocol. It stays held after it was
+ * closed for as long as anything shows it.
  */
 #pragma once
 
@@ -15,11 +15,12 @@ struct pixels {
 };
 
 struct image_object {
-	PyObject_HEAD struct pixels pixels; /* until there is a hold; then info and shape alone */
-	PyObject *hold;                     /* made for the first buffer, or NULL */
-	PyObject *icc;                      /* the colour profile of a copy, or NULL */
-	struct asked asked;                 /* how it was asked for */
-	PyObject *name, *space;             /* str or bytes; str */
+	PyObject_HEAD struct pixels pixels;
+	PyObject *hold;             /* of what shows it, which has a reference to us; or NULL */
+	struct image_object *again; /* fetched in a child of fork(), or NULL */
+	PyObject *icc;              /* the colour profile of a copy, or NULL */
+	struct asked asked;         /* how it was asked for */
+	PyObject *name, *space;     /* str or bytes; str */
 	unsigned generation;
 	bool closed;
 };
@@ -35,13 +36,16 @@ struct image_object *image_new(PyObject *name, PyObject *space, const struct ask
  * object gone, if there is no memory. */
 PyObject *image_ready(struct image_object *self);
 
-/* What it shows, open and this process's own: borrowed by way of the image, or of its hold. NULL
- * with an exception. */
-const struct pixels *image_pixels(struct image_object *self);
+/* The image that is open and this process's own: itself, or the one that was fetched again, borrowed.
+ * NULL with an exception. */
+struct image_object *image_own(struct image_object *self);
 
-/* The same by a new reference to its hold, which nothing closes. */
+/* The same, by a new reference to its hold: the pixels stay until that is gone, whatever closes the
+ * image. */
 PyObject *image_hold(struct image_object *self);
-const void *hold_bytes(PyObject *hold);
+struct image_object *hold_image(PyObject *hold);
+
+const void *image_samples(const struct image_object *self);
 
 /* Copies `size` bytes, without Python's lock if they are many. */
 void copy_bytes(void *to, const void *from, size_t size);

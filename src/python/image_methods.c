@@ -12,6 +12,13 @@ static PyObject *method_close(PyObject *object, PyObject *unused)
 	return Py_NewRef(Py_None);
 }
 
+static PyObject *method_exit(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
+{
+	(void)arguments;
+	(void)count;
+	return method_close(object, NULL);
+}
+
 static PyObject *image_enter(PyObject *object, PyObject *unused)
 {
 	(void)unused;
@@ -20,49 +27,51 @@ static PyObject *image_enter(PyObject *object, PyObject *unused)
 
 static PyObject *image_check(PyObject *object, PyObject *unused)
 {
-	const struct pixels *pixels = image_pixels((struct image_object *)object);
+	const struct image_object *own = image_own((struct image_object *)object);
 	struct shmsem_error error;
 
 	(void)unused;
-	if (!pixels)
+	if (!own)
 		return NULL;
-	return shmsem_check(&pixels->image, &error) ? error_raise(&error) : Py_NewRef(Py_None);
+	return shmsem_check(&own->pixels.image, &error) ? error_raise(&error) : Py_NewRef(Py_None);
+}
+
+static int copy_into(const struct image_object *own, Py_buffer *view)
+{
+	size_t size = own->pixels.image.info.bytes;
+
+	if ((size_t)view->len != size) {
+		error_usage("the buffer has %zd bytes, the image %zu", view->len, size);
+		return -1;
+	}
+	if (!PyBuffer_IsContiguous(view, 'C'))
+		return PyBuffer_FromContiguous(view, image_samples(own), view->len, 'C');
+	copy_bytes(view->buf, image_samples(own), size);
+	return 0;
 }
 
 static PyObject *image_copy_into(PyObject *object, PyObject *buffer)
 {
-	struct image_object *self = (struct image_object *)object;
-	size_t size = self->pixels.image.info.bytes;
-	PyObject *hold = image_hold(self);
-	int failed = 0;
+	PyObject *hold = image_hold((struct image_object *)object);
 	Py_buffer view;
+	int failed = !hold || PyObject_GetBuffer(buffer, &view, PyBUF_FULL);
 
-	if (!hold || PyObject_GetBuffer(buffer, &view, PyBUF_FULL)) {
-		Py_XDECREF(hold);
-		return NULL;
+	if (!failed) {
+		failed = copy_into(hold_image(hold), &view);
+		PyBuffer_Release(&view);
 	}
-	if ((size_t)view.len != size)
-		error_usage("the buffer has %zd bytes, the image %zu", view.len, size);
-	else if (PyBuffer_IsContiguous(&view, 'C'))
-		copy_bytes(view.buf, hold_bytes(hold), size);
-	else
-		failed = PyBuffer_FromContiguous(&view, hold_bytes(hold), view.len, 'C');
-	PyBuffer_Release(&view);
-	Py_DECREF(hold);
-	return failed || PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+	Py_XDECREF(hold);
+	return failed ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *image_bytes(PyObject *object, PyObject *unused)
 {
-	PyObject *hold = image_hold((struct image_object *)object), *bytes;
+	struct image_object *own = image_own((struct image_object *)object);
 
 	(void)unused;
-	if (!hold)
-		return NULL;
-	bytes = PyBytes_FromStringAndSize(hold_bytes(hold),
-		(Py_ssize_t)((struct image_object *)object)->pixels.image.info.bytes);
-	Py_DECREF(hold);
-	return bytes;
+	return own ? PyBytes_FromStringAndSize(
+			     image_samples(own), (Py_ssize_t)own->pixels.image.info.bytes)
+		   : NULL;
 }
 
 static PyObject *image_tensor(
@@ -132,7 +141,7 @@ static PyObject *image_reduce(PyObject *object, PyObject *unused)
 {
 	struct image_object *self = (struct image_object *)object;
 	const struct shmsem_info *info = &self->pixels.image.info;
-	PyObject *keywords, *hold, *reduced;
+	PyObject *keywords;
 
 	(void)unused;
 	if (!self->asked.copy) {
@@ -141,14 +150,11 @@ static PyObject *image_reduce(PyObject *object, PyObject *unused)
 					  self->name, keywords)
 				: NULL;
 	}
-	hold = image_hold(self);
-	if (!hold)
-		return NULL;
-	reduced = Py_BuildValue("N(OOy#y#O)", function("_restore"), self->space, self->name,
-		(const char *)info, (Py_ssize_t)sizeof *info, (const char *)hold_bytes(hold),
-		(Py_ssize_t)info->bytes, self->icc ? self->icc : Py_None);
-	Py_DECREF(hold);
-	return reduced;
+	return image_own(self) ? Py_BuildValue("N(OOy#y#O)", function("_restore"), self->space,
+					 self->name, (const char *)info, (Py_ssize_t)sizeof *info,
+					 (const char *)image_samples(self), (Py_ssize_t)info->bytes,
+					 self->icc ? self->icc : Py_None)
+			       : NULL;
 }
 
 /* ---- attributes ---- */
@@ -163,15 +169,17 @@ static PyObject *image_icc(PyObject *object, void *unused)
 {
 	struct image_object *self = (struct image_object *)object;
 	Py_ssize_t size = self->pixels.image.info.icc_bytes;
-	const struct pixels *pixels;
+	const struct image_object *own;
 
 	(void)unused;
 	if (!size)
 		return Py_NewRef(Py_None);
 	if (self->icc)
 		return Py_NewRef(self->icc);
-	pixels = image_pixels(self);
-	return pixels ? PyBytes_FromStringAndSize(pixels->image.icc, size) : NULL;
+	own = image_own(self);
+	return own ? PyBytes_FromStringAndSize(
+			     own->pixels.image.icc, own->pixels.image.info.icc_bytes)
+		   : NULL;
 }
 
 static PyObject *image_name(PyObject *object, void *unused)
@@ -199,7 +207,7 @@ static PyObject *image_dtype(PyObject *object, void *unused)
 static PyObject *image_view(PyObject *object, void *unused)
 {
 	(void)unused;
-	return image_pixels((struct image_object *)object) ? PyMemoryView_FromObject(object) : NULL;
+	return image_own((struct image_object *)object) ? PyMemoryView_FromObject(object) : NULL;
 }
 
 /* For Pillow, which looks for nothing else; numpy takes the buffer. */
@@ -258,7 +266,7 @@ PyMethodDef image_methods[] = {
 		"the\n"
 		"caller's own."},
 	{"__enter__", image_enter, METH_NOARGS, NULL},
-	{"__exit__", method_close, METH_VARARGS, NULL},
+	{"__exit__", METHOD(method_exit), METH_FASTCALL, NULL},
 	{"__bytes__", image_bytes, METH_NOARGS, NULL},
 	{"__reduce__", image_reduce, METH_NOARGS, NULL},
 	{"__dlpack__", METHOD(image_dlpack), METH_VARARGS | METH_KEYWORDS, NULL},
