@@ -227,12 +227,11 @@ many_images() {
 }
 
 @test "a server that gets no inotify instance says so and serves what is there" {
-	# shellcheck disable=SC2016 # for the inner shell
-	run -0 unshare --user --map-root-user bash -c 'echo 0 >/proc/sys/user/max_inotify_instances || exit 99
-		cp -r "$SHMSEM_IMAGES" "$BATS_TEST_TMPDIR/images" && exec "$SHMSEM" serve "$BATS_TEST_TMPDIR/images" -N no-inotify -- bash -ec "
-			$SHMSEM fetch -N no-inotify apple --info; $SHMSEM list --stats -N no-inotify
-			mv $BATS_TEST_TMPDIR/images/car.jpg $BATS_TEST_TMPDIR/images/apple.jpg
-			$SHMSEM fetch -N no-inotify apple --info"'
+	cd "$BATS_TEST_TMPDIR"
+	run -0 without_inotify ./shmsem serve images -N no-inotify -- bash -ec '
+		./shmsem fetch -N no-inotify apple --info; ./shmsem list --stats -N no-inotify
+		mv images/car.jpg images/apple.jpg
+		./shmsem fetch -N no-inotify apple --info'
 	[ "$(grep -c 'no inotify instance is to be had' <<<"$output")" = 1 ]
 	[ "$(grep -c '^without inotify: each answer looks at its file$' <<<"$output")" = 1 ]
 	[ "$(grep -c '^  geometry' <<<"$output")" = 2 ]

@@ -26,6 +26,15 @@ wait_for_line() {
 	timeout 10 sh -c 'until grep -qF -e "$2" "$1" 2>/dev/null; do sleep 0.02; done' sh "$1" "$2"
 }
 
+# without_inotify COMMAND... -- runs it as a user who has no inotify instance left, after a line with the pid of the process that has
+# them; with a program and images that this user may read: $BATS_TEST_TMPDIR/shmsem and images.
+without_inotify() {
+	chmod 0755 "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" "$(dirname "$(dirname "$BATS_TEST_TMPDIR")")"
+	cp -r "$SHMSEM" "$SHMSEM_IMAGES" "$BATS_TEST_DIRNAME/without_inotify" "$BATS_TEST_TMPDIR"
+	chown -R 61183:61183 "$BATS_TEST_TMPDIR/images"
+	setpriv --reuid 61183 --regid 61183 --clear-groups /usr/bin/python3 "$BATS_TEST_TMPDIR/without_inotify" "$@"
+}
+
 # serve_stop PID [SIGNAL] -- ends it and returns its status.
 serve_stop() {
 	kill -"${2:-TERM}" "$1"
