@@ -132,6 +132,11 @@ void index_erase(struct index *index, uint64_t place)
 	entry_at(index, place)->instance = 0;
 }
 
+void index_copy(struct index *index, uint64_t place, const struct index *from, uint64_t from_place)
+{
+	*entry_at(index, place) = *entry_at(from, from_place);
+}
+
 static bool entry_is(
 	const struct index *index, uint64_t place, uint64_t hash, const struct index_key *key)
 {

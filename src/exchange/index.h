@@ -93,6 +93,9 @@ void index_write(struct index *index, uint64_t place, uint64_t hash, const struc
 	const struct index_answer *answer);
 void index_erase(struct index *index, uint64_t place);
 
+/* Copies an entry to a place of a table that nobody looks at yet. */
+void index_copy(struct index *index, uint64_t place, const struct index *from, uint64_t from_place);
+
 /* Makes the key lead to that answer, between index_begin and index_end. False if there is no place
  * for it: nothing is changed then. */
 bool index_put(struct index *index, const struct index_key *key, const struct index_answer *answer);

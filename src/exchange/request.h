@@ -84,6 +84,7 @@ struct held {
 	uint64_t *numbers;
 	size_t count;
 	bool everything; /* the holds of one of the seats are damaged: they may be any */
+	uint64_t moment; /* the caller's: when they were collected */
 };
 
 /*

@@ -345,6 +345,22 @@ int server_objects_check(const struct server_objects *server_objects, struct err
 		name + 1, SHM_DIRECTORY);
 }
 
+void server_objects_drop_index(struct server_objects *server_objects)
+{
+	unsigned kept = 0;
+
+	index_shut(&server_objects->index);
+	for (unsigned i = 0; i < server_objects->published_count; i++) {
+		struct published *object = &server_objects->published[i];
+
+		if (object->kind == OBJECT_INDEX)
+			shm_file_unlink(object->file, object->id);
+		else
+			server_objects->published[kept++] = *object;
+	}
+	server_objects->published_count = kept;
+}
+
 void server_objects_withdraw(struct server_objects *server_objects)
 {
 	/* For ever: nothing is found from now on. */

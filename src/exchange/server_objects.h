@@ -73,6 +73,9 @@ bool server_objects_damaged(const struct server_objects *server_objects);
 /* STATUS_UNAVAILABLE if somebody removed HEAD's name. */
 int server_objects_check(const struct server_objects *server_objects, struct error *err);
 
+/* Unlinks INDEX, in which nothing is found from now on, and which stays mapped. */
+void server_objects_drop_index(struct server_objects *server_objects);
+
 /* Unlinks what still is ours: HEAD came first and goes last. */
 void server_objects_withdraw(struct server_objects *server_objects);
 

@@ -44,19 +44,14 @@ static uint64_t age_of(const struct stored *image, bool coarse)
 	return now > image->decoded_at ? now - image->decoded_at : 0;
 }
 
-/* With the store's lock held: the hold word must be there before anybody may look for room. */
-static void answer_image(
-	struct server *server, const struct request *request, struct stored *image, bool from_store)
+void answer_describe(const struct server *server, const struct stored *image,
+	struct wire_answer *ret, uint64_t ret_words[4])
 {
-	struct wire_seat *page = head_seat(&server->objects.head, request->asked.seat);
-	struct wire_seat_counters *counters = head_seat_counters(
-		&server->objects.head, request->asked.seat);
 	const struct image_info *info = &image->decoded.info;
 	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
-	bool get = request->asked.request.operation == WIRE_GET, stored = image->extent != NULL;
-	struct wire_answer answer = {
-		.flags = (from_store && stored ? WIRE_FROM_STORE : 0) |
-			 (image->decoded.warning[0] ? WIRE_WARNING : 0) |
+
+	*ret = (struct wire_answer){
+		.flags = (image->decoded.warning[0] ? WIRE_WARNING : 0) |
 			 (info->animated ? WIRE_ANIMATED : 0) | (info->cmyk ? WIRE_CMYK : 0),
 		.image = image->number,
 		.stride = (uint32_t)(info->bytes / info->height),
@@ -75,12 +70,29 @@ static void answer_image(
 		.comments = info->comments,
 		.truncations = server->store.all_truncations,
 	};
+	memcpy(ret->chromaticities, info->chromaticities, sizeof ret->chromaticities);
+	memcpy(ret_words, words, sizeof words);
+	if (!image->extent)
+		return;
+	ret->segment = image->segment;
+	ret->offset = image->extent->offset;
+	ret->icc_offset = image->extent->offset + image->decoded.profile;
+}
 
-	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
-	if (stored) {
-		answer.segment = image->segment;
-		answer.offset = image->extent->offset;
-		answer.icc_offset = image->extent->offset + image->decoded.profile;
+/* With the store's lock held: the hold word must be there before anybody may look for room. */
+static void answer_image(
+	struct server *server, const struct request *request, struct stored *image, bool from_store)
+{
+	struct wire_seat *page = head_seat(&server->objects.head, request->asked.seat);
+	struct wire_seat_counters *counters = head_seat_counters(
+		&server->objects.head, request->asked.seat);
+	bool get = request->asked.request.operation == WIRE_GET;
+	struct wire_answer answer;
+	uint64_t words[4];
+
+	answer_describe(server, image, &answer, words);
+	if (image->extent) {
+		answer.flags |= from_store ? WIRE_FROM_STORE : 0;
 		answer.age = age_of(image, get);
 	}
 	if (!get)
@@ -93,7 +105,7 @@ static void answer_image(
 		wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_HITS], 1);
 		wire_count(&counters->hits, 1);
 	}
-	wire_count(&counters->bytes, info->bytes);
+	wire_count(&counters->bytes, words[0]);
 	publish(server, request, get ? image->number : 0);
 }
 

@@ -121,6 +121,8 @@ size_t backing_lost(struct store *store, unsigned index)
 		      forget_images(store, &store->unnamed, index);
 
 	store->damaged[index] = true;
+	/* What is in the index says how often a segment was truncated so far. */
+	index_writer_clear(&store->index);
 	/* Before zeros can be read there. */
 	store->truncations[index]++;
 	store->all_truncations++;

@@ -14,6 +14,8 @@
  */
 #include "server/evict.h"
 
+#include <stdlib.h>
+
 /* So many images that no name leads to are looked at each time, as they may all be held. */
 #define UNNAMED_LOOKS 16
 
@@ -40,6 +42,51 @@ static void evict(struct store *store, struct stored *image)
 	store->evictions++;
 }
 
+bool evict_collect(const struct store *store, struct held *ret)
+{
+	if (!held_collect(store->head, ret))
+		return false;
+	ret->moment = store->index.removals;
+	return true;
+}
+
+/* Until it was out of the index, requesters could find an image and hold it. False if nothing was
+ * taken out since `held` was collected. */
+static bool renew_held(const struct store *store, struct held *held)
+{
+	if (held->moment == store->index.removals)
+		return false;
+	free(held->numbers);
+	*held = (struct held){.everything = true};
+	evict_collect(store, held);
+	return true;
+}
+
+static bool any_held(const struct held *held, const struct stored *leaving)
+{
+	while (leaving && !held_contains(held, leaving->number))
+		leaving = leaving->next_leaving;
+	return leaving;
+}
+
+/* Evicts images that were not held. False, with all of them still stored, if one is by now: then
+ * `held` says so. */
+static bool evict_all(struct store *store, struct held *held, struct stored *leaving)
+{
+	index_writer_begin(&store->index);
+	for (struct stored *image = leaving; image; image = image->next_leaving)
+		for (struct alias *alias = image->aliases; alias; alias = alias->next)
+			index_writer_remove(&store->index, alias);
+	index_writer_end(&store->index);
+	if (renew_held(store, held) && any_held(held, leaving))
+		return false;
+	for (struct stored *next; leaving; leaving = next) {
+		next = leaving->next_leaving;
+		evict(store, leaving);
+	}
+	return true;
+}
+
 /* Whether an image is held, which makes it the most recently used of its list. */
 static bool stays(struct store *store, const struct held *held, struct stored *image)
 {
@@ -50,10 +97,11 @@ static bool stays(struct store *store, const struct held *held, struct stored *i
 }
 
 /* Of so many images that no name leads to, evicts those that nobody holds; the bytes that they had. */
-static uint64_t evict_unnamed(struct store *store, const struct held *held, size_t looks)
+static uint64_t evict_unnamed(struct store *store, struct held *held, size_t looks)
 {
 	uint64_t bytes = 0;
 
+	renew_held(store, held);
 	if (looks > store->unnamed.count)
 		looks = store->unnamed.count;
 	for (; looks; looks--) {
@@ -102,41 +150,43 @@ static struct extent *oldest_run(struct store *store, const struct held *held, u
 	return NULL;
 }
 
-/* Evicts what lies there; all of it was last used at `since` or before. */
-static void evict_run(struct store *store, unsigned segment, const struct extent *first,
-	uint64_t bytes, uint64_t since)
+/* Evicts what lies there; all of it was last used at `since` or before. False as evict_all says. */
+static bool evict_run(struct store *store, struct held *held, unsigned segment,
+	const struct extent *first, uint64_t bytes, uint64_t since)
 {
 	uint64_t begin = first->offset, end = begin + bytes;
+	struct stored *leaving = NULL;
 
-	for (struct stored *image = store->ready.oldest, *newer; image && image->used_at <= since;
-		image = newer) {
+	for (struct stored *image = store->ready.oldest; image && image->used_at <= since;
+		image = image->newer) {
 		const struct extent *extent = image->extent;
 
-		newer = image->newer;
-		if (image->segment == segment && extent->offset < end &&
-			extent->offset + extent->length > begin)
-			evict(store, image);
+		if (image->segment != segment || extent->offset >= end ||
+			extent->offset + extent->length <= begin)
+			continue;
+		image->next_leaving = leaving;
+		leaving = image;
 	}
+	return evict_all(store, held, leaving);
 }
 
-/* Evicts images that do not stay, in the order of use, until as many bytes are warm somewhere.
- * False, with nothing evicted, if all of them would not do. */
-static bool evict_anywhere(struct store *store, uint64_t bytes)
+/* Images that do not stay, in the order of use, which make as many bytes warm somewhere. NULL, with
+ * *ret_enough saying whether there are as many already, if all of them would not do. */
+static struct stored *oldest_anywhere(const struct store *store, uint64_t bytes, bool *ret_enough)
 {
+	struct stored *leaving = NULL;
 	uint64_t sum = warm_bytes(store);
 
-	for (const struct stored *image = store->ready.oldest; image && sum < bytes;
-		image = image->newer)
-		sum += image->stays ? 0 : image->extent->length;
-	if (sum < bytes)
-		return false;
-	for (struct stored *image = store->ready.oldest, *newer; image && warm_bytes(store) < bytes;
-		image = newer) {
-		newer = image->newer;
-		if (!image->stays)
-			evict(store, image);
+	for (struct stored *image = store->ready.oldest; image && sum < bytes;
+		image = image->newer) {
+		if (image->stays)
+			continue;
+		sum += image->extent->length;
+		image->next_leaving = leaving;
+		leaving = image;
 	}
-	return true;
+	*ret_enough = sum >= bytes;
+	return *ret_enough ? leaving : NULL;
 }
 
 int evict_choose_segment(const struct store *store, const bool *busy)
@@ -159,42 +209,63 @@ int evict_choose_segment(const struct store *store, const bool *busy)
 	return found;
 }
 
-uint64_t evict_make_room(struct store *store, const struct held *held, unsigned segment,
-	uint64_t bytes, struct extent **ret_first)
+/* What lies where room is to be; NULL, with nothing evicted, if it cannot be had, or if *ret_again
+ * says that somebody began to hold an image meanwhile. */
+static struct extent *choose_run(struct store *store, struct held *held, unsigned segment,
+	uint64_t bytes, uint64_t *ret_since, bool *ret_again)
 {
-	uint64_t spare = spare_bytes(store), since;
+	uint64_t spare = spare_bytes(store);
+	struct stored *leaving;
 	struct extent *run;
+	bool enough;
 
+	*ret_again = false;
 	if (!free_run(store, segment, bytes, spare))
 		spare += evict_unnamed(store, held, UNNAMED_LOOKS);
-	run = oldest_run(store, held, segment, bytes, spare, &since);
+	run = oldest_run(store, held, segment, bytes, spare, ret_since);
 	if (!run && store->unnamed.count) {
 		spare += evict_unnamed(store, held, SIZE_MAX);
-		run = oldest_run(store, held, segment, bytes, spare, &since);
+		run = oldest_run(store, held, segment, bytes, spare, ret_since);
 	}
-	if (!run) {
-		/* The segment's share of the budget is too small: it gets some of the others'. */
-		run = oldest_run(store, held, segment, bytes, UINT64_MAX, &since);
-		if (!run || !evict_anywhere(store, bytes > spare ? bytes - spare : 0))
-			return UINT64_MAX;
-		/* That may have evicted what lay there, and made a better one. */
-		run = oldest_run(store, held, segment, bytes, UINT64_MAX, &since);
-	}
-	evict_run(store, segment, run, bytes, since);
-	return arena_find(&store->arenas[segment], bytes, ret_first);
+	if (run)
+		return run;
+	/* The segment's share of the budget is too small: it gets some of the others'. */
+	if (!oldest_run(store, held, segment, bytes, UINT64_MAX, ret_since))
+		return NULL;
+	leaving = oldest_anywhere(store, bytes > spare ? bytes - spare : 0, &enough);
+	if (!enough)
+		return NULL;
+	*ret_again = !evict_all(store, held, leaving);
+	/* That may have evicted what lay there, and made a better one. */
+	return *ret_again ? NULL : oldest_run(store, held, segment, bytes, UINT64_MAX, ret_since);
 }
 
-bool evict_oldest(struct store *store, const struct held *held)
+uint64_t evict_make_room(struct store *store, struct held *held, unsigned segment, uint64_t bytes,
+	struct extent **ret_first)
+{
+	struct extent *run;
+	uint64_t since;
+	bool again;
+
+	/* It ends: what was found held is not in the index any more. */
+	do {
+		run = choose_run(store, held, segment, bytes, &since, &again);
+		if (run)
+			again = !evict_run(store, held, segment, run, bytes, since);
+	} while (again);
+	return run ? arena_find(&store->arenas[segment], bytes, ret_first) : UINT64_MAX;
+}
+
+bool evict_oldest(struct store *store, struct held *held)
 {
 	if (evict_unnamed(store, held, SIZE_MAX))
 		return true;
 	for (size_t looks = store->ready.count; looks; looks--) {
 		struct stored *image = store->ready.oldest;
 
-		if (stays(store, held, image))
-			continue;
-		evict(store, image);
-		return true;
+		image->next_leaving = NULL;
+		if (!stays(store, held, image) && evict_all(store, held, image))
+			return true;
 	}
 	return false;
 }

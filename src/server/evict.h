@@ -13,14 +13,18 @@
  */
 int evict_choose_segment(const struct store *store, const bool *busy);
 
+/* What is held now; free ret->numbers. False when out of memory. */
+bool evict_collect(const struct store *store, struct held *ret);
+
 /*
  * Makes room for `bytes` (whole pages, not more than the budget) in a segment, evicting what it
- * takes, but nothing of `held`. How many cold bytes the room has; UINT64_MAX, with nothing evicted,
+ * takes, but nothing of `held`, which is
+ * looked at anew when something was taken out of the index for it. How many cold bytes the room has; UINT64_MAX, with nothing evicted,
  * if it cannot be had. Taking it may exceed the budget; then there are enough warm bytes elsewhere
  * that can be given back to the system. *ret_first is for arena_take.
  */
-uint64_t evict_make_room(struct store *store, const struct held *held, unsigned segment,
-	uint64_t bytes, struct extent **ret_first);
+uint64_t evict_make_room(struct store *store, struct held *held, unsigned segment, uint64_t bytes,
+	struct extent **ret_first);
 
 /* Evicts the image that was used longest ago of those that nobody holds; false if there is none. */
-bool evict_oldest(struct store *store, const struct held *held);
+bool evict_oldest(struct store *store, struct held *held);

@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -111,6 +113,17 @@ bool files_local(int fd)
 	default:
 		return false;
 	}
+}
+
+bool files_fold(int folder)
+{
+	AUTO_CLOSE int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs system;
+	int flags = 0;
+
+	if (fd < 0 || fstatfs(fd, &system) != 0 || system.f_type == MSDOS_SUPER_MAGIC)
+		return true;
+	return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_CASEFOLD_FL;
 }
 
 /*
@@ -234,6 +247,7 @@ int files_resolve(int folder, const char *name, struct resolved *ret, struct err
 	if (length + sizeof ".jpeg" > sizeof ret->path)
 		return error_set(err, STATUS_NOT_FOUND, "%s: the name is too long", shown);
 	strcpy(ret->path, name);
+	ret->opened_at = clock_now();
 	status = resolve_exactly(folder, ret, shown, err);
 	for (size_t i = 0; status == STATUS_NOT_FOUND && !has_extension(name) &&
 			   i < sizeof extensions / sizeof *extensions;

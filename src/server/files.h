@@ -18,7 +18,8 @@ struct file_key {
 };
 
 struct resolved {
-	int fd; /* open for reading, a regular file */
+	int fd;             /* open for reading, a regular file */
+	uint64_t opened_at; /* clock.h, before that */
 	struct file_key key;
 	bool recent; /* changed so shortly before that another change might not show in the key */
 	bool watchable; /* on a local file system, by way of plain folders, and it has no other name
@@ -53,6 +54,10 @@ bool files_one_name(int fd, const struct file_key *key);
 
 /* Whether inotify sees every change on the file system of this open file. */
 bool files_local(int fd);
+
+/* Whether names in that folder may be spelled in several ways (FAT, casefolded folders), as far as
+ * that can be said. */
+bool files_fold(int folder);
 
 /*
  * Opens `path` for reading, never waiting, if it lies beneath the folder; `resolve` adds to the

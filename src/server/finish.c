@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "server/answer.h"
 #include "server/jobs.h"
+#include "server/publish.h"
 
 #include <string.h>
 
@@ -12,6 +13,7 @@ static void conclude(struct server *server, struct job *job, const struct error 
 	struct stored *image = job->image;
 
 	image->job = NULL;
+	publish_image(server, image);
 	answer_waiters(server, image);
 	store_settled(&server->store, image);
 	if (job->preload)

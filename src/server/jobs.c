@@ -1,6 +1,5 @@
 #include "server/jobs.h"
 
-#include "base/clock.h"
 #include "server/evict.h"
 
 #include <stdlib.h>
@@ -32,7 +31,7 @@ struct job *job_new(struct server *server, const char *name, struct stored *agai
 	image->recent = file->recent;
 	store_watch(&server->store, image, file->watched);
 	image->closes = watch_closes(image->file);
-	store_name(&server->store, image, name, file->path, token, clock_now());
+	store_name(&server->store, image, name, file->path, token, file->opened_at);
 	image->job = job;
 	job->image = image;
 	job->file = file->fd;

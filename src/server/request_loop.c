@@ -9,6 +9,7 @@
 #include "server/answer.h"
 #include "server/jobs.h"
 #include "server/names_loop.h"
+#include "server/publish.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -39,14 +40,18 @@ static bool alias_current(struct server *server, struct alias *alias)
 {
 	uint64_t now = server->options.fresh_ns ? clock_now() : 0;
 
-	if (server->options.fresh_ns && now - alias->checked_at < server->options.fresh_ns)
+	if (server->options.fresh_ns && !alias->dependent.changed &&
+		now - alias->checked_at < server->options.fresh_ns)
 		return true;
+	index_writer_begin(&server->store.index);
 	watch_glance(server->watch, server->readiness);
-	if (!watch_same(server->watch, &alias->token) &&
+	index_writer_end(&server->store.index);
+	if (!alias->dependent.tracked && !watch_same(server->watch, &alias->token) &&
 		(alias->token.folder || alias->image->recent || written(alias->image) ||
 			!files_unchanged(server->folder, alias->path, &alias->image->key.file)))
 		return false;
 	alias->checked_at = now;
+	publish_alias(server, alias);
 	return true;
 }
 
@@ -83,6 +88,7 @@ static void admit(struct server *server, struct request *request, uint32_t kind,
 {
 	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
 	struct stored *image = find_image(&server->store, &key);
+	struct alias *alias;
 	struct error err;
 	struct job *job;
 
@@ -94,8 +100,10 @@ static void admit(struct server *server, struct request *request, uint32_t kind,
 	}
 	if (image && !store_may_retry(image)) {
 		store_watch(&server->store, image, file->watched);
-		store_name(
-			&server->store, image, request->asked.name, file->path, token, clock_now());
+		alias = store_name(&server->store, image, request->asked.name, file->path, token,
+			file->opened_at);
+		if (alias)
+			publish_alias(server, alias);
 		answer_with(server, request, image);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "server/jobs.h"
 #include "server/names_loop.h"
 #include "server/pool.h"
+#include "server/publish.h"
 #include "server/repair.h"
 #include "server/request_loop.h"
 #include "server/supply.h"
@@ -69,8 +70,10 @@ static int create_objects(struct server *server, struct error *err)
 			 (options->isolate ? WIRE_SERVER_ISOLATE : 0) |
 			 (server_has_inotify(server) ? 0 : WIRE_SERVER_NO_INOTIFY),
 		.access = options->access};
-	int status = server_objects_create(&server->objects, &objects, err);
+	int status;
 
+	publish_options(server, &objects);
+	status = server_objects_create(&server->objects, &objects, err);
 	wait_init(&server->wait, server->objects.request, &server->stopping);
 	return status;
 }
@@ -156,6 +159,8 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		server->store.watch = server->watch;
 	}
 	if (!status)
+		status = publish_start(server, err);
+	if (!status)
 		status = pool_start(server, err);
 	if (!status && options->preload)
 		status = preload_new(server, err);
@@ -213,6 +218,8 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 		return status;
 	seats_reclaim(&server->objects.head);
 	pool_upkeep(server);
+	publish_check(server);
+	publish_grow(server);
 	store_lock(&server->store);
 	if (store_check_segments(&server->store))
 		supply_wake(server);

@@ -77,7 +77,7 @@ static int free_room(struct store *store, unsigned segment, uint64_t bytes,
 	int status = STATUS_OK;
 	struct held held;
 
-	if (!held_collect(store->head, &held))
+	if (!evict_collect(store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
 	*ret_cold = possible ? evict_make_room(store, &held, segment, bytes, ret_first)
 			     : UINT64_MAX;
@@ -151,7 +151,7 @@ static bool evict_one(struct store *store)
 	struct held held;
 	bool evicted;
 
-	if (!held_collect(store->head, &held))
+	if (!evict_collect(store, &held))
 		return false;
 	evicted = evict_oldest(store, &held);
 	free(held.numbers);

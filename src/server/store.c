@@ -76,6 +76,7 @@ void store_release(struct store *store)
 	free(store->truncations);
 	free(store->damaged);
 	free(store->changing);
+	index_writer_release(&store->index);
 	pthread_mutex_destroy(&store->lock);
 }
 
@@ -268,21 +269,35 @@ static void unlink_alias(struct store *store, struct alias *alias)
 	while (*at != alias)
 		at = &(*at)->next;
 	*at = alias->next;
+	watch_untrack(store->watch, &alias->dependent);
+	index_writer_remove(&store->index, alias);
 	set_unnamed(store, alias->image, !alias->image->aliases);
 	free(alias);
 }
 
-void store_name(struct store *store, struct stored *image, const char *name, const char *path,
-	const struct watch_token *token, uint64_t now)
+/* What was known of the name at `now` holds until its file or its name changes. */
+static void alias_checked(
+	struct store *store, struct alias *alias, const struct watch_token *token, uint64_t now)
+{
+	const char *slash = strrchr(alias->name, '/');
+
+	alias->token = *token;
+	alias->checked_at = now;
+	if (store->watch)
+		watch_track(store->watch, &alias->dependent, token, alias->image->file,
+			slash ? slash + 1 : alias->name);
+}
+
+struct alias *store_name(struct store *store, struct stored *image, const char *name,
+	const char *path, const struct watch_token *token, uint64_t now)
 {
 	struct alias *alias = store_alias(store, name, image->key.kind, &image->key.options),
 		     **bucket;
 	size_t length = strlen(name) + 1, count = 0;
 
 	if (alias && alias->image == image && !strcmp(alias->path, path)) {
-		alias->token = *token;
-		alias->checked_at = now;
-		return;
+		alias_checked(store, alias, token, now);
+		return alias;
 	}
 	if (alias)
 		unlink_alias(store, alias);
@@ -290,11 +305,9 @@ void store_name(struct store *store, struct stored *image, const char *name, con
 		count++;
 	alias = count < ALIASES_MAX ? malloc(sizeof *alias + length + strlen(path) + 1) : NULL;
 	if (!alias)
-		return;
+		return NULL;
 	*alias = (struct alias){.image = image,
 		.next = image->aliases,
-		.token = *token,
-		.checked_at = now,
 		.hash = hash_name(name, image->key.kind, &image->key.options),
 		.kind = image->key.kind,
 		.options = image->key.options,
@@ -306,6 +319,8 @@ void store_name(struct store *store, struct stored *image, const char *name, con
 	bucket = name_bucket(store, alias->hash);
 	alias->chain = *bucket;
 	*bucket = alias;
+	alias_checked(store, alias, token, now);
+	return alias;
 }
 
 void store_watch(struct store *store, struct stored *image, struct watched_file *file)

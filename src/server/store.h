@@ -12,6 +12,7 @@
 #include "exchange/seats.h"
 #include "image/image.h"
 #include "server/files.h"
+#include "server/index_writer.h"
 #include "server/link.h"
 #include "server/watch.h"
 
@@ -63,6 +64,7 @@ struct stored {
 	struct alias *aliases;
 	struct stored *chain;         /* next in its bucket */
 	struct stored *older, *newer; /* by last use, in its list */
+	struct stored *next_leaving;  /* of those that are to be evicted together */
 };
 
 /* A name, with options, by which an image was asked for. */
@@ -71,7 +73,9 @@ struct alias {
 	struct alias *next;  /* of the same image */
 	struct alias *chain; /* next in its bucket */
 	struct watch_token token;
-	uint64_t checked_at; /* when it was last compared with the file system */
+	struct dependent dependent; /* on the name, and the image's file */
+	bool indexed;               /* it is in the index */
+	uint64_t checked_at;        /* when it was last compared with the file system */
 	uint64_t hash;
 	uint32_t kind;
 	struct image_options options;
@@ -89,6 +93,7 @@ struct store {
 	const struct head *head; /* for the hold words */
 	struct segment *data;    /* the segments' descriptors */
 	struct watch *watch;     /* of the files; NULL: none is watched */
+	struct index_writer index;
 	struct arena *arenas;
 	unsigned segments;
 	uint64_t budget; /* bytes that all segments together may have */
@@ -133,9 +138,9 @@ struct stored *store_find(const struct store *store, const struct image_key *key
 /* A new image in state DECODING, findable. NULL when out of memory. */
 struct stored *store_add(struct store *store, const struct image_key *key);
 
-/* Makes `name` lead to the image; out of memory, it just does not. */
-void store_name(struct store *store, struct stored *image, const char *name, const char *path,
-	const struct watch_token *token, uint64_t now);
+/* Makes `name` lead to the image; out of memory it does not, and the result is NULL. */
+struct alias *store_name(struct store *store, struct stored *image, const char *name,
+	const char *path, const struct watch_token *token, uint64_t now);
 
 /* Has that file watched for as long as the image is stored. NULL changes nothing: the image may be
  * known by another name, which relies on it. */

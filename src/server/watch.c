@@ -31,6 +31,7 @@
 struct folder {
 	char *path; /* "" for the root; NULL: gone */
 	int descriptor;
+	bool folds; /* a name in it may be spelled in several ways */
 	uint64_t generation;
 };
 
@@ -49,6 +50,7 @@ struct watch {
 	struct folder *folders; /* [0] is unused: a token's 0 means none */
 	uint32_t count, room;
 	struct watched_file *files[FILE_BUCKETS]; /* by descriptor */
+	struct dependents dependents;
 };
 
 int watch_new(int root, struct watch **ret, struct error *err)
@@ -74,6 +76,7 @@ struct watch *watch_free(struct watch *watch)
 	free(watch->folders);
 	if (watch->inotify >= 0)
 		close(watch->inotify);
+	dependents_release(&watch->dependents);
 	free(watch);
 	return NULL;
 }
@@ -93,13 +96,20 @@ static void forget_folder(struct watch *watch, struct folder *folder)
 	folder->descriptor = -1;
 }
 
+/* Nothing is believed that was known before. */
+static void distrust_all(struct watch *watch)
+{
+	watch->everything++;
+	dependents_hit_all(&watch->dependents);
+}
+
 /*
  * A folder that moves, comes or goes takes everything below it along, and what was watched below
  * it may stand for another path by now: all is watched anew when it is next asked for.
  */
 static void tree_changed(struct watch *watch)
 {
-	watch->everything++;
+	distrust_all(watch);
 	for (uint32_t i = 1; i < watch->count; i++)
 		forget_folder(watch, &watch->folders[i]);
 }
@@ -139,6 +149,7 @@ static void file_changed(struct watch *watch, int descriptor, uint32_t event)
 	if (!file)
 		return;
 	file->closes += !!(event & IN_CLOSE_WRITE);
+	dependents_hit(&watch->dependents, descriptor, DEPENDENCY_FILE);
 	if (file->folder == EVERYWHERE)
 		watch->everything++;
 	else
@@ -149,11 +160,26 @@ static void file_changed(struct watch *watch, int descriptor, uint32_t event)
 	}
 }
 
+/* By its name, and by the name without extension, under which it may be asked for, too. */
+static void name_changed(struct watch *watch, const struct inotify_event *event)
+{
+	size_t length = event->len ? strlen(event->name) : 0;
+	const char *dot = length ? strrchr(event->name, '.') : NULL;
+
+	dependents_hit(&watch->dependents, event->wd, DEPENDENCY_FOLDER);
+	dependents_hit(&watch->dependents, event->wd, dependents_hash(event->name, length));
+	if (dot)
+		dependents_hit(&watch->dependents, event->wd,
+			dependents_hash(event->name, (size_t)(dot - event->name)));
+}
+
 static void take_event(struct watch *watch, const struct inotify_event *event)
 {
 	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
 		tree_changed(watch);
-	else if (!folder_changed(watch, event->wd, event->mask & IN_IGNORED))
+	else if (folder_changed(watch, event->wd, event->mask & IN_IGNORED))
+		name_changed(watch, event);
+	else
 		file_changed(watch, event->wd, event->mask);
 }
 
@@ -175,7 +201,7 @@ void watch_update(struct watch *watch)
 		}
 		/* One who writes faster than we read must not hold us up: nothing is believed. */
 		if (++reads == READS_MAX) {
-			watch->everything++;
+			distrust_all(watch);
 			break;
 		}
 	}
@@ -244,6 +270,7 @@ static uint32_t add_folder(struct watch *watch, const char *path)
 	}
 	watch->folders[row].path = copy;
 	watch->folders[row].descriptor = descriptor;
+	watch->folders[row].folds = files_fold(fd);
 	watch->folders[row].generation++;
 	return row;
 }
@@ -346,6 +373,31 @@ void watch_drop(struct watch *watch, struct watched_file *file)
 		*find_file(watch, file->descriptor) = file->chain;
 	}
 	free(file);
+}
+
+void watch_on_change(struct watch *watch, dependents_changed *changed, void *context)
+{
+	watch->dependents.changed = changed;
+	watch->dependents.context = context;
+}
+
+void watch_track(struct watch *watch, struct dependent *dependent, const struct watch_token *token,
+	const struct watched_file *file, const char *name)
+{
+	const struct folder *folder = &watch->folders[token->folder];
+
+	watch_untrack(watch, dependent);
+	dependent->changed = false;
+	if (file && file->descriptor >= 0 && watch_same(watch, token))
+		dependents_add(&watch->dependents, dependent, folder->descriptor,
+			folder->folds ? DEPENDENCY_FOLDER : dependents_hash(name, strlen(name)),
+			file->descriptor);
+}
+
+void watch_untrack(struct watch *watch, struct dependent *dependent)
+{
+	if (watch)
+		dependents_remove(&watch->dependents, dependent);
 }
 
 bool watch_same(const struct watch *watch, const struct watch_token *token)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "server/dependents.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,6 +59,21 @@ uint64_t watch_closes(const struct watched_file *file);
 /* One more and one less who wants it watched; NULL is ignored. */
 void watch_hold(struct watched_file *file);
 void watch_drop(struct watch *watch, struct watched_file *file);
+
+/*
+ * Has `changed` told of each dependent that watch_track took up when something happens to what it
+ * relies on, as watch_update takes it in.
+ */
+void watch_on_change(struct watch *watch, dependents_changed *changed, void *context);
+
+/*
+ * From now on the dependent relies on the file that was opened after the token was made, and on that
+ * name (the last part of a path) leading to it. It is tracked only if nothing happened since, as far
+ * as that is known: what happens from the token on is told, be it that it is taken in later.
+ */
+void watch_track(struct watch *watch, struct dependent *dependent, const struct watch_token *token,
+	const struct watched_file *file, const char *name);
+void watch_untrack(struct watch *watch, struct dependent *dependent);
 
 /* Whether nothing happened in that folder, or above it, since the token was made. */
 bool watch_same(const struct watch *watch, const struct watch_token *token);

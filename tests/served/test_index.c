@@ -1,0 +1,284 @@
+/* What is stored is found without asking the server, and only while it is what the file says. */
+#include "unit/test.h"
+
+#include "base/clock.h"
+#include "served/served.h"
+#include "server/internal.h"
+#include "unit/image/image_samples.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FRESH_NS (300 * NS_PER_MS)
+
+static struct served served;
+
+/* An image of one value, as wide as its number says. */
+static void write_image(const char *name, uint32_t width)
+{
+	struct bytes file = make_png(&(struct png_sample){
+		.width = width, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
+
+	served_write(&served, name, file.data, file.size);
+	free(file.data);
+}
+
+static uint64_t sum_of(size_t offset)
+{
+	const struct head *head = &served.server->objects.head;
+	uint64_t sum = 0;
+
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		sum += atomic_load(
+			(const _Atomic uint64_t *)(const void *)((const char *)head_seat_counters(
+									 head, seat) +
+								 offset));
+	return sum;
+}
+
+static uint64_t requests(void)
+{
+	return sum_of(offsetof(struct wire_seat_counters, requests));
+}
+
+static uint64_t found(void)
+{
+	return sum_of(offsetof(struct wire_seat_counters, index_hits));
+}
+
+/* Fetches; whether the server was not asked for it. */
+static bool fetch_found(const char *name, uint32_t width)
+{
+	uint64_t asked = requests(), hits = found();
+	struct shmsem_image image;
+	struct shmsem_error error;
+
+	if (served_fetch(&served, name, &image, &error))
+		fail_msg("%s: %s", name, error.message);
+	assert_int_equal(image.info.width, width);
+	shmsem_release(&image);
+	assert_int_equal(requests() - asked + found() - hits, 1);
+	return requests() == asked;
+}
+
+static void pause_ns(uint64_t ns)
+{
+	const struct timespec time = clock_timespec(ns);
+
+	nanosleep(&time, NULL);
+}
+
+static int set_up(void **state)
+{
+	struct server_options options = served_options();
+
+	(void)state;
+	options.fresh_ns = FRESH_NS;
+	served_start(&served, &options);
+	return 0;
+}
+
+static int set_up_small(void **state)
+{
+	struct server_options options = served_options();
+
+	(void)state;
+	options.fresh_ns = 60 * NS_PER_SECOND;
+	options.cache = 256 << 10;
+	served_start(&served, &options);
+	return 0;
+}
+
+static int set_up_large(void **state)
+{
+	struct server_options options = served_options();
+
+	(void)state;
+	options.fresh_ns = 60 * NS_PER_SECOND;
+	options.cache = 16 << 20;
+	served_start(&served, &options);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return served_stop(&served) ? 0 : -1;
+}
+
+static void a_stored_image_is_found_until_it_expires(void **state)
+{
+	uint64_t begun = clock_now();
+
+	(void)state;
+	write_image("a.png", 5);
+	assert_false(fetch_found("a.png", 5));
+	for (int i = 0; i < 100 && clock_now() - begun < FRESH_NS / 2; i++)
+		assert_true(fetch_found("a.png", 5));
+	/* By another name it is the same image, but that is not known yet. */
+	assert_false(fetch_found("a", 5));
+	pause_ns(FRESH_NS);
+	assert_false(fetch_found("a.png", 5));
+	assert_int_equal(served.server->store.ready.count, 1);
+}
+
+static void a_changed_file_is_seen_once_its_entry_has_expired(void **state)
+{
+	(void)state;
+	write_image("a.png", 5);
+	assert_false(fetch_found("a.png", 5));
+	write_image("a.png", 6);
+	pause_ns(FRESH_NS);
+	assert_false(fetch_found("a.png", 6));
+}
+
+/* Asking for another image is enough. */
+static void what_changed_is_taken_out_when_the_server_learns_of_it(void **state)
+{
+	(void)state;
+	write_image("a.png", 5);
+	write_image("b.png", 7);
+	assert_false(fetch_found("a.png", 5));
+	assert_false(fetch_found("b.png", 7));
+	write_image("a.png", 6);
+	write_image("c.png", 8);
+	assert_false(fetch_found("c.png", 8));
+	assert_false(fetch_found("a.png", 6));
+}
+
+static void what_makes_way_is_found_no_more_and_what_is_held_stays(void **state)
+{
+	struct shmsem_image held;
+	struct shmsem_error error;
+	uint8_t before;
+	char name[32];
+
+	(void)state;
+	for (uint32_t i = 0; i < 80; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		write_image(name, 5000 + i);
+	}
+	assert_false(fetch_found("0.png", 5000));
+	assert_true(fetch_found("0.png", 5000));
+	assert_int_equal(served_fetch(&served, "0.png", &held, &error), 0);
+	before = *(const uint8_t *)held.pixels;
+	for (uint32_t i = 1; i < 80; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		assert_false(fetch_found(name, 5000 + i));
+		assert_true(fetch_found(name, 5000 + i));
+	}
+	assert_true(served.server->store.evictions > 20);
+	assert_int_equal(*(const uint8_t *)held.pixels, before);
+	assert_false(fetch_found("1.png", 5001));
+	shmsem_release(&held);
+	/* Held, it was never given up, though not found meanwhile perhaps. */
+	fetch_found("0.png", 5000);
+}
+
+/* Each name and each option leads to its image, and none after the image has gone. */
+static void one_file_under_many_names_and_options(void **state)
+{
+	static const char *const names[] = {"a", "a.png"};
+	struct shmsem_error error;
+
+	(void)state;
+	write_image("a.png", 64);
+	for (int round = 0; round < 2; round++) {
+		uint64_t asked = requests();
+
+		for (size_t i = 0; i < 2; i++)
+			for (uint32_t width = 8; width <= 64; width *= 2) {
+				const struct shmsem_request request = {
+					.name = names[i], .width = width};
+				struct shmsem_image image;
+
+				assert_int_equal(
+					shmsem_fetch(served.client, &request, &image, &error), 0);
+				assert_int_equal(image.info.width, width);
+				shmsem_release(&image);
+			}
+		assert_int_equal(requests() - asked, round ? 0 : 8);
+	}
+	write_image("a.png", 128);
+	write_image("b.png", 3);
+	fetch_found("b.png", 3);
+	/* Told by that: all are out. */
+	assert_int_equal(served.server->store.index.count, 1);
+}
+
+static void the_table_grows(void **state)
+{
+	uint64_t first = served.server->objects.index.entries, hits;
+	char name[32];
+	bool done;
+
+	(void)state;
+	write_image("0.png", 9);
+	for (uint32_t i = 1; i < 2 * first; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		write_image(name, 9);
+	}
+	for (uint32_t i = 0; i < 2 * first; i++) {
+		struct error err;
+
+		snprintf(name, sizeof name, "%u.png", i);
+		fetch_found(name, 9);
+		if (i % 64 == 0)
+			assert_int_equal(server_upkeep(served.server, &done, &err), 0);
+	}
+	assert_true(served.server->objects.index.entries >= 2 * first);
+	hits = found();
+	for (uint32_t i = 0; i < 2 * first; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		fetch_found(name, 9);
+	}
+	/* Some have to share their places with too many others. */
+	assert_true(found() - hits > 2 * first * 9 / 10);
+}
+
+/* Nothing in it is believed, whatever it is made to say. */
+static void a_truncated_index_is_given_up(void **state)
+{
+	struct error err;
+	bool done;
+
+	(void)state;
+	write_image("a.png", 5);
+	assert_false(fetch_found("a.png", 5));
+	assert_true(fetch_found("a.png", 5));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(truncate("/dev/shm/SEG_served_INDEX", i ? 8 << 20 : 64), 0);
+	write_image("a.png", 6);
+	assert_int_equal(server_upkeep(served.server, &done, &err), 0);
+	assert_int_equal(access("/dev/shm/SEG_served_INDEX", F_OK), -1);
+	assert_int_equal(served.server->store.index.count, 0);
+	pause_ns(FRESH_NS);
+	assert_false(fetch_found("a.png", 6));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_stored_image_is_found_until_it_expires, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_changed_file_is_seen_once_its_entry_has_expired, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_changed_is_taken_out_when_the_server_learns_of_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_makes_way_is_found_no_more_and_what_is_held_stays, set_up_small,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			one_file_under_many_names_and_options, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, tear_down),
+		cmocka_unit_test_setup_teardown(a_truncated_index_is_given_up, set_up, tear_down),
+	};
+
+	served_main(argc, argv);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
