@@ -65,11 +65,18 @@ enum shmsem_status {
 
 #define SHMSEM_MESSAGE_SIZE 512
 
+/* What happened; a later version may know more. */
+enum shmsem_event {
+	SHMSEM_CONNECTED = 1, /* a connection was made */
+	SHMSEM_LOST = 2,      /* a connection was lost: the server is gone */
+	SHMSEM_QUEUED = 3,    /* all seats are taken, and the call waits for one */
+};
+
 /*
- * Told, in one sentence, what a handle does that its caller does not see otherwise: connections
- * made and lost. Called in the thread that the handle works in.
+ * Told what a handle does that its caller does not see otherwise: the event (enum shmsem_event),
+ * and a message for people, which may change. Called in the thread that the handle works in.
  */
-typedef void shmsem_log(void *data, const char *sentence);
+typedef void shmsem_log(void *data, int event, const char *message);
 
 /*
  * Called by a call that must wait, in its thread: with 1 once the answer was not there after some

@@ -11,8 +11,8 @@ struct waiting {
 	atomic_bool cancelled;
 	int (*hook)(void *data, int sleeps); /* NULL: none; see shmsem_wait_hook */
 	void *data;
-	void (*log)(void *data, const char *sentence); /* NULL: none; what a long wait is for */
-	void *log_data;
+	void (*queued)(void *data, const char *message); /* NULL: none; told of a wait for a seat */
+	void *queued_data;
 };
 
 /* Before a sleep. */

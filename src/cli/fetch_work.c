@@ -22,11 +22,11 @@ static int take_over(const struct shmsem_error *error, struct error *err)
 	return error->status;
 }
 
-/* Of what the library has to say, that there is no seat is not seen otherwise. */
-static void say_waiting(void *data, const char *message)
+/* That there is no seat yet is not seen otherwise. */
+static void say_queued(void *data, int event, const char *message)
 {
 	(void)data;
-	if (strstr(message, "seats are taken"))
+	if (event == SHMSEM_QUEUED)
 		fprintf(stderr, FETCH_COMMAND ": %s\n", message);
 }
 
@@ -38,7 +38,7 @@ int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct err
 	int status;
 
 	options.wait_ns = 0;
-	options.log = say_waiting;
+	options.log = say_queued;
 	status = shmsem_connect(ret, &options, &error);
 	if (status == SHMSEM_UNAVAILABLE && plan->connect.wait_ns) {
 		fprintf(stderr, FETCH_COMMAND ": waiting for a server to appear, at most %s: %s\n",

@@ -18,14 +18,22 @@
  * died learns of it within 250 ms. */
 #define SUCCESSOR_NS (100 * NS_PER_MS)
 
-static void tell(const struct shmsem *client, const char *what)
+static void tell(const struct shmsem *client, enum shmsem_event event)
 {
-	char sentence[ERROR_TEXT_SIZE];
+	char message[ERROR_TEXT_SIZE];
 
 	if (!client->log)
 		return;
-	snprintf(sentence, sizeof sentence, "%s '%s'", what, client->space.text);
-	client->log(client->log_data, sentence);
+	snprintf(message, sizeof message, "%s the server of '%s'",
+		event == SHMSEM_LOST ? "lost" : "connected to", client->space.text);
+	client->log(client->log_data, event, message);
+}
+
+static void tell_queued(void *data, const char *message)
+{
+	const struct shmsem *client = data;
+
+	client->log(client->log_data, SHMSEM_QUEUED, message);
 }
 
 static int no_server(const struct shmsem *client, const struct error *cause, struct error *err)
@@ -53,7 +61,7 @@ static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
 		if (!status)
 			lookup_open(client->connection);
 		if (!status)
-			tell(client, "connected to the server of");
+			tell(client, SHMSEM_CONNECTED);
 		if (status != STATUS_UNAVAILABLE)
 			return status;
 		if (clock_now() >= (err->os_error == EAGAIN ? ready : appear))
@@ -136,8 +144,8 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 	client->log_data = options->log_data;
 	client->waiting.hook = options->wait_hook;
 	client->waiting.data = options->wait_data;
-	client->waiting.log = options->log;
-	client->waiting.log_data = options->log_data;
+	client->waiting.queued = options->log ? tell_queued : NULL;
+	client->waiting.queued_data = client;
 	client->owner = process_id();
 	status = namespace_parse(options->name_space, &client->space, err);
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
@@ -194,7 +202,7 @@ int client_call_once(struct shmsem *client, const struct wire_request *request, 
 
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
-	tell(client, "lost the server of");
+	tell(client, SHMSEM_LOST);
 	client_detach(client, status == STATUS_UNAVAILABLE);
 	return status;
 }

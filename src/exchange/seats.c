@@ -273,15 +273,15 @@ static bool seat_skipped(struct queued *queued, uint64_t now)
 static void say_waiting(struct queued *queued, uint64_t now)
 {
 	const struct waiting *waiting = queued->waiting;
-	char sentence[ERROR_TEXT_SIZE];
+	char message[ERROR_TEXT_SIZE];
 
-	if (queued->said || !waiting || !waiting->log || now - queued->begun < SEAT_SAY_NS)
+	if (queued->said || !waiting || !waiting->queued || now - queued->begun < SEAT_SAY_NS)
 		return;
 	queued->said = true;
-	snprintf(sentence, sizeof sentence,
+	snprintf(message, sizeof message,
 		"all %u seats are taken, waiting for one; the server's --seats gives more",
 		queued->head->seats);
-	waiting->log(waiting->log_data, sentence);
+	waiting->queued(waiting->queued_data, message);
 }
 
 /* Sleeps until a seat may be free, or it is time to look; whether the hook ended the wait. */

@@ -849,11 +849,11 @@ static int count_sleep(void *data, int sleeps)
 	return 0;
 }
 
-static void keep_sentence(void *data, const char *sentence)
+static void keep_sentence(void *data, int event, const char *sentence)
 {
 	struct noted *noted = data;
 
-	if (atomic_load(&noted->sentences))
+	if (event != SHMSEM_QUEUED || atomic_load(&noted->sentences))
 		return;
 	strcpy(noted->sentence, sentence);
 	atomic_store(&noted->sentences, 1);

@@ -521,12 +521,11 @@ static void threads_with_a_client_each_disturb_nobody(void **state)
 	stop(&drawing);
 }
 
-static void note(void *data, const char *sentence)
+static void note(void *data, int event, const char *message)
 {
 	char *all = data;
 
-	strcat(all, sentence);
-	strcat(all, ";");
+	sprintf(all + strlen(all), "%d: %s;", event, message);
 }
 
 static void connections_made_and_lost_are_told(void **state)
@@ -542,8 +541,8 @@ static void connections_made_and_lost_are_told(void **state)
 	assert_int_equal(shmsem_connect(&client, &options, NULL), SHMSEM_OK);
 	stop(&drawing);
 	assert_int_equal(shmsem_ping(client, NULL), SHMSEM_UNAVAILABLE);
-	assert_non_null(strstr(said, "connected to the server of"));
-	assert_non_null(strstr(said, "lost the server of"));
+	assert_non_null(strstr(said, "1: connected to the server of"));
+	assert_non_null(strstr(said, "2: lost the server of"));
 	start(&drawing, 1);
 	assert_int_equal(shmsem_ping(client, NULL), SHMSEM_OK);
 	shmsem_close(client);
