@@ -73,6 +73,8 @@ static void decide_foreign(
 		decide(planned, ACTION_KEPT, "%s", object->why);
 	else if (object->type == OBJECT_FILE)
 		decide(planned, ACTION_KEPT, "%s; rm(1) removes it", object->why);
+	else if (object->elsewhere)
+		decide(planned, ACTION_KEPT, "%s; only from there it can be removed", object->why);
 	else if (object->state == OBJECT_UNKNOWN && !rules->force)
 		decide(planned, ACTION_KEPT, "%s; --force would remove it", object->why);
 	else if (age_of(object) < rules->min_age)

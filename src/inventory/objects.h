@@ -54,6 +54,7 @@ struct object {
 	int64_t birth, changed, accessed; /* CLOCK_REALTIME, ns; 0 where nobody knows */
 	pid_t creator, last;              /* System V; 0 where nobody knows */
 	int64_t attached;                 /* System V segments, otherwise -1 */
+	bool elsewhere; /* System V: used by another PID namespace, of which nothing can be seen */
 
 	const struct holder *holders; /* inside the struct holders it was judged by */
 	size_t users;

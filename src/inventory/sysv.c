@@ -141,6 +141,7 @@ static void judge_segment(struct object *object)
 	} else if (object->attached) {
 		judge(object, OBJECT_LIVE, "attached %lld times", (long long)object->attached);
 	} else if (!object->creator) {
+		object->elsewhere = true;
 		judge(object, OBJECT_UNKNOWN,
 			"nobody is attached, creator is of another PID namespace");
 	} else if (process_has_ended(object->creator)) {
@@ -159,9 +160,10 @@ static void judge_by_last_user(struct object *object, const char *role)
 {
 	char text[PROCESS_TEXT_SIZE];
 
+	object->elsewhere = object->accessed && !object->last;
 	if (!object->accessed)
 		judge(object, OBJECT_UNKNOWN, "never used, and nobody knows who made it");
-	else if (!object->last)
+	else if (object->elsewhere)
 		judge(object, OBJECT_UNKNOWN, "%s is of another PID namespace", role);
 	else if (process_has_ended(object->last))
 		judge(object, OBJECT_UNKNOWN, "%s %d is gone, others may use it still", role,
@@ -172,14 +174,14 @@ static void judge_by_last_user(struct object *object, const char *role)
 
 /* What the semaphores of a set tell, each of which remembers its own last user. */
 struct set_use {
-	bool denied, awaited;
-	pid_t last; /* one that runs, if any does */
+	bool denied, awaited, runs;
+	bool unused; /* a semaphore that nobody used, or another PID namespace */
+	pid_t last;  /* one that runs, if any does */
 };
 
 static struct set_use look_at_set(const struct object *object)
 {
 	struct set_use use = {0};
-	bool runs = false;
 
 	for (int i = 0; i < (int)object->size && !use.awaited; i++) {
 		pid_t pid = semctl(object->id, i, GETPID);
@@ -190,10 +192,11 @@ static struct set_use look_at_set(const struct object *object)
 		}
 		use.awaited = semctl(object->id, i, GETNCNT) > 0 ||
 			      semctl(object->id, i, GETZCNT) > 0;
-		if (!pid || runs)
+		use.unused = use.unused || !pid;
+		if (!pid || use.runs)
 			continue;
 		use.last = pid;
-		runs = !process_has_ended(pid);
+		use.runs = !process_has_ended(pid);
 	}
 	return use;
 }
@@ -209,7 +212,8 @@ static void judge_set(struct object *object)
 	} else if (use.awaited) {
 		judge(object, OBJECT_LIVE, "somebody waits for it");
 	} else {
-		object->last = use.last;
+		/* In doubt one of another namespace uses it. */
+		object->last = use.runs || !use.unused || pids_are_global() ? use.last : 0;
 		judge_by_last_user(object, "last user");
 	}
 }
@@ -229,6 +233,8 @@ static void judge_queue(struct object *object)
 		object->last = queue.msg_lspid;
 		judge_by_last_user(object, "last writer");
 	} else {
+		if ((queue.msg_rtime && !queue.msg_lrpid) || (queue.msg_stime && !queue.msg_lspid))
+			object->last = 0;
 		judge_by_last_user(object, "last user");
 	}
 }

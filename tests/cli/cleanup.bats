@@ -334,12 +334,15 @@ sysv_count() {
 	run "$SHMSEM" cleanup --sysv --yes --force --min-age 0
 	[ "$status" -eq 0 ]
 	[[ $output == *"kept shm:"*"attached by $HOLDER"* ]]
-	container "$SHMSEM" cleanup --sysv --yes --min-age 0
+	run container "$SHMSEM" cleanup --sysv --yes --force --min-age 0
+	[ "$status" -eq 0 ]
+	[[ $output == *'kept sem:'*'last user is of another PID namespace; only from there'* ]]
+	[[ $output == *'kept msg:'*'last user is of another PID namespace; only from there'* ]]
 	[ "$(sysv_count -smq)" -eq 3 ]
 	kill_holder
 	"$SHMSEM" cleanup
 	[ "$(sysv_count -smq)" -eq 3 ]
-	container "$SHMSEM" cleanup --sysv --yes --min-age 0
+	container "$SHMSEM" cleanup --sysv --yes --force --min-age 0
 	[ "$(sysv_count -smq)" -eq 3 ]
 	run "$SHMSEM" cleanup --sysv --yes --min-age 0
 	[ "$status" -eq 0 ]
