@@ -88,14 +88,16 @@ static void print_text(const struct findings *findings)
 static int run(const void *given, int argc, char **argv, struct error *err)
 {
 	const struct doctor_options *doctor = given;
-	struct findings findings;
+	struct findings findings = {0};
 	int status = STATUS_OK;
 
 	if (argc > 1)
 		return error_set(err, STATUS_USAGE, "unexpected argument '%s'", argv[1]);
-	doctor_examine(&findings);
+	doctor_shm(&findings);
+	doctor_kernel(&findings);
+	doctor_limits(&findings);
 	if (argc)
-		doctor_examine_folder(&findings, argv[0]);
+		doctor_folder(&findings, argv[0]);
 	if (doctor->json)
 		status = print_json(&findings, err);
 	else

@@ -1,5 +1,6 @@
 /*
- * What on this host will bite a server or its clients, and what helps.
+ * What on this host will bite a server or its clients, and what helps. Each group of checks is a file;
+ * nothing is changed but an unnamed file in /dev/shm, which is gone at once.
  */
 #pragma once
 
@@ -25,8 +26,20 @@ struct findings {
 	size_t count;
 };
 
-/* Looks at everything; changes nothing but an unnamed file in /dev/shm, which is gone at once. */
-void doctor_examine(struct findings *ret);
+struct finding *finding_add(struct findings *findings, const char *check, enum finding_state state,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+void finding_remedy(struct finding *finding, const char *text);
 
-/* Looks at a folder that is to be served, too. */
-void doctor_examine_folder(struct findings *findings, const char *folder);
+#define FILES_FEW 256 /* to make, or to have open */
+
+/* /dev/shm, and what lies in it */
+void doctor_shm(struct findings *findings);
+
+/* what the kernel has, and what it refuses to this process */
+void doctor_kernel(struct findings *findings);
+
+/* memory, inotify, CPUs, rlimits, logind */
+void doctor_limits(struct findings *findings);
+
+/* a folder that is to be served */
+void doctor_folder(struct findings *findings, const char *folder);

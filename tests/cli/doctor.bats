@@ -5,6 +5,8 @@ bats_require_minimum_version 1.5.0
 load server.bash
 
 teardown() {
+	[ -z "${FUSE:-}" ] || kill -KILL "$FUSE" || true
+	umount -l "$BATS_TEST_TMPDIR/mounted" 2>/dev/null || true
 	serve_end_all
 }
 
@@ -95,6 +97,24 @@ finding() {
 	touch "$BATS_TEST_TMPDIR/file"
 	run -1 "$SHMSEM" doctor --json "$BATS_TEST_TMPDIR/file"
 	[ "$(finding folder state)" = bad ]
+}
+
+@test "a FUSE folder is told, and one whose server hangs is bad and holds nobody up" {
+	local mounted="$BATS_TEST_TMPDIR/mounted" backing="$BATS_TEST_TMPDIR/backing.png" line
+	mkdir "$mounted"
+	cp "$SHMSEM_IMAGES/ball.png" "$backing"
+	mkfifo "$BATS_TEST_TMPDIR/ready"
+	setsid /usr/bin/python3 "$SHMSEM_TESTS/../fault/fuse.py" "$mounted" "$backing" >"$BATS_TEST_TMPDIR/ready" 3>&- &
+	FUSE=$!
+	read -r -t 20 line <"$BATS_TEST_TMPDIR/ready"
+	[ "$line" = mounted ]
+	run -0 "$SHMSEM" doctor --json "$mounted"
+	[ "$(finding folder state)" = warning ]
+	[[ "$(finding folder finding)" == "on fuse.test ($mounted), which tells nothing of changes"* ]]
+	kill -STOP "$FUSE"
+	run -1 timeout 60 "$SHMSEM" doctor --json "$mounted"
+	[ "$(finding folder state)" = bad ]
+	[[ "$(finding folder finding)" == 'does not answer'* ]]
 }
 
 @test "few inodes are told" {

@@ -1,0 +1,251 @@
+#include "cli/doctor.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "server/change_flag.h"
+#include "server/landlock.h"
+#include "server/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- decoders' sandbox ---- */
+
+static void examine_sandbox(struct findings *findings)
+{
+	unsigned missing = sandbox_missing();
+
+	if (missing & SANDBOX_NO_SECCOMP)
+		finding_remedy(finding_add(findings, "seccomp", FINDING_BAD,
+				       "decoders cannot be confined: no system-call filters"),
+			"a kernel with CONFIG_SECCOMP_FILTER and a build with libseccomp; "
+			"'serve --allow-degraded-sandbox' goes without");
+	else
+		finding_add(findings, "seccomp", FINDING_OK, "there");
+	if (missing & SANDBOX_NO_LANDLOCK)
+		finding_remedy(finding_add(findings, "Landlock", FINDING_WARNING,
+				       "not there: decoders rely on seccomp alone"),
+			"a kernel of 5.13 or later with landlock in lsm= (see 'cat "
+			"/sys/kernel/security/lsm')");
+	else
+		finding_add(findings, "Landlock", FINDING_OK, "version %d", landlock_version());
+}
+
+/* ---- calls ---- */
+
+static long try_memfd(void)
+{
+	return memfd_create("shmsem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
+static long try_pidfd(void)
+{
+	return syscall(SYS_pidfd_open, getpid(), 0);
+}
+
+static long try_openat2(void)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+
+	return syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof how);
+}
+
+static long try_statx(void)
+{
+	struct statx status;
+
+	return statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status);
+}
+
+static long try_eventfd(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
+}
+
+static long try_epoll(void)
+{
+	return epoll_create1(EPOLL_CLOEXEC);
+}
+
+static long try_socketpair(void)
+{
+	int ends[2];
+
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+}
+
+static long try_no_new_privileges(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static const struct {
+	const char *name;
+	long (*try)(void);
+} calls[] = {
+	{"memfd_create", try_memfd},
+	{"pidfd_open", try_pidfd},
+	{"openat2", try_openat2},
+	{"statx", try_statx},
+	{"eventfd2", try_eventfd},
+	{"epoll_create1", try_epoll},
+	{"socketpair", try_socketpair},
+	{"prctl", try_no_new_privileges},
+};
+
+/* In a child of its own: some filters kill the process that makes the call. 0, an errno, or -1 when
+ * the child was killed. */
+static int try_call(long (*try)(void))
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(try() < 0 ? errno : 0);
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void examine_calls(struct findings *findings)
+{
+	char refused[160] = "";
+
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		int failed = try_call(calls[i].try);
+		size_t used = strlen(refused);
+
+		if (failed)
+			snprintf(refused + used, sizeof refused - used, "%s%s (%s)",
+				used ? ", " : "", calls[i].name,
+				failed < 0 ? "killed" : strerror(failed));
+	}
+	if (refused[0])
+		finding_remedy(finding_add(findings, "calls", FINDING_BAD, "refused: %s", refused),
+			"a seccomp profile that allows them (docker run --security-opt "
+			"seccomp=..., securityContext.seccompProfile), or a newer kernel");
+	else
+		finding_add(findings, "calls", FINDING_OK, "those that a server needs are allowed");
+}
+
+/* ---- io_uring ---- */
+
+#define SETUP_R_DISABLED    (1U << 6)
+#define SETUP_TASKRUN_FLAG  (1U << 9)
+#define SETUP_SINGLE_ISSUER (1U << 12)
+#define SETUP_DEFER_TASKRUN (1U << 13)
+#define SETUP_NO_MMAP       (1U << 14)
+
+/* struct io_uring_params (io_uring_setup(2)), which the headers of Debian 12 have without the
+ * addresses. */
+struct ring_parameters {
+	uint32_t sq_entries, cq_entries, flags, sq_thread_cpu, sq_thread_idle, features, wq_fd;
+	uint32_t reserved[3];
+	struct {
+		uint32_t offsets[8];
+		uint64_t user_address;
+	} sq, cq;
+};
+
+_Static_assert(sizeof(struct ring_parameters) == 120, "the layout of the kernel");
+
+/* 0 or an errno. */
+static int shared_ring_missing(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct ring_parameters parameters = {.flags = SETUP_R_DISABLED | SETUP_TASKRUN_FLAG |
+						      SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN |
+						      SETUP_NO_MMAP};
+	uint8_t *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	long fd;
+	int failed;
+
+	if (memory == MAP_FAILED)
+		return errno;
+	parameters.sq.user_address = (uintptr_t)memory;
+	parameters.cq.user_address = (uintptr_t)(memory + page);
+	fd = syscall(SYS_io_uring_setup, 1, &parameters);
+	failed = fd < 0 ? errno : 0;
+	if (fd >= 0)
+		close((int)fd);
+	munmap(memory, 2 * page);
+	return failed;
+}
+
+static void examine_shared_ring(struct findings *findings)
+{
+	int missing = shared_ring_missing();
+
+	if (missing)
+		finding_remedy(
+			finding_add(findings, "change flag", FINDING_WARNING,
+				"no io_uring poll ring with IORING_SETUP_NO_MMAP (%s): clients "
+				"cannot "
+				"see changes without asking the server",
+				strerror(missing)),
+			"Linux 6.5, kernel.io_uring_disabled=0 (sysctl), a seccomp profile that "
+			"allows io_uring_setup");
+	else
+		finding_add(findings, "change flag", FINDING_OK,
+			"io_uring poll ring with IORING_SETUP_NO_MMAP");
+}
+
+static void examine_uring(struct findings *findings)
+{
+	int missing = change_flag_missing();
+
+	if (missing)
+		finding_remedy(
+			finding_add(findings, "io_uring", FINDING_WARNING,
+				"not to be had (%s): each answer from the store costs a server one "
+				"system call",
+				strerror(missing)),
+			"kernel.io_uring_disabled=0 (sysctl), a container's seccomp profile that "
+			"allows io_uring_setup, a kernel of 6.1 or later, a build with liburing");
+	else
+		finding_add(findings, "io_uring", FINDING_OK, "there");
+}
+
+/* "always within_size [advise] never": what stands in the brackets. */
+static void examine_huge_pages(struct findings *findings)
+{
+	AUTO_CLOSE int fd = open(
+		"/sys/kernel/mm/transparent_hugepage/shmem_enabled", O_RDONLY | O_CLOEXEC);
+	char text[128] = "", *begin, *end;
+
+	if (fd < 0 || read_full(fd, text, sizeof text - 1) <= 0 || !(begin = strchr(text, '[')) ||
+		!(end = strchr(begin, ']'))) {
+		finding_add(findings, "huge pages", FINDING_OK,
+			"the kernel has none for shared memory");
+		return;
+	}
+	*end = '\0';
+	finding_add(findings, "huge pages", FINDING_OK,
+		"%s by /sys (a mount's own huge= counts instead; small pages are well)", begin + 1);
+}
+
+void doctor_kernel(struct findings *findings)
+{
+	examine_sandbox(findings);
+	examine_calls(findings);
+	examine_uring(findings);
+	examine_shared_ring(findings);
+	examine_huge_pages(findings);
+}
