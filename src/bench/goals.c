@@ -19,6 +19,11 @@ const struct goal_text goal_texts[GOALS] = {
 		false},
 	[GOAL_PROCESS] = {"shmsem fetch, whole process", "3 x /bin/true", "x", 3, false},
 	[GOAL_IDLE] = {"idle server", "0.1 % of a core", "%", 0.1, false},
+	[GOAL_PYTHON_FETCH] = {"Python, fetch + release", "3 x memoryview of an mmap", "x", 3,
+		false},
+	[GOAL_PYTHON_ARRAY] = {"Python, fetch + numpy.asarray + release",
+		"6 x memoryview of an mmap", "x", 6, false},
+	[GOAL_PYTHON_IMPORT] = {"Python, import shmsem", "5 ms", "ms", 5, false},
 };
 
 void goal_note(struct goal_values *goals, enum goal goal, double value)

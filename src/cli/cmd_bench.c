@@ -8,6 +8,7 @@
 #include "bench/decode.h"
 #include "bench/export.h"
 #include "bench/fetch.h"
+#include "bench/python.h"
 #include "bench/session.h"
 #include "bench/temporary.h"
 #include "bench/transport.h"
@@ -187,14 +188,21 @@ static int measure_fetch(struct bench_work *work, struct error *err)
 	return fetch_measure(&work->session, &work->pictures, err);
 }
 
+static int measure_python(struct bench_work *work, struct error *err)
+{
+	return python_measure(&work->session, &work->pictures, err);
+}
+
 static const struct part {
 	const char *name;
 	bool pictures; /* takes them */
+	bool alone;    /* not measured without its word */
 	int (*measure)(struct bench_work *work, struct error *err);
 } parts[] = {
-	{"transport", false, measure_transport},
-	{"decode", true, measure_decode},
-	{"fetch", true, measure_fetch},
+	{"transport", false, false, measure_transport},
+	{"decode", true, false, measure_decode},
+	{"fetch", true, false, measure_fetch},
+	{"python", true, true, measure_python},
 };
 #define PARTS (sizeof parts / sizeof *parts)
 
@@ -236,6 +244,8 @@ static int plan_work(
 		work->session.groups += work->pictures.count * work->scales;
 	if (!part || part->measure == measure_fetch)
 		work->session.groups += fetch_groups(&work->session, &work->pictures);
+	if (part && part->measure == measure_python)
+		work->session.groups += PYTHON_GROUPS;
 	return status;
 }
 
@@ -252,7 +262,7 @@ static int measure_parts(struct bench_work *work, const struct part *part, struc
 	if (isatty(STDERR_FILENO))
 		work->session.progress = show_progress;
 	for (size_t i = 0; !status && i < PARTS; i++)
-		if (!part || part == &parts[i])
+		if (part ? part == &parts[i] : !parts[i].alone)
 			status = parts[i].measure(work, err);
 	if (progress_shown)
 		fputs("\r\033[K", stderr);
@@ -353,12 +363,14 @@ const struct command command_bench = {
 	.name = "bench",
 	.summary = "measure the hand-off beside every other mechanism of the system",
 	.synopsis = "[OPTION…]\n[OPTION…] transport\n[OPTION…] fetch [FILE|DIR…]\n[OPTION…] decode "
-		    "[FILE|DIR…]\n--list",
+		    "[FILE|DIR…]\n[OPTION…] python [FILE|DIR…]\n--list",
 	.details = "transport: the round trip of a request and its payload over each mechanism.\n"
 		   "fetch: a server and clients over images: empty requests, stored ones, fresh "
 		   "ones.\n"
 		   "decode: each image, at each scale, by each call.\n"
-		   "Without a word: a short run of all three, which ends with the goals. A set of "
+		   "python: a stored image by the package shmsem, in the python3 of $PATH.\n"
+		   "Without a word: a short run of the first three, which ends with the goals. A "
+		   "set of "
 		   "images is drawn\nif none are given. Ratios are to the limit, the first row of "
 		   "each table.",
 	.options = rows,

@@ -286,10 +286,25 @@ shmsem-bench-new
 shmsem-bench-used" ]
 }
 
-@test "without a word it measures all three and ends with the goals" {
+@test "without a word it measures three parts and ends with the goals" {
 	run alone '"$SHMSEM" bench -t 1ms -r 1 -w 0 --export-json "$folder/all.json" >"$folder/out"
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
 	jq -e '.results | map(.part) | unique == ["decode", "fetch", "transport"]' "$folder/all.json"
 	jq -e '.goals | length == 12' "$folder/all.json"
+}
+
+@test "python says what is missing" {
+	mkdir "$folder/bin"
+	run -69 env PATH="$folder/bin" "$SHMSEM" bench python
+	[ "$output" = "shmsem bench: python3 is not installed, or not in a folder of \$PATH" ]
+	printf '#!/bin/sh\necho "! No module named '"'numpy'"'"\n' >"$folder/bin/python3"
+	chmod +x "$folder/bin/python3"
+	run -69 env PATH="$folder/bin" "$SHMSEM" bench python
+	[ "$output" = "shmsem bench: cannot measure Python: No module named 'numpy'" ]
+	printf '#!/bin/sh\nexit 3\n' >"$folder/bin/python3"
+	run -69 env PATH="$folder/bin" "$SHMSEM" bench python
+	[[ "$output" = "shmsem bench: python3 failed"* ]]
+	printf '#!/bin/sh\necho 0 nonsense\n' >"$folder/bin/python3"
+	run -70 env PATH="$folder/bin" "$SHMSEM" bench python
 }

@@ -3,6 +3,7 @@
 import builtins
 import gc
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -207,6 +208,19 @@ def test_the_import_loads_nothing_else():
     )
     loaded = run(sys.executable, "-c", code).split()
     assert loaded == ["shmsem", "shmsem._errors", "shmsem._shmsem"]
+
+
+def test_bench_measures_the_package(tmp_path):
+    (tmp_path / "python3").symlink_to(sys.executable)
+    report = tmp_path / "report.json"
+    program = [os.environ["SHMSEM"], "bench", "python", "--export-json", report]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    run(*program, "-t", "1ms", "-r", "2", "-w", "0", PATH=path)
+    with open(report) as file:
+        measured = json.load(file)
+    assert {row["part"] for row in measured["results"]} == {"python"}
+    assert len(measured["results"]) == 5
+    assert [goal["goal"].split(",")[0] for goal in measured["goals"]] == ["Python"] * 3
 
 
 def test_the_loader_measures_both_ways():

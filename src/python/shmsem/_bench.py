@@ -1,0 +1,72 @@
+"""What `shmsem bench python` runs: times in nanoseconds, a line for each sample, in turn.
+
+    _bench.py NAME RUNS WARMUP SAMPLES      over an image of the server of $SHMSEM_NAMESPACE
+"""
+
+import mmap
+import subprocess
+import sys
+import time
+
+import numpy
+import shmsem
+
+BATCH = 1000  # operations in a sample
+IMPORT = (
+    "import time; t = time.perf_counter_ns(); import shmsem; print(time.perf_counter_ns() - t)"
+)
+
+
+def subjects(name):
+    """In the order of the rows."""
+    mapped = mmap.mmap(-1, 1 << 20)
+    fetch, asarray = shmsem.connect().fetch, numpy.asarray
+
+    def view_and_release():
+        for _ in range(BATCH):
+            view = memoryview(mapped)
+            view.release()
+
+    def fetch_and_release():
+        for _ in range(BATCH):
+            image = fetch(name)
+            image.close()
+
+    def fetch_array_and_release():
+        for _ in range(BATCH):
+            image = fetch(name)
+            array = asarray(image)
+            del array
+            image.close()
+
+    def with_fetch():
+        for _ in range(BATCH):
+            with shmsem.fetch(name):
+                pass
+
+    return (view_and_release, fetch_and_release, fetch_array_and_release, with_fetch)
+
+
+def measure(name, runs, warmup, samples):
+    rows = subjects(name)
+    for run in range(warmup + runs):
+        for index, row in enumerate(rows):
+            for _ in range(samples):
+                begin = time.perf_counter_ns()
+                row()
+                took = time.perf_counter_ns() - begin
+                if run >= warmup:
+                    print(index, took / BATCH)
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT], stdout=subprocess.PIPE, text=True, check=True
+        )
+        if run >= warmup:
+            print(len(rows), done.stdout, end="")
+        sys.stdout.flush()
+
+
+def main(name, *numbers):
+    try:
+        measure(name, *map(int, numbers))
+    except shmsem.Error as error:
+        print("!", error)
