@@ -199,27 +199,34 @@ static int check_wait(
 	return STATUS_OK;
 }
 
-/* The answer to look for: that state word, in that page. */
+/* The answer to look for in a page. */
 struct expected {
 	const struct wire_seat *page;
-	uint64_t state_word;
+	uint64_t taken, answered; /* state words */
+	struct wait *wait;
 };
 
 static bool look_for_answer(void *context, enum wait_where where)
 {
 	const struct expected *expected = context;
+	uint64_t state_word = atomic_load_explicit(
+		&expected->page->state_word, memory_order_acquire);
 
 	(void)where;
-	return atomic_load_explicit(&expected->page->state_word, memory_order_acquire) ==
-	       expected->state_word;
+	/* It is being decoded, which needs the processor more. */
+	if (state_word == expected->taken)
+		expected->wait->distant = true;
+	return state_word == expected->answered;
 }
 
 /* Waits until the seat's state word says ANSWERED for this request. */
 static int await_answer(struct connection *connection, struct wire_seat *page,
 	struct timeout *timeout, struct waiting *waiting, struct error *err)
 {
-	struct expected expected = {
-		.page = page, .state_word = WIRE_STATE_WORD(connection->sequence, WIRE_ANSWERED)};
+	struct expected expected = {.page = page,
+		.taken = WIRE_STATE_WORD(connection->sequence, WIRE_TAKEN),
+		.answered = WIRE_STATE_WORD(connection->sequence, WIRE_ANSWERED),
+		.wait = &connection->wait};
 
 	for (bool first = true;; first = false) {
 		int status;

@@ -90,9 +90,9 @@ void wait_drain(struct wait *wait)
 		semaphore_reset(wait->semaphore);
 }
 
-static bool look_often(wait_look *look, void *context)
+static bool look_often(const struct wait *wait, wait_look *look, void *context)
 {
-	for (int i = 0; i < LOOKS; i++) {
+	for (int i = 0; i < LOOKS && !wait->distant; i++) {
 		if (look(context, i % LOOKS_HINTED ? WAIT_LAST : WAIT_HINTED))
 			return true;
 		spin_pause();
@@ -106,9 +106,9 @@ static bool spin_for(struct wait *wait, wait_look *look, void *context)
 	uint64_t end = clock_now() + wait->spin.limit_ns;
 	bool found = false, late = false;
 
-	while (!found && !late &&
+	while (!found && !late && !wait->distant &&
 		!(wait->stopping && atomic_load_explicit(wait->stopping, memory_order_relaxed))) {
-		found = look_often(look, context);
+		found = look_often(wait, look, context);
 		/* Time in which others had the CPU counts: that may have been the other side. */
 		late = clock_now() >= end;
 	}
@@ -193,7 +193,8 @@ enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t s
 	if (++wait->waits % LOOK_ALL_WAITS == 0 && look(context, WAIT_ALL))
 		return WAIT_FOUND;
 	/* What comes at once does not pay for the hook. */
-	if (spun && look_often(look, context)) {
+	wait->distant = false;
+	if (spun && look_often(wait, look, context)) {
 		learn_from_success(&wait->spin);
 		return WAIT_FOUND;
 	}

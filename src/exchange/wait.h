@@ -35,6 +35,7 @@ struct wait {
 	unsigned idle_wakes; /* in a row: woken, and there was nothing */
 	unsigned waits;      /* so far */
 	uint64_t looked_ns;  /* when it last slept after looking everywhere */
+	bool distant; /* `look` says so: what is waited for is farther off than a spin is long */
 };
 
 enum wait_result {
@@ -62,6 +63,12 @@ void wait_init(struct wait *wait, sem_t *semaphore, const atomic_bool *stopping)
  */
 enum wait_result wait_for(struct wait *wait, struct timeout *timeout, uint64_t slice_ns,
 	struct waiting *waiting, wait_look *look, void *context);
+
+/* What was found is to take longer than a spin, and nothing else is near: the next wait sleeps. */
+static inline void wait_skip_spin(struct wait *wait)
+{
+	wait->spin.skip += !wait->spin.skip;
+}
 
 /* Takes away the tokens of what was found by spinning, and what others have posted. */
 void wait_drain(struct wait *wait);

@@ -237,8 +237,12 @@ void request_serve(struct server *server)
 	struct look look = {.server = server};
 
 	server->wait.spin.busy = atomic_load(&server->decoding);
-	if (wait_for(&server->wait, &never, WAIT_SLICE_NS, NULL, take_request, &look) == WAIT_FOUND)
-		serve_request(server, look.found);
+	if (wait_for(&server->wait, &never, WAIT_SLICE_NS, NULL, take_request, &look) != WAIT_FOUND)
+		return;
+	serve_request(server, look.found);
+	/* Who asked waits for a decoder now. */
+	if (atomic_load(&look.found->state) != REQUEST_NONE)
+		wait_skip_spin(&server->wait);
 }
 
 void *request_main(void *context)

@@ -174,12 +174,50 @@ static void work_on_all_other_cpus_is_not_disturbed(void **state)
 	assert_true(looks > 2);
 }
 
+struct distant {
+	struct wait wait;
+	unsigned looks;
+};
+
+static bool see_it_far_off(void *context, enum wait_where where)
+{
+	struct distant *distant = context;
+
+	(void)where;
+	distant->looks++;
+	distant->wait.distant = true;
+	return false;
+}
+
+/* As an image that is being decoded: the one who waits leaves the processor to the decoder. */
+static void what_is_far_off_is_not_spun_for(void **state)
+{
+	struct timeout timeout = {.deadline = 0};
+	struct distant distant = {0};
+	sem_t semaphore;
+
+	(void)state;
+	sem_init(&semaphore, 0, 0);
+	wait_init(&distant.wait, &semaphore, NULL);
+	distant.wait.spin.cpus = 16;
+	assert_int_equal(
+		wait_for(&distant.wait, &timeout, 0, NULL, see_it_far_off, &distant), WAIT_NOTHING);
+	/* Once in the spin, before the sleep, and after it. */
+	assert_int_equal(distant.looks, 3);
+	wait_skip_spin(&distant.wait);
+	distant.looks = 0;
+	assert_int_equal(
+		wait_for(&distant.wait, &timeout, 0, NULL, see_it_far_off, &distant), WAIT_NOTHING);
+	assert_int_equal(distant.looks, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_sides_on_one_cpu_soon_stop_spinning),
 		cmocka_unit_test(spins_that_fail_become_rare),
 		cmocka_unit_test(work_on_all_other_cpus_is_not_disturbed),
+		cmocka_unit_test(what_is_far_off_is_not_spun_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
