@@ -2,6 +2,7 @@
 
 #include "python/errors.h"
 #include "python/image.h"
+#include "python/names.h"
 
 #include <poll.h>
 #include <string.h>
@@ -221,11 +222,7 @@ static int batch_begin(struct batch *batch, struct connection_object *connection
 	const struct asked *asked)
 {
 	*batch = (struct batch){.connection = connection, .asked = asked};
-	if (PyUnicode_Check(names) || PyBytes_Check(names)) {
-		error_usage("a list of names is wanted, not one name");
-		return -1;
-	}
-	batch->names = PySequence_List(names);
+	batch->names = names_list(names);
 	if (!batch->names)
 		return -1;
 	batch->count = PyList_Size(batch->names);

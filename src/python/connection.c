@@ -1,14 +1,15 @@
 #include "python/connection.h"
 
-#include "python/batch.h"
 #include "python/errors.h"
 #include "python/image.h"
 #include "python/info.h"
+#include "python/names.h"
+#include "python/prefetch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static PyTypeObject *type;
+PyTypeObject *connection_type;
 
 /* ---- the client ---- */
 
@@ -35,6 +36,7 @@ static void forget_parent(struct connection_object *self)
 	self->generation = process_generation;
 	self->client = NULL;
 	self->used = self->raised = false;
+	self->prefetch = NULL;
 	self->waiting = 0;
 	sem_init(&self->turns, 0, 0);
 }
@@ -170,6 +172,17 @@ PyObject *connection_names(struct connection_object *self)
 	return list;
 }
 
+PyObject *connection_prefetch(
+	struct connection_object *self, PyObject *names, const struct asked *asked)
+{
+	/* Without a turn: it does not wait for a call that another thread is in. */
+	forget_parent(self);
+	if (self->closed)
+		return error_usage("the connection was closed");
+	return prefetch_add(&self->prefetch, &self->options, names, asked) ? NULL
+									   : Py_NewRef(Py_None);
+}
+
 /* ---- life ---- */
 
 PyObject *space_resolve(PyObject *space)
@@ -183,7 +196,7 @@ PyObject *space_resolve(PyObject *space)
 
 PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, bool guard)
 {
-	struct connection_object *self = PyObject_New(struct connection_object, type);
+	struct connection_object *self = PyObject_New(struct connection_object, connection_type);
 	const char *text = NULL;
 	PyObject *keep = NULL;
 
@@ -208,36 +221,6 @@ PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, boo
 	self->options.flags = guard ? SHMSEM_GUARD_SIGBUS : 0;
 	self->options.wait_hook = on_wait;
 	self->options.wait_data = self;
-	return (PyObject *)self;
-}
-
-int connect_options_parse(PyObject *arguments, PyObject *keywords, PyObject **ret_space,
-	PyObject **ret_wait, PyObject **ret_timeout, int *ret_guard)
-{
-	static char *names[] = {"namespace", "wait", "timeout", "guard", NULL};
-
-	*ret_space = *ret_wait = *ret_timeout = Py_None;
-	*ret_guard = 0;
-	return PyArg_ParseTupleAndKeywords(arguments, keywords, "|O$OOp", names, ret_space,
-		       ret_wait, ret_timeout, ret_guard)
-		       ? 0
-		       : -1;
-}
-
-static PyObject *connection_type_new(PyTypeObject *class, PyObject *arguments, PyObject *keywords)
-{
-	PyObject *space, *wait, *timeout;
-	struct connection_object *self;
-	int guard;
-
-	(void)class;
-	if (connect_options_parse(arguments, keywords, &space, &wait, &timeout, &guard))
-		return NULL;
-	self = (struct connection_object *)connection_new(space, wait, timeout, guard);
-	if (!self)
-		return NULL;
-	if (connection_enter(self) || connection_leave(self))
-		Py_CLEAR(self);
 	return (PyObject *)self;
 }
 
@@ -270,215 +253,40 @@ struct connection_object *connection_default(PyObject *space)
 	return last && found ? last : NULL;
 }
 
-static void connection_dealloc(PyObject *object)
+PyObject *connection_call(struct connection_object *self, unsigned calls, connection_work *work,
+	const struct call *call)
 {
-	struct connection_object *self = (struct connection_object *)object;
-	PyTypeObject *class = Py_TYPE(object);
+	struct asked asked;
+	PyObject *first;
 
-	if (self->generation == process_generation)
+	if (asked_parse(&asked, calls, call, &first))
+		return NULL;
+	if (!self)
+		self = connection_default(asked.space);
+	return self ? work(self, first, &asked) : NULL;
+}
+
+int connection_close(struct connection_object *self)
+{
+	forget_parent(self);
+	if (self->closed)
+		return 0;
+	if (take_turn(self))
+		return -1;
+	self->closed = true;
+	shmsem_close(self->client);
+	self->client = NULL;
+	self->prefetch = prefetch_free(self->prefetch);
+	return connection_leave(self);
+}
+
+void connection_release(struct connection_object *self)
+{
+	if (self->generation == process_generation) {
 		shmsem_close(self->client);
+		prefetch_free(self->prefetch);
+	}
 	sem_destroy(&self->turns);
 	free(self->space_text);
 	Py_XDECREF(self->space);
-	PyObject_Free(object);
-	Py_DECREF(class);
-}
-
-/* ---- methods ---- */
-
-#define SELF(object) ((struct connection_object *)(object))
-
-static PyObject *method_fetch(
-	PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct asked asked;
-	PyObject *name;
-
-	return asked_parse(&asked, CALL_FETCH, &call, &name)
-		       ? NULL
-		       : connection_fetch(SELF(object), name, &asked);
-}
-
-static PyObject *method_info(
-	PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct asked asked;
-	PyObject *name;
-
-	return asked_parse(&asked, CALL_INFO, &call, &name)
-		       ? NULL
-		       : connection_info(SELF(object), name, &asked);
-}
-
-static PyObject *method_fetch_many(
-	PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct asked asked;
-	PyObject *names;
-
-	return asked_parse(&asked, CALL_MANY, &call, &names)
-		       ? NULL
-		       : batch_fetch_many(SELF(object), names, &asked);
-}
-
-static PyObject *method_fetch_batch(
-	PyObject *object, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct asked asked;
-	PyObject *names;
-
-	return asked_parse(&asked, CALL_BATCH, &call, &names)
-		       ? NULL
-		       : batch_fetch_batch(SELF(object), names, &asked);
-}
-
-static PyObject *method_names(PyObject *object, PyObject *unused)
-{
-	(void)unused;
-	return connection_names(SELF(object));
-}
-
-static PyObject *method_ping(PyObject *object, PyObject *unused)
-{
-	struct shmsem_error error;
-	int status;
-
-	(void)unused;
-	if (connection_enter(SELF(object)))
-		return NULL;
-	status = shmsem_ping(SELF(object)->client, &error);
-	if (connection_leave(SELF(object)) || status)
-		return error_raise(&error);
-	return Py_NewRef(Py_None);
-}
-
-static PyObject *method_cancel(PyObject *object, PyObject *unused)
-{
-	struct connection_object *self = SELF(object);
-
-	(void)unused;
-	if (self->client && self->generation == process_generation)
-		shmsem_cancel(self->client);
-	return Py_NewRef(Py_None);
-}
-
-static PyObject *method_close(PyObject *object, PyObject *unused)
-{
-	struct connection_object *self = SELF(object);
-
-	(void)unused;
-	forget_parent(self);
-	if (!self->closed) {
-		if (take_turn(self))
-			return NULL;
-		self->closed = true;
-		shmsem_close(self->client);
-		self->client = NULL;
-		connection_leave(self);
-	}
-	return Py_NewRef(Py_None);
-}
-
-static PyObject *method_exit(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
-{
-	(void)arguments;
-	(void)count;
-	return method_close(object, NULL);
-}
-
-static PyObject *method_enter(PyObject *object, PyObject *unused)
-{
-	(void)unused;
-	return Py_NewRef(object);
-}
-
-/* The other process connects when it first uses it. */
-static PyObject *method_reduce(PyObject *object, PyObject *unused)
-{
-	struct connection_object *self = SELF(object);
-	PyObject *module = PyImport_ImportModule("shmsem._shmsem"), *function;
-
-	(void)unused;
-	if (!module)
-		return NULL;
-	function = PyObject_GetAttrString(module, "_connect_later");
-	Py_DECREF(module);
-	return function ? Py_BuildValue("N(OKKI)", function, self->space,
-				  (unsigned long long)self->options.wait_ns,
-				  (unsigned long long)self->options.timeout_ns, self->options.flags)
-			: NULL;
-}
-
-static PyObject *get_namespace(PyObject *object, void *unused)
-{
-	(void)unused;
-	return Py_NewRef(SELF(object)->space);
-}
-
-static PyObject *connection_repr(PyObject *object)
-{
-	return PyUnicode_FromFormat("<shmsem.Connection %R%s>", SELF(object)->space,
-		SELF(object)->closed ? " closed" : "");
-}
-
-static PyGetSetDef attributes[] = {
-	{"namespace", get_namespace, NULL, "The namespace of its server.", NULL},
-	{NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMethodDef methods[] = {
-	{"fetch", METHOD(method_fetch), METH_FASTCALL | METH_KEYWORDS,
-		"fetch($self, name, /, *, " OPTIONS_SIGNATURE ", copy=False)\n--\n\n" FETCH_DOC},
-	{"info", METHOD(method_info), METH_FASTCALL | METH_KEYWORDS,
-		"info($self, name, /, *, " OPTIONS_SIGNATURE ")\n--\n\n" INFO_DOC},
-	{"fetch_many", METHOD(method_fetch_many), METH_FASTCALL | METH_KEYWORDS,
-		"fetch_many($self, names, /, *, " OPTIONS_SIGNATURE
-		", copy=False, on_error='raise')\n--\n\n" MANY_DOC},
-	{"fetch_batch", METHOD(method_fetch_batch), METH_FASTCALL | METH_KEYWORDS,
-		"fetch_batch($self, names, /, *, out=None, " OPTIONS_SIGNATURE
-		")\n--\n\n" BATCH_DOC},
-	{"names", method_names, METH_NOARGS, "names($self, /)\n--\n\n" NAMES_DOC},
-	{"ping", method_ping, METH_NOARGS, "ping($self, /)\n--\n\nAsks the server for nothing."},
-	{"cancel", method_cancel, METH_NOARGS,
-		"cancel($self, /)\n--\n\n"
-		"Ends the wait of the call that another thread is in, or the next call, with\n"
-		"TryAgainError."},
-	{"close", method_close, METH_NOARGS,
-		"close($self, /)\n--\n\nEnds the connection. Images that were fetched stay valid."},
-	{"__enter__", method_enter, METH_NOARGS, NULL},
-	{"__exit__", METHOD(method_exit), METH_FASTCALL, NULL},
-	{"__reduce__", method_reduce, METH_NOARGS, NULL},
-	{NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot slots[] = {
-	{Py_tp_doc,
-		"Connection(namespace=None, *, wait=0, timeout=None, guard=False)\n--\n\n"
-		"A connection to the server of a namespace ($SHMSEM_NAMESPACE, else 'shmsem').\n\n"
-		"`wait` for a server to appear and `timeout` of each call (30) are in seconds.\n"
-		"With `guard`, a segment that somebody truncates reads as zeros instead of\n"
-		"ending the process; Image.check() tells. It is made anew after the server was\n"
-		"restarted, in a child of fork(), and where it is unpickled. Threads that share\n"
-		"it take turns."},
-	{Py_tp_new, SLOT(connection_type_new)},
-	{Py_tp_dealloc, SLOT(connection_dealloc)},
-	{Py_tp_repr, SLOT(connection_repr)},
-	{Py_tp_methods, methods},
-	{Py_tp_getset, attributes},
-	{0, NULL},
-};
-
-int connection_init(PyObject *module)
-{
-	PyType_Spec spec = {.name = "shmsem.Connection",
-		.basicsize = sizeof(struct connection_object),
-		.flags = Py_TPFLAGS_DEFAULT,
-		.slots = slots};
-
-	type = (PyTypeObject *)PyType_FromSpec(&spec);
-	return type ? PyModule_AddObjectRef(module, "Connection", (PyObject *)type) : -1;
 }

@@ -13,6 +13,7 @@
 
 struct connection_object {
 	PyObject_HEAD struct shmsem *client; /* NULL: made by the next call */
+	struct prefetch *prefetch;           /* what is decoded ahead, or NULL */
 	struct shmsem_connect_options options;
 	PyObject *space; /* str */
 	char *space_text;
@@ -26,7 +27,8 @@ struct connection_object {
 	PyThreadState *sleeper; /* of a call that waits */
 };
 
-/* Makes the type, and puts it into the module; -1 with an exception. */
+/* Makes the type, and puts it into the module; -1 with an exception: connection_methods.c. */
+extern PyTypeObject *connection_type;
 int connection_init(PyObject *module);
 
 /* One that is to connect when it is first used; NULL with an exception. */
@@ -46,6 +48,20 @@ PyObject *connection_fetch(
 PyObject *connection_info(
 	struct connection_object *self, PyObject *name, const struct asked *asked);
 PyObject *connection_names(struct connection_object *self);
+
+/* Has images decoded, and does not wait for that. */
+PyObject *connection_prefetch(
+	struct connection_object *self, PyObject *names, const struct asked *asked);
+
+/* Does such work as the arguments say, over a connection, or over the process's own if it is NULL. */
+typedef PyObject *connection_work(
+	struct connection_object *self, PyObject *first, const struct asked *asked);
+PyObject *connection_call(struct connection_object *self, unsigned calls, connection_work *work,
+	const struct call *call);
+
+/* Ends it; -1 with an exception. And what is left to do when the object is gone. */
+int connection_close(struct connection_object *self);
+void connection_release(struct connection_object *self);
 
 /* Reads namespace, wait, timeout and guard; for the types that connect. -1 with an exception. */
 int connect_options_parse(PyObject *arguments, PyObject *keywords, PyObject **ret_space,

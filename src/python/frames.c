@@ -1,6 +1,7 @@
 /* shmsem.Server: frames that are published, and buffers as images. */
 #include "python/errors.h"
 #include "python/image.h"
+#include "python/names.h"
 #include "python/options.h"
 #include "python/server.h"
 

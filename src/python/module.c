@@ -18,65 +18,22 @@ static void in_child(void)
 
 /* ---- over the process's own connections ---- */
 
-static PyObject *module_fetch(
-	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct connection_object *connection;
-	struct asked asked;
-	PyObject *name;
+/* A call for images over one of them. */
+#define IMAGES_FUNCTION(name, calls, work)                                                    \
+	static PyObject *name(PyObject *module, PyObject *const *arguments, Py_ssize_t count, \
+		PyObject *keywords)                                                           \
+	{                                                                                     \
+		const struct call call = {arguments, count, keywords};                        \
+                                                                                              \
+		(void)module;                                                                 \
+		return connection_call(NULL, (calls) | CALL_MODULE, work, &call);             \
+	}
 
-	(void)module;
-	if (asked_parse(&asked, CALL_FETCH | CALL_MODULE, &call, &name))
-		return NULL;
-	connection = connection_default(asked.space);
-	return connection ? connection_fetch(connection, name, &asked) : NULL;
-}
-
-static PyObject *module_info(
-	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct connection_object *connection;
-	struct asked asked;
-	PyObject *name;
-
-	(void)module;
-	if (asked_parse(&asked, CALL_INFO | CALL_MODULE, &call, &name))
-		return NULL;
-	connection = connection_default(asked.space);
-	return connection ? connection_info(connection, name, &asked) : NULL;
-}
-
-static PyObject *module_fetch_many(
-	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct connection_object *connection;
-	struct asked asked;
-	PyObject *names;
-
-	(void)module;
-	if (asked_parse(&asked, CALL_MANY | CALL_MODULE, &call, &names))
-		return NULL;
-	connection = connection_default(asked.space);
-	return connection ? batch_fetch_many(connection, names, &asked) : NULL;
-}
-
-static PyObject *module_fetch_batch(
-	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
-{
-	const struct call call = {arguments, count, keywords};
-	struct connection_object *connection;
-	struct asked asked;
-	PyObject *names;
-
-	(void)module;
-	if (asked_parse(&asked, CALL_BATCH | CALL_MODULE, &call, &names))
-		return NULL;
-	connection = connection_default(asked.space);
-	return connection ? batch_fetch_batch(connection, names, &asked) : NULL;
-}
+IMAGES_FUNCTION(module_fetch, CALL_FETCH, connection_fetch)
+IMAGES_FUNCTION(module_info, CALL_INFO, connection_info)
+IMAGES_FUNCTION(module_prefetch, CALL_INFO, connection_prefetch)
+IMAGES_FUNCTION(module_fetch_many, CALL_MANY, batch_fetch_many)
+IMAGES_FUNCTION(module_fetch_batch, CALL_BATCH, batch_fetch_batch)
 
 static PyObject *module_names(
 	PyObject *module, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords)
@@ -158,6 +115,9 @@ static PyMethodDef functions[] = {
 	{"fetch_batch", METHOD(module_fetch_batch), METH_FASTCALL | METH_KEYWORDS,
 		"fetch_batch($module, names, /, *, namespace=None, out=None, " OPTIONS_SIGNATURE
 		")\n--\n\n" BATCH_DOC "\n\n" MODULE_DOC},
+	{"prefetch", METHOD(module_prefetch), METH_FASTCALL | METH_KEYWORDS,
+		"prefetch($module, names, /, *, namespace=None, " OPTIONS_SIGNATURE
+		")\n--\n\n" PREFETCH_DOC "\n\n" MODULE_DOC},
 	{"names", METHOD(module_names), METH_FASTCALL | METH_KEYWORDS,
 		"names($module, /, *, namespace=None)\n--\n\n" NAMES_DOC "\n\n" MODULE_DOC},
 	{"version", module_version, METH_NOARGS,

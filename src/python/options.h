@@ -44,12 +44,6 @@ PyObject *asked_value(size_t index, const struct asked *asked);
 /* The options as keywords that ask for the same: a new dict, or NULL with an exception. */
 PyObject *asked_keywords(const struct asked *asked);
 
-/*
- * The bytes of a name: str, bytes or os.PathLike. *ret_keep owns them, and is to be given to
- * Py_XDECREF afterwards. NULL with an exception.
- */
-const char *name_text(PyObject *name, PyObject **ret_keep);
-
 /* A time in seconds, or None, as the library has it: 0 for None. -1 with an exception. */
 int seconds_parse(PyObject *given, uint64_t *ret_ns);
 
@@ -72,5 +66,10 @@ int seconds_parse(PyObject *given, uint64_t *ret_ns);
 #define BATCH_DOC                                                                        \
 	"Copies several images of one size into one array of count x height x width x\n" \
 	"channels: `out`, any writable buffer of that many bytes, or a new numpy array."
+#define PREFETCH_DOC                                                                       \
+	"Has images decoded that are asked for later, and does not wait for that.\n\n"     \
+	"Nothing is held: they stay in the server's store until others need the room. A\n" \
+	"few at a time are decoded ahead; what fails is told by the fetch. What was not\n" \
+	"begun is dropped when the connection is closed."
 #define NAMES_DOC  "The names of every image file that the server has, in byte order."
 #define MODULE_DOC "Over a connection that the process keeps for the namespace."

@@ -3,6 +3,7 @@
 #include "python/connection.h"
 #include "python/errors.h"
 #include "python/image.h"
+#include "python/names.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 
 #include "python/connection.h"
 #include "python/errors.h"
+#include "python/names.h"
 
 /* How often a server that runs looks for signals. */
 #define LOOK_NS UINT64_C(100000000)

@@ -1,5 +1,6 @@
 /* shmsem.Server: answers to requests, by the callbacks of the program. */
 #include "python/errors.h"
+#include "python/names.h"
 #include "python/options.h"
 #include "python/server.h"
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import os
+import time
 
 import numpy
 import pytest
@@ -99,6 +100,54 @@ def test_a_batch_is_one_array(batches, many):
     assert shmsem.fetch_batch(NAMES[:2], namespace=batches).shape[0] == 2
 
 
+def stored(client, name):
+    return client.info(name, scale=2).from_store
+
+
+def await_stored(client, names):
+    until = time.monotonic() + 60
+    while not all(stored(client, name) for name in names):
+        assert time.monotonic() < until
+
+
+def test_images_are_decoded_ahead_and_not_held(batches):
+    with shmsem.connect(batches) as client:
+        assert not any(stored(client, name) for name in NAMES)
+        assert client.prefetch(["nothing", *NAMES, os.fsencode("00")], scale=2) is None
+        await_stored(client, NAMES)
+        assert not client.fetch("00").info.from_store
+        for wrong in ("00", [3], ["a\0b"]):
+            with pytest.raises((shmsem.UsageError, TypeError)):
+                client.prefetch(wrong)
+        client.prefetch([])
+        client.prefetch(iter(NAMES[:2]), size=(7, 0))
+    with pytest.raises(shmsem.UsageError):
+        client.prefetch(NAMES)
+
+
+def test_what_is_not_begun_is_dropped_with_the_connection(batches, many):
+    """Its threads end, and give their seats back."""
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(20):
+        with shmsem.connect(batches) as client:
+            client.prefetch(NAMES * 50, shorter=100)
+    shmsem.prefetch(NAMES, namespace=batches, scale=2)
+    assert in_child(lambda: shmsem.prefetch(NAMES, namespace=batches) is None)
+    with shmsem.connect(batches) as client:
+        await_stored(client, NAMES)
+    until = time.monotonic() + 60
+    while len(os.listdir("/proc/self/task")) > before:
+        assert time.monotonic() < until
+
+    async def ahead():
+        async with shmsem.AsyncConnection(batches) as client:
+            await client.prefetch(NAMES, scale=4)
+
+    asyncio.run(ahead())
+    while len(os.listdir("/proc/self/task")) > before:
+        assert time.monotonic() < until
+
+
 def test_an_event_loop_fetches(batches):
     async def work():
         async with shmsem.AsyncConnection(batches, threads=2) as client:
@@ -176,7 +225,7 @@ def test_a_loop_works_in_a_forked_child(batches):
 
 
 def test_signatures_of_both_kinds_are_the_same():
-    for name in ("fetch", "fetch_many", "fetch_batch"):
+    for name in ("fetch", "fetch_many", "fetch_batch", "prefetch"):
         assert inspect.signature(getattr(shmsem.AsyncConnection, name)) == inspect.signature(
             getattr(shmsem.Connection, name)
         )

@@ -33,6 +33,7 @@ from shmsem._shmsem import (
     fetch_many,
     info,
     names,
+    prefetch,
     version,
 )
 
@@ -69,6 +70,7 @@ __all__ = [
     "info",
     "names",
     "objects",
+    "prefetch",
     "version",
 ]
 

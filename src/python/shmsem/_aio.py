@@ -8,6 +8,7 @@ import os
 from shmsem._errors import UsageError
 from shmsem._shmsem import Connection, Queue
 from shmsem._shmsem import _stack as stack
+from shmsem._shmsem import prefetch
 
 
 class AsyncConnection:
@@ -81,6 +82,10 @@ class AsyncConnection:
         images = await self.fetch_many(names, **options)
         return stack(images, out)
 
+    async def prefetch(self, names, /, **options):
+        """As Connection.prefetch."""
+        prefetch(names, namespace=self._options[0], **options)
+
     def _close_queue(self):
         if self._queue is None:
             return
@@ -105,7 +110,7 @@ class AsyncConnection:
         self.close()
 
 
-for _method in ("fetch", "fetch_many", "fetch_batch"):
+for _method in ("fetch", "fetch_many", "fetch_batch", "prefetch"):
     getattr(AsyncConnection, _method).__signature__ = inspect.signature(
         getattr(Connection, _method)
     )
