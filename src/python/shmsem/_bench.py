@@ -7,6 +7,7 @@ import mmap
 import subprocess
 import sys
 import time
+from typing import Callable, Tuple
 
 import numpy
 import shmsem
@@ -17,29 +18,29 @@ IMPORT = (
 )
 
 
-def subjects(name):
+def subjects(name: str) -> Tuple[Callable[[], None], ...]:
     """In the order of the rows."""
     mapped = mmap.mmap(-1, 1 << 20)
     fetch, asarray = shmsem.connect().fetch, numpy.asarray
 
-    def view_and_release():
+    def view_and_release() -> None:
         for _ in range(BATCH):
             view = memoryview(mapped)
             view.release()
 
-    def fetch_and_release():
+    def fetch_and_release() -> None:
         for _ in range(BATCH):
             image = fetch(name)
             image.close()
 
-    def fetch_array_and_release():
+    def fetch_array_and_release() -> None:
         for _ in range(BATCH):
             image = fetch(name)
             array = asarray(image)
             del array
             image.close()
 
-    def with_fetch():
+    def with_fetch() -> None:
         for _ in range(BATCH):
             with shmsem.fetch(name):
                 pass
@@ -47,7 +48,7 @@ def subjects(name):
     return (view_and_release, fetch_and_release, fetch_array_and_release, with_fetch)
 
 
-def measure(name, runs, warmup, samples):
+def measure(name: str, runs: int, warmup: int, samples: int) -> None:
     rows = subjects(name)
     for run in range(warmup + runs):
         for index, row in enumerate(rows):
@@ -65,7 +66,7 @@ def measure(name, runs, warmup, samples):
         sys.stdout.flush()
 
 
-def main(name, *numbers):
+def main(name: str, *numbers: str) -> None:
     try:
         measure(name, *map(int, numbers))
     except shmsem.Error as error:
