@@ -6,6 +6,7 @@
 #include "cli/suggest.h"
 #include "cli/version.h"
 #include "server/decoder.h"
+#include "server/helper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,6 +86,8 @@ int main(int argc, char **argv)
 	fd_fill_standard();
 	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
 		return decoder_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], HELPER_MODE))
+		return helper_main(argc, argv);
 	if (argc < 2) {
 		print_usage(stderr);
 		return STATUS_USAGE;

@@ -1,6 +1,7 @@
 #include "server/answer.h"
 
 #include "base/clock.h"
+#include "server/blocking.h"
 #include "server/jobs.h"
 #include "shm/semaphore.h"
 
@@ -111,7 +112,7 @@ static void answer_image(
 
 void answer_later(struct server *server, struct request *request, struct stored *image)
 {
-	if (!request_take(&server->objects.head, &request->asked))
+	if (!request->asked.taken && !request_take(&server->objects.head, &request->asked))
 		return;
 	request->image = image;
 	request->next = image->waiters;
@@ -138,6 +139,9 @@ void answer_never(struct server *server, struct request *request)
 	case REQUEST_WAITS_IMAGE:
 		list_remove(&request->image->waiters, request);
 		job_unwanted(server, request->image);
+		break;
+	case REQUEST_WAITS_FILE:
+		blocking_forget(server, request);
 		break;
 	case REQUEST_WAITS_NAMES:
 		if (!list_remove(&server->names.waiting, request))

@@ -13,12 +13,16 @@
 #include "server/completion_loop.h"
 
 #include "base/clock.h"
+#include "server/blocking.h"
 #include "server/finish.h"
 #include "server/jobs.h"
+#include "server/name_list.h"
 #include "server/pool.h"
+#include "server/serve_image.h"
 #include "server/supply.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -127,6 +131,8 @@ static bool file_changed(struct server *server, const struct job *job)
 	struct file_key now;
 	bool changed;
 
+	if (job->copied)
+		return false;
 	store_unlock(&server->store);
 	changed = !files_key(job->file, &now) || memcmp(&now, &job->key, sizeof now) != 0;
 	store_lock(&server->store);
@@ -222,9 +228,24 @@ static bool has_deadline(const struct decoder *decoder)
 	       decoder->state == DECODER_ENDING;
 }
 
+/* What a helper found, or that it did not. */
+static void take_answer(struct server *server, struct file_answer *answer)
+{
+	if (answer->task->order.kind == HELPER_LIST)
+		names_resume(server, answer);
+	else if (answer->task->preload)
+		preload_resume(server, answer);
+	else
+		serve_resume(server, answer);
+	if (answer->fd >= 0)
+		close(answer->fd);
+	free(answer->task);
+}
+
 static void timer_expired(struct server *server)
 {
 	uint64_t now = clock_now(), times;
+	struct file_answer answer;
 
 	if (read(server->timer, &times, sizeof times) < 0)
 		return;
@@ -237,11 +258,14 @@ static void timer_expired(struct server *server)
 		if (has_deadline(decoder))
 			decoder_set_timer(server, decoder->deadline);
 	}
+	while (blocking_expire(server, &answer))
+		take_answer(server, &answer);
 }
 
 static void take_event(struct server *server, const struct epoll_event *event)
 {
 	unsigned decoder = (unsigned)event->data.u64;
+	struct file_answer answer;
 
 	switch ((enum pool_source)(event->data.u64 >> 32)) {
 	case POOL_WAKE:
@@ -254,6 +278,10 @@ static void take_event(struct server *server, const struct epoll_event *event)
 		break;
 	case POOL_PROCESS:
 		process_ended(server, decoder);
+		break;
+	case POOL_HELPER:
+		if (blocking_receive(server, decoder, &answer))
+			take_answer(server, &answer);
 		break;
 	}
 }

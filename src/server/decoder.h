@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "server/spawn_self.h"
+
 /*
  * argv[1] of the hidden mode, the numbers that follow it (bytes of address space to map, bytes of
  * memory beside, seconds of processor time for an image in a process of its own, flags), and the
@@ -11,8 +13,8 @@
  */
 #define DECODER_MODE    "--decoder"
 #define DECODER_NUMBERS 4
-#define DECODER_SOCKET  3
-#define DECODER_SEGMENT 4
+#define DECODER_SOCKET  SPAWN_SELF_FIRST
+#define DECODER_SEGMENT SPAWN_SELF_SECOND
 
 enum decoder_flags {
 	DECODER_ISOLATE = 1 << 0,        /* a process for each image */

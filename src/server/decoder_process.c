@@ -4,11 +4,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "server/decoder.h"
+#include "server/spawn_self.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,8 +16,6 @@
 
 /* A process that was killed is gone long before that, unless a file system has hung. */
 #define STOP_WAIT_NS NS_PER_SECOND
-
-extern char **environ;
 
 static void close_ends(struct decoder *decoder)
 {
@@ -65,8 +62,7 @@ void decoder_stop(struct decoder *decoder)
 		close_ends(decoder);
 }
 
-/* Starts the process with two descriptors, both above the numbers that they get in it, so that
- * neither dup2 there overwrites the other's source. 0, or an errno. */
+/* 0, or an errno. */
 static int spawn(const struct decoder_setup *setup, int socket, int segment, pid_t *ret)
 {
 	char numbers[DECODER_NUMBERS][24];
@@ -75,43 +71,23 @@ static int spawn(const struct decoder_setup *setup, int socket, int segment, pid
 	const uint64_t values[DECODER_NUMBERS] = {setup->reserve, setup->memory, setup->cpu_seconds,
 		(setup->isolate ? DECODER_ISOLATE : 0) |
 			(setup->allow_degraded ? DECODER_ALLOW_DEGRADED : 0)};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t signals;
-	int failed;
 
 	for (size_t i = 0; i < DECODER_NUMBERS; i++)
 		snprintf(numbers[i], sizeof numbers[i], "%llu", (unsigned long long)values[i]);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_adddup2(&actions, socket, DECODER_SOCKET);
-	posix_spawn_file_actions_adddup2(&actions, segment, DECODER_SEGMENT);
-	/* Signals of the terminal are the server's to act on; the decoder ends with its socket. */
-	sigemptyset(&signals);
-	posix_spawnattr_setsigmask(&attributes, &signals);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	failed = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, arguments, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	return failed;
+	return spawn_self(arguments, socket, segment, ret);
 }
 
 int decoder_start(struct decoder *decoder, struct error *err)
 {
-	AUTO_CLOSE int ours = -1, near = -1, theirs = -1, segment = -1;
+	AUTO_CLOSE int ours = -1, theirs = -1;
 	int pair[2], failed;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return error_os(err, errno, "cannot start a decoder");
 	ours = pair[0];
-	near = pair[1];
-	theirs = fcntl(near, F_DUPFD_CLOEXEC, DECODER_SEGMENT + 1);
-	segment = fcntl(decoder->segment_fd, F_DUPFD_CLOEXEC, DECODER_SEGMENT + 1);
-	if (theirs < 0 || segment < 0)
-		return error_os(err, errno, "cannot start a decoder");
-	failed = spawn(&decoder->setup, theirs, segment, &pid);
+	theirs = pair[1];
+	failed = spawn(&decoder->setup, theirs, decoder->segment_fd, &pid);
 	if (failed)
 		return error_os(err, failed, "cannot start a decoder");
 	decoder->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);

@@ -126,12 +126,20 @@ bool files_fold(int folder)
 	return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_CASEFOLD_FL;
 }
 
+bool files_in_memory(int fd)
+{
+	struct statfs system;
+
+	return fstatfs(fd, &system) == 0 && ((unsigned long)system.f_type == TMPFS_MAGIC ||
+						    (unsigned long)system.f_type == RAMFS_MAGIC);
+}
+
 /*
  * openat2(2) gives EAGAIN where a symbolic link on the way has "..", and anything on the host is
- * renamed or mounted in the same moment; and for as long as somebody else breaks a lease of the
- * file. The first passes at once.
+ * renamed or mounted in the same moment; for as long as somebody else breaks a lease of the file;
+ * and for what RESOLVE_CACHED rules out. The first passes at once.
  */
-int files_open_beneath(int folder, const char *path, uint64_t resolve)
+static int open_beneath(int folder, const char *path, uint64_t resolve, uint64_t retry_ns)
 {
 	struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve};
@@ -140,10 +148,10 @@ int files_open_beneath(int folder, const char *path, uint64_t resolve)
 
 	for (;;) {
 		fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
-		if (fd >= 0 || errno != EAGAIN)
+		if (fd >= 0 || errno != EAGAIN || !retry_ns)
 			return fd;
 		if (!deadline)
-			deadline = deadline_after(OPEN_RETRY_NS);
+			deadline = deadline_after(retry_ns);
 		else if (clock_now() >= deadline)
 			break;
 		sched_yield();
@@ -152,9 +160,27 @@ int files_open_beneath(int folder, const char *path, uint64_t resolve)
 	return -1;
 }
 
-bool files_unchanged(int folder, const char *path, const struct file_key *key)
+int files_open_beneath(int folder, const char *path, uint64_t resolve)
 {
-	AUTO_CLOSE int fd = files_open_beneath(folder, path, 0);
+	return open_beneath(folder, path, resolve, OPEN_RETRY_NS);
+}
+
+bool files_cached(int folder, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED};
+	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+	struct statx status;
+
+	if (fd < 0)
+		return errno == EAGAIN;
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) == 0 &&
+	       S_ISREG(status.stx_mode);
+}
+
+bool files_unchanged(int folder, const char *path, uint64_t resolve, const struct file_key *key)
+{
+	AUTO_CLOSE int fd = open_beneath(folder, path, resolve, 0);
 	struct file_key now;
 
 	return fd >= 0 && files_key(fd, &now) && !memcmp(&now, key, sizeof now);
@@ -206,17 +232,22 @@ static int open_failed(int os_error, const char *shown, struct error *err)
 }
 
 /* Opens ret->path; the status says why it is not to be served. */
-static int resolve_exactly(int folder, struct resolved *ret, const char *shown, struct error *err)
+static int resolve_exactly(int folder, const struct files_rules *rules, struct resolved *ret,
+	const char *shown, struct error *err)
 {
-	AUTO_CLOSE int fd = files_open_beneath(folder, ret->path, RESOLVE_NO_SYMLINKS);
+	AUTO_CLOSE int fd = open_beneath(
+		folder, ret->path, rules->resolve | RESOLVE_NO_SYMLINKS, rules->retry_ns);
 	struct timespec now;
 	struct statx status;
 	bool linked = fd < 0 && errno == ELOOP, local;
 
 	if (linked)
-		fd = files_open_beneath(folder, ret->path, 0);
-	if (fd < 0)
+		fd = open_beneath(folder, ret->path, rules->resolve, rules->retry_ns);
+	if (fd < 0) {
+		if (errno == EAGAIN || (errno == EXDEV && rules->resolve & RESOLVE_NO_XDEV))
+			ret->refused = errno;
 		return open_failed(errno, shown, err);
+	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (status_of(fd, &status) != 0)
 		return error_os(err, errno, "%s: cannot be examined", shown);
@@ -232,12 +263,14 @@ static int resolve_exactly(int folder, struct resolved *ret, const char *shown, 
 	return STATUS_OK;
 }
 
-int files_resolve(int folder, const char *name, struct resolved *ret, struct error *err)
+int files_resolve_by(int folder, const char *name, const struct files_rules *rules,
+	struct resolved *ret, struct error *err)
 {
 	char shown[NAME_SHOWN];
 	size_t length = strlen(name);
 	int status;
 
+	ret->refused = 0;
 	text_escape(name, length, shown, sizeof shown);
 	if (!files_name_plain(name))
 		return error_set(err, STATUS_NOT_FOUND,
@@ -248,14 +281,21 @@ int files_resolve(int folder, const char *name, struct resolved *ret, struct err
 		return error_set(err, STATUS_NOT_FOUND, "%s: the name is too long", shown);
 	strcpy(ret->path, name);
 	ret->opened_at = clock_now();
-	status = resolve_exactly(folder, ret, shown, err);
-	for (size_t i = 0; status == STATUS_NOT_FOUND && !has_extension(name) &&
+	status = resolve_exactly(folder, rules, ret, shown, err);
+	for (size_t i = 0; status == STATUS_NOT_FOUND && !ret->refused && !has_extension(name) &&
 			   i < sizeof extensions / sizeof *extensions;
 		i++) {
 		strcpy(ret->path + length, extensions[i]);
-		status = resolve_exactly(folder, ret, shown, err);
+		status = resolve_exactly(folder, rules, ret, shown, err);
 	}
 	return status;
+}
+
+int files_resolve(int folder, const char *name, struct resolved *ret, struct error *err)
+{
+	const struct files_rules rules = {.retry_ns = OPEN_RETRY_NS};
+
+	return files_resolve_by(folder, name, &rules, ret, err);
 }
 
 bool files_image_extension(const char *name)

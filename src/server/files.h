@@ -20,6 +20,8 @@ struct file_key {
 struct resolved {
 	int fd;             /* open for reading, a regular file */
 	uint64_t opened_at; /* clock.h, before that */
+	bool copied;        /* fd is a copy of it in memory */
+	int refused;        /* errno of an open that the rules ended: EAGAIN or EXDEV; 0 */
 	struct file_key key;
 	bool recent; /* changed so shortly before that another change might not show in the key */
 	bool watchable; /* on a local file system, by way of plain folders, and it has no other name
@@ -39,12 +41,25 @@ bool files_name_plain(const char *name);
  */
 int files_resolve(int folder, const char *name, struct resolved *ret, struct error *err);
 
+/* How files are opened. */
+struct files_rules {
+	uint64_t resolve;  /* more rules of openat2(2) */
+	uint64_t retry_ns; /* how long an open is tried again that gives EAGAIN */
+};
+
+/*
+ * The same by these rules. An open that gives EAGAIN, or EXDEV where mounts are not to be crossed,
+ * ends it: nothing is known of the name then, and ret->refused says why.
+ */
+int files_resolve_by(int folder, const char *name, const struct files_rules *rules,
+	struct resolved *ret, struct error *err);
+
 /* STATUS_BAD_DATA if the file is empty or has more than `most` bytes (0: no limit). */
 int files_check(const struct resolved *file, uint64_t most, struct error *err);
 
 /* Whether `path` (a resolved name) still is the file of that key, as open(2) and read(2) would see
- * it. */
-bool files_unchanged(int folder, const char *path, const struct file_key *key);
+ * it; false also where the rules of `resolve` do not let it be opened. */
+bool files_unchanged(int folder, const char *path, uint64_t resolve, const struct file_key *key);
 
 /* The key as the file system says now; false if it cannot say. */
 bool files_key(int fd, struct file_key *ret);
@@ -59,12 +74,19 @@ bool files_local(int fd);
  * that can be said. */
 bool files_fold(int folder);
 
+/* Whether that file system is in memory only: tmpfs or ramfs. */
+bool files_in_memory(int fd);
+
 /*
  * Opens `path` for reading, never waiting, if it lies beneath the folder; `resolve` adds to the
  * rules of openat2(2). -1 with errno: EXDEV if it leads out, EAGAIN if another program's lease keeps
  * it busy.
  */
 int files_open_beneath(int folder, const char *path, uint64_t resolve);
+
+/* Whether `path` is a regular file beneath the folder, or the kernel would have to ask a file system
+ * for that. Never waits. */
+bool files_cached(int folder, const char *path);
 
 /* Whether the name ends like that of an image file: .jpg, .jpeg or .png, in any case. */
 bool files_image_extension(const char *name);

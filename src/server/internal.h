@@ -2,8 +2,8 @@
  * What the files of the server share: its state, and a request that is being worked on.
  *
  * Threads: the request thread (request_loop.c), the completion thread (completion_loop.c), the
- * supply thread (supply.c), the one that lists names (names_loop.c), and the main thread, which starts and stops the server, preloads
- * images, and calls server_upkeep.
+ * supply thread (supply.c), and the main thread, which starts and stops the server, preloads images,
+ * and calls server_upkeep.
  *
  * There is one lock, the store's. Under it are the store, the watches, the line of jobs, the states
  * of decoders and of requests that wait, and the list of names. No other is taken while it is held.
@@ -25,6 +25,7 @@
 
 enum request_state {
 	REQUEST_NONE,        /* nobody waits: the request thread may take the seat's next request */
+	REQUEST_WAITS_FILE,  /* a task of `blocking` is its own */
 	REQUEST_WAITS_IMAGE, /* in the list of `image` */
 	REQUEST_WAITS_NAMES, /* in a list of `names` */
 };
@@ -52,6 +53,7 @@ struct job {
 	bool preload;      /* wanted though nobody waits for it */
 	bool put_back;     /* in line for the second time */
 	bool in_line;
+	bool copied; /* `file` is a copy of the image's file, which need not be looked at again */
 	char path[1032];
 	struct job *next;
 };
@@ -73,14 +75,17 @@ struct decoder_work {
 	unsigned suspicions;
 };
 
-/* The list of names, and who waits for one. Under the store's lock but for the making of a list. */
+/* The list of names, and who waits for one. Under the store's lock. */
 struct names_work {
-	pthread_t thread;
-	bool started, ending;
-	pthread_cond_t asked;
 	struct request *waiting; /* for a list that has not been begun */
 	struct request *current; /* for the one that is being made */
-	char *text;              /* that is being handed out page by page */
+	unsigned parts;          /* of that: mounts whose names are not there yet */
+	char *made;              /* what there is of it */
+	size_t made_size;
+	struct error failure;
+	uint64_t lists;         /* that were made, or failed */
+	pthread_cond_t changed; /* `lists` */
+	char *text;             /* that is being handed out page by page */
 	size_t size;
 };
 
@@ -101,7 +106,9 @@ struct server {
 	unsigned next_check;           /* object that is next looked at; main thread */
 	struct store store;
 	struct watch *watch;
-	struct request *requests; /* one for each seat */
+	struct mount_table *mounts;
+	struct blocking *blocking; /* helpers; NULL only where there are none */
+	struct request *requests;  /* one for each seat */
 
 	/* Request thread */
 	pthread_t request_thread;

@@ -2,6 +2,7 @@
 
 #include "base/io.h"
 #include "server/decoder.h"
+#include "server/descriptor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,26 +15,8 @@
 
 bool job_receive(struct link_job *ret, int *ret_file)
 {
-	struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr message = {.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof control};
-	struct cmsghdr *header;
-	ssize_t size;
-
-	do
-		size = recvmsg(DECODER_SOCKET, &message, MSG_CMSG_CLOEXEC);
-	while (size < 0 && errno == EINTR);
-	*ret_file = -1;
-	header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_file, CMSG_DATA(header), sizeof *ret_file);
-	return size == (ssize_t)sizeof *ret;
+	return descriptor_receive(DECODER_SOCKET, ret, sizeof *ret, 0, ret_file) ==
+	       (ssize_t)sizeof *ret;
 }
 
 bool job_send(const struct link_reply *reply)

@@ -35,6 +35,7 @@ struct job *job_new(struct server *server, const char *name, struct stored *agai
 	image->job = job;
 	job->image = image;
 	job->file = file->fd;
+	job->copied = file->copied;
 	job->key = file->key;
 	strcpy(job->path, file->path);
 	file->fd = -1;

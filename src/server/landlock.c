@@ -26,6 +26,16 @@ struct ruleset {
 #define NETWORK_4 (UINT64_C(3))             /* bind and connect TCP */
 #define SCOPES_6  (UINT64_C(3))             /* abstract Unix sockets, signals */
 
+#define READ_FILE (UINT64_C(1) << 2)
+#define READ_DIR  (UINT64_C(1) << 3)
+
+#define RULE_BENEATH 1
+
+struct beneath {
+	uint64_t allowed;
+	int32_t folder;
+} __attribute__((packed));
+
 static long create_ruleset(const struct ruleset *ruleset, size_t size, uint32_t flags)
 {
 	return syscall(SYS_landlock_create_ruleset, ruleset, size, flags);
@@ -38,11 +48,11 @@ int landlock_version(void)
 	return version > 0 ? (int)version : 0;
 }
 
-/* Version 7 adds what to log; the default, denials of this program, is right. */
-int landlock_deny_all(int version)
+/* Everything that this version can deny. Version 7 adds what to log; the default, denials of this
+ * program, is right. */
+static struct ruleset ruleset_for(int version)
 {
 	struct ruleset all = {.files = FILES_1};
-	AUTO_CLOSE int fd = -1;
 
 	if (version >= 2)
 		all.files |= FILES_2;
@@ -54,9 +64,31 @@ int landlock_deny_all(int version)
 		all.files |= FILES_5;
 	if (version >= 6)
 		all.scopes = SCOPES_6;
+	return all;
+}
+
+/* Below `folder` files may be read; -1: nowhere. */
+static int restrict_to(int version, int folder)
+{
+	const struct ruleset all = ruleset_for(version);
+	const struct beneath beneath = {.allowed = READ_FILE | READ_DIR, .folder = folder};
 	/* An older kernel takes the longer struct as long as what it does not know is zero. */
-	fd = (int)create_ruleset(&all, sizeof all, 0);
-	if (fd < 0)
+	AUTO_CLOSE int fd = (int)create_ruleset(&all, sizeof all, 0);
+
+	if (fd < 0 ||
+		(folder >= 0 &&
+			syscall(SYS_landlock_add_rule, fd, RULE_BENEATH, &beneath, 0) != 0) ||
+		syscall(SYS_landlock_restrict_self, fd, 0) != 0)
 		return errno;
-	return syscall(SYS_landlock_restrict_self, fd, 0) ? errno : 0;
+	return 0;
+}
+
+int landlock_deny_all(int version)
+{
+	return restrict_to(version, -1);
+}
+
+int landlock_read_only(int version, int folder)
+{
+	return restrict_to(version, folder);
 }

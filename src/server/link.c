@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "server/descriptor.h"
 
 #include <errno.h>
 #include <string.h>
@@ -26,24 +27,7 @@ bool link_layout(const struct image_info *info, uint64_t *ret_profile, uint64_t 
 /* A decoder that cannot be told finds its socket closed, and so do we. */
 static bool send_job(const struct decoder *decoder, int file)
 {
-	struct iovec part = {
-		.iov_base = (void *)&decoder->message, .iov_len = sizeof decoder->message};
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (file >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof control;
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &file, sizeof file);
-	}
-	if (sendmsg(decoder->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-		(ssize_t)sizeof decoder->message)
+	if (descriptor_send(decoder->socket, &decoder->message, sizeof decoder->message, file))
 		return true;
 	shutdown(decoder->socket, SHUT_RDWR);
 	return false;

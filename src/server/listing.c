@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Folders within folders. */
@@ -46,15 +48,21 @@ static bool names_add(struct names *names, const char *name)
 struct listing {
 	int root;
 	struct names names;
+	size_t mounts;   /* names of mounts among them */
 	char path[1025]; /* of the entry that is looked at, below the root */
 };
 
-/* Whether a symbolic link leads to a regular file beneath the root. */
+/*
+ * Whether a symbolic link leads to a regular file beneath the root. One on another mount is not
+ * waited for: where the kernel does not know it without asking, the name stays in the list.
+ */
 static bool leads_to_file(struct listing *listing)
 {
-	AUTO_CLOSE int fd = files_open_beneath(listing->root, listing->path, 0);
+	AUTO_CLOSE int fd = files_open_beneath(listing->root, listing->path, RESOLVE_NO_XDEV);
 	struct stat status;
 
+	if (fd < 0 && errno == EXDEV)
+		return files_cached(listing->root, listing->path);
 	if (fd < 0 && errno == EAGAIN)
 		listing->names.failed = EAGAIN;
 	return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -99,27 +107,26 @@ static bool list_entry(
 	}
 }
 
-/*
- * Adds what is in the folder `name` of `parent`, which is listing->path[0..length). Each folder is
- * opened from the one above it: a path from the root could lead elsewhere if a folder on it became
- * a symbolic link meanwhile.
- */
-static bool list_folder(
-	struct listing *listing, int parent, const char *name, size_t length, int depth)
+/* Opens the folder `name` of `parent`; -1 with errno: EXDEV if something is mounted there. */
+static int open_folder(int parent, const char *name, uint64_t resolve)
 {
-	AUTO_CLOSEDIR DIR *directory = NULL;
-	AUTO_CLOSE int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | resolve};
+
+	return (int)syscall(SYS_openat2, parent, name, &how, sizeof how);
+}
+
+/* Adds what is in the folder, whose descriptor it takes, and which is listing->path[0..length). */
+static bool read_folder(struct listing *listing, int folder, size_t length, int depth)
+{
+	AUTO_CLOSEDIR DIR *directory = fdopendir(folder);
 	struct dirent *entry;
 
-	directory = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!directory) {
-		bool scarce = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-
-		if (scarce)
-			listing->names.failed = errno;
-		return !scarce;
+		listing->names.failed = errno;
+		close(folder);
+		return false;
 	}
-	steal_fd(&fd);
 	while ((entry = readdir(directory))) {
 		if (entry->d_name[0] == '.' ||
 			length + strlen(entry->d_name) + 2 > sizeof listing->path)
@@ -130,6 +137,27 @@ static bool list_folder(
 		listing->path[length] = '\0';
 	}
 	return true;
+}
+
+/*
+ * The same for a folder of `parent`, which is opened from there: a path from the root could lead
+ * elsewhere if a folder on it became a symbolic link meanwhile. Where something is mounted, its
+ * name is added, with the '/' behind it.
+ */
+static bool list_folder(
+	struct listing *listing, int parent, const char *name, size_t length, int depth)
+{
+	int fd = open_folder(parent, name, RESOLVE_NO_XDEV);
+
+	if (fd >= 0)
+		return read_folder(listing, fd, length, depth);
+	if (errno == EXDEV) {
+		listing->mounts++;
+		return names_add(&listing->names, listing->path);
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		listing->names.failed = errno;
+	return !listing->names.failed;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -156,17 +184,25 @@ static char *sorted(const struct names *names)
 	return text;
 }
 
-int listing_read(int folder, char **ret, size_t *ret_size, struct error *err)
+int listing_read(int folder, const char *path, char **ret, size_t *ret_size, size_t *ret_mounts,
+	struct error *err)
 {
 	struct listing listing = {.root = folder};
 	struct names *names = &listing.names;
-	char *text = list_folder(&listing, folder, ".", 0, 0) ? sorted(names) : NULL;
+	size_t length = strlen(path);
+	int fd = length < sizeof listing.path ? open_folder(folder, *path ? path : ".", 0) : -1;
+	char *text;
 
+	if (fd < 0)
+		return error_os(err, errno, "cannot list the served folder");
+	strcpy(listing.path, path);
+	text = read_folder(&listing, fd, length, 0) ? sorted(names) : NULL;
 	free(names->text);
 	if (!text)
 		return error_os(err, names->failed ? names->failed : ENOMEM,
 			"cannot list the served folder");
 	*ret = text;
 	*ret_size = names->size;
+	*ret_mounts = listing.mounts;
 	return STATUS_OK;
 }

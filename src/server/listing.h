@@ -8,8 +8,11 @@
 #include <stddef.h>
 
 /*
- * All names of image files (.png, .jpg, .jpeg) beneath the folder, sorted by bytes, each ended by a
- * NUL. *ret is heap memory of *ret_size bytes. Folders that cannot be read are left out, and what is
- * not beneath `folder` never is in the list, whatever is renamed meanwhile.
+ * All names of image files (.png, .jpg, .jpeg) beneath the folder `path` of `folder` ("": itself;
+ * else it ends in '/'), from `folder` on, sorted by bytes, each ended by a NUL. *ret is heap memory
+ * of *ret_size bytes. Folders that cannot be read are left out, and what is not beneath `folder`
+ * never is in the list, whatever is renamed meanwhile. Other mounts are not entered: the names of
+ * *ret_mounts folders, which end in '/', stand where theirs belong.
  */
-int listing_read(int folder, char **ret, size_t *ret_size, struct error *err);
+int listing_read(int folder, const char *path, char **ret, size_t *ret_size, size_t *ret_mounts,
+	struct error *err);

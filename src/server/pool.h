@@ -5,12 +5,13 @@
 
 #include "server/internal.h"
 
-/* What the completion thread waits for: a source, and which decoder's. */
+/* What the completion thread waits for: a source, and which decoder's or helper's. */
 enum pool_source {
 	POOL_WAKE,
 	POOL_TIMER,
 	POOL_SOCKET,
 	POOL_PROCESS,
+	POOL_HELPER,
 };
 
 /* Makes what the completion thread waits on, and starts all decoders. Before there are threads. */

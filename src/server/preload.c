@@ -2,9 +2,11 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "server/file_task.h"
 #include "server/internal.h"
 #include "server/jobs.h"
-#include "server/listing.h"
+#include "server/mount_table.h"
+#include "server/name_list.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -25,7 +27,7 @@ struct failure {
 
 struct preload {
 	const struct preload_options *options;
-	char *text; /* all names of the folder */
+	char *text; /* all names of the folder, once they are there */
 	const char **names;
 	size_t next; /* name */
 	/* Under the store's lock. */
@@ -80,8 +82,6 @@ static void say_unmatched(const struct preload *preload)
 int preload_new(struct server *server, struct error *err)
 {
 	struct preload *preload = calloc(1, sizeof *preload);
-	size_t size, count = 0;
-	int status;
 
 	if (!preload)
 		return error_os(err, ENOMEM, "cannot preload");
@@ -89,9 +89,55 @@ int preload_new(struct server *server, struct error *err)
 	preload->options = server->options.preload;
 	preload->last_failure = &preload->failures;
 	pthread_cond_init(&preload->changed, NULL);
-	status = listing_read(server->folder, &preload->text, &size, err);
-	if (status)
-		return status;
+	return STATUS_OK;
+}
+
+/* Says how far it is; false if that is to be all. With the store's lock held, which is let go for
+ * it. */
+static bool say_progress(struct server *server)
+{
+	struct preload *preload = server->preload;
+	const struct preload_progress now = preload->progress;
+	bool go_on;
+
+	store_unlock(&server->store);
+	go_on = preload->options->progress(preload->options->context, &now);
+	store_lock(&server->store);
+	return go_on;
+}
+
+/* Waits for the names. With the store's lock held. */
+static int await_names(struct server *server, bool *ret_go_on, struct error *err)
+{
+	struct names_work *names = &server->names;
+	uint64_t lists = names->lists;
+
+	names_begin(server);
+	while (names->lists == lists) {
+		const struct timespec until = clock_timespec(deadline_after(PROGRESS_NS));
+
+		pthread_cond_clockwait(
+			&names->changed, &server->store.lock, CLOCK_MONOTONIC, &until);
+		*ret_go_on = say_progress(server);
+		if (!*ret_go_on)
+			return STATUS_OK;
+	}
+	if (names->failure.status && err)
+		*err = names->failure;
+	return names->failure.status;
+}
+
+/* Chooses among the names. With the store's lock held, which is let go to say what is not there. */
+static int choose(struct server *server, struct error *err)
+{
+	struct preload *preload = server->preload;
+	size_t size = server->names.size, count = 0;
+
+	preload->text = malloc(size + 1);
+	if (!preload->text)
+		return error_os(err, ENOMEM, "cannot preload");
+	if (size)
+		memcpy(preload->text, server->names.text, size);
 	for (size_t i = 0; i < size; i++)
 		count += !preload->text[i];
 	preload->names = calloc(count + 1, sizeof *preload->names);
@@ -100,7 +146,9 @@ int preload_new(struct server *server, struct error *err)
 	for (const char *at = preload->text; at < preload->text + size; at += strlen(at) + 1)
 		if (wanted(preload->options, at))
 			preload->names[preload->progress.images++] = at;
+	store_unlock(&server->store);
 	say_unmatched(preload);
+	store_lock(&server->store);
 	return STATUS_OK;
 }
 
@@ -175,28 +223,67 @@ static int submit(struct server *server, const char *name, struct resolved *file
 	return STATUS_OK;
 }
 
+/* The same for a file that may not have been found. */
+static void admit(struct server *server, const char *name, int status, struct resolved *file,
+	struct watch_token *token, struct error *err)
+{
+	if (!status)
+		status = files_check(file, server->options.file_bytes, err);
+	if (!status)
+		status = submit(server, name, file, token, err);
+	if (file->fd >= 0)
+		close(file->fd);
+	if (status)
+		preload_done(server->preload, err);
+}
+
+static void ask_helper(struct server *server, const char *name, int refused)
+{
+	struct file_task task = file_task_for(server, name, refused);
+	struct error err;
+
+	task.preload = true;
+	if (blocking_ask(server, &task))
+		return;
+	error_os(&err, ENOMEM, "no memory for another image");
+	preload_done(server->preload, &err);
+}
+
 /* With the store's lock held, which is let go while the file is opened. */
 static void preload_image(struct server *server, const char *name)
 {
 	struct resolved file = {.fd = -1};
 	struct watch_token token;
 	struct error err;
+	bool direct;
 	int status;
 
 	server->preload->jobs++;
 	watch_update(server->watch);
 	token = watch_folder_of(server->watch, name);
 	store_unlock(&server->store);
-	status = files_resolve(server->folder, name, &file, &err);
-	if (!status)
-		status = files_check(&file, server->options.file_bytes, &err);
+	direct = mount_table_resolve(server->mounts, name, &file, &status, &err);
 	store_lock(&server->store);
-	if (!status)
-		status = submit(server, name, &file, &token, &err);
-	if (file.fd >= 0)
-		close(file.fd);
-	if (status)
-		preload_done(server->preload, &err);
+	if (direct)
+		admit(server, name, status, &file, &token, &err);
+	else
+		ask_helper(server, name, file.refused);
+}
+
+void preload_resume(struct server *server, struct file_answer *answer)
+{
+	const char *name = answer->task->order.name;
+	struct watch_token token;
+	struct resolved file;
+	struct error err;
+	int status;
+
+	if (file_task_crosses(answer)) {
+		ask_helper(server, name, EXDEV);
+		return;
+	}
+	status = file_task_found(server, answer, &file, &token, &err);
+	admit(server, name, status, &file, &token, &err);
 }
 
 /* Whether there is another name, and use in going on. */
@@ -228,27 +315,32 @@ static void preload_some(struct server *server)
 	}
 }
 
-int preload_run(struct server *server, struct error *err)
+static int run(struct server *server, bool *ret_go_on, struct error *err)
 {
 	struct preload *preload = server->preload;
-	const struct preload_options *options = preload->options;
-	bool go_on = true, finished = false;
+	int status = await_names(server, ret_go_on, err);
+
+	if (!status && *ret_go_on)
+		status = choose(server, err);
+	while (!status && *ret_go_on && !preload->progress.finished) {
+		preload_some(server);
+		preload->progress.finished = !preload->jobs && !more_names(server);
+		say_failures(server);
+		*ret_go_on = say_progress(server);
+	}
+	return status;
+}
+
+int preload_run(struct server *server, struct error *err)
+{
+	bool go_on = true;
+	int status;
 
 	store_lock(&server->store);
-	while (go_on && !finished) {
-		struct preload_progress now;
-
-		preload_some(server);
-		finished = preload->progress.finished = !preload->jobs && !more_names(server);
-		now = preload->progress;
-		say_failures(server);
-		store_unlock(&server->store);
-		go_on = options->progress(options->context, &now);
-		store_lock(&server->store);
-	}
+	status = run(server, &go_on, err);
 	store_unlock(&server->store);
-	if (go_on)
-		return STATUS_OK;
+	if (status || go_on)
+		return status;
 	/* Nobody can have asked yet: to end the server need not wait for its images. */
 	atomic_store(&server->stopping, true);
 	atomic_store(&server->abandon, true);

@@ -30,14 +30,18 @@ struct preload_options {
 	void *context; /* of `progress` */
 };
 
+struct file_answer;
 struct preload;
 
-/* Lists what is to be decoded. */
+/* Before there are threads. */
 int preload_new(struct server *server, struct error *err);
 struct preload *preload_free(struct preload *preload);
 
-/* Has them all decoded, and waits for that. STATUS_UNAVAILABLE when `progress` ended it. */
+/* Lists what is to be decoded, has it decoded, and waits for that. STATUS_UNAVAILABLE when `progress` ended it. */
 int preload_run(struct server *server, struct error *err);
 
 /* An image is decoded, or failed. With the store's lock held. */
 void preload_done(struct preload *preload, const struct error *failure);
+
+/* What a helper found of a file that is to be decoded. With the store's lock held. */
+void preload_resume(struct server *server, struct file_answer *answer);

@@ -18,6 +18,8 @@ enum sandbox_profile {
 	SANDBOX_ISOLATE, /* one image: no descriptor at all, memory and the end are all it can ask
 			  * for
 			  */
+	SANDBOX_HELPER,  /* for helper.c: opens and reads files, copies them into memory,
+			  * forks. What else it calls is refused, not deadly */
 };
 
 /* At most so many calls are allowed. */

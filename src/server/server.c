@@ -1,8 +1,9 @@
 #include "server/server.h"
 
+#include "server/blocking.h"
 #include "server/completion_loop.h"
 #include "server/jobs.h"
-#include "server/names_loop.h"
+#include "server/mount_table.h"
 #include "server/pool.h"
 #include "server/publish.h"
 #include "server/repair.h"
@@ -102,8 +103,6 @@ static int start_threads(struct server *server, struct error *err)
 	server->request_started = server->completion_started && !failed;
 	if (!failed)
 		failed = supply_start(server);
-	if (!failed)
-		failed = names_start(server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed ? error_os(err, failed, "cannot start a thread") : STATUS_OK;
 }
@@ -137,6 +136,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	server->epoll = server->timer = server->wake = -1;
 	server->timer_at = DEADLINE_NEVER;
 	pthread_cond_init(&server->supply.wanted, NULL);
+	pthread_cond_init(&server->names.changed, NULL);
 	if (!server->options.cache)
 		server->options.cache = server_objects_default_reserve();
 	server->options.cache = (server->options.cache + page - 1) / page * page;
@@ -147,9 +147,15 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	if (!status)
 		status = open_folder(server, err);
 	if (!status)
+		status = mount_table_new(server->folder, &server->mounts, err);
+	if (!status)
+		status = blocking_start(server, err);
+	if (!status)
 		status = allocate(server, err);
 	if (!status)
 		status = watch_new(server->folder, &server->watch, err);
+	if (!status)
+		watch_set_rules(server->watch, mount_table_rules(server->mounts));
 	if (!status)
 		status = create_objects(server, err);
 	if (!status) {
@@ -218,6 +224,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 		return status;
 	seats_reclaim(&server->objects.head);
 	pool_upkeep(server);
+	blocking_upkeep(server);
 	publish_check(server);
 	publish_grow(server);
 	store_lock(&server->store);
@@ -247,7 +254,6 @@ static void stop_threads(struct server *server)
 		pthread_join(server->completion_thread, NULL);
 	}
 	supply_stop(server);
-	names_stop(server);
 	if (server->request_started)
 		request_refuse_all(server);
 	while ((job = job_take_first(server)))
@@ -260,10 +266,12 @@ void server_stop(struct server *server)
 		return;
 	stop_threads(server);
 	pool_stop(server);
+	blocking_stop(server);
 	server_objects_withdraw(&server->objects);
 	if (server->store_ready)
 		store_release(&server->store);
 	watch_free(server->watch);
+	mount_table_free(server->mounts);
 	if (server->folder >= 0)
 		close(server->folder);
 	/* The lock goes with this: only now may a successor think that we are gone. */
@@ -274,5 +282,7 @@ void server_stop(struct server *server)
 	free(server->decoders);
 	free(server->decoder_busy);
 	free(server->work);
+	free(server->names.made);
+	free(server->names.text);
 	free(server);
 }

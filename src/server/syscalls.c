@@ -17,7 +17,9 @@
 enum in_profile {
 	POOL = 1 << SANDBOX_POOL,
 	ISOLATE = 1 << SANDBOX_ISOLATE,
+	HELPER = 1 << SANDBOX_HELPER,
 	BOTH = POOL | ISOLATE,
+	ALL = BOTH | HELPER,
 };
 
 enum condition {
@@ -26,7 +28,7 @@ enum condition {
 	PLAIN_MEMORY, /* mmap: private, anonymous, not executable */
 };
 
-/* Every call that a decoder may make once it has begun, and why. */
+/* Every call that a decoder or a helper may make once it has begun, and why. */
 static const struct allowed {
 	int call;
 	unsigned profiles;
@@ -46,20 +48,55 @@ static const struct allowed {
 	{SCMP_SYS(mmap), BOTH, PLAIN_MEMORY},
 	/* ends, with its status */
 	{SCMP_SYS(exit_group), BOTH, ALWAYS},
+	/* takes orders and answers them */
+	{SCMP_SYS(recvmsg), HELPER, ALWAYS},
+	{SCMP_SYS(sendmsg), HELPER, ALWAYS},
+	/* opens files and folders (Landlock says which), looks at them, reads them */
+	{SCMP_SYS(openat2), HELPER, ALWAYS},
+	{SCMP_SYS(openat), HELPER, ALWAYS},
+	{SCMP_SYS(statx), HELPER, ALWAYS},
+	{SCMP_SYS(newfstatat), HELPER, ALWAYS},
+	{SCMP_SYS(fstat), HELPER, ALWAYS},
+	{SCMP_SYS(fstatfs), HELPER, ALWAYS},
+	{SCMP_SYS(getdents64), HELPER, ALWAYS},
+	{SCMP_SYS(lseek), HELPER, ALWAYS},
+	{SCMP_SYS(pread64), HELPER, ALWAYS},
+	{SCMP_SYS(close), HELPER, ALWAYS},
+	/* copies into memory that it makes and seals */
+	{SCMP_SYS(memfd_create), HELPER, ALWAYS},
+	{SCMP_SYS(write), HELPER, ALWAYS},
+	{SCMP_SYS(fcntl), HELPER, ALWAYS},
+	/* malloc, also of long lists */
+	{SCMP_SYS(brk), HELPER, ALWAYS},
+	{SCMP_SYS(mmap), HELPER, PLAIN_MEMORY},
+	{SCMP_SYS(mremap), HELPER, ALWAYS},
+	{SCMP_SYS(munmap), HELPER, ALWAYS},
+	/* waits for a moment, where there is no vDSO also for the time */
+	{SCMP_SYS(sched_yield), HELPER, ALWAYS},
+	{SCMP_SYS(clock_gettime), HELPER, ALWAYS},
+	/* becomes another helper, which ends with the one that made it */
+	{SCMP_SYS(clone), HELPER, ALWAYS},
+	{SCMP_SYS(set_robust_list), HELPER, ALWAYS},
+	{SCMP_SYS(rseq), HELPER, ALWAYS},
+	{SCMP_SYS(rt_sigprocmask), HELPER, ALWAYS},
+	{SCMP_SYS(prctl), HELPER, ALWAYS},
+	{SCMP_SYS(getppid), HELPER, ALWAYS},
+	/* ends */
+	{SCMP_SYS(exit_group), HELPER, ALWAYS},
 #if SANITIZED
 	/* What the run-time of a sanitizer does on its own: memory, locks, and reports on standard
 	 * error. Such a build is for finding bugs, not for strangers' files. */
-	{SCMP_SYS(write), BOTH, ALWAYS},
-	{SCMP_SYS(munmap), BOTH, ALWAYS},
-	{SCMP_SYS(mremap), BOTH, ALWAYS},
-	{SCMP_SYS(mprotect), BOTH, ALWAYS},
-	{SCMP_SYS(madvise), BOTH, ALWAYS},
-	{SCMP_SYS(futex), BOTH, ALWAYS},
-	{SCMP_SYS(sched_yield), BOTH, ALWAYS},
-	{SCMP_SYS(getpid), BOTH, ALWAYS},
-	{SCMP_SYS(gettid), BOTH, ALWAYS},
-	{SCMP_SYS(sigaltstack), BOTH, ALWAYS},
-	{SCMP_SYS(rt_sigprocmask), BOTH, ALWAYS},
+	{SCMP_SYS(write), ALL, ALWAYS},
+	{SCMP_SYS(munmap), ALL, ALWAYS},
+	{SCMP_SYS(mremap), ALL, ALWAYS},
+	{SCMP_SYS(mprotect), ALL, ALWAYS},
+	{SCMP_SYS(madvise), ALL, ALWAYS},
+	{SCMP_SYS(futex), ALL, ALWAYS},
+	{SCMP_SYS(sched_yield), ALL, ALWAYS},
+	{SCMP_SYS(getpid), ALL, ALWAYS},
+	{SCMP_SYS(gettid), ALL, ALWAYS},
+	{SCMP_SYS(sigaltstack), ALL, ALWAYS},
+	{SCMP_SYS(rt_sigprocmask), ALL, ALWAYS},
 #endif
 };
 
@@ -99,7 +136,9 @@ static int add_rules(scmp_filter_ctx filter, const struct sandbox *how)
 int syscalls_restrict(const struct sandbox *how)
 {
 	/* A trap is what tells which call it was (SIGSYS); its handler runs once and then dies. */
-	scmp_filter_ctx filter = seccomp_init(how->refused ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS);
+	uint32_t other = how->refused ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS;
+	scmp_filter_ctx filter = seccomp_init(
+		how->profile == SANDBOX_HELPER ? SCMP_ACT_ERRNO(EPERM) : other);
 	int status;
 
 	if (!filter)

@@ -46,6 +46,7 @@ struct watched_file {
 struct watch {
 	int root, inotify;
 	bool local;
+	uint64_t rules; /* of openat2(2), for folders */
 	uint64_t everything;
 	struct folder *folders; /* [0] is unused: a token's 0 means none */
 	uint32_t count, room;
@@ -65,6 +66,11 @@ int watch_new(int root, struct watch **ret, struct error *err)
 	watch->count = 1;
 	*ret = watch;
 	return STATUS_OK;
+}
+
+void watch_set_rules(struct watch *watch, uint64_t resolve)
+{
+	watch->rules = resolve;
 }
 
 struct watch *watch_free(struct watch *watch)
@@ -249,7 +255,7 @@ static uint32_t folder_row(struct watch *watch)
 static uint32_t add_folder(struct watch *watch, const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | watch->rules};
 	AUTO_CLOSE int fd = (int)syscall(
 		SYS_openat2, watch->root, *path ? path : ".", &how, sizeof how);
 	char self[32], *copy;

@@ -31,6 +31,10 @@ struct watch_token {
 int watch_new(int root, struct watch **ret, struct error *err);
 struct watch *watch_free(struct watch *watch);
 
+/* More rules of openat2(2) by which folders are opened. What cannot be opened by them is not
+ * watched. */
+void watch_set_rules(struct watch *watch, uint64_t resolve);
+
 /* The descriptor that events are read from; -1 without inotify. */
 int watch_descriptor(const struct watch *watch);
 

@@ -151,6 +151,15 @@ def children(pid):
     return sorted(found)
 
 
+def opens_files(pid):
+    """Whether it is the process that makes the server's helpers, or one of them."""
+    try:
+        with open(f'/proc/{pid}/cmdline', 'rb') as file:
+            return b'--file-helper' in file.read().split(b'\0')
+    except OSError:
+        return False
+
+
 def state_of(pid):
     """The letter that ps shows; 'X' if there is no such process."""
     try:
@@ -199,7 +208,7 @@ class Server:
         return now[0] <= before[0] and now[1:] == before[1:]
 
     def decoder_pids(self):
-        return children(self.pid)
+        return [pid for pid in children(self.pid) if not opens_files(pid)]
 
     def check_unharmed(self):
         """It runs, has no more than when it started, and no dead decoder stays."""

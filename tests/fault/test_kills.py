@@ -11,7 +11,7 @@ def waiting(scene, worker, decoder, image):
     """Sends a request that the (stopped) decoder will not answer."""
     os.kill(decoder, signal.SIGSTOP)
     until(lambda: state_of(decoder) == 'T')
-    worker.send('fetch', image.name)
+    worker.send('fetch', f'{image.name}.png')  # so that no other name is looked up first
 
 
 def taken(scene, seat):

@@ -217,7 +217,7 @@ def test_a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
     def life(command):
         """Whether the server had to start another decoder."""
         server = scene.serve('-w', '1', '-s', '1', command=command)
-        traced = children(server.pid)[0]
+        traced = server.decoder_pids()[0]
         assert worker.connect()[0] == 0
         status, text = worker.call('repeat', 1, image.name, image.sum)
         assert status == 0 or (status in (TRY_AGAIN, BAD_DATA) and 'decoder' in text)

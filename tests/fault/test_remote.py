@@ -1,32 +1,7 @@
 """Files that others change without this kernel's knowledge (tests/README.md, row 33): the server shows what cat would show."""
-import os
 import subprocess
-import sys
 
-from harness import Image
-
-
-class Remote:
-    """A mount with image.png in it, which is backing.png of the scratch folder."""
-
-    def __init__(self, scene, point):
-        self.scene, self.point = scene, point
-        os.makedirs(point, exist_ok=True)
-        self.image = self.change(1, 64)
-        self.process = subprocess.Popen(
-            [sys.executable, os.path.join(os.path.dirname(__file__), 'fuse.py'), point, f'{scene.scratch}/backing.png'],
-            stdout=subprocess.PIPE)
-        assert self.process.stdout.readline() == b'mounted\n', 'no FUSE mount here'
-
-    def change(self, seed, width):
-        self.image = Image(self.scene.scratch, 'backing', seed, width)
-        return self.image
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        subprocess.run(['umount', '--lazy', self.point], check=True)
+from mounted import Remote
 
 
 def follows_changes(scene, worker, remote, name):

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "server/decoder.h"
+#include "server/helper.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,8 @@ void served_main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
 		exit(decoder_main(argc, argv));
+	if (argc > 1 && !strcmp(argv[1], HELPER_MODE))
+		exit(helper_main(argc, argv));
 }
 
 static int count_entries(const char *path)

@@ -128,7 +128,7 @@ static uint64_t counter(const struct scene *scene, enum wire_counter which)
 	return header.counters[which];
 }
 
-/* The one decoder of a server with -w 1. */
+/* The one decoder of a server with -w 1: the last that it started. */
 static pid_t decoder_of(const struct scene *scene)
 {
 	char path[64], text[64] = "";
@@ -140,7 +140,10 @@ static pid_t decoder_of(const struct scene *scene)
 	assert_non_null(file);
 	assert_non_null(fgets(text, sizeof text, file));
 	fclose(file);
-	return (pid_t)strtol(text, NULL, 10);
+	text[strcspn(text, "\n")] = '\0';
+	for (char *end = text + strlen(text); end > text && end[-1] == ' ';)
+		*--end = '\0';
+	return (pid_t)strtol(strrchr(text, ' ') ? strrchr(text, ' ') : text, NULL, 10);
 }
 
 static bool is_stopped(const char *task)

@@ -204,16 +204,16 @@ static void every_change_of_a_file_changes_its_key(void **state)
 	struct file_key before, after;
 
 	assert_int_equal(resolve(tree, "apple", &before, NULL), 0);
-	assert_true(files_unchanged(tree->root, "apple.jpg", &before));
+	assert_true(files_unchanged(tree->root, "apple.jpg", 0, &before));
 	write_at(tree->root, "apple.jpg", "longer than it was");
-	assert_false(files_unchanged(tree->root, "apple.jpg", &before));
+	assert_false(files_unchanged(tree->root, "apple.jpg", 0, &before));
 	assert_int_equal(resolve(tree, "apple", &before, NULL), 0);
 	assert_int_equal(utimensat(tree->root, "sub/pear.png", now, 0), 0);
 	assert_int_equal(renameat(tree->root, "sub/pear.png", tree->root, "apple.jpg"), 0);
 	assert_int_equal(resolve(tree, "apple", &after, NULL), 0);
 	assert_memory_not_equal(&before, &after, sizeof before);
 	assert_int_equal(unlinkat(tree->root, "apple.jpg", 0), 0);
-	assert_false(files_unchanged(tree->root, "apple.jpg", &after));
+	assert_false(files_unchanged(tree->root, "apple.jpg", 0, &after));
 }
 
 /* The clock that stamps files ticks: what was written just now may be written again unseen. */
@@ -283,7 +283,7 @@ static void the_listing_has_every_image_once_in_byte_order(void **state)
 	static const char expected[] = "B.PNG\0apple.jpg\0link.jpeg\0sub/pear.png";
 	struct error err;
 	char *names;
-	size_t size;
+	size_t size, mounts;
 
 	write_at(tree->root, "B.PNG", "b");
 	write_at(tree->root, "readme.txt", "text");
@@ -292,7 +292,7 @@ static void the_listing_has_every_image_once_in_byte_order(void **state)
 	assert_int_equal(symlinkat("/etc/passwd", tree->root, "out.jpeg"), 0);
 	assert_int_equal(symlinkat(".", tree->root, "circle"), 0);
 	assert_int_equal(mkfifoat(tree->root, "fifo.png", 0600), 0);
-	assert_int_equal(listing_read(tree->root, &names, &size, &err), 0);
+	assert_int_equal(listing_read(tree->root, "", &names, &size, &mounts, &err), 0);
 	assert_int_equal(size, sizeof expected);
 	assert_memory_equal(names, expected, sizeof expected);
 	free(names);
@@ -304,14 +304,14 @@ static void a_listing_without_descriptors_is_an_error_not_a_short_list(void **st
 	struct rlimit before, few;
 	struct error err = {0};
 	char *names;
-	size_t size;
+	size_t size, mounts;
 	int status;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = before;
 	few.rlim_cur = (rlim_t)tree->root + 1;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	status = listing_read(tree->root, &names, &size, &err);
+	status = listing_read(tree->root, "", &names, &size, &mounts, &err);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(status, STATUS_TRY_AGAIN);
 	assert_int_equal(err.os_error, EMFILE);
@@ -356,9 +356,9 @@ static void a_listing_never_leaves_the_folder_whatever_is_exchanged(void **state
 	for (int i = 0; i < 20000; i++) {
 		struct error err;
 		char *names;
-		size_t size;
+		size_t size, mounts;
 
-		assert_int_equal(listing_read(tree->root, &names, &size, &err), 0);
+		assert_int_equal(listing_read(tree->root, "", &names, &size, &mounts, &err), 0);
 		assert_null(memmem(names, size, "secret", sizeof "secret" - 1));
 		inside += !!memmem(names, size, "pear", sizeof "pear" - 1);
 		free(names);
@@ -387,9 +387,9 @@ static void links_upward_are_followed_whatever_is_renamed(void **state)
 	for (int i = 0; i < 2000; i++) {
 		struct error err;
 		char *names;
-		size_t size;
+		size_t size, mounts;
 
-		assert_int_equal(listing_read(tree->root, &names, &size, &err), 0);
+		assert_int_equal(listing_read(tree->root, "", &names, &size, &mounts, &err), 0);
 		assert_non_null(memmem(names, size, "up.jpg", sizeof "up.jpg" - 1));
 		free(names);
 	}

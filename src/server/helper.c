@@ -1,0 +1,214 @@
+#include "server/helper.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "config.h"
+#include "server/descriptor.h"
+#include "server/landlock.h"
+#include "server/listing.h"
+#include "server/sandbox.h"
+#include "server/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define COPY_SIZE ((size_t)256 << 10)
+
+/* Linux 6.3; Debian 12's headers do not know it. */
+#define NOT_EXECUTABLE 0x0008U
+
+/* How long an open is tried again that a lease keeps back, before others get their turn. */
+#define OPEN_RETRY_NS (100 * NS_PER_MS)
+
+/* ---- what is copied ---- */
+
+static int new_copy(void)
+{
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create("shmsem", flags | NOT_EXECUTABLE);
+
+	return fd < 0 && errno == EINVAL ? memfd_create("shmsem", flags) : fd;
+}
+
+static int seal(int fd, struct error *err)
+{
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+		return error_os(err, errno, "cannot seal a copy");
+	return STATUS_OK;
+}
+
+static int copy_bytes(int from, int to, uint64_t size, struct error *err)
+{
+	static char buffer[COPY_SIZE];
+
+	for (uint64_t done = 0; done < size;) {
+		size_t most = size - done < sizeof buffer ? (size_t)(size - done) : sizeof buffer;
+		ssize_t got = pread_full(from, buffer, most, (off_t)done);
+
+		if (got < 0)
+			return error_os(err, errno, "cannot be read");
+		if ((size_t)got < most)
+			return error_set(err, STATUS_TRY_AGAIN, "became shorter while it was read");
+		if (write_full(to, buffer, most) != 0)
+			return error_os(err, errno, "no memory for a copy of the file");
+		done += most;
+	}
+	return STATUS_OK;
+}
+
+/* A copy of the file in the place of its descriptor. What was read while it changed is no version
+ * of it. */
+static int copy_file(struct resolved *file, struct error *err)
+{
+	AUTO_CLOSE int copy = new_copy();
+	struct file_key now;
+	int status;
+
+	if (copy < 0)
+		return error_os(err, errno, "no memory for a copy of the file");
+	status = copy_bytes(file->fd, copy, file->key.size, err);
+	if (!status && (!files_key(file->fd, &now) || memcmp(&now, &file->key, sizeof now) != 0))
+		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+	if (!status)
+		status = seal(copy, err);
+	close(file->fd);
+	file->fd = status ? -1 : steal_fd(&copy);
+	return status;
+}
+
+/* ---- orders ---- */
+
+static void resolve(
+	const struct helper_order *order, struct helper_answer *answer, struct resolved *file)
+{
+	struct error *err = &answer->err;
+	const struct files_rules rules = {
+		.resolve = order->kind == HELPER_OPEN ? RESOLVE_NO_XDEV : 0,
+		.retry_ns = OPEN_RETRY_NS};
+	int status = files_resolve_by(HELPER_FOLDER, order->name, &rules, file, err);
+
+	answer->refused = file->refused;
+	if (!status)
+		status = files_check(file, order->file_bytes, err);
+	if (status)
+		return;
+	/* It may still say what names without an extension are not. */
+	err->status = STATUS_OK;
+	if (order->kind == HELPER_OPEN)
+		return;
+	answer->is_known = order->has_known && !file->recent &&
+			   !memcmp(&file->key, &order->known, sizeof file->key);
+	if (answer->is_known) {
+		close(file->fd);
+		file->fd = -1;
+	} else if (copy_file(file, err)) {
+		error_prefix(err, "%s", order->name);
+	}
+}
+
+static void list(
+	const struct helper_order *order, struct helper_answer *answer, struct resolved *file)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO_CLOSE int copy = -1;
+	size_t size, mounts;
+
+	if (listing_read(HELPER_FOLDER, order->name, &text, &size, &mounts, &answer->err))
+		return;
+	copy = new_copy();
+	if (copy < 0 || write_full(copy, text, size) != 0)
+		error_os(&answer->err, errno, "no memory for the list of names");
+	else if (!seal(copy, &answer->err))
+		file->fd = steal_fd(&copy);
+	answer->size = size;
+	answer->mounts = mounts;
+}
+
+static bool serve(int socket, const struct helper_order *order)
+{
+	struct helper_answer answer = {.number = order->number};
+	struct resolved file = {.fd = -1};
+	bool sent;
+
+	if (order->kind == HELPER_LIST)
+		list(order, &answer, &file);
+	else
+		resolve(order, &answer, &file);
+	answer.recent = file.recent;
+	answer.watchable = file.watchable;
+	answer.key = file.key;
+	answer.opened_at = file.opened_at;
+	memcpy(answer.path, file.path, sizeof answer.path);
+	sent = descriptor_send(socket, &answer, sizeof answer, answer.err.status ? -1 : file.fd);
+	if (file.fd >= 0)
+		close(file.fd);
+	return sent;
+}
+
+static void run(int socket, pid_t parent)
+{
+	struct helper_order order;
+	int none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_UNAVAILABLE);
+	close(HELPER_SOCKET);
+	while (descriptor_receive(socket, &order, sizeof order, 0, &none) == sizeof order)
+		if (!serve(socket, &order))
+			break;
+	_exit(STATUS_OK);
+}
+
+/* ---- the process that makes them ---- */
+
+/* It gives up what it does not need: helpers only read, below the folder. Not its capabilities: what
+ * the server may read, they may. */
+static int confine(bool allow_degraded, struct error *err)
+{
+	const struct sandbox sandbox = {
+		.profile = SANDBOX_HELPER, .allow_degraded = allow_degraded};
+	int version = landlock_version(), failed;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || close_range(HELPER_FOLDER + 1, ~0U, 0))
+		return error_os(err, errno, "cannot confine a helper");
+	/* One that hangs for ever must not keep a pipe of the server's open. What a sanitizer finds,
+	 * it says there. */
+	if (!SANITIZED && close_range(0, STDERR_FILENO, 0))
+		return error_os(err, errno, "cannot confine a helper");
+	fd_fill_standard();
+	failed = version ? landlock_read_only(version, HELPER_FOLDER) : 0;
+	if (!failed && !(sandbox_missing() & SANDBOX_NO_SECCOMP))
+		failed = syscalls_restrict(&sandbox);
+	return failed ? error_os(err, failed, "cannot confine a helper") : STATUS_OK;
+}
+
+int helper_main(int argc, char **argv)
+{
+	pid_t self = getpid();
+	struct error err;
+	char byte;
+	int socket;
+
+	prctl(PR_SET_NAME, "shmsem-files");
+	/* Helpers that end are nobody's concern; a copy that is too large is an error. */
+	signal(SIGCHLD, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (argc != 3 || confine(argv[2][0] == '1', &err))
+		return STATUS_INTERNAL;
+	while (descriptor_receive(HELPER_SOCKET, &byte, sizeof byte, 0, &socket) == sizeof byte) {
+		if (socket >= 0 && fork() == 0)
+			run(socket, self);
+		if (socket >= 0)
+			close(socket);
+	}
+	return STATUS_OK;
+}

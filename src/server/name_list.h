@@ -1,0 +1,19 @@
+/*
+ * Lists of names, which helpers make, of each mount by itself. Who asks for a list gets one that was
+ * begun after that, in pages, as it was at that moment; what a mount that hangs has is left out.
+ *
+ * All with the store's lock held.
+ */
+#pragma once
+
+#include "server/blocking.h"
+#include "server/internal.h"
+
+/* Answers with the next page of the list that there is, or lets the request wait for a new one. */
+void names_ask(struct server *server, struct request *request);
+
+/* Begins a list that no request waits for, if none is being made. */
+void names_begin(struct server *server);
+
+/* The names of one mount, or that they cannot be listed. */
+void names_resume(struct server *server, const struct file_answer *answer);

@@ -1,0 +1,233 @@
+#include "server/serve_image.h"
+
+#include "base/clock.h"
+#include "server/answer.h"
+#include "server/file_task.h"
+#include "server/jobs.h"
+#include "server/mount_table.h"
+#include "server/publish.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Whether a program that had the image's file open for writing closed it since it was decoded. */
+static bool written(const struct stored *image)
+{
+	return image->closes != watch_closes(image->file);
+}
+
+/* Whether the alias's file is that of its image still; false also if only a helper can tell. */
+static bool unchanged(const struct server *server, const struct alias *alias)
+{
+	return !mount_table_all_block(server->mounts) &&
+	       files_unchanged(server->folder, alias->path, mount_table_rules(server->mounts),
+		       &alias->image->key.file);
+}
+
+/* Whether what an alias says can be answered without opening the file. With the store's lock held.
+ */
+static bool alias_current(struct server *server, struct alias *alias)
+{
+	uint64_t now = server->options.fresh_ns ? clock_now() : 0;
+
+	if (server->options.fresh_ns && !alias->dependent.changed &&
+		now - alias->checked_at < server->options.fresh_ns)
+		return true;
+	index_writer_begin(&server->store.index);
+	watch_glance(server->watch, server->readiness);
+	index_writer_end(&server->store.index);
+	if (!alias->dependent.tracked && !watch_same(server->watch, &alias->token) &&
+		(alias->token.folder || alias->image->recent || written(alias->image) ||
+			!unchanged(server, alias)))
+		return false;
+	alias->checked_at = now;
+	publish_alias(server, alias);
+	return true;
+}
+
+static struct stored *known_image(
+	struct server *server, const struct request *request, uint32_t kind)
+{
+	struct alias *alias = store_alias(
+		&server->store, request->asked.name, kind, &request->options);
+
+	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias))
+		return NULL;
+	return alias->image;
+}
+
+/*
+ * What there is for a key. Of a file that is decoded already, maybe under another name, more can be
+ * told than its header says. With the store's lock held.
+ */
+static struct stored *find_image(const struct store *store, const struct image_key *key)
+{
+	struct image_key decoded = *key;
+	struct stored *image;
+
+	decoded.kind = LINK_DECODE;
+	image = store_find(store, &decoded);
+	if (key->kind == LINK_DECODE || (image && image->state == STORED_READY && !image->recent))
+		return image;
+	return store_find(store, key);
+}
+
+/*
+ * Answers with what the store knows of a file, or has it decoded. False, with nothing done, if that
+ * needs the file and it is not open. With the store's lock held.
+ */
+static bool admit(struct server *server, struct request *request, uint32_t kind,
+	struct resolved *file, const struct watch_token *token)
+{
+	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
+	struct stored *image = find_image(&server->store, &key);
+	struct alias *alias;
+	struct error err;
+	struct job *job;
+
+	/* Whatever its key says: what was written meanwhile may not show there. */
+	if (image && (written(image) || (!image->file && file->watched) ||
+			     (image->recent && !watch_same(server->watch, &image->token)))) {
+		store_forget(&server->store, image);
+		image = NULL;
+	}
+	if (image && !store_may_retry(image)) {
+		store_watch(&server->store, image, file->watched);
+		alias = store_name(&server->store, image, request->asked.name, file->path, token,
+			file->opened_at);
+		if (alias)
+			publish_alias(server, alias);
+		answer_with(server, request, image);
+		return true;
+	}
+	if (file->fd < 0)
+		return false;
+	job = job_new(server, request->asked.name, image, &key, file, token);
+	if (!job) {
+		error_os(&err, ENOMEM, "no memory for another image");
+		answer_error(server, request, &err);
+		return true;
+	}
+	answer_later(server, request, job->image);
+	job_submit(server, job);
+	return true;
+}
+
+/* The same for a file that is watched from now on. With the store's lock held. */
+static bool admit_watched(struct server *server, struct request *request, uint32_t kind,
+	struct resolved *file, struct watch_token *token)
+{
+	bool done;
+
+	watch_file(server->watch, file, token);
+	done = admit(server, request, kind, file, token);
+	watch_drop(server->watch, file->watched);
+	return done;
+}
+
+/* Has a helper look at the file that a request asks for. With the store's lock held. */
+static void ask_helper(struct server *server, struct request *request, struct file_task *task)
+{
+	struct error err;
+
+	if (!request->asked.taken && !request_take(&server->objects.head, &request->asked))
+		return;
+	task->request = request;
+	atomic_store(&request->state, REQUEST_WAITS_FILE);
+	if (blocking_ask(server, task))
+		return;
+	error_os(&err, ENOMEM, "no memory for another image");
+	answer_error(server, request, &err);
+	atomic_store(&request->state, REQUEST_NONE);
+}
+
+/* An image that is not in the store, as far as its name tells. */
+static void serve_file(
+	struct server *server, struct request *request, uint32_t kind, struct watch_token token)
+{
+	struct resolved file = {.fd = -1};
+	struct file_task task;
+	struct error err;
+	bool direct;
+	int status;
+
+	direct = mount_table_resolve(server->mounts, request->asked.name, &file, &status, &err);
+	if (direct && !status)
+		status = files_check(&file, server->options.file_bytes, &err);
+	store_lock(&server->store);
+	if (!direct) {
+		task = file_task_for(server, request->asked.name, file.refused);
+		task.kind = kind;
+		ask_helper(server, request, &task);
+	} else if (status) {
+		answer_error(server, request, &err);
+	} else {
+		admit_watched(server, request, kind, &file, &token);
+	}
+	store_unlock(&server->store);
+	if (file.fd >= 0)
+		close(file.fd);
+}
+
+/* Asks once more: of the mount where the file is, or for the file, though it is the one that was
+ * known. */
+static void ask_again(struct server *server, const struct file_task *before, int refused)
+{
+	struct file_task task = file_task_for(server, before->order.name, refused);
+
+	task.kind = before->kind;
+	task.deadline = before->deadline;
+	task.again = before->order.kind == HELPER_READ;
+	ask_helper(server, before->request, &task);
+}
+
+void serve_resume(struct server *server, struct file_answer *answer)
+{
+	struct request *request = answer->task->request;
+	struct watch_token token;
+	struct resolved file;
+	struct error err;
+	bool done = true;
+
+	if (!request)
+		return;
+	if (file_task_crosses(answer)) {
+		ask_again(server, answer->task, EXDEV);
+		return;
+	}
+	if (file_task_found(server, answer, &file, &token, &err) ||
+		files_check(&file, server->options.file_bytes, &err))
+		answer_error(server, request, &err);
+	else
+		done = admit_watched(server, request, answer->task->kind, &file, &token);
+	if (file.fd >= 0)
+		close(file.fd);
+	if (!done)
+		ask_again(server, answer->task, 0);
+	/* Unless it waits for the image now. */
+	else if (atomic_load(&request->state) == REQUEST_WAITS_FILE)
+		atomic_store(&request->state, REQUEST_NONE);
+}
+
+void serve_image(struct server *server, struct request *request)
+{
+	struct store *store = &server->store;
+	struct stored *image;
+	struct watch_token token;
+	uint32_t kind = request->asked.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
+
+	store_lock(store);
+	image = known_image(server, request, LINK_DECODE);
+	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
+		image = known_image(server, request, LINK_PROBE);
+		image = image ? find_image(store, &image->key) : NULL;
+	}
+	if (image)
+		answer_with(server, request, image);
+	else
+		token = watch_folder_of(server->watch, request->asked.name);
+	store_unlock(store);
+	if (!image)
+		serve_file(server, request, kind, token);
+}

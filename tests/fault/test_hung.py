@@ -1,0 +1,171 @@
+"""File systems below the served folder that hang, and other files that keep who opens them waiting (tests/README.md, row 25): who asks
+for files there waits, nobody else does, and the server ends when it is told to.
+
+A decode may take a minute in these tests, and a client waits for 20 s: who had to wait for the mount would fail."""
+import fcntl
+import os
+import signal
+
+import pytest
+
+from harness import NOT_FOUND, TRY_AGAIN, UNAVAILABLE, children, opens_files, state_of, until
+from mounted import Remote
+
+WAITERS = 8
+PATIENT = ('-w', '2', '-s', str(WAITERS + 2), '--decode-timeout', '60')
+
+
+@pytest.fixture
+def mount(scene):
+    """Makes a mount in the served folder, which ends with the test, whatever becomes of that: nobody else could."""
+    made = []
+
+    def make(*silent):
+        made.append(Remote(scene, f'{scene.folder}/mounted', *silent))
+        made[-1].image.name = 'mounted/image'
+        return made[-1]
+    yield make
+    for remote in made:
+        remote.end()
+
+
+def ask_all(scene, name):
+    workers = [scene.worker(timeout=60000) for _ in range(WAITERS)]
+    for worker in workers:
+        worker.send('fetch', name)
+    return workers
+
+
+def makers(server):
+    return [pid for pid in children(server.pid) if opens_files(pid)]
+
+
+def helpers(server):
+    return [pid for maker in makers(server) for pid in children(maker)]
+
+
+def others_go_on(scene, worker, stored, tag):
+    """What is stored, what is new, and names that the kernel has not looked up yet, so that helpers are asked."""
+    worker.call('release', worker.fetch(stored))
+    for index in range(4):
+        image = scene.image(f'{tag}-{index}', seed=index)
+        worker.call('release', worker.fetch(image))
+        status, text = worker.call('fetch', f'{tag}-missing-{index}')
+        assert status == NOT_FOUND, text
+
+
+def ends_at_once(server, workers):
+    """With requests for the mount under way."""
+    assert server.end() == 0
+    for worker in workers:
+        status, text = worker.receive()
+        assert status == UNAVAILABLE, text
+    assert not os.listdir('/dev/shm')
+
+
+def test_a_mount_that_never_answers_holds_up_nobody_else(scene, mount):
+    stored = scene.image('stored')
+    mount('silent')
+    server = scene.serve(*PATIENT)
+    worker = scene.worker()
+    worker.call('release', worker.fetch(stored))
+    waiting = ask_all(scene, 'mounted/image')
+    until(lambda: len(helpers(server)) >= 2)
+    others_go_on(scene, worker, stored, 'during')
+    ends_at_once(server, waiting)
+
+
+def test_a_mount_that_hangs_once_an_image_of_it_is_stored_holds_up_nobody_else(scene, mount):
+    """Those who wait cannot be killed; once the mount answers, all of them get what they asked for."""
+    stored = scene.image('stored')
+    remote = mount()
+    server = scene.serve(*PATIENT)
+    worker = scene.worker()
+    for image in (stored, remote.image):
+        worker.call('release', worker.fetch(image))
+    remote.hang()
+    waiting = ask_all(scene, 'mounted/image')
+    until(lambda: 'D' in [state_of(pid) for pid in helpers(server)], what='a helper to hang')
+    others_go_on(scene, worker, stored, 'during')
+    remote.go_on()
+    for client in waiting:
+        status, text = client.receive()
+        assert status == 0 and int(text.split()[3]) == remote.image.sum, text
+        client.call('release', 0)
+    others_go_on(scene, worker, stored, 'after')
+    server.check_unharmed()
+    remote.hang()
+    for client in waiting:
+        client.send('fetch', 'mounted/image')
+    until(lambda: 'D' in [state_of(pid) for pid in helpers(server)], what='a helper to hang')
+    ends_at_once(server, waiting)
+
+
+def test_who_waits_for_a_mount_learns_it_at_the_deadline(scene, mount):
+    """And is in nobody's way afterwards: the mount is asked again, and answers. (An image that takes longer to decode twice is
+    refused from then on.)"""
+    remote = mount()
+    server = scene.serve('-w', '1', '-s', '2', '--decode-timeout', '2')
+    worker = scene.worker()
+    remote.hang()
+    for _ in range(3):
+        status, text = worker.call('fetch', 'mounted/image')
+        assert status == TRY_AGAIN and 'has not answered' in text
+    remote.go_on()
+    until(lambda: worker.call('fetch', 'mounted/image')[0] == 0, what='the mount to be asked again')
+    worker.call('release', 0)
+    server.check_unharmed()
+
+
+def test_a_list_leaves_out_what_a_mount_does_not_tell(scene, mount):
+    scene.image('a')
+    scene.image('z')
+    remote = mount()
+    server = scene.serve('-w', '1', '-s', '2', '--decode-timeout', '1')
+    worker = scene.worker()
+    assert worker.call('names') == (0, '3')
+    remote.hang()
+    for _ in range(2):
+        assert worker.call('names') == (0, '2')
+    remote.go_on()
+    until(lambda: worker.call('names') == (0, '3'), what='the whole list')
+    server.check_unharmed()
+
+
+def test_a_start_that_decodes_from_a_hung_mount_can_be_ended(scene, mount):
+    scene.image('a')
+    mount('silent')
+    server = scene.serve(*PATIENT, '--preload', ready=False)
+    until(lambda: len(helpers(server)) >= 2 if os.path.exists('/dev/shm/SEG_fault_HEAD') else False)
+    server.end()
+    assert not os.listdir('/dev/shm')
+
+
+def test_helpers_that_are_killed_are_replaced(scene, mount):
+    remote = mount()
+    server = scene.serve('-w', '1', '-s', '2')
+    worker = scene.worker()
+    for _ in range(3):
+        worker.call('release', worker.fetch(remote.image))
+        for pid in helpers(server):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: worker.call('fetch', 'mounted/image')[0] == 0, what='new helpers')
+        worker.call('release', 0)
+        os.kill(*makers(server), signal.SIGKILL)
+        until(lambda: worker.call('fetch', 'mounted/image')[0] == 0, what='another maker of helpers')
+        worker.call('release', 0)
+
+
+def test_a_file_that_another_program_has_leased_is_waited_for(scene):
+    image, other = scene.image('leased'), scene.image('other', seed=2)
+    scene.serve('-w', '1', '-s', '4', '--decode-timeout', '60')
+    waiting, worker = scene.worker(timeout=60000), scene.worker()
+    signal.signal(signal.SIGIO, lambda *_: None)
+    with open(f'{scene.folder}/leased.png', 'r+b') as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        waiting.send('fetch', image.name)
+        until(lambda: fcntl.fcntl(file, fcntl.F_GETLEASE) != fcntl.F_WRLCK, what='the lease to be asked for')
+        others_go_on(scene, worker, other, 'during')
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    status, text = waiting.receive()
+    assert status == 0 and int(text.split()[3]) == image.sum, text
