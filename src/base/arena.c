@@ -44,41 +44,62 @@ static bool begins_run(const struct extent *extent)
 	return !extent->before || extent->before->kind == EXTENT_USED;
 }
 
+/* Neighbours that are free: from `first` to `last`, before `next`, `run` bytes, of which `holes`. */
+struct window {
+	struct extent *first, *last, *next;
+	uint64_t run, holes;
+};
+
+static uint64_t hole_bytes(const struct extent *extent)
+{
+	return extent->kind == EXTENT_HOLE ? extent->length : 0;
+}
+
+/* Adds neighbours until it has so many bytes; whether it has. */
+static bool window_widen(struct window *window, uint64_t length)
+{
+	while (window->run < length) {
+		struct extent *next = window->next;
+
+		if (!next || next->kind == EXTENT_USED)
+			return false;
+		window->run += next->length;
+		window->holes += hole_bytes(next);
+		window->last = next;
+		window->next = next->after;
+	}
+	return true;
+}
+
+static void window_drop_first(struct window *window)
+{
+	window->run -= window->first->length;
+	window->holes -= hole_bytes(window->first);
+	window->first = window->first->after;
+}
+
 uint64_t arena_find(const struct arena *arena, uint64_t length, struct extent **ret_first)
 {
-	uint64_t best_cold = UINT64_MAX, best_length = UINT64_MAX;
+	uint64_t best_holes = UINT64_MAX, best_length = UINT64_MAX;
 
 	for (struct extent *begin = arena->free; begin; begin = begin->free_after) {
-		struct extent *last = NULL, *next = begin;
-		uint64_t run = 0, cold = 0;
+		struct window window = {.first = begin, .next = begin};
 
 		if (!begins_run(begin))
 			continue;
-		/* From `first` to `last`, before `next`, there are `run` bytes, of which `cold`. */
-		for (struct extent *first = begin; first && first->kind != EXTENT_USED;
-			first = first->after) {
-			uint64_t take;
-
-			for (; next && next->kind != EXTENT_USED && run < length;
-				next = next->after) {
-				last = next;
-				run += last->length;
-				cold += last->kind == EXTENT_HOLE ? last->length : 0;
-			}
-			if (run < length)
-				break;
+		for (; window_widen(&window, length); window_drop_first(&window)) {
 			/* The end of `last` may be left over. */
-			take = cold - (last->kind == EXTENT_HOLE ? run - length : 0);
-			if (take < best_cold || (take == best_cold && run < best_length)) {
-				best_cold = take;
-				best_length = run;
-				*ret_first = first;
+			bool whole = window.last->kind != EXTENT_HOLE;
+			uint64_t take = window.holes - (whole ? 0 : window.run - length);
+
+			if (take < best_holes || (take == best_holes && window.run < best_length)) {
+				best_holes = take;
+				best_length = window.run;
+				*ret_first = window.first;
 			}
-			run -= first->length;
-			cold -= first->kind == EXTENT_HOLE ? first->length : 0;
 		}
 	}
-	return best_cold;
+	return best_holes;
 }
 
 void arena_plan_begin(struct arena *arena)

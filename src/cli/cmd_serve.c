@@ -202,18 +202,24 @@ static void say_ready(const struct server_options *options, const struct server 
 /* Who joins has no objects, seats or store of its own. */
 static int check_join(const struct serve_options *given, struct error *err)
 {
-	const char *wrong = given->seats           ? "--seats"
-			    : given->decoders      ? "--decoders"
-			    : given->cache         ? "--cache"
-			    : given->fresh         ? "--fresh"
-			    : given->preload.count ? "--preload"
-			    : given->mode          ? "--mode"
-			    : given->group         ? "--group"
-						   : NULL;
+	const struct {
+		bool given;
+		const char *option;
+	} wrong[] = {
+		{given->seats, "--seats"},
+		{given->decoders, "--decoders"},
+		{given->cache, "--cache"},
+		{given->fresh, "--fresh"},
+		{given->preload.count, "--preload"},
+		{given->mode, "--mode"},
+		{given->group, "--group"},
+	};
 
-	if (!given->join || !wrong)
-		return STATUS_OK;
-	return error_set(err, STATUS_USAGE, "%s means nothing together with --join", wrong);
+	for (size_t i = 0; given->join && i < sizeof wrong / sizeof *wrong; i++)
+		if (wrong[i].given)
+			return error_set(err, STATUS_USAGE, "%s means nothing together with --join",
+				wrong[i].option);
+	return STATUS_OK;
 }
 
 static int check_words(int argc, char **argv, struct error *err)

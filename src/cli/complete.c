@@ -150,10 +150,18 @@ static const struct option_row *wants_argument(const struct command *command, co
 	return NULL;
 }
 
+static const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
 void complete_print(int argc, char **argv)
 {
 	const struct option_row *wanting = NULL;
-	const struct command *command = NULL;
+	const struct command *command;
 	const char *name_space = NULL;
 	char nothing[] = "", *typed = argc ? argv[argc - 1] : nothing;
 
@@ -161,19 +169,21 @@ void complete_print(int argc, char **argv)
 		offer_commands(typed);
 		return;
 	}
-	for (size_t i = 0; commands[i] && !command; i++)
-		if (!strcmp(commands[i]->name, argv[0]))
-			command = commands[i];
+	command = command_named(argv[0]);
 	if (!command)
 		return;
 	for (int i = 1; i < argc - 1; i++) {
-		if (wanting && !strcmp(wanting->name, "namespace"))
-			name_space = argv[i];
-		if (!wanting && !strcmp(argv[i], "--")) {
+		if (wanting) {
+			if (!strcmp(wanting->name, "namespace"))
+				name_space = argv[i];
+			wanting = NULL;
+			continue;
+		}
+		if (!strcmp(argv[i], "--")) {
 			puts(":files");
 			return;
 		}
-		wanting = wanting ? NULL : wants_argument(command, argv[i]);
+		wanting = wants_argument(command, argv[i]);
 	}
 	if (wanting && wanting->kind == OPTION_CHOICE)
 		offer_choices(wanting->argument, "", typed);

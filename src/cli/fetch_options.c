@@ -73,6 +73,7 @@ static const char *find_wrong_request(const struct fetch_options *given)
 static const char *find_wrong_output(const struct fetch_options *given, size_t words)
 {
 	bool writes = given->output || given->type || given->icc;
+	bool fetches = writes || given->preview || given->random || given->info || given->count;
 	bool streams = is(given->output, "-");
 	const struct {
 		bool wrong;
@@ -84,9 +85,7 @@ static const char *find_wrong_output(const struct fetch_options *given, size_t w
 			"--preview wants standard output for itself; leave out -J and -o -"},
 		{given->preview && is(given->layout, "bgr"),
 			"--preview shows red first; leave out --layout"},
-		{given->names && (writes || given->preview || given->random || given->info ||
-					 given->count),
-			"--names fetches nothing; ask for it alone"},
+		{given->names && fetches, "--names fetches nothing; ask for it alone"},
 		{given->info && (writes || given->preview),
 			"--info has no pixels to write or show"},
 		{given->srgb && !given->output && !given->preview,

@@ -217,16 +217,34 @@ static const enum table_tint tints[] = {
 	[OBJECT_LIVE] = TINT_GOOD,
 };
 
-int object_put_cell(struct table *table, size_t at, size_t column, const struct object *object,
-	struct error *err)
+/* Of a cell that is kept as text; NULL of another. */
+static const char *kept_text(const struct object *object, enum column column)
 {
-	char text[256] = "";
-
-	switch ((enum column)column) {
+	switch (column) {
 	case COLUMN_NAME:
-		return table_put(table, at, object->name, err);
+		return object->name;
 	case COLUMN_TYPE:
-		return table_put(table, at, object_type_text(object->type), err);
+		return object_type_text(object->type);
+	case COLUMN_OWNER:
+		return object->mode ? user_text(object->uid) : "";
+	case COLUMN_GROUP:
+		return object->mode ? group_text(object->gid) : "";
+	case COLUMN_COMMAND:
+		return object->users ? object->holders->command : "";
+	case COLUMN_STATUS:
+		return object_state_text(object->state);
+	case COLUMN_WHY:
+		return object->why ? object->why : "";
+	default:
+		return NULL;
+	}
+}
+
+/* Of a cell that is made of numbers; empty of another. */
+static void made_text(const struct table *table, const struct object *object, enum column column,
+	char *text, size_t size)
+{
+	switch (column) {
 	case COLUMN_SIZE:
 		if (object->type != OBJECT_SYSV_SEMAPHORES)
 			table_size_text(table, object->size, text);
@@ -235,14 +253,6 @@ int object_put_cell(struct table *table, size_t at, size_t column, const struct 
 		if (!object_is_sysv(object))
 			table_size_text(table, object->allocated, text);
 		break;
-	case COLUMN_OWNER:
-		if (!object->mode)
-			break;
-		return table_put(table, at, user_text(object->uid), err);
-	case COLUMN_GROUP:
-		if (!object->mode)
-			break;
-		return table_put(table, at, group_text(object->gid), err);
 	case COLUMN_MODE:
 		if (object->mode)
 			mode_text(object->mode, text);
@@ -251,41 +261,46 @@ int object_put_cell(struct table *table, size_t at, size_t column, const struct 
 		age_text(object, text);
 		break;
 	case COLUMN_BIRTH:
-		time_text(object->birth, text, sizeof text);
+		time_text(object->birth, text, size);
 		break;
 	case COLUMN_ACCESSED:
-		time_text(object->accessed, text, sizeof text);
+		time_text(object->accessed, text, size);
 		break;
 	case COLUMN_CREATOR:
-		number_text(object->creator, object->creator, text, sizeof text);
+		number_text(object->creator, object->creator, text, size);
 		break;
 	case COLUMN_LAST:
-		number_text(object->last, object->last, text, sizeof text);
+		number_text(object->last, object->last, text, size);
 		break;
 	case COLUMN_USERS:
-		number_text((int64_t)object->users, true, text, sizeof text);
+		number_text((int64_t)object->users, true, text, size);
 		break;
-	case COLUMN_PIDS:
-		return put_pids(table, at, object, err);
-	case COLUMN_COMMAND:
-		return table_put(table, at, object->users ? object->holders->command : "", err);
 	case COLUMN_VALUE:
-		value_text(object, text, sizeof text);
+		value_text(object, text, size);
 		break;
 	case COLUMN_NATTCH:
-		number_text(object->attached, object->attached >= 0, text, sizeof text);
+		number_text(object->attached, object->attached >= 0, text, size);
 		break;
 	case COLUMN_DIMS:
 	case COLUMN_HELD:
-		header_text(object, (enum column)column, text, sizeof text);
+		header_text(object, column, text, size);
 		break;
-	case COLUMN_STATUS:
-		table_tint(table, at, tints[object->state]);
-		return table_put(table, at, object_state_text(object->state), err);
-	case COLUMN_WHY:
-		return table_put(table, at, object->why ? object->why : "", err);
-	case COLUMNS:
+	default:
 		break;
 	}
-	return table_put(table, at, text, err);
+}
+
+int object_put_cell(struct table *table, size_t at, size_t column, const struct object *object,
+	struct error *err)
+{
+	const char *kept = kept_text(object, (enum column)column);
+	char text[256] = "";
+
+	if (column == COLUMN_PIDS)
+		return put_pids(table, at, object, err);
+	if (column == COLUMN_STATUS)
+		table_tint(table, at, tints[object->state]);
+	if (!kept)
+		made_text(table, object, (enum column)column, text, sizeof text);
+	return table_put(table, at, kept ? kept : text, err);
 }

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TEND_NS (250 * NS_PER_MS)
+#define UPKEEP_NS (250 * NS_PER_MS)
 
 extern char **environ;
 
@@ -99,30 +99,42 @@ void service_stop(struct service *service)
 	service->join = NULL;
 }
 
-int service_run(struct service *service, struct error *err)
+static int run_alone(struct service *service, struct error *err)
 {
-	bool with_command = service->command != 0, done = false;
+	bool done = false;
+	int status = STATUS_OK;
+	siginfo_t info;
+
+	while (!done && !status && !next_signal(service, UPKEEP_NS, &info))
+		status = upkeep(service, &done, err);
+	return status;
+}
+
+static int run_with_command(struct service *service, struct error *err)
+{
+	bool done = false;
 	int status = STATUS_OK;
 
 	for (;;) {
 		siginfo_t info;
-		int number = next_signal(service, TEND_NS, &info), ended;
+		int number = next_signal(service, UPKEEP_NS, &info), ended;
 
-		if (with_command && command_ended(service, &ended))
+		if (command_ended(service, &ended))
 			return status ? status : ended;
-		if (number && !with_command)
-			return STATUS_OK;
 		/* What the terminal sends, the command has got itself. */
 		if (number && info.si_code != SI_KERNEL)
 			kill(service->command, number);
 		if (status)
 			continue;
 		status = upkeep(service, &done, err);
-		if ((status || done) && !with_command)
-			return status;
 		if (status)
 			kill(service->command, SIGTERM);
 		if (status || done)
 			service_stop(service);
 	}
+}
+
+int service_run(struct service *service, struct error *err)
+{
+	return service->command ? run_with_command(service, err) : run_alone(service, err);
 }

@@ -213,17 +213,25 @@ static void print_json_cell(
 		print_json_text(text);
 }
 
+static void print_json_key(const struct table_column *column)
+{
+	putchar('"');
+	for (const char *letter = column->name; *letter; letter++)
+		putchar(tolower((unsigned char)*letter));
+	fputs("\": ", stdout);
+}
+
 static void print_json(const struct table *table)
 {
 	printf("{\n   \"%s\": [", table->name);
 	for (size_t i = 0; i < table->lines * table->width; i++) {
 		const struct table_column *column = table->columns[i % table->width];
 
-		fputs(i % table->width ? ", " : i ? "},\n      {" : "\n      {", stdout);
-		putchar('"');
-		for (const char *letter = column->name; *letter; letter++)
-			putchar(tolower((unsigned char)*letter));
-		fputs("\": ", stdout);
+		if (i % table->width)
+			fputs(", ", stdout);
+		else
+			fputs(i ? "},\n      {" : "\n      {", stdout);
+		print_json_key(column);
 		print_json_cell(table, column, table->cells[i].text);
 	}
 	puts(table->lines ? "}\n   ]\n}" : "]\n}");

@@ -59,38 +59,55 @@ static int server_lingers(const struct name_space *space, struct error *err)
 	return LOOK_AGAIN;
 }
 
-/* Removes everything of the namespace but HEAD. The caller holds the anchor. */
+/* Whether somebody holds a server's lock in one of them other than HEAD. */
+static bool any_served(const struct leftovers *leftovers)
+{
+	for (size_t i = 0; i < leftovers->count; i++)
+		if (leftovers->items[i].kind != OBJECT_HEAD &&
+			object_served(leftovers->items[i].file) == 1)
+			return true;
+	return false;
+}
+
+/* What is not a file of the owner's stays. */
+static int remove_one(
+	const struct leftover *one, uid_t owner, const struct reclaim *reclaim, struct error *err)
+{
+	const char *why = NULL;
+	int failed = EPERM;
+
+	if (one->status.st_uid != owner)
+		why = "it belongs to another user";
+	else if (!S_ISREG(one->status.st_mode))
+		why = file_kind_text(one->status.st_mode);
+	else
+		failed = shm_file_unlink(one->file, file_id_of(&one->status));
+	if (failed == ENOENT)
+		return STATUS_OK;
+	if (reclaim->tell)
+		reclaim->tell(
+			reclaim->context, one->file, (uint64_t)one->status.st_blocks * 512, failed);
+	if (!failed)
+		return STATUS_OK;
+	return error_set(err, STATUS_NOT_PERMITTED, "cannot remove '%s': %s", one->file,
+		why ? why : os_error_text(failed));
+}
+
+/* Removes everything of the namespace but HEAD; the first error. The caller holds the anchor. */
 static int remove_rest(const struct name_space *space, const struct leftovers *leftovers,
 	uid_t owner, const struct reclaim *reclaim, struct error *err)
 {
 	int status = STATUS_OK;
 
-	for (size_t i = 0; i < leftovers->count; i++)
-		if (leftovers->items[i].kind != OBJECT_HEAD &&
-			object_served(leftovers->items[i].file) == 1)
-			return server_lingers(space, err);
+	if (any_served(leftovers))
+		return server_lingers(space, err);
 	for (size_t i = 0; i < leftovers->count; i++) {
 		const struct leftover *one = &leftovers->items[i];
-		int failed = 0;
+		int result = STATUS_OK;
 
-		if (one->kind == OBJECT_HEAD)
-			continue;
-		if (one->status.st_uid != owner || !S_ISREG(one->status.st_mode))
-			failed = EPERM;
-		else
-			failed = shm_file_unlink(one->file, file_id_of(&one->status));
-		if (failed == ENOENT)
-			continue;
-		if (failed && !status)
-			status = error_set(err, STATUS_NOT_PERMITTED, "cannot remove '%s': %s",
-				one->file,
-				one->status.st_uid != owner ? "it belongs to another user"
-				: !S_ISREG(one->status.st_mode)
-					? file_kind_text(one->status.st_mode)
-					: os_error_text(failed));
-		if (reclaim->tell)
-			reclaim->tell(reclaim->context, one->file,
-				(uint64_t)one->status.st_blocks * 512, failed);
+		if (one->kind != OBJECT_HEAD)
+			result = remove_one(one, owner, reclaim, status ? NULL : err);
+		status = status ? status : result;
 	}
 	return status;
 }
