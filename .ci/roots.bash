@@ -45,6 +45,7 @@ inside() {
 	shift
 	# shellcheck disable=SC2016 # for the shell within
 	unshare --mount --pid --fork --kill-child sh -c '
-		mount --make-rprivate / && mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
+		mount --make-rprivate / && mount -t proc proc "$0/proc" && mount -t sysfs sysfs "$0/sys" &&
+		mount --rbind /dev "$0/dev" &&
 		mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm" && exec chroot "$0" "$@"' "$root" "$@"
 }
