@@ -41,6 +41,21 @@ static bool server_lives(struct connection *connection)
 	return false;
 }
 
+/* So that the server knows what was used, and in which order. */
+static void take_note(
+	struct connection *connection, struct wire_seat_counters *counters, uint64_t note)
+{
+	uint64_t number = atomic_load_explicit(&counters->notes, memory_order_relaxed);
+
+	if (note == connection->last_note)
+		return;
+	connection->last_note = note;
+	atomic_store_explicit(
+		head_note(&connection->head, connection->seat, number), note, memory_order_relaxed);
+	/* Release: who reads this count sees the note. */
+	atomic_store_explicit(&counters->notes, number + 1, memory_order_release);
+}
+
 bool lookup(struct connection *connection, unsigned hold, const char *name,
 	const struct wire_options *options, struct index_answer *ret)
 {
@@ -60,7 +75,8 @@ bool lookup(struct connection *connection, unsigned hold, const char *name,
 	if (found != INDEX_FOUND)
 		return false;
 	counters = head_seat_counters(&connection->head, connection->seat);
-	wire_count(&counters->index_hits, 1);
 	wire_count(&counters->index_bytes, ret->words[0]);
+	wire_count(&counters->index_hits, 1);
+	take_note(connection, counters, wire_note(ret->place, ret->answer.image));
 	return true;
 }

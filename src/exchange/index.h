@@ -50,6 +50,7 @@ struct index_answer {
 	struct wire_answer answer;
 	uint64_t words[4];
 	uint64_t until; /* as in an entry */
+	uint64_t place; /* of the entry, when it was found */
 };
 
 static inline struct wire_index *index_header(const struct index *index)

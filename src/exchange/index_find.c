@@ -168,8 +168,12 @@ static bool entry_whole(const struct index *index, const struct wire_entry *entr
 	return *(const volatile uint64_t *)&entry->instance == index->instance;
 }
 
-static void copy_answer(const struct wire_entry *entry, struct index_answer *ret)
+static void copy_answer(
+	const struct index *index, const struct wire_entry *entry, struct index_answer *ret)
 {
+	const void *table = index->segment.base + index->table;
+
+	ret->place = (uint64_t)(entry - (const struct wire_entry *)table);
 	wire_copy(&ret->answer, &entry->answer, sizeof ret->answer);
 	wire_copy(ret->words, entry->words, sizeof ret->words);
 	wire_copy(&ret->until, &entry->until, sizeof ret->until);
@@ -189,7 +193,7 @@ enum index_found index_find(struct index *index, const struct index_key *key,
 	entry = find_entry(index, key);
 	if (!entry)
 		return INDEX_MISSING;
-	copy_answer(entry, ret);
+	copy_answer(index, entry, ret);
 	if (ret->answer.status || !ret->answer.image ||
 		(ret->until && clock_coarse() >= ret->until))
 		return INDEX_MISSING;

@@ -84,6 +84,12 @@ static inline _Atomic uint64_t *head_hold(const struct head *head, unsigned seat
 	return &head_hold_page(head, seat, hold / words)->words[hold % words];
 }
 
+/* Where the seat's note of that number is. */
+static inline _Atomic uint64_t *head_note(const struct head *head, unsigned seat, uint64_t number)
+{
+	return head_hold(head, seat, WIRE_HOLDS + number % WIRE_NOTES);
+}
+
 /* Whether the page that a hold is on is the one that was made for it. */
 static inline bool head_hold_whole(const struct head *head, unsigned seat, size_t hold)
 {

@@ -29,6 +29,7 @@
 #define WIRE_NAME_MAX     1024
 #define WIRE_TEXT_SIZE    2752
 #define WIRE_HOLDS        1024
+#define WIRE_NOTES        256                          /* of images found in INDEX, a seat */
 #define WIRE_HOLD_MAGIC   UINT64_C(0x0073646c6f686873) /* "shholds", 0 */
 #define WIRE_SEATS_MAX    1024
 #define WIRE_SEGMENTS_MAX 1024
@@ -140,6 +141,10 @@ struct wire_seat {
  * above the highest word in use in any of the seat's pages: raised before a word is stored, lowered
  * only when a requester makes the seat its own. A page whose magic and instance are not right was
  * truncated, and nobody knows what was held there: then the seat holds everything.
+ *
+ * The words behind the holds are a ring: what the requester found in INDEX last, the k-th that
+ * it noted in word k % WIRE_NOTES; the same one twice in a row is noted once. With that the server
+ * knows what was used when.
  */
 struct wire_hold_page {
 	uint64_t magic, instance;
@@ -227,7 +232,8 @@ struct wire_seat_counters {
 	_Atomic uint64_t requests, hits, failures, bytes;
 	/* Written by the requester on the seat: images that it found in INDEX, and their bytes. */
 	_Atomic uint64_t index_hits, index_bytes;
-	uint64_t reserved[2];
+	_Atomic uint64_t notes; /* of them that it wrote */
+	uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct wire_seat_counters) == 64, "wire layout");
@@ -249,7 +255,7 @@ static inline size_t wire_seat_counters_offset(size_t page, unsigned seats)
 	return wire_server_offset(page, seats) + page;
 }
 
-/* Hold words of a page, and pages that a seat has of them. */
+/* Words of a page, and pages that a seat has of them: its holds, then its notes. */
 static inline size_t wire_page_holds(size_t page)
 {
 	return (page - sizeof(struct wire_hold_page)) / sizeof(uint64_t);
@@ -257,7 +263,7 @@ static inline size_t wire_page_holds(size_t page)
 
 static inline size_t wire_hold_pages(size_t page)
 {
-	return (WIRE_HOLDS + wire_page_holds(page) - 1) / wire_page_holds(page);
+	return (WIRE_HOLDS + WIRE_NOTES + wire_page_holds(page) - 1) / wire_page_holds(page);
 }
 
 /* Where the pages with the seat's holds begin. */
@@ -273,6 +279,12 @@ static inline size_t wire_holds_offset(size_t page, unsigned seats, unsigned sea
 static inline size_t wire_head_size(size_t page, unsigned seats)
 {
 	return wire_holds_offset(page, seats, seats);
+}
+
+/* What a note says: the image's number, as far as it fits, and the place of its entry. */
+static inline uint64_t wire_note(uint64_t place, uint64_t image)
+{
+	return place << 32 | (image & UINT32_MAX);
 }
 
 static inline bool wire_page_possible(size_t page)

@@ -14,6 +14,8 @@
  */
 #include "server/evict.h"
 
+#include "server/recency.h"
+
 #include <stdlib.h>
 
 /* So many images that no name leads to are looked at each time, as they may all be held. */
@@ -247,6 +249,7 @@ uint64_t evict_make_room(struct store *store, struct held *held, unsigned segmen
 	uint64_t since;
 	bool again;
 
+	recency_take_in(store);
 	/* It ends: what was found held is not in the index any more. */
 	do {
 		run = choose_run(store, held, segment, bytes, &since, &again);
@@ -260,6 +263,7 @@ bool evict_oldest(struct store *store, struct held *held)
 {
 	if (evict_unnamed(store, held, SIZE_MAX))
 		return true;
+	recency_take_in(store);
 	for (size_t looks = store->ready.count; looks; looks--) {
 		struct stored *image = store->ready.oldest;
 

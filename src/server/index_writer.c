@@ -8,20 +8,23 @@
 /* Places of the old table that are copied at a time. */
 #define GROW_STEP 512
 
-bool index_writer_init(struct index_writer *writer, struct index *index)
-{
-	*writer = (struct index_writer){.slots = calloc(index->entries, sizeof(struct alias *))};
-	if (!writer->slots)
-		return false;
-	writer->index = index;
-	return true;
-}
-
 void index_writer_release(struct index_writer *writer)
 {
+	free(writer->notes);
 	free(writer->slots);
 	free(writer->aside_slots);
 	*writer = (struct index_writer){0};
+}
+
+bool index_writer_init(struct index_writer *writer, struct index *index, unsigned seats)
+{
+	*writer = (struct index_writer){.slots = calloc(index->entries, sizeof(struct alias *)),
+		.notes = calloc(seats, sizeof *writer->notes)};
+	if (writer->slots && writer->notes)
+		writer->index = index;
+	else
+		index_writer_release(writer);
+	return writer->index;
 }
 
 void index_writer_begin(struct index_writer *writer)
@@ -139,6 +142,11 @@ void index_writer_put(
 		index_write(&writer->aside, place, hash, &key, answer);
 	}
 	index_writer_end(writer);
+}
+
+struct alias *index_writer_at(const struct index_writer *writer, uint64_t place)
+{
+	return writer->index && place < writer->index->entries ? writer->slots[place] : NULL;
 }
 
 /* ---- growth ---- */

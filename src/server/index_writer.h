@@ -19,6 +19,7 @@ struct index_writer {
 	unsigned depth;       /* of index_writer_begin */
 	uint64_t removals;    /* what is held was to be looked at after each */
 	uint64_t count;       /* entries in use */
+	uint64_t *notes;      /* of each seat: how many were taken in (recency.c) */
 	struct alias **slots; /* whose entry is at each place of the table */
 	/* A table that is being filled, to be used instead; slots NULL: none. */
 	struct index aside;
@@ -27,7 +28,7 @@ struct index_writer {
 };
 
 /* For an empty index. False when out of memory: there is none then. */
-bool index_writer_init(struct index_writer *writer, struct index *index);
+bool index_writer_init(struct index_writer *writer, struct index *index, unsigned seats);
 void index_writer_release(struct index_writer *writer);
 
 /* What is changed between these is changed at once. They can be nested. */
@@ -42,6 +43,9 @@ void index_writer_put(
 /* Takes the name out, if it is there. */
 void index_writer_remove(struct index_writer *writer, struct alias *alias);
 void index_writer_clear(struct index_writer *writer);
+
+/* The name whose entry is at that place of the table; NULL if there is none. */
+struct alias *index_writer_at(const struct index_writer *writer, uint64_t place);
 
 /*
  * Growth. The table that is wanted, in entries, 0 for none. The memory at `table` of INDEX is ready

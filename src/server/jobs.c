@@ -1,6 +1,7 @@
 #include "server/jobs.h"
 
 #include "server/evict.h"
+#include "server/recency.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +105,10 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 
 void job_submit(struct server *server, struct job *job)
 {
-	int decoder = evict_choose_segment(&server->store, server->decoder_busy);
+	int decoder;
 
+	recency_take_in(&server->store);
+	decoder = evict_choose_segment(&server->store, server->decoder_busy);
 	if (decoder >= 0) {
 		begin(server, (unsigned)decoder, job);
 		return;

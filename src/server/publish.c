@@ -60,7 +60,7 @@ int publish_start(struct server *server, struct error *err)
 
 	if (!index->segment.base)
 		return STATUS_OK;
-	if (!index_writer_init(&server->store.index, index))
+	if (!index_writer_init(&server->store.index, index, server->options.seats))
 		return error_os(err, ENOMEM, "cannot make the index");
 	watch_on_change(server->watch, changed, server);
 	server->store.budget -= index->segment.size;

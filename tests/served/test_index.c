@@ -241,6 +241,85 @@ static void the_table_grows(void **state)
 	assert_true(found() - hits > 2 * first * 9 / 10);
 }
 
+/* As a simulated LRU does it that has room for as many; all images are of one size. */
+struct simulated {
+	uint32_t order[64]; /* the most recently used one first */
+	unsigned count, room, misses;
+};
+
+static void simulate(struct simulated *lru, uint32_t image)
+{
+	unsigned at = 0;
+
+	while (at < lru->count && lru->order[at] != image)
+		at++;
+	if (at == lru->count) {
+		lru->misses++;
+		lru->count += lru->count < lru->room;
+		at = lru->count - 1;
+	}
+	memmove(lru->order + 1, lru->order, at * sizeof *lru->order);
+	lru->order[0] = image;
+}
+
+#define IMAGES 120
+#define DRAWS  3000
+
+/* Zipf's law: the k-th of them 1/k as often as the first. */
+static uint32_t draw(uint64_t *seed)
+{
+	double sum = 0, wanted;
+
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	for (int i = 0; i < IMAGES; i++)
+		sum += 1.0 / (i + 1);
+	wanted = (double)(*seed >> 11) / (double)(UINT64_C(1) << 53) * sum;
+	for (uint32_t i = 0; i < IMAGES - 1; i++) {
+		wanted -= 1.0 / (i + 1);
+		if (wanted < 0)
+			return i;
+	}
+	return IMAGES - 1;
+}
+
+/* Each is fetched more often than a seat has notes for. */
+static void what_is_found_counts_as_used(void **state)
+{
+	struct simulated lru = {0};
+	uint64_t seed = 1, decodes;
+	char name[32];
+
+	(void)state;
+	for (uint32_t i = 0; i < IMAGES; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		write_image(name, 5000 + i);
+	}
+	for (uint32_t i = 0; i < IMAGES; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		fetch_found(name, 5000 + i);
+		if (served.server->store.ready.count > lru.room)
+			lru.room = (unsigned)served.server->store.ready.count;
+	}
+	assert_in_range(lru.room, IMAGES / 12, IMAGES / 8);
+	decodes = atomic_load(
+		&head_server(&served.server->objects.head)->counters[WIRE_COUNT_DECODES]);
+	for (int i = 0; i < DRAWS; i++) {
+		uint32_t image = draw(&seed);
+
+		simulate(&lru, image);
+		snprintf(name, sizeof name, "%u.png", image);
+		for (int again = 0; again <= WIRE_NOTES; again++)
+			fetch_found(name, 5000 + image);
+	}
+	decodes =
+		atomic_load(
+			&head_server(&served.server->objects.head)->counters[WIRE_COUNT_DECODES]) -
+		decodes;
+	print_message("%d draws, room for %u of %d: %u misses, %u of a simulated LRU\n", DRAWS,
+		lru.room, IMAGES, (unsigned)decodes, lru.misses);
+	assert_true(decodes <= lru.misses + DRAWS / 100);
+}
+
 /* Nothing in it is believed, whatever it is made to say. */
 static void a_truncated_index_is_given_up(void **state)
 {
@@ -275,6 +354,8 @@ int main(int argc, char **argv)
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			one_file_under_many_names_and_options, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_found_counts_as_used, set_up_small, tear_down),
 		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, tear_down),
 		cmocka_unit_test_setup_teardown(a_truncated_index_is_given_up, set_up, tear_down),
 	};
