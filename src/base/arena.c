@@ -133,25 +133,25 @@ static struct extent *reach(
 }
 
 /* Of the rooms between two extents, all of which would be free, the one for which the fewest used
- * bytes have to go; false if all have too many cold ones. */
+ * bytes have to go; false if all have too many in holes. */
 static bool cheapest(struct extent *first, const struct extent *end, uint64_t length,
 	uint64_t spare, struct extent **ret_first)
 {
-	uint64_t run = 0, used = 0, cold = 0, fewest = UINT64_MAX;
+	uint64_t run = 0, used = 0, holes = 0, fewest = UINT64_MAX;
 
 	for (struct extent *at = first; at != end; at = at->after) {
 		run += at->length;
 		used += at->kind == EXTENT_USED ? at->length : 0;
-		cold += at->kind == EXTENT_HOLE ? at->length : 0;
+		holes += at->kind == EXTENT_HOLE ? at->length : 0;
 		/* What can be left out at the front is. */
 		for (; run - first->length >= length; first = first->after) {
 			run -= first->length;
 			used -= first->kind == EXTENT_USED ? first->length : 0;
-			cold -= first->kind == EXTENT_HOLE ? first->length : 0;
+			holes -= first->kind == EXTENT_HOLE ? first->length : 0;
 		}
 		/* Ends with `at`, of which the end may be left over. */
 		if (run < length || run - at->length >= length || used >= fewest ||
-			cold - (at->kind == EXTENT_HOLE ? run - length : 0) > spare)
+			holes - (at->kind == EXTENT_HOLE ? run - length : 0) > spare)
 			continue;
 		fewest = used;
 		*ret_first = first;
@@ -220,7 +220,7 @@ static bool split(
 
 struct extent *arena_take(struct arena *arena, struct extent *first, uint64_t length)
 {
-	uint64_t run = 0, cold = 0;
+	uint64_t run = 0, holes = 0;
 	struct extent *last = first;
 
 	/* Cut the run's last extent first: the only step that can fail. */
@@ -229,7 +229,7 @@ struct extent *arena_take(struct arena *arena, struct extent *first, uint64_t le
 			return NULL;
 		run += last->length;
 		if (last->kind == EXTENT_HOLE)
-			cold += last->length;
+			holes += last->length;
 		if (run == length)
 			break;
 	}
@@ -237,7 +237,7 @@ struct extent *arena_take(struct arena *arena, struct extent *first, uint64_t le
 		absorb_next(arena, first);
 	list_remove(arena, first);
 	first->kind = EXTENT_USED;
-	arena->backed += cold;
+	arena->backed += holes;
 	arena->used += length;
 	return first;
 }

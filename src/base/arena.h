@@ -2,9 +2,9 @@
  * Placement: which bytes of a data segment hold what. Private memory of the server; the segment
  * itself is never touched.
  *
- * A segment is a row of extents without gaps, each used, warm (exists, so using it again costs no
- * page fault) or cold (does not exist yet, or was given back to the system). Free neighbours of the
- * same kind are one extent. All sizes are whole pages.
+ * A segment is a row of extents without gaps, each used, backed (exists, so using it again costs no
+ * page fault) or a hole (does not exist yet, or was given back to the system). Free neighbours of
+ * the same kind are one extent. All sizes are whole pages.
  */
 #pragma once
 
@@ -32,27 +32,27 @@ struct extent {
 struct arena {
 	struct extent *first;
 	struct extent *free; /* in no order */
-	uint64_t backed;     /* bytes that exist: used and warm */
+	uint64_t backed;     /* bytes that exist: used, or free and backed */
 	uint64_t used;
 	uint64_t go; /* which call of arena_plan_begin it was */
 };
 
-/* One cold extent of `limit` bytes (whole pages, not 0). False when out of memory. */
+/* One hole of `limit` bytes (whole pages, not 0). False when out of memory. */
 bool arena_init(struct arena *arena, uint64_t limit);
 void arena_release(struct arena *arena);
 
 /*
- * How many cold bytes the cheapest room for `length` bytes has (0: all warm); UINT64_MAX if there
- * is no room at all. The room is the run of free extents with the fewest cold bytes, then the
- * shortest. *ret_first is its first extent.
+ * How many bytes of holes the cheapest room for `length` bytes has (0: all backed); UINT64_MAX if
+ * there is no room at all. The room is the run of free extents with the fewest bytes of holes, then
+ * the shortest. *ret_first is its first extent.
  */
 uint64_t arena_find(const struct arena *arena, uint64_t length, struct extent **ret_first);
 
 /*
  * Which used extents would have to go for room that there is not: arena_plan_begin begins, then
- * arena_plan_add names one after the other, until it says that there would be room for `length` bytes
- * if all the named ones were free, with at most `spare` cold bytes in what would be taken. Of such
- * rooms, it is one for which the fewest used bytes have to go; *ret_first is its first extent.
+ * arena_plan_add names one after the other, until it says that there would be room for `length`
+ * bytes if all the named ones were free, with at most `spare` bytes of holes in what would be
+ * taken. Of such rooms, it is one for which the fewest used bytes have to go; *ret_first is its first extent.
  *
  * `length` and `spare` are the same each time, and nothing else is done to the place in between.
  * How much would be free on either side of an extent is known from boundary tags (Knuth, The Art of
@@ -73,14 +73,14 @@ struct extent *arena_take(struct arena *arena, struct extent *first, uint64_t le
  * one page). */
 void arena_trim(struct arena *arena, struct extent *extent, uint64_t length);
 
-/* Gives a used extent back as warm; the pointer is dangling then. */
+/* Gives a used extent back, which stays backed; the pointer is dangling then. */
 void arena_give(struct arena *arena, struct extent *extent);
 
 /* The same as a hole: its bytes were given back to the system. */
 void arena_give_hole(struct arena *arena, struct extent *extent);
 
-/* The longest warm extent, or NULL. */
+/* The longest backed extent, or NULL. */
 struct extent *arena_longest_backed(const struct arena *arena);
 
-/* Some warm extent, or NULL. */
+/* Some backed extent, or NULL. */
 struct extent *arena_any_backed(const struct arena *arena);

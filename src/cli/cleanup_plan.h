@@ -35,12 +35,12 @@ struct planned {
 	char reason[REASON_SIZE]; /* why it is kept or refused */
 };
 
-/* Decides. `fates` has an element for each object; those of ACTION_NONE are not to be mentioned. */
+/* Decides. `actions` has one for each object; those of ACTION_NONE are not to be mentioned. */
 void cleanup_decide(
 	const struct objects *objects, const struct cleanup_rules *rules, struct planned *actions);
 
 /*
  * Removes what was decided, looking once more before each. Fails only if it could not even begin;
- * what happened to each object is in `fates`.
+ * what happened to each object is in `actions`.
  */
 int cleanup_do(const struct objects *objects, struct planned *actions, struct error *err);

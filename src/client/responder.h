@@ -49,7 +49,7 @@ struct shmsem_server {
 	struct arena arena;
 	struct placed *placed;
 	uint64_t next_number, next_check;
-	bool distrust; /* room that is warm by the books may not exist: reserve it again */
+	bool distrust; /* room that is backed by the books may not exist: reserve it again */
 	/* The segment was found truncated; the holders of its images must see it. */
 	atomic_bool cut;
 	struct wait wait;

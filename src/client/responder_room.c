@@ -61,7 +61,7 @@ static int take_room(
 	struct segment *segment = &server->objects.data[0];
 	struct placed *placed;
 	struct extent *first;
-	uint64_t cold;
+	uint64_t holes;
 	int status;
 
 	if (!size_align(bytes, server->objects.head.page, &bytes))
@@ -69,8 +69,8 @@ static int take_room(
 	status = reclaim_room(server, err);
 	if (status)
 		return status;
-	cold = arena_find(&server->arena, bytes, &first);
-	if (cold == UINT64_MAX)
+	holes = arena_find(&server->arena, bytes, &first);
+	if (holes == UINT64_MAX)
 		return no_room(bytes, server, err);
 	placed = calloc(1, sizeof *placed);
 	if (placed)
@@ -79,14 +79,14 @@ static int take_room(
 		free(placed);
 		return error_os(err, ENOMEM, "no memory to make room");
 	}
-	if (cold || server->distrust) {
+	if (holes || server->distrust) {
 		/* Growing would make it look whole. */
 		server->cut |= segment_truncated(segment);
 		status = server->cut ? responder_truncated(err)
 				     : segment_back(segment, placed->extent->offset, bytes, err);
 	}
 	if (status) {
-		/* It passes for warm now, and may be in part. */
+		/* It counts as backed now, and may be in part. */
 		server->distrust = true;
 		responder_forget(server, placed);
 		return status;

@@ -30,7 +30,7 @@ static uint64_t spare_bytes(const struct store *store)
 	return backed < store->budget ? store->budget - backed : 0;
 }
 
-static uint64_t warm_bytes(const struct store *store)
+static uint64_t backed_bytes(const struct store *store)
 {
 	uint64_t backed, used;
 
@@ -121,14 +121,14 @@ static struct extent *free_run(
 	const struct store *store, unsigned segment, uint64_t bytes, uint64_t spare)
 {
 	struct extent *found;
-	uint64_t cold = arena_find(&store->arenas[segment], bytes, &found);
+	uint64_t holes = arena_find(&store->arenas[segment], bytes, &found);
 
-	return cold != UINT64_MAX && cold <= spare ? found : NULL;
+	return holes != UINT64_MAX && holes <= spare ? found : NULL;
 }
 
 /*
- * The neighbours in the segment whose room would do for `bytes`, with at most `spare` of them cold,
- * of which the one used last was used longest ago; *ret_since is when. NULL if there are none; then
+ * The neighbours in the segment whose room would do for `bytes`, with at most `spare` of them in
+ * holes, of which the one used last was used longest ago; *ret_since is when. NULL if there are none; then
  * each image was looked at.
  */
 static struct extent *oldest_run(struct store *store, const struct held *held, unsigned segment,
@@ -172,12 +172,12 @@ static bool evict_run(struct store *store, struct held *held, unsigned segment,
 	return evict_all(store, held, leaving);
 }
 
-/* Images that do not stay, in the order of use, which make as many bytes warm somewhere. NULL, with
+/* Images that do not stay, in the order of use, which make as many bytes backed somewhere. NULL, with
  * *ret_enough saying whether there are as many already, if all of them would not do. */
 static struct stored *oldest_anywhere(const struct store *store, uint64_t bytes, bool *ret_enough)
 {
 	struct stored *leaving = NULL;
-	uint64_t sum = warm_bytes(store);
+	uint64_t sum = backed_bytes(store);
 
 	for (struct stored *image = store->ready.oldest; image && sum < bytes;
 		image = image->newer) {

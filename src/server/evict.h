@@ -18,9 +18,9 @@ bool evict_collect(const struct store *store, struct held *ret);
 
 /*
  * Makes room for `bytes` (whole pages, not more than the budget) in a segment, evicting what it
- * takes, but nothing of `held`, which is
- * looked at anew when something was taken out of the index for it. How many cold bytes the room has; UINT64_MAX, with nothing evicted,
- * if it cannot be had. Taking it may exceed the budget; then there are enough warm bytes elsewhere
+ * takes, but nothing of `held`, which is looked at anew when something was taken out of the index
+ * for it. How many bytes of holes the room has; UINT64_MAX, with nothing evicted, if it cannot be
+ * had. Taking it may exceed the budget; then there are enough backed bytes elsewhere
  * that can be given back to the system. *ret_first is for arena_take.
  */
 uint64_t evict_make_room(struct store *store, struct held *held, unsigned segment, uint64_t bytes,

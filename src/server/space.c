@@ -13,16 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Gives a piece of a segment's warm room back to the system: how much; 0 if there is none, or the
+/* Gives a piece of a segment's backed room back to the system: how much; 0 if there is none, or the
  * system does not take it. */
-static uint64_t cool_some(struct store *store, unsigned segment)
+static uint64_t punch_some(struct store *store, unsigned segment)
 {
-	struct extent *warm = arena_any_backed(&store->arenas[segment]);
-	uint64_t length = warm ? warm->length : 0;
+	struct extent *backed = arena_any_backed(&store->arenas[segment]);
+	uint64_t length = backed ? backed->length : 0;
 
-	if (warm)
-		warm = arena_take(&store->arenas[segment], warm, length);
-	return warm && backing_give_hole(store, segment, warm) ? length : 0;
+	if (backed)
+		backed = arena_take(&store->arenas[segment], backed, length);
+	return backed && backing_give_hole(store, segment, backed) ? length : 0;
 }
 
 static bool over_budget(const struct store *store)
@@ -33,12 +33,12 @@ static bool over_budget(const struct store *store)
 	return backed > store->budget;
 }
 
-/* Gives warm room back, that of the segment itself last, until the segments are within the budget.
+/* Gives backed room back, that of the segment itself last, until the segments are within the budget.
  * False if they cannot be. */
-static bool cool_excess(struct store *store, unsigned segment)
+static bool punch_excess(struct store *store, unsigned segment)
 {
 	for (unsigned i = 1; i <= store->segments; i++)
-		while (over_budget(store) && cool_some(store, (segment + i) % store->segments))
+		while (over_budget(store) && punch_some(store, (segment + i) % store->segments))
 			;
 	return !over_budget(store);
 }
@@ -69,9 +69,9 @@ static int no_room(
 		have, allowed);
 }
 
-/* Evicts what it takes for `bytes`, whole pages; *ret_cold of them do not exist at *ret_first. */
+/* Evicts what it takes for `bytes`, whole pages; *ret_holes of them do not exist at *ret_first. */
 static int free_room(struct store *store, unsigned segment, uint64_t bytes,
-	struct extent **ret_first, uint64_t *ret_cold, struct error *err)
+	struct extent **ret_first, uint64_t *ret_holes, struct error *err)
 {
 	bool possible = bytes <= store->budget;
 	int status = STATUS_OK;
@@ -79,9 +79,9 @@ static int free_room(struct store *store, unsigned segment, uint64_t bytes,
 
 	if (!evict_collect(store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
-	*ret_cold = possible ? evict_make_room(store, &held, segment, bytes, ret_first)
-			     : UINT64_MAX;
-	if (*ret_cold == UINT64_MAX)
+	*ret_holes = possible ? evict_make_room(store, &held, segment, bytes, ret_first)
+			      : UINT64_MAX;
+	if (*ret_holes == UINT64_MAX)
 		status = no_room(store, &held, bytes, err);
 	free(held.numbers);
 	return status;
@@ -90,27 +90,27 @@ static int free_room(struct store *store, unsigned segment, uint64_t bytes,
 struct extent *store_claim_backed(struct store *store, unsigned segment, uint64_t bytes)
 {
 	struct extent *first;
-	uint64_t cold;
+	uint64_t holes;
 
 	store_check_segments(store);
 	if (store->damaged[segment] || !size_align(bytes, store->head->page, &bytes) ||
-		free_room(store, segment, bytes, &first, &cold, NULL) || cold)
+		free_room(store, segment, bytes, &first, &holes, NULL) || holes)
 		return NULL;
 	return arena_take(&store->arenas[segment], first, bytes);
 }
 
 static int claim_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
-	uint64_t *ret_cold, struct error *err)
+	uint64_t *ret_holes, struct error *err)
 {
 	struct extent *first;
-	int status = free_room(store, segment, bytes, &first, ret_cold, err);
+	int status = free_room(store, segment, bytes, &first, ret_holes, err);
 
 	if (status == STATUS_TRY_AGAIN) {
 		/* What clients hold that have died is nobody's. */
 		store_unlock(store);
 		seats_reclaim(store->head);
 		store_lock(store);
-		status = free_room(store, segment, bytes, &first, ret_cold, err);
+		status = free_room(store, segment, bytes, &first, ret_holes, err);
 		store->refusals += status == STATUS_TRY_AGAIN;
 	}
 	if (status)
@@ -119,9 +119,9 @@ static int claim_room(struct store *store, unsigned segment, uint64_t bytes, str
 	return *ret ? STATUS_OK : error_os(err, ENOMEM, "no memory to make room");
 }
 
-/* Has the system give the bytes of a new extent, of which `cold` do not exist. */
+/* Has the system give the bytes of a new extent, of which `holes` do not exist. */
 static int back_extent(struct store *store, unsigned index, const struct extent *extent,
-	uint64_t cold, struct error *err)
+	uint64_t holes, struct error *err)
 {
 	struct segment *segment = &store->data[index];
 	off_t last = (off_t)segment->size - ARENA_PAGE;
@@ -135,7 +135,7 @@ static int back_extent(struct store *store, unsigned index, const struct extent 
 	cut = grows && pread(segment->fd, before, ARENA_PAGE, last) != ARENA_PAGE;
 	failed = backing_reserve(store, index, extent->offset, extent->length);
 	if (failed)
-		return failed == ENOSPC ? segment_full(cold, err)
+		return failed == ENOSPC ? segment_full(holes, err)
 					: error_os(err, failed, "cannot reserve shared memory");
 	if (grows && !cut)
 		cut = pread(segment->fd, after, ARENA_PAGE, last) != ARENA_PAGE ||
@@ -166,23 +166,23 @@ static bool yield(struct store *store, uint64_t bytes)
 
 	do
 		for (unsigned i = 0; i < store->segments; i++)
-			while (given < bytes && (length = cool_some(store, i)))
+			while (given < bytes && (length = punch_some(store, i)))
 				given += length;
 	while (given < bytes && evict_one(store));
 	return given;
 }
 
-/* Makes an extent exist of which `cold` bytes do not. */
+/* Makes an extent exist of which `holes` bytes do not. */
 static int back_or_yield(struct store *store, unsigned segment, struct extent *extent,
-	uint64_t cold, struct error *err)
+	uint64_t holes, struct error *err)
 {
 	int status;
 
-	if (!cool_excess(store, segment))
+	if (!punch_excess(store, segment))
 		return error_os(err, EIO, "cannot give shared memory back");
 	do
-		status = back_extent(store, segment, extent, cold, err);
-	while (status == STATUS_TRY_AGAIN && yield(store, cold));
+		status = back_extent(store, segment, extent, holes, err);
+	while (status == STATUS_TRY_AGAIN && yield(store, holes));
 	return status;
 }
 
@@ -190,16 +190,16 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	struct error *err)
 {
 	struct extent *extent = NULL;
-	uint64_t cold = 0;
+	uint64_t holes = 0;
 	int status;
 
 	store_check_segments(store);
 	store_mend(store);
 	if (!size_align(bytes, store->head->page, &bytes))
 		bytes = UINT64_MAX;
-	status = claim_room(store, segment, bytes, &extent, &cold, err);
-	if (!status && cold)
-		status = back_or_yield(store, segment, extent, cold, err);
+	status = claim_room(store, segment, bytes, &extent, &holes, err);
+	if (!status && holes)
+		status = back_or_yield(store, segment, extent, holes, err);
 	if (!status && store->damaged[segment])
 		store_mend(store);
 	if (status && extent)
@@ -212,11 +212,12 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 
 struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t most)
 {
-	struct extent *warm = arena_longest_backed(&store->arenas[segment]);
+	struct extent *backed = arena_longest_backed(&store->arenas[segment]);
 
-	if (!warm || store->damaged[segment])
+	if (!backed || store->damaged[segment])
 		return NULL;
-	return arena_take(&store->arenas[segment], warm, warm->length < most ? warm->length : most);
+	return arena_take(
+		&store->arenas[segment], backed, backed->length < most ? backed->length : most);
 }
 
 void store_give_room(struct store *store, unsigned segment, struct extent *extent)

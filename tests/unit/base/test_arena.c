@@ -68,19 +68,19 @@ static void check(const struct arena *arena, const struct model *model)
 	assert_int_equal(arena->backed, backed);
 }
 
-/* The fewest cold pages of any room for `length` that begins where an extent does. */
+/* The fewest pages in holes of any room for `length` that begins where an extent does. */
 static uint64_t model_find(const struct arena *arena, const struct model *model, uint64_t length)
 {
 	uint64_t best = UINT64_MAX;
 
 	for (const struct extent *extent = arena->first; extent; extent = extent->after) {
 		size_t page = extent->offset / ARENA_PAGE, pages = length / ARENA_PAGE, i = 0;
-		uint64_t cold = 0;
+		uint64_t holes = 0;
 
 		while (i < pages && page + i < PAGES && model->pages[page + i] != EXTENT_USED)
-			cold += model->pages[page + i++] == EXTENT_HOLE ? ARENA_PAGE : 0;
-		if (i == pages && cold < best)
-			best = cold;
+			holes += model->pages[page + i++] == EXTENT_HOLE ? ARENA_PAGE : 0;
+		if (i == pages && holes < best)
+			best = holes;
 	}
 	return best;
 }
@@ -100,7 +100,7 @@ static uint64_t model_fewest(const struct arena *arena, uint64_t length, uint64_
 	uint64_t fewest = UINT64_MAX;
 
 	for (const struct extent *first = arena->first; first; first = first->after) {
-		uint64_t run = 0, used = 0, cold = 0;
+		uint64_t run = 0, used = 0, holes = 0;
 
 		for (const struct extent *at = first; at && run < length; at = at->after) {
 			uint64_t take = at->length < length - run ? at->length : length - run;
@@ -109,9 +109,9 @@ static uint64_t model_fewest(const struct arena *arena, uint64_t length, uint64_
 				break;
 			run += take;
 			used += at->kind == EXTENT_USED ? at->length : 0;
-			cold += at->kind == EXTENT_HOLE ? take : 0;
+			holes += at->kind == EXTENT_HOLE ? take : 0;
 		}
-		if (run == length && cold <= spare && used < fewest)
+		if (run == length && holes <= spare && used < fewest)
 			fewest = used;
 	}
 	return fewest;
@@ -122,7 +122,7 @@ static void check_found(const struct arena *arena, uint64_t length, uint64_t spa
 	struct extent *const *names, unsigned count, const struct extent *first)
 {
 	uint64_t fewest = model_fewest(arena, length, spare, names, count);
-	uint64_t run = 0, used = 0, cold = 0;
+	uint64_t run = 0, used = 0, holes = 0;
 	bool exact = !spare || spare == UINT64_MAX;
 
 	for (const struct extent *at = first; run < length; at = at->after) {
@@ -133,9 +133,9 @@ static void check_found(const struct arena *arena, uint64_t length, uint64_t spa
 		assert_true(at->kind != EXTENT_USED || named(at, names, count));
 		run += take;
 		used += at->kind == EXTENT_USED ? at->length : 0;
-		cold += at->kind == EXTENT_HOLE ? take : 0;
+		holes += at->kind == EXTENT_HOLE ? take : 0;
 	}
-	assert_true(cold <= spare);
+	assert_true(holes <= spare);
 	assert_true(used == fewest || (used > fewest && !exact));
 	if (exact)
 		assert_int_equal(model_fewest(arena, length, spare, names, count - 1), UINT64_MAX);
@@ -169,12 +169,12 @@ static void name_one_after_the_other(struct arena *arena, const struct model *mo
 
 static void take_some(struct arena *arena, struct model *model)
 {
-	uint64_t length = (1 + random_below(random_below(4) ? 6 : PAGES)) * ARENA_PAGE, cold;
+	uint64_t length = (1 + random_below(random_below(4) ? 6 : PAGES)) * ARENA_PAGE, holes;
 	struct extent *extent, *first;
 
-	cold = arena_find(arena, length, &first);
-	assert_int_equal(cold, model_find(arena, model, length));
-	if (cold == UINT64_MAX)
+	holes = arena_find(arena, length, &first);
+	assert_int_equal(holes, model_find(arena, model, length));
+	if (holes == UINT64_MAX)
 		return;
 	extent = arena_take(arena, first, length);
 	assert_non_null(extent);
@@ -211,18 +211,18 @@ static void trim_one(struct arena *arena, struct model *model)
 	assert_int_equal(extent->length, keep);
 }
 
-static void cool_one(struct arena *arena, struct model *model)
+static void punch_one(struct arena *arena, struct model *model)
 {
-	struct extent *warm = random_below(2) ? arena_longest_backed(arena)
-					      : arena_any_backed(arena);
+	struct extent *backed = random_below(2) ? arena_longest_backed(arena)
+						: arena_any_backed(arena);
 
-	if (!warm) {
+	if (!backed) {
 		assert_null(memchr(model->pages, EXTENT_BACKED, PAGES));
 		return;
 	}
-	assert_int_equal(warm->kind, EXTENT_BACKED);
-	paint(model, warm->offset, warm->length, EXTENT_HOLE);
-	arena_give_hole(arena, arena_take(arena, warm, warm->length));
+	assert_int_equal(backed->kind, EXTENT_BACKED);
+	paint(model, backed->offset, backed->length, EXTENT_HOLE);
+	arena_give_hole(arena, arena_take(arena, backed, backed->length));
 }
 
 static void a_million_random_operations_match_the_model(void **state)
@@ -243,7 +243,7 @@ static void a_million_random_operations_match_the_model(void **state)
 		else if (choice < 14)
 			trim_one(&arena, &model);
 		else
-			cool_one(&arena, &model);
+			punch_one(&arena, &model);
 		if (random_below(8) == 0)
 			name_one_after_the_other(&arena, &model);
 		check(&arena, &model);
@@ -251,13 +251,13 @@ static void a_million_random_operations_match_the_model(void **state)
 	while (model.used_count)
 		give_one(&arena, &model);
 	while (arena_any_backed(&arena))
-		cool_one(&arena, &model);
+		punch_one(&arena, &model);
 	check(&arena, &model);
 	assert_null(arena.first->after);
 	arena_release(&arena);
 }
 
-static void the_longest_warm_room_is_found(void **state)
+static void the_longest_backed_room_is_found(void **state)
 {
 	struct extent *first, *a, *b, *c;
 	struct arena arena;
@@ -291,14 +291,14 @@ static uint64_t processor_time(void)
 	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
 }
 
-/* Pages that are warm and cold by turns are as many extents as there can be. */
+/* Pages that are backed and holes by turns are as many extents as there can be. */
 static void a_look_for_room_takes_one_walk_however_it_is_cut_up(void **state)
 {
 	enum {
 		EXTENTS = 200000
 	};
 	struct extent **taken = calloc(EXTENTS, sizeof *taken), *first = NULL;
-	uint64_t start, cold;
+	uint64_t start, holes;
 	struct arena arena;
 
 	(void)state;
@@ -314,9 +314,9 @@ static void a_look_for_room_takes_one_walk_however_it_is_cut_up(void **state)
 	for (size_t i = 1; i < EXTENTS; i += 2)
 		arena_give(&arena, taken[i]);
 	start = processor_time();
-	cold = arena_find(&arena, (uint64_t)EXTENTS / 2 * ARENA_PAGE, &first);
+	holes = arena_find(&arena, (uint64_t)EXTENTS / 2 * ARENA_PAGE, &first);
 	assert_true(processor_time() - start < NS_PER_SECOND);
-	assert_int_equal(cold, (uint64_t)EXTENTS / 4 * ARENA_PAGE);
+	assert_int_equal(holes, (uint64_t)EXTENTS / 4 * ARENA_PAGE);
 	assert_ptr_equal(first, arena.first);
 	arena_release(&arena);
 	free(taken);
@@ -326,7 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_million_random_operations_match_the_model),
-		cmocka_unit_test(the_longest_warm_room_is_found),
+		cmocka_unit_test(the_longest_backed_room_is_found),
 		cmocka_unit_test(a_look_for_room_takes_one_walk_however_it_is_cut_up),
 	};
 

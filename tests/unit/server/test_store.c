@@ -541,7 +541,7 @@ static void no_room_says_what_is_needed_held_and_allowed(void **state)
 	assert_int_equal(scene->store.refusals, 1);
 }
 
-static void warm_room_of_other_segments_is_given_back_within_the_budget(void **state)
+static void backed_room_of_other_segments_is_given_back_within_the_budget(void **state)
 {
 	struct scene *scene = *state;
 
@@ -601,7 +601,7 @@ static void a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone(v
 
 	for (int i = 0; i < 4; i++)
 		put(scene, 0, 12);
-	put(scene, 1, 48); /* cools what three of the four had */
+	put(scene, 1, 48); /* punches out what three of the four had */
 	put(scene, 0, 4);
 	before = really_there(scene);
 	assert_int_equal(store_check_segments(&scene->store), 0);
@@ -709,7 +709,7 @@ static void a_segment_that_is_cut_off_while_it_grows_is_found_so(void **state)
 	}
 }
 
-static void spare_room_is_warm_and_trimmed(void **state)
+static void spare_room_is_backed_and_trimmed(void **state)
 {
 	struct scene *scene = *state;
 	const struct decoded decoded = {.total = 100, .info.bytes = 100};
@@ -752,13 +752,13 @@ int main(void)
 		TEST(every_hold_word_counts),
 		TEST(a_seat_with_a_damaged_page_of_holds_holds_everything),
 		TEST(no_room_says_what_is_needed_held_and_allowed),
-		TEST(warm_room_of_other_segments_is_given_back_within_the_budget),
+		TEST(backed_room_of_other_segments_is_given_back_within_the_budget),
 		TEST(failures_are_remembered_but_what_may_pass_is_not),
 		TEST(the_memory_of_failures_is_bounded_and_spares_what_is_being_decoded),
 		TEST(a_cut_segment_is_whole_again_within_the_budget_and_its_images_gone),
 		TEST(memory_is_taken_and_given_back_without_the_lock),
 		TEST(a_segment_that_is_cut_off_while_it_grows_is_found_so),
-		TEST(spare_room_is_warm_and_trimmed),
+		TEST(spare_room_is_backed_and_trimmed),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
