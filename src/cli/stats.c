@@ -31,6 +31,7 @@ static const struct {
 struct stats {
 	struct header header;
 	bool alive;
+	int queued;
 	struct header_seat *seats;
 };
 
@@ -51,6 +52,9 @@ static int stats_read(const struct name_space *space, struct stats *ret, struct 
 		return error_set(
 			err, STATUS_UNAVAILABLE, "the namespace '%s' has no server", space->text);
 	stats.alive = lock_held(fd, WIRE_SERVER_LOCK, 1) == 1;
+	stats.queued = header_queued(fd, &stats.header);
+	if (stats.queued < 0)
+		return error_os(err, errno, "cannot read '%s'", file);
 	seats = calloc(stats.header.seats, sizeof *seats);
 	if (!seats)
 		return error_os(err, ENOMEM, "cannot read '%s'", file);
@@ -74,14 +78,15 @@ static int print_json(const struct name_space *space, const struct stats *stats,
 		const struct header_seat *seat = &stats->seats[i];
 
 		json_array_append_new(
-			seats, json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:i}", "seat", (int)i,
-				       "connected", seat->taken, "requests",
+			seats, json_pack("{s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:i}", "seat", (int)i,
+				       "connected", seat->taken, "waits", seat->waits, "requests",
 				       (json_int_t)seat->requests, "hits", (json_int_t)seat->hits,
 				       "failures", (json_int_t)seat->failures, "bytes",
 				       (json_int_t)seat->bytes, "held", (int)seat->held));
 	}
-	root = json_pack("{s:s, s:i, s:b, s:o, s:o}", "namespace", space->text, "pid",
-		(int)stats->header.pid, "alive", stats->alive, "counters", counted, "seats", seats);
+	root = json_pack("{s:s, s:i, s:b, s:i, s:o, s:o}", "namespace", space->text, "pid",
+		(int)stats->header.pid, "alive", stats->alive, "queued", stats->queued, "counters",
+		counted, "seats", seats);
 	if (!root)
 		return error_os(err, ENOMEM, "cannot make the JSON text");
 	failed = json_dumpf(root, stdout, JSON_INDENT(3));
@@ -130,26 +135,28 @@ static int print_seats(
 {
 	static const struct table_column columns[] = {{"SEAT", TABLE_NUMBER, "its number"},
 		{"CONNECTED", TABLE_TEXT, "whether somebody has it"},
+		{"WAITS", TABLE_TEXT, "whether an answer is waited for"},
 		{"REQUESTS", TABLE_NUMBER, "asked on it"},
 		{"HITS", TABLE_NUMBER, "answered from the store"},
 		{"FAILURES", TABLE_NUMBER, "answered with an error"},
 		{"BYTES", TABLE_SIZE, "of images handed over"},
 		{"HELD", TABLE_NUMBER, "images held now"}, {0}};
-	static const struct table_selection all = {.columns = {0, 1, 2, 3, 4, 5, 6}, .count = 7};
+	static const struct table_selection all = {.columns = {0, 1, 2, 3, 4, 5, 6, 7}, .count = 8};
 	struct table table = TABLE_NONE;
 	int status = table_init(&table, "seats", columns, &all, style, err);
 
 	for (unsigned i = 0; i < stats->header.seats && !status; i++) {
 		const struct header_seat *seat = &stats->seats[i];
-		const uint64_t cells[] = {
-			i, 0, seat->requests, seat->hits, seat->failures, seat->bytes, seat->held};
+		const uint64_t cells[] = {i, seat->taken, seat->waits, seat->requests, seat->hits,
+			seat->failures, seat->bytes, seat->held};
 
 		if (!seat->taken && !seat->requests)
 			continue;
 		status = table_add_line(&table, err);
 		for (size_t at = 0; at < all.count && !status; at++)
-			status = at == 1 ? table_put(&table, at, seat->taken ? "yes" : "no", err)
-					 : put_number(&table, at, cells[at], at == 5, err);
+			status = at == 1 || at == 2
+					 ? table_put(&table, at, cells[at] ? "yes" : "no", err)
+					 : put_number(&table, at, cells[at], at == 6, err);
 	}
 	if (!status)
 		status = table_print(&table, err);
@@ -171,6 +178,9 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 			stats.alive ? "running" : "dead");
 		if (stats.header.flags & WIRE_SERVER_NO_INOTIFY)
 			puts("without inotify: each answer looks at its file");
+		if (stats.queued)
+			printf("%d requester%s for a seat\n", stats.queued,
+				stats.queued == 1 ? " waits" : "s wait");
 		putchar('\n');
 		status = print_counters(&stats, style, err);
 		putchar('\n');

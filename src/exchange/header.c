@@ -11,6 +11,8 @@
 #define FIRST_VERSION 1
 #define FIRST_ROW     32 /* bytes of a seat's counters then */
 
+#define QUEUE_SHOWN_MAX 4096
+
 int object_served(const char *file)
 {
 	struct stat status;
@@ -121,6 +123,8 @@ int header_read_seat(int fd, const struct header *header, unsigned seat, struct 
 			return -1;
 		shown.held = (unsigned)held;
 	}
+	shown.waits = shown.taken && (WIRE_STATE(page.state_word) == WIRE_REQUESTED ||
+					     WIRE_STATE(page.state_word) == WIRE_TAKEN);
 	for (size_t i = 0; i < 4; i++)
 		shown.words[i] = page.words[i];
 	shown.requests = counters.requests;
@@ -129,4 +133,24 @@ int header_read_seat(int fd, const struct header *header, unsigned seat, struct 
 	shown.bytes = counters.bytes + counters.index_bytes;
 	*ret = shown;
 	return 0;
+}
+
+int header_queued(int fd, const struct header *header)
+{
+	struct wire_server server = {0};
+	int queued = 0;
+	uint32_t ticket, last;
+
+	if (header->version == FIRST_VERSION)
+		return 0;
+	if (pread_full(fd, &server, sizeof server,
+		    (off_t)wire_server_offset(header->page, header->seats)) < 0)
+		return -1;
+	/* Where the queue begins is a hint; a lock says that a place in it is waited at. */
+	last = (uint32_t)server.ticket;
+	ticket = last - (uint32_t)server.first_ticket > QUEUE_SHOWN_MAX ? last - QUEUE_SHOWN_MAX
+									: server.first_ticket;
+	for (; ticket != last; ticket++)
+		queued += lock_held(fd, WIRE_QUEUE_LOCK + ticket, 1) == 1;
+	return queued;
 }

@@ -38,6 +38,7 @@ int header_read(int fd, struct header *ret);
 
 struct header_seat {
 	bool taken; /* a requester is connected */
+	bool waits; /* and waits for an answer */
 	unsigned held;
 	uint64_t words[4];
 	uint64_t requests, hits, failures, bytes;
@@ -45,3 +46,6 @@ struct header_seat {
 
 /* The same for one seat of a native HEAD; `seat` is below header.seats. */
 int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret);
+
+/* How many requesters wait for a seat of a native HEAD; -1 with errno. */
+int header_queued(int fd, const struct header *header);

@@ -2,6 +2,7 @@
 
 #include "server/blocking.h"
 #include "server/completion_loop.h"
+#include "server/finish.h"
 #include "server/jobs.h"
 #include "server/mount_table.h"
 #include "server/pool.h"
@@ -203,19 +204,6 @@ uint64_t server_cache(const struct server *server)
 
 /* ---- while it runs ---- */
 
-static void update_sums(struct server *server)
-{
-	struct wire_server *page = head_server(&server->objects.head);
-	uint64_t backed, used;
-
-	store_sums(&server->store, &backed, &used);
-	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], backed);
-	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], used);
-	atomic_store(&page->counters[WIRE_COUNT_IMAGES],
-		server->store.ready.count + server->store.unnamed.count);
-	atomic_store(&page->counters[WIRE_COUNT_EVICTIONS], server->store.evictions);
-}
-
 int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 {
 	int status = repair_objects(server, err);
@@ -230,7 +218,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	store_lock(&server->store);
 	if (store_check_segments(&server->store))
 		supply_wake(server);
-	update_sums(server);
+	sums_update(server);
 	store_unlock(&server->store);
 	*ret_done = server->options.requests &&
 		    atomic_load(&server->answers) >= server->options.requests;

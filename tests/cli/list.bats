@@ -305,6 +305,41 @@ assert stats['alive'] and stats['counters']['evictions'] == 104 and len(stats['s
 	[ "$status" -eq 69 ]
 }
 
+@test "--stats tells who waits, for an answer or for a seat" {
+	hold server cam
+	/usr/bin/python3 - <<-'END'
+		import fcntl, json, os, struct, subprocess
+		PAGE, SEATS = 4096, 2
+		head = os.open("/dev/shm/SEG_cam_HEAD", os.O_RDWR)
+		os.pwrite(head, struct.pack("Q", 1 << 8 | 1), 64)
+		os.pwrite(head, struct.pack("QII", 3, 0, 0), SEATS * PAGE + 64)
+		for byte in 0, (1 << 41) + 1, (1 << 41) + 2:
+		    fcntl.fcntl(head, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, byte, 1, 0))
+		def stats(*options):
+		    return subprocess.run([os.environ["SHMSEM"], "list", "-N", "cam", "--stats", *options],
+		                          capture_output=True, check=True, text=True).stdout
+		told = json.loads(stats("-J"))
+		assert told["queued"] == 2, told
+		assert [seat["waits"] for seat in told["seats"]] == [True, False], told
+		assert "2 requesters wait for a seat" in stats() and "0 yes" in stats(), stats()
+	END
+}
+
+@test "--stats is current, and fits 80 columns" {
+	run "$SHMSEM" serve -q "$SHMSEM_IMAGES" -- sh -ec '"$SHMSEM" fetch -q apple
+		"$SHMSEM" list --stats -J -N "$SHMSEM_NAMESPACE"
+		"$SHMSEM" fetch -q ball
+		"$SHMSEM" list --stats -J'
+	[ "$status" -eq 0 ]
+	[ "$(grep -o '"images": [0-9]*' <<<"$output" | tr -d '\n')" = '"images": 1"images": 2' ]
+	[ "$(grep -c '"cache-used": [1-9]' <<<"$output")" -eq 2 ]
+	local line
+	hold server cam
+	while IFS= read -r line; do
+		[ "$(LC_ALL=C.UTF-8 wc -m <<<"$line")" -le 81 ]
+	done < <(at_terminal 80 list --stats -N cam)
+}
+
 @test "on a terminal, a footer says how full it is and what to type" {
 	hold server cam
 	kill_holder
