@@ -158,7 +158,7 @@ static int print(
 	const struct fetch_options *given, const struct fetch_work *work, struct error *err)
 {
 	if (given->json)
-		return fetch_print_json(work, err);
+		return fetch_json_images(work, err);
 	if (given->quiet || work->plan->output.kind == OUTPUT_STREAM)
 		return STATUS_OK;
 	if (!work->plan->info)
@@ -231,9 +231,12 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 	if (status)
 		return status;
 	status = find_names(given, client, argv, words, &names, err);
-	if (!status)
-		status = given->names ? fetch_print_names(&names, given->json, err)
-				      : fetch_named(given, &plan, client, &names, err);
+	if (!status && !given->names)
+		status = fetch_named(given, &plan, client, &names, err);
+	else if (!status && given->json)
+		status = fetch_json_names(&names, err);
+	else if (!status)
+		fetch_print_names(&names);
 	fetch_names_release(&names);
 	shmsem_close(client);
 	return status;

@@ -117,11 +117,20 @@ int fetch_create(struct fetch_work *work, struct error *err);
 /* Asks for all of it: over `client`, and over as many connections more as the plan says. */
 void fetch_all(struct fetch_work *work, struct shmsem *client);
 
-/* Rows, JSON or a paragraph each, to standard output. */
+/* Rows, a paragraph each, or names, to standard output. */
 int fetch_print_rows(const struct fetch_work *work, struct error *err);
-int fetch_print_json(const struct fetch_work *work, struct error *err);
-int fetch_print_names(const struct fetch_names *names, bool json, struct error *err);
 void fetch_print_info(const struct fetch_work *work);
+void fetch_print_names(const struct fetch_names *names);
+
+/* The same as JSON. */
+int fetch_json_images(const struct fetch_work *work, struct error *err);
+int fetch_json_names(const struct fetch_names *names, struct error *err);
+
+/* Of draw number `at`. */
+const char *fetch_name_of(const struct fetch_work *work, size_t at);
+
+const char *fetch_format_text(unsigned format);
+bool fetch_has_chromaticities(const struct shmsem_info *info);
 
 /* What failed, all in all, on standard error; the command's status. */
 int fetch_summary(const struct fetch_work *work);

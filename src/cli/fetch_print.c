@@ -1,4 +1,4 @@
-/* What fetch says of what it got: rows, JSON, paragraphs, and the sum of it. */
+/* What fetch says of what it got: rows, paragraphs, and the sum of it. */
 #include "cli/fetch.h"
 
 #include "base/cleanup.h"
@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,9 +63,21 @@ static int put_row(
 	return status;
 }
 
-static const char *name_of(const struct fetch_work *work, size_t at)
+const char *fetch_name_of(const struct fetch_work *work, size_t at)
 {
 	return work->names->names[work->draw->wanted[at]];
+}
+
+bool fetch_has_chromaticities(const struct shmsem_info *info)
+{
+	static const int32_t none[8];
+
+	return memcmp(info->chromaticities, none, sizeof none) != 0;
+}
+
+const char *fetch_format_text(unsigned format)
+{
+	return format == SHMSEM_PNG ? "png" : format == SHMSEM_JPEG ? "jpeg" : "unknown";
 }
 
 int fetch_print_rows(const struct fetch_work *work, struct error *err)
@@ -85,7 +96,7 @@ int fetch_print_rows(const struct fetch_work *work, struct error *err)
 	for (size_t i = 0; i < work->draw->count && !status; i++) {
 		if (work->results[i].status)
 			continue;
-		status = put_row(&table, name_of(work, i), &work->results[i], err);
+		status = put_row(&table, fetch_name_of(work, i), &work->results[i], err);
 		rows++;
 	}
 	if (!status && rows)
@@ -94,121 +105,12 @@ int fetch_print_rows(const struct fetch_work *work, struct error *err)
 	return status;
 }
 
-/* JSON is UTF-8; what is not is escaped as everywhere. */
-static json_t *json_text(const char *text)
+void fetch_print_names(const struct fetch_names *names)
 {
-	size_t length = strlen(text), size = 4 * length + 1;
-	AUTO_FREE char *shown = NULL;
+	char shown[4 * 1024 + 1];
 
-	if (text_is_plain(text, length))
-		return json_string(text);
-	shown = malloc(size);
-	return shown ? json_string(text_escape(text, length, shown, size)) : NULL;
-}
-
-static bool has_chromaticities(const struct shmsem_info *info)
-{
-	static const int32_t none[8];
-
-	return memcmp(info->chromaticities, none, sizeof none) != 0;
-}
-
-static const char *format_text(unsigned format)
-{
-	return format == SHMSEM_PNG ? "png" : format == SHMSEM_JPEG ? "jpeg" : "unknown";
-}
-
-/* White, red, green and blue, in the order of the public header; null for none. */
-static json_t *json_chromaticities(const struct shmsem_info *info)
-{
-	const int32_t *at = info->chromaticities;
-
-	return has_chromaticities(info)
-		       ? json_pack("{s:[ff], s:[ff], s:[ff], s:[ff]}", "white", at[0] / 1e5,
-				 at[1] / 1e5, "red", at[2] / 1e5, at[3] / 1e5, "green", at[4] / 1e5,
-				 at[5] / 1e5, "blue", at[6] / 1e5, at[7] / 1e5)
-		       : json_null();
-}
-
-static json_t *json_file(const struct shmsem_info *info)
-{
-	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:o?, s:i, s:b}",
-		"format", format_text(info->format), "bytes", (json_int_t)info->file_bytes, "width",
-		(int)info->file_width, "height", (int)info->file_height, "channels",
-		info->file_channels, "bits", info->file_bits, "orientation", info->orientation,
-		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5, "chromaticities",
-		json_chromaticities(info), "srgb", info->srgb ? json_integer(info->srgb - 1) : NULL,
-		"comments", (int)info->comments, "animated", info->animated);
-}
-
-static json_t *json_store(const struct shmsem_info *info)
-{
-	return json_pack("{s:b, s:i, s:I, s:f, s:i}", "stored", info->from_store, "segment",
-		(int)info->segment, "offset", (json_int_t)info->offset, "age",
-		(double)info->age_ns / 1e9, "holders", (int)info->holders);
-}
-
-static json_t *json_result(const char *name, const struct fetch_result *result)
-{
-	const struct shmsem_info *info = &result->info;
-
-	if (result->status)
-		return json_pack("{s:o, s:i, s:o}", "name", json_text(name), "status",
-			result->status, "error", json_text(result->message ? result->message : ""));
-	return json_pack("{s:o, s:i, s:i, s:i, s:I, s:f, s:i, s:i, s:i, s:o, s:o, s:o?}", "name",
-		json_text(name), "width", (int)info->width, "height", (int)info->height, "channels",
-		info->channels, "bytes", (json_int_t)info->bytes, "time",
-		(double)result->took / 1e9, "bits", info->bits, "stride", (int)info->stride,
-		"scale", info->scale, "file", json_file(info), "store", json_store(info), "warning",
-		*info->warning ? json_text(info->warning) : NULL);
-}
-
-/* Takes the reference. */
-static int print_json(json_t *value, struct error *err)
-{
-	int failed;
-
-	if (!value)
-		return error_os(err, ENOMEM, "cannot make JSON");
-	failed = json_dumpf(value, stdout, JSON_INDENT(3) | JSON_REAL_PRECISION(9)) != 0;
-	json_decref(value);
-	if (failed || putchar('\n') == EOF)
-		return error_set(err, STATUS_IO, "cannot write to standard output");
-	return STATUS_OK;
-}
-
-int fetch_print_json(const struct fetch_work *work, struct error *err)
-{
-	json_t *images = json_array();
-
-	for (size_t i = 0; i < work->draw->count; i++)
-		if (json_array_append_new(
-			    images, json_result(name_of(work, i), &work->results[i])) != 0) {
-			json_decref(images);
-			return error_os(err, ENOMEM, "cannot make JSON");
-		}
-	return print_json(json_pack("{s:o}", "images", images), err);
-}
-
-int fetch_print_names(const struct fetch_names *names, bool json, struct error *err)
-{
-	json_t *array;
-
-	if (!json) {
-		char shown[4 * 1024 + 1];
-
-		for (size_t i = 0; i < names->count; i++)
-			puts(text_escape(
-				names->names[i], strlen(names->names[i]), shown, sizeof shown));
-		return STATUS_OK;
-	}
-	array = json_array();
 	for (size_t i = 0; i < names->count; i++)
-		if (json_array_append_new(array, json_text(names->names[i])) != 0) {
-			json_decref(array);
-			return error_os(err, ENOMEM, "cannot make JSON");
-		}
-	return print_json(array, err);
+		puts(text_escape(names->names[i], strlen(names->names[i]), shown, sizeof shown));
 }
 
 static void print_chromaticities(const int32_t at[8])
@@ -246,8 +148,8 @@ static void print_info(const char *name, const struct shmsem_info *info)
 	if (info->scale > 1)
 		printf("  scale        1/%u\n", info->scale);
 	printf("  file         %s, %" PRIu32 "x%" PRIu32 ", %u channel%s of %u bits, %s\n",
-		format_text(info->format), info->file_width, info->file_height, info->file_channels,
-		info->file_channels == 1 ? "" : "s", info->file_bits,
+		fetch_format_text(info->format), info->file_width, info->file_height,
+		info->file_channels, info->file_channels == 1 ? "" : "s", info->file_bits,
 		format_size(info->file_bytes, text));
 	if (info->animated)
 		printf("  animated     the default image is delivered\n");
@@ -258,7 +160,7 @@ static void print_info(const char *name, const struct shmsem_info *info)
 		printf("  profile      none\n");
 	if (info->gamma)
 		printf("  gamma        %.5f\n", info->gamma / 1e5);
-	if (has_chromaticities(info))
+	if (fetch_has_chromaticities(info))
 		print_chromaticities(info->chromaticities);
 	if (info->srgb)
 		printf("  sRGB         %s\n", intent_text(info->srgb - 1U));
@@ -280,7 +182,7 @@ void fetch_print_info(const struct fetch_work *work)
 {
 	for (size_t i = 0; i < work->draw->count; i++)
 		if (!work->results[i].status)
-			print_info(name_of(work, i), &work->results[i].info);
+			print_info(fetch_name_of(work, i), &work->results[i].info);
 }
 
 /* The names of what failed, each once. */
@@ -291,7 +193,7 @@ static void list_failed(const struct fetch_work *work)
 	char text[256];
 
 	for (size_t i = 0; seen && i < work->draw->count; i++) {
-		const char *name = name_of(work, i);
+		const char *name = fetch_name_of(work, i);
 
 		if (!work->results[i].status || seen[work->draw->wanted[i]])
 			continue;

@@ -75,8 +75,8 @@ int output_parse(
 		status = choose_format(&output, type, &output.format, err);
 	}
 	if (!status && output.kind == OUTPUT_STREAM && isatty(STDOUT_FILENO))
-		status = error_set(err, STATUS_USAGE,
-			"-o -: standard output is a terminal; an image does it no good");
+		status = error_set(
+			err, STATUS_USAGE, "-o -: refusing to write image data to a terminal");
 	if (!status)
 		*ret = output;
 	return status;
