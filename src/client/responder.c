@@ -74,6 +74,7 @@ static int check_objects(struct shmsem_server *server, struct error *err)
 	if (now < server->next_check)
 		return STATUS_OK;
 	server->next_check = now + CHECK_NS;
+	seats_reclaim(&server->objects.head);
 	return server_objects_check(&server->objects, err);
 }
 

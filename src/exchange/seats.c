@@ -12,9 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A holder that dies wakes nobody: who is first in the queue looks so often, the others less. */
-#define SEAT_FIRST_POLL_NS (20 * NS_PER_MS)
-#define SEAT_POLL_NS       (100 * NS_PER_MS)
+/* A requester in the queue looks at the seats when it is woken, and only whether the server lives
+ * this often. */
+#define SEAT_SLICE_NS (100 * NS_PER_MS)
 
 /* After so long a wait is said to be one. */
 #define SEAT_SAY_NS NS_PER_SECOND
@@ -194,12 +194,16 @@ static bool seat_try(const struct head *head, unsigned *ret)
 	return false;
 }
 
+static void wake_queue(struct wire_server *server, uint32_t bits)
+{
+	atomic_fetch_add(&server->free_seats, 1);
+	syscall(SYS_futex, &server->free_seats, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, bits);
+}
+
 /* Wakes who waits with that ticket. */
 static void seat_wake(struct wire_server *server, uint64_t ticket)
 {
-	atomic_fetch_add(&server->free_seats, 1);
-	syscall(SYS_futex, &server->free_seats, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL,
-		UINT32_C(1) << ticket % 32);
+	wake_queue(server, UINT32_C(1) << ticket % 32);
 }
 
 /* A requester in the queue for a seat. */
@@ -285,9 +289,9 @@ static void say_waiting(struct queued *queued, uint64_t now)
 }
 
 /* Sleeps until a seat may be free, or it is time to look; whether the hook ended the wait. */
-static bool queue_sleep(const struct queued *queued, uint32_t seen, bool first, uint64_t deadline)
+static bool queue_sleep(const struct queued *queued, uint32_t seen, uint64_t deadline)
 {
-	uint64_t until = clock_now() + (first ? SEAT_FIRST_POLL_NS : SEAT_POLL_NS);
+	uint64_t until = clock_now() + SEAT_SLICE_NS;
 	struct timespec end = clock_timespec(until < deadline ? until : deadline);
 
 	if (queued->waiting)
@@ -297,20 +301,28 @@ static bool queue_sleep(const struct queued *queued, uint32_t seen, bool first, 
 	return queued->waiting && waiting_end(queued->waiting);
 }
 
+/* Takes a seat that is free, if it is this one's turn. */
+static bool queue_look(struct queued *queued, uint64_t now, unsigned *ret_seat)
+{
+	bool first = queue_first(queued);
+
+	if (first)
+		atomic_store(&head_server(queued->head)->first_ticket, (uint32_t)queued->ticket);
+	return (first || seat_skipped(queued, now)) && seat_try(queued->head, ret_seat);
+}
+
 static int queue_wait(
 	struct queued *queued, uint64_t deadline, unsigned *ret_seat, struct error *err)
 {
 	const struct head *head = queued->head;
-	struct wire_server *server = head_server(head);
+	uint32_t seen = 0;
 
-	for (;;) {
-		uint32_t seen = atomic_load(&server->free_seats);
-		bool first = queue_first(queued);
+	for (bool begun = false;; begun = true) {
+		uint32_t before = seen;
 		uint64_t now = clock_now();
 
-		if (first)
-			atomic_store(&server->first_ticket, (uint32_t)queued->ticket);
-		if ((first || seat_skipped(queued, now)) && seat_try(head, ret_seat))
+		seen = atomic_load(&head_server(head)->free_seats);
+		if ((!begun || seen != before) && queue_look(queued, now, ret_seat))
 			return STATUS_OK;
 		if (!head_server_alive(head))
 			return error_set(err, STATUS_UNAVAILABLE, "the server has died");
@@ -321,7 +333,7 @@ static int queue_wait(
 				"all %u seats are taken; the server's --seats gives more",
 				head->seats);
 		say_waiting(queued, now);
-		if (queue_sleep(queued, seen, first, deadline))
+		if (queue_sleep(queued, seen, deadline))
 			return error_cancelled(err, "interrupted while waiting for a seat");
 	}
 }
@@ -359,4 +371,7 @@ void seats_reclaim(const struct head *head)
 		if ((head_holds_mark(head, seat) || !head_holds_whole(head, seat)) &&
 			lock_take(head->segment.fd, head_seat_lock(head, seat)) == 0)
 			seat_release(head, seat);
+	/* Who died wakes nobody. */
+	if (lock_held(head->segment.fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 1 && seat_free(head))
+		wake_queue(head_server(head), UINT32_MAX);
 }

@@ -222,7 +222,8 @@ static struct extent *choose_run(struct store *store, struct held *held, unsigne
 	bool enough;
 
 	*ret_again = false;
-	if (!free_run(store, segment, bytes, spare))
+	/* Before room that does not exist yet is taken: a camera's next picture fits there. */
+	if (!free_run(store, segment, bytes, 0))
 		spare += evict_unnamed(store, held, UNNAMED_LOOKS);
 	run = oldest_run(store, held, segment, bytes, spare, ret_since);
 	if (!run && store->unnamed.count) {

@@ -1,12 +1,15 @@
 /* HEAD with the page sizes that systems have: seats, their holds, and what others read of them. */
 #include "test.h"
 
+#include "base/clock.h"
 #include "exchange/header.h"
 #include "exchange/request.h"
 #include "exchange/server_objects.h"
 #include "shm/lock.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -137,13 +140,107 @@ static void others_read_what_is_held(void **state)
 	close(fd);
 }
 
-#define TESTS(page)                                                                      \
-	cmocka_unit_test_prestate_setup_teardown(                                        \
-		every_hold_has_a_word_of_its_own, set_up, tear_down, page),              \
-		cmocka_unit_test_prestate_setup_teardown(                                \
-			the_next_on_a_seat_finds_nothing_held, set_up, tear_down, page), \
-		cmocka_unit_test_prestate_setup_teardown(                                \
-			others_read_what_is_held, set_up, tear_down, page)
+static atomic_uint tries;
+
+int __real_lock_take(int fd, uint64_t offset);
+int __wrap_lock_take(int fd, uint64_t offset);
+
+int __wrap_lock_take(int fd, uint64_t offset)
+{
+	atomic_fetch_add(&tries, 1);
+	return __real_lock_take(fd, offset);
+}
+
+struct waiter {
+	struct head head;
+	uint64_t deadline;
+	unsigned seat;
+	int status;
+};
+
+static void *claim(void *context)
+{
+	struct waiter *waiter = context;
+
+	waiter->status = seat_claim(&waiter->head, waiter->deadline, NULL, &waiter->seat, NULL);
+	return NULL;
+}
+
+static void open_head(const struct scene *scene, struct head *ret)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	assert_int_equal(head_open(head_name(scene, name), false, ret, NULL), STATUS_OK);
+}
+
+/* Takes all other seats. */
+static void take_others(const struct scene *scene, struct head heads[SEATS - 1])
+{
+	unsigned seat;
+
+	for (unsigned i = 0; i < SEATS - 1; i++) {
+		open_head(scene, &heads[i]);
+		assert_int_equal(seat_claim(&heads[i], 0, NULL, &seat, NULL), STATUS_OK);
+	}
+}
+
+static void release_heads(struct head heads[SEATS - 1])
+{
+	for (unsigned i = 0; i < SEATS - 1; i++)
+		head_release(&heads[i]);
+}
+
+/* Its place in the queue and each seat once, however long it waits. */
+static void who_waits_for_a_seat_does_not_try_again_and_again(void **state)
+{
+	struct scene *scene = *state;
+	struct waiter waiter = {.deadline = clock_now() + NS_PER_SECOND};
+	struct head others[SEATS - 1];
+
+	take_others(scene, others);
+	open_head(scene, &waiter.head);
+	atomic_store(&tries, 0);
+	claim(&waiter);
+	assert_int_equal(waiter.status, STATUS_TRY_AGAIN);
+	assert_true(atomic_load(&tries) <= 1 + 2 * SEATS);
+	head_release(&waiter.head);
+	release_heads(others);
+}
+
+/* Who dies wakes nobody: the server notices, as it looks a few times a second. */
+static void a_seat_whose_holder_died_goes_to_who_waits(void **state)
+{
+	struct scene *scene = *state;
+	struct waiter waiter = {.deadline = clock_now() + 60 * NS_PER_SECOND};
+	pthread_t thread;
+	struct head others[SEATS - 1];
+
+	take_others(scene, others);
+	open_head(scene, &waiter.head);
+	atomic_store(&tries, 0);
+	assert_int_equal(pthread_create(&thread, NULL, claim, &waiter), 0);
+	while (atomic_load(&tries) < 1 + SEATS)
+		usleep(1000);
+	head_release(&others[0]);
+	seats_reclaim(&scene->objects.head);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(waiter.status, STATUS_OK);
+	head_release(&waiter.head);
+	release_heads(others);
+}
+
+#define TESTS(page)                                                                           \
+	cmocka_unit_test_prestate_setup_teardown(                                             \
+		every_hold_has_a_word_of_its_own, set_up, tear_down, page),                   \
+		cmocka_unit_test_prestate_setup_teardown(                                     \
+			the_next_on_a_seat_finds_nothing_held, set_up, tear_down, page),      \
+		cmocka_unit_test_prestate_setup_teardown(                                     \
+			others_read_what_is_held, set_up, tear_down, page),                   \
+		cmocka_unit_test_prestate_setup_teardown(                                     \
+			who_waits_for_a_seat_does_not_try_again_and_again, set_up, tear_down, \
+			page),                                                                \
+		cmocka_unit_test_prestate_setup_teardown(                                     \
+			a_seat_whose_holder_died_goes_to_who_waits, set_up, tear_down, page)
 
 int main(void)
 {
