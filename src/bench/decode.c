@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAYS 4
+#define WAYS_MAX 5
+
+/* Pixels from which on what is done once for an image does not count. */
+#define MEDIUM_LEAST 500000
 
 int decode_job_init(struct decode_job *job, const struct picture *picture, uint8_t scale, int way,
 	struct error *err)
@@ -57,9 +60,10 @@ static int decode_once(struct decode_job *job, struct error *err)
 	if (job->way < DECODE_SHMSEM)
 		return plain_decode(job->format, (enum plain_way)job->way, picture->data,
 			picture->size, job->scale, job->pixels, job->room, err);
+	image_reader_by_libpng(job->reader, job->way == DECODE_LIBPNG);
 	status = image_probe(
 		job->reader, picture->data, picture->size, &options, NULL, &job->info, err);
-	if (!status && job->way == DECODE_SHMSEM)
+	if (!status && job->way != DECODE_PROBE)
 		status = image_decode(job->reader, job->pixels, job->room, NULL, err);
 	return status;
 }
@@ -94,6 +98,8 @@ static const char *way_name(const struct decode_job *job)
 		return "shmsem";
 	case DECODE_PROBE:
 		return "shmsem-header";
+	case DECODE_LIBPNG:
+		return "shmsem, no libdeflate";
 	case PLAIN_FAST:
 		return "libjpeg-fast";
 	case PLAIN_EASY:
@@ -108,31 +114,65 @@ struct bench_subject decode_subject(struct decode_job *job)
 	return (struct bench_subject){.name = way_name(job), .context = job, .run = run_decode};
 }
 
-static int measure_one(struct bench_session *session, const struct picture *picture, uint8_t scale,
-	struct error *err)
+/* What comes beside the limit; how many ways. */
+static size_t choose_ways(enum image_format format, int ways[WAYS_MAX])
 {
-	struct decode_job jobs[WAYS];
-	struct bench_subject subjects[WAYS];
+	static const int jpeg[] = {PLAIN_ROWS, PLAIN_FAST, DECODE_SHMSEM, DECODE_PROBE};
+	static const int png[] = {
+		PLAIN_ROWS, PLAIN_EASY, DECODE_SHMSEM, DECODE_PROBE, DECODE_LIBPNG};
+
+	if (format == IMAGE_FORMAT_JPEG) {
+		memcpy(ways, jpeg, sizeof jpeg);
+		return sizeof jpeg / sizeof *jpeg;
+	}
+	memcpy(ways, png, sizeof png);
+	return sizeof png / sizeof *png;
+}
+
+/* Of a PNG: the limit is the whole image at each scale, so that ratios can be compared. */
+static void note_scale(struct bench_session *session, const struct decode_job *job, double ratio,
+	double *whole_ratio)
+{
+	const struct image_info *info = &job->info;
+
+	if (job->format != IMAGE_FORMAT_PNG ||
+		(uint64_t)info->file_width * info->file_height < MEDIUM_LEAST)
+		return;
+	if (job->scale == 1)
+		*whole_ratio = ratio;
+	else if (*whole_ratio > 0)
+		goal_note(&session->report.goals, GOAL_REDUCED, ratio / *whole_ratio);
+}
+
+/* `whole_ratio` is kept from one scale of a picture to the next. */
+static int measure_one(struct bench_session *session, const struct picture *picture, uint8_t scale,
+	double *whole_ratio, struct error *err)
+{
+	struct decode_job jobs[WAYS_MAX];
+	struct bench_subject subjects[WAYS_MAX];
 	struct bench_result *rows;
 	char group[64];
+	int ways[WAYS_MAX];
 	int status = decode_job_init(&jobs[0], picture, scale, PLAIN_ROWS, err);
 
 	if (!status) {
-		bool jpeg = jobs[0].format == IMAGE_FORMAT_JPEG;
 		const struct image_info *info = &jobs[0].info;
+		size_t count = choose_ways(jobs[0].format, ways);
 
-		jobs[1] = decode_job_borrow(&jobs[0], jpeg ? PLAIN_FAST : PLAIN_EASY);
-		jobs[2] = decode_job_borrow(&jobs[0], DECODE_SHMSEM);
-		jobs[3] = decode_job_borrow(&jobs[0], DECODE_PROBE);
-		for (int i = 0; i < WAYS; i++)
+		for (size_t i = 1; i < count; i++)
+			jobs[i] = decode_job_borrow(&jobs[0], ways[i]);
+		for (size_t i = 0; i < count; i++)
 			subjects[i] = decode_subject(&jobs[i]);
 		snprintf(group, sizeof group, "%.32s %ux%u, scale 1/%u", picture->name,
 			info->file_width, info->file_height, scale);
 		status = session_measure(
-			session, "decode", group, info->bytes, subjects, WAYS, &rows, err);
-		for (int i = 0; !status && !jpeg && scale > 1 && i < 2; i++)
-			snprintf(rows[i].note, sizeof rows[i].note, "does not scale");
+			session, "decode", group, info->bytes, subjects, count, &rows, err);
 	}
+	if (!status && jobs[0].format == IMAGE_FORMAT_PNG && scale > 1)
+		for (int i = 0; i < 2; i++)
+			snprintf(rows[i].note, sizeof rows[i].note, "does not scale");
+	if (!status)
+		note_scale(session, &jobs[0], rows[2].ratio, whole_ratio);
 	decode_job_release(&jobs[0]);
 	return status;
 }
@@ -142,8 +182,12 @@ int decode_measure(struct bench_session *session, const struct pictures *picture
 {
 	int status = STATUS_OK;
 
-	for (size_t i = 0; i < pictures->count; i++)
+	for (size_t i = 0; i < pictures->count; i++) {
+		double whole_ratio = 0;
+
 		for (size_t k = 0; !status && k < scales; k++)
-			status = measure_one(session, &pictures->list[i], (uint8_t)(1 << k), err);
+			status = measure_one(
+				session, &pictures->list[i], (uint8_t)(1 << k), &whole_ratio, err);
+	}
 	return status;
 }

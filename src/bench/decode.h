@@ -12,9 +12,9 @@
 struct decode_job {
 	const struct picture *picture;
 	enum image_format format;
-	int way;                     /* enum plain_way, or one of the two below */
+	int way;                     /* enum plain_way, or one of those below */
 	uint8_t scale;               /* 1, 2, 4 or 8 */
-	struct image_reader *reader; /* for the two below */
+	struct image_reader *reader; /* for those below */
 	struct image_info info;      /* as shmsem delivers it */
 	uint8_t *pixels;
 	size_t room;
@@ -22,6 +22,7 @@ struct decode_job {
 
 #define DECODE_SHMSEM 100 /* image_probe and image_decode */
 #define DECODE_PROBE  101 /* image_probe alone: the header */
+#define DECODE_LIBPNG 102 /* as DECODE_SHMSEM, but PNG by libpng alone, without libdeflate */
 
 /* Looks at the image and makes room for its pixels, which are touched. Release also after an error.
  * Pixels may be shared by jobs of the same picture and scale: see decode_job_borrow. */

@@ -173,13 +173,28 @@ static int measure_stored(
 	return status;
 }
 
+/* Which goal a fresh image of some size counts for. */
+static enum goal fresh_goal(const struct decode_job *job)
+{
+	const struct image_info *info = &job->info;
+	uint64_t samples = (uint64_t)info->file_width * info->file_height * info->file_channels;
+
+	if (job->format == IMAGE_FORMAT_JPEG)
+		return GOAL_FRESH;
+	if (info->file_bits == 16)
+		return GOAL_PNG_DEEP;
+	/* What hardly becomes smaller is noise. */
+	return job->picture->size >= samples / 10 * 9 ? GOAL_PNG_NOISE : GOAL_PNG;
+}
+
 static void note_fresh(struct bench_session *session, const struct bench_result *rows,
-	const struct image_info *info)
+	const struct decode_job *job)
 {
 	struct goal_values *goals = &session->report.goals;
+	const struct image_info *info = &job->info;
 
 	if ((uint64_t)info->width * info->height >= MEDIUM_LEAST)
-		goal_note(goals, GOAL_FRESH, rows[1].ratio);
+		goal_note(goals, fresh_goal(job), rows[1].ratio);
 	if (info->width == ICON_SIDE && info->height == ICON_SIDE)
 		goal_note(goals, GOAL_FRESH_ICON,
 			(rows[1].statistics.p50 - rows[0].statistics.p50) / 1000);
@@ -213,7 +228,7 @@ static int measure_fresh(struct bench_session *session, const struct served *ser
 			session, "fetch", group, job->info.bytes, subjects, 3, &rows, err);
 	}
 	if (!status)
-		note_fresh(session, rows, &job->info);
+		note_fresh(session, rows, job);
 	transport_pair_free(classic);
 	fetch_client_release(&client);
 	return status;

@@ -8,8 +8,12 @@ const struct goal_text goal_texts[GOALS] = {
 		"x", 0.8, true},
 	[GOAL_STORED] = {"image already decoded", "4 x cache-line round trip", "x", 4, false},
 	[GOAL_STORED_SAME] = {"the same, largest to smallest image", "1.1 x", "x", 1.1, false},
-	[GOAL_FRESH] = {"decoded fresh, 0.5 megapixels and up", "1.05 x decode in process", "x",
-		1.05, false},
+	[GOAL_FRESH] = {"JPEG fresh, 0.5 megapixels and up", "1.05 x libjpeg in process", "x", 1.05,
+		false},
+	[GOAL_PNG] = {"PNG fresh, photo, 0.5 megapixels and up", "0.55 x libpng in process", "x",
+		0.55, false},
+	[GOAL_PNG_NOISE] = {"PNG fresh, noise", "0.65 x libpng in process", "x", 0.65, false},
+	[GOAL_PNG_DEEP] = {"PNG fresh, 16 bits", "0.65 x libpng in process", "x", 0.65, false},
 	[GOAL_FRESH_ICON] = {"decoded fresh, 64x64 icon", "decode in process + 60 us", "us", 60,
 		false},
 	[GOAL_CROWD] = {"N clients, N decoders, fresh", "0.95 x N that only decode", "x", 0.95,
@@ -24,6 +28,9 @@ const struct goal_text goal_texts[GOALS] = {
 	[GOAL_PYTHON_ARRAY] = {"Python, fetch + numpy.asarray + release",
 		"6 x memoryview of an mmap", "x", 6, false},
 	[GOAL_PYTHON_IMPORT] = {"Python, import shmsem", "5 ms", "ms", 5, false},
+	[GOAL_REDUCED] = {"PNG at 1/2, 1/4, 1/8", "1 x at full size (within 5 %)", "x", 1.05,
+		false},
+	[GOAL_RESIZE] = {"exact size", "1.5 x Pillow's resize", "x", 1.5, false},
 };
 
 void goal_note(struct goal_values *goals, enum goal goal, double value)

@@ -14,17 +14,30 @@
 
 #define FILE_BYTES_MAX (256 << 20)
 
-static const struct {
+enum look {
+	LOOK_PHOTO, /* RGB */
+	LOOK_GREY,  /* the same without colours */
+	LOOK_NOISE, /* RGB of which nothing can be foretold */
+	LOOK_DEEP,  /* RGB of 16 bits, the lower half noise, as from a camera */
+};
+
+struct drawing {
 	const char *name;
 	enum encode_format format;
 	uint32_t width, height;
-} drawn[] = {
-	{"dot.png", ENCODE_PNG, 20, 17},
-	{"icon.png", ENCODE_PNG, 64, 64},
-	{"icon.jpg", ENCODE_JPEG, 64, 64},
-	{"photo.png", ENCODE_PNG, 960, 640},
-	{"photo.jpg", ENCODE_JPEG, 960, 640},
-	{"large.jpg", ENCODE_JPEG, 4000, 3000},
+	enum look look;
+};
+
+static const struct drawing drawn[] = {
+	{"dot.png", ENCODE_PNG, 20, 17, LOOK_PHOTO},
+	{"icon.png", ENCODE_PNG, 64, 64, LOOK_PHOTO},
+	{"icon.jpg", ENCODE_JPEG, 64, 64, LOOK_PHOTO},
+	{"photo.png", ENCODE_PNG, 960, 640, LOOK_PHOTO},
+	{"grey.png", ENCODE_PNG, 960, 640, LOOK_GREY},
+	{"noise.png", ENCODE_PNG, 960, 640, LOOK_NOISE},
+	{"deep.png", ENCODE_PNG, 960, 640, LOOK_DEEP},
+	{"photo.jpg", ENCODE_JPEG, 960, 640, LOOK_PHOTO},
+	{"large.jpg", ENCODE_JPEG, 4000, 3000, LOOK_PHOTO},
 };
 
 /* Room for one more at the end, which is zeroed; NULL if there is no memory. */
@@ -42,10 +55,18 @@ static struct picture *add_picture(struct pictures *pictures, const char *name)
 	return grown;
 }
 
-/* Slopes and edges with a grain over them, much as a photograph has. */
-static void draw(uint8_t *pixels, uint32_t width, uint32_t height)
+static uint64_t next_grain(uint64_t *grain)
 {
-	uint64_t grain = 88172645463325252ULL;
+	*grain ^= *grain << 13;
+	*grain ^= *grain >> 7;
+	*grain ^= *grain << 17;
+	return *grain;
+}
+
+/* Slopes and edges with a grain over them, much as a photograph has. */
+static void draw_photo(uint8_t *pixels, uint32_t width, uint32_t height)
+{
+	uint64_t state = 88172645463325252ULL;
 
 	for (uint32_t y = 0; y < height; y++) {
 		for (uint32_t x = 0; x < width; x++) {
@@ -53,10 +74,8 @@ static void draw(uint8_t *pixels, uint32_t width, uint32_t height)
 			uint32_t disc = ((across - 100) * (across - 100) +
 						(down - 100) * (down - 100)) /
 					64 % 3 * 12;
+			uint64_t grain = next_grain(&state);
 
-			grain ^= grain << 13;
-			grain ^= grain >> 7;
-			grain ^= grain << 17;
 			*pixels++ = (uint8_t)(across + disc + (grain & 7));
 			*pixels++ = (uint8_t)(down + disc + (grain >> 3 & 7));
 			*pixels++ = (uint8_t)((across + down) / 2 + (grain >> 6 & 7));
@@ -64,19 +83,37 @@ static void draw(uint8_t *pixels, uint32_t width, uint32_t height)
 	}
 }
 
-static int draw_one(struct picture *picture, enum encode_format format, uint32_t width,
-	uint32_t height, struct error *err)
+/* What a photo becomes, in place: it has room for 16 bits a sample. */
+static void change_look(uint8_t *pixels, size_t count, enum look look)
 {
-	AUTO_FREE uint8_t *pixels = malloc((size_t)width * height * 3);
+	uint16_t *deep = (uint16_t *)(void *)pixels;
+	uint64_t state = 362436069362436069ULL;
+
+	for (size_t i = 0; look == LOOK_GREY && i < count; i++)
+		pixels[i] = pixels[3 * i + 1];
+	for (size_t i = 0; look == LOOK_NOISE && i < 3 * count; i++)
+		pixels[i] = (uint8_t)next_grain(&state);
+	for (size_t i = 3 * count; look == LOOK_DEEP && i-- > 0;)
+		deep[i] = (uint16_t)(pixels[i] << 8 | (next_grain(&state) & 255));
+}
+
+static int draw_one(struct picture *picture, const struct drawing *drawing, struct error *err)
+{
+	size_t count = (size_t)drawing->width * drawing->height;
+	AUTO_FREE uint8_t *pixels = malloc(count * 6);
 	const struct encode_options options = {0};
-	struct encode_image image = {
-		.pixels = pixels, .width = width, .height = height, .channels = 3, .bits = 8};
+	struct encode_image image = {.pixels = pixels,
+		.width = drawing->width,
+		.height = drawing->height,
+		.channels = drawing->look == LOOK_GREY ? 1 : 3,
+		.bits = drawing->look == LOOK_DEEP ? 16 : 8};
 	FILE *file = open_memstream((char **)&picture->data, &picture->size);
 	int status = pixels && file ? STATUS_OK : error_os(err, ENOMEM, "cannot draw an image");
 
 	if (!status) {
-		draw(pixels, width, height);
-		status = encode_write(file, format, &image, &options, err);
+		draw_photo(pixels, drawing->width, drawing->height);
+		change_look(pixels, count, drawing->look);
+		status = encode_write(file, drawing->format, &image, &options, err);
 	}
 	if (file && fclose(file) && !status)
 		status = error_os(err, errno, "cannot draw an image");
@@ -91,8 +128,7 @@ int pictures_draw(struct pictures *ret, struct error *err)
 	for (size_t i = 0; !status && i < sizeof drawn / sizeof *drawn; i++) {
 		struct picture *picture = add_picture(&pictures, drawn[i].name);
 
-		status = picture ? draw_one(picture, drawn[i].format, drawn[i].width,
-					   drawn[i].height, err)
+		status = picture ? draw_one(picture, &drawn[i], err)
 				 : error_os(err, ENOMEM, "cannot draw an image");
 	}
 	if (status)

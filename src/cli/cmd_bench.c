@@ -9,6 +9,7 @@
 #include "bench/export.h"
 #include "bench/fetch.h"
 #include "bench/python.h"
+#include "bench/resizing.h"
 #include "bench/session.h"
 #include "bench/temporary.h"
 #include "bench/transport.h"
@@ -180,7 +181,9 @@ static int measure_transport(struct bench_work *work, struct error *err)
 
 static int measure_decode(struct bench_work *work, struct error *err)
 {
-	return decode_measure(&work->session, &work->pictures, work->scales, err);
+	int status = decode_measure(&work->session, &work->pictures, work->scales, err);
+
+	return status ? status : resizing_measure(&work->session, &work->pictures, err);
 }
 
 static int measure_fetch(struct bench_work *work, struct error *err)
@@ -241,7 +244,7 @@ static int plan_work(
 	if (!part || part->measure == measure_transport)
 		work->session.groups += work->size_count;
 	if (!part || part->measure == measure_decode)
-		work->session.groups += work->pictures.count * work->scales;
+		work->session.groups += work->pictures.count * work->scales + RESIZING_GROUPS;
 	if (!part || part->measure == measure_fetch)
 		work->session.groups += fetch_groups(&work->session, &work->pictures);
 	if (part && part->measure == measure_python)

@@ -185,11 +185,22 @@ alone()
 @test "decode measures each image at each scale beside the plain libraries" {
 	"$SHMSEM" bench decode "$SHMSEM_IMAGES/apple.jpg" "$SHMSEM_IMAGES/dog.png" -t 1ms -r 1 -w 0 \
 		--export-json "$folder/out.json"
-	jq -e '.results | length == 32' "$folder/out.json"
+	jq -e '.results | length == 36' "$folder/out.json"
 	jq -e '.results | map(select(.limit) | .name) | unique == ["libjpeg", "libpng"]' "$folder/out.json"
 	jq -e '.results | map(.name) | unique | contains(["libjpeg-fast", "libpng-simplified", "shmsem", "shmsem-header"])' \
 		"$folder/out.json"
 	jq -e '.results | map(.group | select(test("apple.jpg.*scale 1/8"))) | length == 4' "$folder/out.json"
+}
+
+@test "decode of the drawn set shows PNG without libdeflate, reduced sizes, and Pillow's resize" {
+	"$SHMSEM" bench decode -t 1ms -r 1 -w 0 --export-json "$folder/decode.json" >"$folder/out"
+	for image in photo grey noise deep; do
+		jq -e --arg group "$image.png 960x640, scale 1/2" '.results | map(select(.group == $group) | .name) |
+			contains(["libpng", "shmsem", "shmsem, no libdeflate"])' "$folder/decode.json"
+	done
+	jq -e '.results | map(select(.group | startswith("resize RGB")) | .name) ==
+		["Pillow", "shmsem", "Pillow", "shmsem"]' "$folder/decode.json"
+	[[ "$(cat "$folder/out")" == *GOAL*"PNG at 1/2, 1/4, 1/8"*"exact size"* ]]
 }
 
 @test "decode takes a folder, and refuses what is no image" {
@@ -207,7 +218,7 @@ alone()
 	run alone '"$SHMSEM" bench fetch -t 2ms -r 2 -w 0 --export-json "$folder/fetch.json" >"$folder/out"
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
-	jq -e '.goals | length == 12' "$folder/fetch.json"
+	jq -e '.goals | length == 15' "$folder/fetch.json"
 	jq -e '.goals | map((.reached | type == "boolean") and .measured >= 0) | all' "$folder/fetch.json"
 	jq -e '.results | map(select(.group == "hot") | .name) | contains(["cache-line", "empty request",
 		"stored dot.png", "stored large.jpg", "classic large.jpg"])' "$folder/fetch.json"
@@ -291,7 +302,7 @@ shmsem-bench-used" ]
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
 	jq -e '.results | map(.part) | unique == ["decode", "fetch", "transport"]' "$folder/all.json"
-	jq -e '.goals | length == 12' "$folder/all.json"
+	jq -e '.goals | length == 16' "$folder/all.json"
 }
 
 @test "python says what is missing" {

@@ -1,0 +1,14 @@
+/*
+ * Exact sizes: shmsem's resize beside that of Pillow, which a Python of the system runs in turn with
+ * it.
+ */
+#pragma once
+
+#include "bench/pictures.h"
+#include "bench/session.h"
+
+#define RESIZING_GROUPS 2
+
+/* The photo of the drawn set, in RGB and in RGBA, to 224x224. Without Pillow nothing is measured. */
+int resizing_measure(
+	struct bench_session *session, const struct pictures *pictures, struct error *err);
