@@ -9,6 +9,7 @@
 #include "server/helper.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,8 @@ int main(int argc, char **argv)
 	char name[64] = "shmsem";
 
 	fd_fill_standard();
+	/* A file that may not grow (RLIMIT_FSIZE) is an error, EFBIG. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
 		return decoder_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], HELPER_MODE))

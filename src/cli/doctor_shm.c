@@ -108,13 +108,18 @@ static void examine_objects(struct findings *findings)
 		finding_remedy(finding_add(findings, "objects", FINDING_BAD,
 				       "an object cannot be made in %s: %s", SHM_DIRECTORY,
 				       strerror(failed)),
-			"a kernel with O_TMPFILE on tmpfs (3.11), and a sandbox that allows it");
+			failed == ENOSPC ? "make room: see 'size' and 'inodes'"
+			: failed == EROFS
+				? "see 'mode'"
+				: "a kernel with O_TMPFILE on tmpfs (3.11), and a sandbox "
+				  "that allows it");
 	else if (failed)
 		finding_remedy(
 			finding_add(findings, "objects", FINDING_BAD,
 				"an object cannot be locked or filled: %s", strerror(failed)),
-			failed == ENOSPC ? "make room: see 'size'"
-					 : "a kernel with open-file-description locks (3.15)");
+			failed == ENOSPC  ? "make room: see 'size'"
+			: failed == EFBIG ? "ulimit -f unlimited: see 'file size'"
+					  : "a kernel with open-file-description locks (3.15)");
 	else
 		finding_add(findings, "objects", FINDING_OK, "can be made, locked and filled");
 	if (access("/proc/self/fd", X_OK) != 0)

@@ -48,12 +48,16 @@ int service_start_command(
 	struct service *service, char **argv, const struct name_space *space, struct error *err)
 {
 	posix_spawnattr_t attributes;
+	sigset_t defaults;
 	int failed;
 
 	setenv(NAMESPACE_VARIABLE, space->text, 1);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setsigmask(&attributes, &service->before);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGXFSZ); /* which main ignores */
+	posix_spawnattr_setsigdefault(&attributes, &defaults);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	failed = posix_spawnp(&service->command, argv[0], NULL, &attributes, argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	if (!failed)

@@ -147,12 +147,27 @@ int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length)
 	return failed;
 }
 
+/* To those who could make room it is the same as a full /dev/shm. */
+static int segment_limited(uint64_t needed, struct error *err)
+{
+	char need[SIZE_TEXT_SIZE];
+
+	error_set(err, STATUS_TRY_AGAIN,
+		"a segment of %s is larger than a file may be here (RLIMIT_FSIZE, 'ulimit -f')",
+		format_size(needed, need));
+	if (err)
+		err->os_error = ENOSPC;
+	return STATUS_TRY_AGAIN;
+}
+
 int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err)
 {
 	uint64_t end = offset + length;
 	int failed = segment_reserve(segment, offset, length);
 
-	if (failed == ENOSPC || failed == EFBIG)
+	if (failed == EFBIG)
+		return segment_limited(end, err);
+	if (failed == ENOSPC)
 		return segment_full(offset < segment->size && end > segment->size
 					    ? end - segment->size
 					    : length,

@@ -37,6 +37,12 @@ many_images() {
 	done
 }
 
+@test "a limit to the size of files is an error, no signal, and the command has it as it was" {
+	run -75 bash -c 'ulimit -f 16; exec "$SHMSEM" serve "$SHMSEM_IMAGES" -- true'
+	[[ $output == "shmsem serve: "*"ulimit -f"* ]]
+	run -153 "$SHMSEM" serve -q "$SHMSEM_IMAGES" -- sh -c 'ulimit -f 1; exec head -c 9999 /dev/zero >"$BATS_TEST_TMPDIR/x"'
+}
+
 @test "a command that cannot be run gives 127 or 126, one that a signal ends 128 and its number" {
 	run -127 "$SHMSEM" serve "$SHMSEM_IMAGES" -- "$BATS_TEST_TMPDIR/nothing"
 	[[ "$output" == *"cannot run '$BATS_TEST_TMPDIR/nothing': No such file"* ]]
