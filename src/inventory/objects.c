@@ -257,8 +257,11 @@ static int compare_objects(const void *left, const void *right)
 int objects_read(struct objects *ret, struct error *err)
 {
 	struct walk walk = {0};
+	struct statvfs system;
 	int failed;
 
+	if (statvfs(SHM_DIRECTORY, &system) == 0)
+		walk.found.used = (uint64_t)(system.f_blocks - system.f_bfree) * system.f_frsize;
 	/* Without /proc none are known. */
 	mounts_read(&walk.mounts);
 	mounts_keep_below(&walk.mounts, SHM_DIRECTORY "/");

@@ -65,6 +65,7 @@ struct object {
 struct objects {
 	struct object *items;
 	size_t count, room;
+	uint64_t used; /* of /dev/shm, before they were looked at */
 };
 
 #define OBJECTS_NONE ((struct objects){0})

@@ -30,7 +30,7 @@ struct tally tally_of(const struct objects *objects)
 {
 	struct statvfs system = {0};
 	struct tally tally = {0};
-	uint64_t seen = 0;
+	uint64_t seen = 0, before;
 
 	for (size_t i = 0; i < objects->count; i++) {
 		const struct object *object = &objects->items[i];
@@ -47,7 +47,9 @@ struct tally tally_of(const struct objects *objects)
 	tally.limited = system.f_blocks != 0;
 	tally.size = (uint64_t)system.f_blocks * system.f_frsize;
 	tally.used = (uint64_t)(system.f_blocks - system.f_bfree) * system.f_frsize;
-	tally.unaccounted = tally.used > seen ? tally.used - seen : 0;
+	/* What was made while we looked is not missing. */
+	before = objects->used < tally.used ? objects->used : tally.used;
+	tally.unaccounted = before > seen ? before - seen : 0;
 	tally.inodes = system.f_files;
 	tally.inodes_used = system.f_files - system.f_ffree;
 	return tally;

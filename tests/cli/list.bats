@@ -138,6 +138,20 @@ unaccounted() {
 	END
 }
 
+@test "what is made while the list is taken is not unaccounted" {
+	local trace="$BATS_TEST_TMPDIR/trace"
+	head -c 5000 /dev/zero >/dev/shm/before
+	# The sum of the file system is taken again after the objects: late, here.
+	ASAN_OPTIONS=detect_leaks=0 strace -f -o "$trace" -e trace=statfs,getdents64 \
+		-e inject=statfs:delay_enter=2000000:when=2+ "$SHMSEM" list -a -n -r -o TYPE >"$trace.types" 3>&- &
+	timeout 20 sh -c 'until grep -q getdents64 "$1" 2>/dev/null; do sleep 0.02; done' sh "$trace"
+	head -c 1000000 /dev/zero >/dev/shm/meanwhile
+	wait $!
+	[ "$(grep -c statfs "$trace")" -ge 2 ]
+	grep -q segment "$trace.types"
+	! grep -q unaccounted "$trace.types" || false
+}
+
 @test "with --all, memfds are told with who holds them" {
 	/usr/bin/python3 -c "import os, subprocess
 fd = os.memfd_create('mine-of-test')
