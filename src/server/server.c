@@ -122,14 +122,13 @@ int server_check_sandbox(
 	return STATUS_OK;
 }
 
-int server_start(const struct server_options *options, struct server **ret, struct error *err)
+static struct server *server_new(const struct server_options *options)
 {
 	struct server *server = calloc(1, sizeof *server);
 	size_t page = page_size();
-	int status;
 
 	if (!server)
-		return error_os(err, ENOMEM, "cannot start the server");
+		return NULL;
 	server->options = *options;
 	server->folder = -1;
 	server->objects = SERVER_OBJECTS_NONE;
@@ -141,12 +140,14 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	if (!server->options.cache)
 		server->options.cache = server_objects_default_reserve();
 	server->options.cache = (server->options.cache + page - 1) / page * page;
+	return server;
+}
 
-	status = server_check_sandbox(options, &server->missing, err);
-	if (!status)
-		status = guard_install(err);
-	if (!status)
-		status = open_folder(server, err);
+/* What the objects are made after: the folder, how it may be looked at, what is watched. */
+static int start_folder(struct server *server, struct error *err)
+{
+	int status = open_folder(server, err);
+
 	if (!status)
 		status = mount_table_new(server->folder, &server->mounts, err);
 	if (!status)
@@ -157,16 +158,37 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		status = watch_new(server->folder, &server->watch, err);
 	if (!status)
 		watch_set_rules(server->watch, mount_table_rules(server->mounts));
+	return status;
+}
+
+/* The objects, and what is kept in them. */
+static int start_store(struct server *server, struct error *err)
+{
+	int status = create_objects(server, err);
+
+	if (status)
+		return status;
+	status = store_init(&server->store, &server->objects.head, server->objects.data,
+		server->options.decoders, server->options.cache, err);
+	server->store_ready = !status;
+	server->store.watch = server->watch;
+	return status ? status : publish_start(server, err);
+}
+
+int server_start(const struct server_options *options, struct server **ret, struct error *err)
+{
+	struct server *server = server_new(options);
+	int status;
+
+	if (!server)
+		return error_os(err, ENOMEM, "cannot start the server");
+	status = server_check_sandbox(options, &server->missing, err);
 	if (!status)
-		status = create_objects(server, err);
-	if (!status) {
-		status = store_init(&server->store, &server->objects.head, server->objects.data,
-			server->options.decoders, server->options.cache, err);
-		server->store_ready = !status;
-		server->store.watch = server->watch;
-	}
+		status = guard_install(err);
 	if (!status)
-		status = publish_start(server, err);
+		status = start_folder(server, err);
+	if (!status)
+		status = start_store(server, err);
 	if (!status)
 		status = pool_start(server, err);
 	if (!status && options->preload)
