@@ -1,7 +1,7 @@
 /*
- * at_call N COMMAND…: runs the command, and kills the first process that it starts at the Nth
- * system call of that process, counted from its birth; never with N = 0. strace, which counts for
- * every process at once, could not leave out the command itself.
+ * at_call CHILD N COMMAND…: runs the command, and kills the process that it starts as the CHILDth, 1
+ * for the first, at the Nth system call of that process, counted from its birth; never with N = 0.
+ * strace, which counts for every process at once, could not leave out the command itself.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,8 +12,39 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static long at;
+static long at, child;
 static pid_t command, candidate;
+
+/* Whether it is a process of the command's own, no thread of it and nothing that another one of its
+ * processes started. */
+static bool is_child(pid_t pid)
+{
+	char path[64], line[256];
+	long tgid = 0, parent = 0;
+	FILE *status;
+
+	snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof line, status)) {
+		sscanf(line, "Tgid: %ld", &tgid);
+		sscanf(line, "PPid: %ld", &parent);
+	}
+	if (status)
+		fclose(status);
+	return tgid == pid && parent == command;
+}
+
+/* Notes a process that stops for the first time, as the candidate if it is the one. */
+static void note(pid_t pid)
+{
+	static pid_t last;
+
+	if (candidate || pid == command || pid == last || !is_child(pid))
+		return;
+	last = pid;
+	if (--child == 0)
+		candidate = pid;
+}
 
 static pid_t start(char **arguments)
 {
@@ -46,8 +77,7 @@ static void resume(pid_t pid, int status)
 	/* What has just been born begins with one of these. */
 	if (signal == SIGSTOP || signal == (SIGTRAP | 0x80) || status >> 16)
 		signal = 0;
-	if (!candidate && pid != command)
-		candidate = pid;
+	note(pid);
 	if (pid == candidate && WSTOPSIG(status) == (SIGTRAP | 0x80) && begins_call(pid) &&
 		++calls == at)
 		kill(pid, SIGKILL);
@@ -60,10 +90,11 @@ int main(int argc, char **argv)
 			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
 	int status;
 
-	if (argc < 3)
+	if (argc < 4)
 		return 64;
-	at = atol(argv[1]);
-	command = start(argv + 2);
+	child = atol(argv[1]);
+	at = atol(argv[2]);
+	command = start(argv + 3);
 	if (command < 0 || waitpid(command, &status, 0) != command ||
 		ptrace(PTRACE_SETOPTIONS, command, 0, options)) {
 		perror("at_call");

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import time
 
-from harness import SHMSEM, TRY_AGAIN, until
+from harness import SHMSEM, TRY_AGAIN, children, opens_files, until
 
 CLIENTS, SEATS, ROUNDS = 64, 8, 40
 
@@ -265,14 +265,17 @@ def test_two_lists_that_take_long_leave_somebody_to_answer(scene):
     image, worker = scene.image('a'), scene.worker()
     worker.call('release', worker.fetch(image))
     listers = [scene.worker() for _ in range(2)]
+    maker = next(pid for pid in children(server.pid) if opens_files(pid))
     tracer = subprocess.Popen(['strace', '-qqq', '-f', '-o', '/dev/null', '-e', 'trace=getdents64',
-                               '-e', 'inject=getdents64:delay_enter=2000000', '-p', str(server.pid)])
+                               '-e', 'inject=getdents64:delay_enter=2000000', '-p', str(server.pid), '-p', str(maker),
+                               *(word for pid in children(maker) for word in ('-p', str(pid)))])
 
     def traced():
-        for task in os.listdir(f'/proc/{server.pid}/task'):
-            with open(f'/proc/{server.pid}/task/{task}/status', encoding='ascii') as file:
-                if 'TracerPid:\t0' in file.read():
-                    return False
+        for pid in (server.pid, maker, *children(maker)):
+            for task in os.listdir(f'/proc/{pid}/task'):
+                with open(f'/proc/{pid}/task/{task}/status', encoding='ascii') as file:
+                    if 'TracerPid:\t0' in file.read():
+                        return False
         return True
 
     def listing():
