@@ -154,10 +154,12 @@ static void make_store(void)
 
 	FUZZ_CHECK(store_init(&server.store, &server.objects.head, server.objects.data, 1, BUDGET,
 			   NULL) == 0);
+	store_lock(&server.store);
 	FUZZ_CHECK(finish(add("apple", 1), &err) && finish(add("pear", 2), &err));
 	error_set(&err, STATUS_BAD_DATA, "not an image");
 	store_failed(add("plum", 3), &err, false);
 	slow = add("slow", 4);
+	store_unlock(&server.store);
 }
 
 static void serve_all(void)
