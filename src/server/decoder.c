@@ -108,6 +108,8 @@ int decoder_main(int argc, char **argv)
 
 	/* The server sees its socket close should this come too late. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* The server ignores it. A decoder that writes to a file, which its limits forbid, ends. */
+	signal(SIGXFSZ, SIG_DFL);
 	if (!parse_setup(argc, argv, &state.setup))
 		return STATUS_USAGE;
 	image_prepare();

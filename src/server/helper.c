@@ -199,9 +199,8 @@ int helper_main(int argc, char **argv)
 	int socket;
 
 	prctl(PR_SET_NAME, "shmsem-files");
-	/* Helpers that end are nobody's concern; a copy that is too large is an error. */
+	/* Helpers that end are nobody's concern. */
 	signal(SIGCHLD, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	if (argc != 3 || confine(argv[2][0] == '1', &err))
 		return STATUS_INTERNAL;
 	while (descriptor_receive(HELPER_SOCKET, &byte, sizeof byte, 0, &socket) == sizeof byte) {
