@@ -195,8 +195,9 @@ static int fetch_once(struct shmsem *client, const struct shmsem_request *asked,
 	status = fetch_over(client, asked, timeout, &image, err);
 	if (status) {
 		/* It ended between its answer and our opening of the segment; or we have known of a
-		 * HEAD that was overwritten. */
-		if ((status == STATUS_UNAVAILABLE || !head_as_opened(&connection->head)) &&
+		 * HEAD that was overwritten; or it takes us to hold everything. */
+		if ((status == STATUS_UNAVAILABLE || !head_as_opened(&connection->head) ||
+			    !head_holds_whole(&connection->head, connection->seat)) &&
 			client->connection == connection)
 			client_detach(client, status == STATUS_UNAVAILABLE);
 		shmsem_release(&image);

@@ -33,13 +33,29 @@ static bool over_budget(const struct store *store)
 	return backed > store->budget;
 }
 
+static bool evict_one(struct store *store)
+{
+	struct held held;
+	bool evicted;
+
+	if (!evict_collect(store, &held))
+		return false;
+	evicted = evict_oldest(store, &held);
+	free(held.numbers);
+	return evicted;
+}
+
 /* Gives backed room back, that of the segment itself last, until the segments are within the budget.
- * False if they cannot be. */
+ * What was there to be given may have got images meanwhile: then further ones make way. False if they
+ * cannot be. */
 static bool punch_excess(struct store *store, unsigned segment)
 {
-	for (unsigned i = 1; i <= store->segments; i++)
-		while (over_budget(store) && punch_some(store, (segment + i) % store->segments))
-			;
+	do
+		for (unsigned i = 1; i <= store->segments; i++)
+			while (over_budget(store) &&
+				punch_some(store, (segment + i) % store->segments))
+				;
+	while (over_budget(store) && evict_one(store));
 	return !over_budget(store);
 }
 
@@ -146,18 +162,6 @@ static int back_extent(struct store *store, unsigned index, const struct extent 
 	return STATUS_OK;
 }
 
-static bool evict_one(struct store *store)
-{
-	struct held held;
-	bool evicted;
-
-	if (!evict_collect(store, &held))
-		return false;
-	evicted = evict_oldest(store, &held);
-	free(held.numbers);
-	return evicted;
-}
-
 /* Gives memory back to the system, which others have used up: what no image is in, then images that
  * nobody holds, until it is `bytes`. False if there was nothing to give. */
 static bool yield(struct store *store, uint64_t bytes)
@@ -176,13 +180,19 @@ static bool yield(struct store *store, uint64_t bytes)
 static int back_or_yield(struct store *store, unsigned segment, struct extent *extent,
 	uint64_t holes, struct error *err)
 {
+	uint64_t length = extent->length;
 	int status;
 
+	/* Whenever the lock is let go meanwhile, not all of it exists. */
+	store->changing[segment] += length;
 	if (!punch_excess(store, segment))
-		return error_os(err, EIO, "cannot give shared memory back");
-	do
-		status = back_extent(store, segment, extent, holes, err);
-	while (status == STATUS_TRY_AGAIN && yield(store, holes));
+		status = error_set(
+			err, STATUS_TRY_AGAIN, "the store's room was taken meanwhile; ask again");
+	else
+		do
+			status = back_extent(store, segment, extent, holes, err);
+		while (status == STATUS_TRY_AGAIN && yield(store, holes));
+	store->changing[segment] -= length;
 	return status;
 }
 

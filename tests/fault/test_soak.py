@@ -273,19 +273,20 @@ class Soak:
         if len(os.listdir('/dev/shm')) < 4 + SEATS:
             until(lambda: self.server.process.poll() is not None, 5, 'a server to see that its names were removed')
             self.restart()
-        for worker in self.workers:
-            last = []
+        last = {}
 
-            def right(worker=worker, last=last):
+        def right():
+            """Of all: an idle one whose holds were damaged seems to hold everything, until it makes a call."""
+            for worker in self.workers:
                 if self.server.process.poll() is not None:
                     self.restart()
                 worker.send('repeat', 2, self.images[0].name, self.images[0].sum)
                 status, text = self.receive(worker)
                 if 'not connected' in text:
                     worker.connect()
-                last[:] = [status, text]
-                return status == 0
-            until(right, 20, lambda last=last: f'right pixels in quiet: {last}')
+                last[worker] = status, text
+            return not any(status for status, _ in last.values())
+        until(right, 20, lambda: f'right pixels in quiet: {list(last.values())}')
         self.server.check_unharmed()
         wanted = {worker.process.pid for worker in self.workers} | {self.server.pid}
         until(lambda: set(reap()) == wanted, 5, f'other processes than {wanted} to end')

@@ -29,6 +29,7 @@
 extern char **environ;
 
 #define TIMEOUT (30 * NS_PER_SECOND)
+#define SEATS   6 /* as start_server() says */
 
 struct scene {
 	char folder[64], space[64];
@@ -605,6 +606,50 @@ static void a_cancelled_call_ends_and_the_next_one_works(void **state)
 	}
 }
 
+/* Writes to all pages of holds, or says whether all are whole. */
+static bool hold_pages(const struct scene *scene, const uint64_t *magic)
+{
+	char file[OBJECT_FILE_SIZE];
+	struct name_space space;
+	struct stat status;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	bool whole = true;
+	int fd;
+
+	strcpy(space.text, scene->space);
+	fd = shm_file_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDWR, &status);
+	assert_true(fd >= 0);
+	for (unsigned seat = 0; seat < SEATS; seat++) {
+		off_t at = (off_t)wire_holds_offset(page, SEATS, seat);
+		uint64_t found = 0;
+
+		if (magic)
+			assert_int_equal(pwrite(fd, magic, sizeof *magic, at), sizeof *magic);
+		assert_int_equal(pread(fd, &found, sizeof found, at), sizeof found);
+		whole &= found == WIRE_HOLD_MAGIC;
+	}
+	close(fd);
+	return whole;
+}
+
+/* Of a page of holds that is not whole the server has to believe that everything is held. It mends
+ * those of free seats itself. */
+static void a_call_that_fails_gives_up_a_seat_whose_holds_are_damaged(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t begin = clock_now();
+	struct shmsem_image image;
+
+	assert_true(hold_pages(scene, NULL));
+	assert_false(hold_pages(scene, &(uint64_t){0}));
+	assert_int_equal(fetch(scene->client, "missing", &image), SHMSEM_NOT_FOUND);
+	image = fetched(scene->client, "a", 1);
+	while (!hold_pages(scene, NULL) && clock_now() - begin < TIMEOUT)
+		sched_yield();
+	assert_true(hold_pages(scene, NULL));
+	shmsem_release(&image);
+}
+
 /* Answers that come late must not disturb the requests after them. */
 static void requests_that_timed_out_never_disturb_later_ones(void **state)
 {
@@ -982,6 +1027,7 @@ int main(void)
 		TEST(a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive),
 		TEST(a_cancelled_call_ends_and_the_next_one_works),
 		TEST(a_hook_sees_each_sleep_and_can_end_the_call),
+		TEST(a_call_that_fails_gives_up_a_seat_whose_holds_are_damaged),
 		TEST(requests_that_timed_out_never_disturb_later_ones),
 		TEST(more_than_a_thousand_names_come_in_pages),
 		TEST(info_tells_without_decoding),
