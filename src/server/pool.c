@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/process.h"
+#include "config.h"
 #include "server/jobs.h"
 #include "server/supply.h"
 
@@ -120,7 +121,8 @@ static uint64_t cpu_time(pid_t pid)
 	return (uint64_t)used.tv_sec * NS_PER_SECOND + (uint64_t)used.tv_nsec;
 }
 
-/* Bytes that a process has in memory for itself; 0 if nobody can tell. */
+/* Bytes that a process has in memory for itself; 0 if nobody can tell, as with a sanitizer, which has
+ * most of them. */
 static uint64_t private_memory(pid_t pid)
 {
 	unsigned long long resident = 0, shared = 0;
@@ -129,7 +131,7 @@ static uint64_t private_memory(pid_t pid)
 
 	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 ||
+	if (SANITIZED || fd < 0 || read(fd, text, sizeof text - 1) <= 0 ||
 		sscanf(text, "%*u %llu %llu", &resident, &shared) != 2 || shared > resident)
 		return 0;
 	return (resident - shared) * page_size();
