@@ -87,7 +87,7 @@ bool store_has_excess(const struct store *store, unsigned index)
 		       store->arenas[index].backed + store->changing[index] + EXCESS_MAX;
 }
 
-/* ---- segments that somebody cut off ---- */
+/* ---- segments that somebody truncated ---- */
 
 /* Neither shorter nor emptier than we made it: a segment that was truncated may have grown since. */
 static bool segment_whole(const struct store *store, unsigned index)

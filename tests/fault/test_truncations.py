@@ -1,4 +1,4 @@
-"""Objects that are cut off, posted and overwritten from outside (tests/README.md, rows 8 to 10)."""
+"""Objects that are truncated, posted and overwritten from outside (tests/README.md, rows 8 to 10)."""
 import mmap
 import os
 import random
