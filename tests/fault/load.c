@@ -2,8 +2,9 @@
  * Many clients, each a process, that fetch images of very different popularity, keep up to three of
  * them for a while and check every pixel twice: when they get it and when they give it back.
  *
- *	fault-load NS SECONDS CLIENTS BUDGET SKEW <LIST
+ *	fault-load NS SECONDS REQUESTS CLIENTS BUDGET SKEW <LIST
  *
+ * It ends when SECONDS are over and REQUESTS were made, however slow the machine and the build are.
  * LIST has a line "NAME BYTES CRC" for each image; the n-th is asked for in proportion to 1/n^SKEW
  * (0: all alike). Every request has a place in one order for all: a ticket drawn as it is made. In
  * that order an LRU cache of BUDGET bytes is simulated, which holds nothing and loses no room to
@@ -101,7 +102,7 @@ static void check(const struct shmsem_image *held, const struct image *image)
 	say("wrong pixels");
 }
 
-static int client_main(const char *space, uint64_t until, unsigned number)
+static int client_main(const char *space, uint64_t until, uint32_t least, unsigned number)
 {
 	const struct shmsem_connect_options options = {.name_space = space};
 	struct shmsem_image held[HELD] = {0};
@@ -114,7 +115,7 @@ static int client_main(const char *space, uint64_t until, unsigned number)
 		say(error.message);
 		return 1;
 	}
-	while (clock_now() < until) {
+	while (clock_now() < until || atomic_load(&shared->tickets) < least) {
 		unsigned slot = (unsigned)(chance(&state) * HELD), wanted = choose(&state), ticket;
 		const struct shmsem_request request = {.name = images[wanted].name};
 		int status;
@@ -180,15 +181,17 @@ static uint64_t simulate(uint32_t requests, uint64_t budget)
 int main(int argc, char **argv)
 {
 	uint64_t until, budget;
+	uint32_t least;
 	unsigned clients;
 	int failed = 0, status;
 
-	if (argc != 6)
+	if (argc != 7)
 		return 64;
 	until = deadline_after((uint64_t)(atof(argv[2]) * NS_PER_SECOND));
-	clients = (unsigned)atoi(argv[3]);
-	budget = strtoull(argv[4], NULL, 10);
-	read_images(atof(argv[5]));
+	least = (uint32_t)atoi(argv[3]);
+	clients = (unsigned)atoi(argv[4]);
+	budget = strtoull(argv[5], NULL, 10);
+	read_images(atof(argv[6]));
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (shared == MAP_FAILED || !images_count)
@@ -197,7 +200,7 @@ int main(int argc, char **argv)
 		pid_t child = fork();
 
 		if (child == 0)
-			_exit(client_main(argv[1], until, i));
+			_exit(client_main(argv[1], until, least, i));
 		failed += child < 0;
 	}
 	while (wait(&status) > 0)
