@@ -1,14 +1,17 @@
-/* Errors, numbers, text. */
+/* Errors, numbers, text, the number of the process. */
 #include "test.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/number.h"
+#include "base/process.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void errors_carry_status_and_sentence(void **state)
 {
@@ -143,6 +146,22 @@ static void text_is_escaped(void **state)
 	assert_false(text_is_plain("\xc0\xaf", 2));
 }
 
+static void the_process_id_is_right_in_children_too(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(process_id(), getpid());
+	child = fork();
+	if (!child)
+		_exit(process_id() == getpid() && process_id() == getpid() ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(process_id(), getpid());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +173,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_read_whole),
 		cmocka_unit_test(numbers_are_written_for_people),
 		cmocka_unit_test(text_is_escaped),
+		cmocka_unit_test(the_process_id_is_right_in_children_too),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -1,8 +1,9 @@
-/* Which seats the responder looks at: those whose bits say that they ask. */
+/* Which seats the responder looks at, those whose bits say that they ask; and a page of names. */
 #include "test.h"
 
 #include "exchange/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,12 +100,48 @@ static void bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last(void **s
 	assert_int_equal(asking[1], 1 << (70 - 64));
 }
 
+/* What a walk from the start says comes behind `last`. */
+static size_t names_walked(const char *names, size_t size, const char *last, char *text)
+{
+	size_t used = 0;
+
+	for (const char *at = names; at < names + size; at += strlen(at) + 1) {
+		if (strcmp(at, last) <= 0)
+			continue;
+		if (used + strlen(at) + 1 > WIRE_TEXT_SIZE)
+			break;
+		used += (size_t)(stpcpy(text + used, at) - (text + used)) + 1;
+	}
+	return used;
+}
+
+static void a_page_of_names_begins_behind_the_last_one(void **state)
+{
+	static const char *const lasts[] = {"", "0", "0000", "0007", "0007x", "0500", "0999", "1"};
+	char names[8192] = "", text[WIRE_TEXT_SIZE], expected[WIRE_TEXT_SIZE];
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(request_names("", 0, "", text), 0);
+	for (int i = 0; i < 1000; i += 1 + i % 3)
+		size += (size_t)snprintf(
+				names + size, sizeof names - size, "%04d%.*s", i, i % 5, "abcd") +
+			1;
+	for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++) {
+		size_t used = request_names(names, size, lasts[i], text);
+
+		assert_int_equal(used, names_walked(names, size, lasts[i], expected));
+		assert_memory_equal(text, expected, used);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_head, free_head)
 	const struct CMUnitTest tests[] = {
 		TEST(only_seats_that_ask_are_looked_at_behind_the_last_one_first),
 		TEST(a_request_without_its_bit_is_found_among_all),
+		cmocka_unit_test(a_page_of_names_begins_behind_the_last_one),
 		TEST(bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last),
 	};
 
