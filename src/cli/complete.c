@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/object_columns.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "inventory/objects.h"
 #include "shmsem.h"
 

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "inventory/sysv.h"
 #include "shm/shm_file.h"
 
@@ -178,8 +178,8 @@ static void value_text(const struct object *object, char *text, size_t size)
 /* DIMS and HELD, from HEAD. */
 static void header_text(const struct object *object, enum column column, char *text, size_t size)
 {
-	struct header_seat seat = {0};
-	struct header header = {0};
+	struct head_report_seat seat = {0};
+	struct head_report report = {0};
 	struct stat status;
 	AUTO_CLOSE int fd = -1;
 	uint64_t held = 0;
@@ -188,10 +188,10 @@ static void header_text(const struct object *object, enum column column, char *t
 	if (!object->native || object->kind != OBJECT_HEAD)
 		return;
 	fd = shm_file_open(object->name, O_RDONLY, &status);
-	if (fd < 0 || header_read(fd, &header) != 0 || !header.native)
+	if (fd < 0 || head_report_read(fd, &report) != 0 || !report.native)
 		return;
-	for (unsigned i = header.seats; i-- > 0; held += seat.held)
-		if (header_read_seat(fd, &header, i, &seat) != 0)
+	for (unsigned i = report.seats; i-- > 0; held += seat.held)
+		if (head_report_read_seat(fd, &report, i, &seat) != 0)
 			return;
 	if (column == COLUMN_HELD)
 		number_text((int64_t)held, true, text, size);

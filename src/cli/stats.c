@@ -1,7 +1,7 @@
 #include "cli/stats.h"
 
 #include "base/cleanup.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "shm/lock.h"
 #include "shm/shm_file.h"
 
@@ -29,10 +29,10 @@ static const struct {
 };
 
 struct stats {
-	struct header header;
+	struct head_report report;
 	bool alive;
 	int queued;
-	struct header_seat *seats;
+	struct head_report_seat *seats;
 };
 
 static int stats_read(const struct name_space *space, struct stats *ret, struct error *err)
@@ -41,25 +41,25 @@ static int stats_read(const struct name_space *space, struct stats *ret, struct 
 	struct stat status;
 	AUTO_CLOSE int fd = shm_file_open(
 		object_file(space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
-	AUTO_FREE struct header_seat *seats = NULL;
+	AUTO_FREE struct head_report_seat *seats = NULL;
 	struct stats stats = {0};
 
 	if (fd < 0 && errno != ENOENT)
 		return error_os(err, errno, "cannot open '%s'", file);
-	if (fd >= 0 && header_read(fd, &stats.header) != 0)
+	if (fd >= 0 && head_report_read(fd, &stats.report) != 0)
 		return error_os(err, errno, "cannot read '%s'", file);
-	if (!stats.header.native)
+	if (!stats.report.native)
 		return error_set(
 			err, STATUS_UNAVAILABLE, "the namespace '%s' has no server", space->text);
 	stats.alive = lock_held(fd, WIRE_SERVER_LOCK, 1) == 1;
-	stats.queued = header_queued(fd, &stats.header);
+	stats.queued = head_report_queued(fd, &stats.report);
 	if (stats.queued < 0)
 		return error_os(err, errno, "cannot read '%s'", file);
-	seats = calloc(stats.header.seats, sizeof *seats);
+	seats = calloc(stats.report.seats, sizeof *seats);
 	if (!seats)
 		return error_os(err, ENOMEM, "cannot read '%s'", file);
-	for (unsigned i = 0; i < stats.header.seats; i++)
-		if (header_read_seat(fd, &stats.header, i, &seats[i]) != 0)
+	for (unsigned i = 0; i < stats.report.seats; i++)
+		if (head_report_read_seat(fd, &stats.report, i, &seats[i]) != 0)
 			return error_os(err, errno, "cannot read '%s'", file);
 	stats.seats = steal_pointer(&seats);
 	*ret = stats;
@@ -73,9 +73,9 @@ static int print_json(const struct name_space *space, const struct stats *stats,
 
 	for (size_t i = 0; i < WIRE_COUNTERS; i++)
 		json_object_set_new(counted, counters[i].name,
-			json_integer((json_int_t)stats->header.counters[i]));
-	for (unsigned i = 0; i < stats->header.seats; i++) {
-		const struct header_seat *seat = &stats->seats[i];
+			json_integer((json_int_t)stats->report.counters[i]));
+	for (unsigned i = 0; i < stats->report.seats; i++) {
+		const struct head_report_seat *seat = &stats->seats[i];
 
 		json_array_append_new(
 			seats, json_pack("{s:i, s:b, s:b, s:I, s:I, s:I, s:I, s:i}", "seat", (int)i,
@@ -85,7 +85,7 @@ static int print_json(const struct name_space *space, const struct stats *stats,
 				       (json_int_t)seat->bytes, "held", (int)seat->held));
 	}
 	root = json_pack("{s:s, s:i, s:b, s:i, s:o, s:o}", "namespace", space->text, "pid",
-		(int)stats->header.pid, "alive", stats->alive, "queued", stats->queued, "counters",
+		(int)stats->report.pid, "alive", stats->alive, "queued", stats->queued, "counters",
 		counted, "seats", seats);
 	if (!root)
 		return error_os(err, ENOMEM, "cannot make the JSON text");
@@ -122,7 +122,7 @@ static int print_counters(
 			status = table_put(&table, 0, counters[i].name, err);
 		if (!status)
 			status = put_number(
-				&table, 1, stats->header.counters[i], counters[i].bytes, err);
+				&table, 1, stats->report.counters[i], counters[i].bytes, err);
 	}
 	if (!status)
 		status = table_print(&table, err);
@@ -145,8 +145,8 @@ static int print_seats(
 	struct table table = TABLE_NONE;
 	int status = table_init(&table, "seats", columns, &all, style, err);
 
-	for (unsigned i = 0; i < stats->header.seats && !status; i++) {
-		const struct header_seat *seat = &stats->seats[i];
+	for (unsigned i = 0; i < stats->report.seats && !status; i++) {
+		const struct head_report_seat *seat = &stats->seats[i];
 		const uint64_t cells[] = {i, seat->taken, seat->waits, seat->requests, seat->hits,
 			seat->failures, seat->bytes, seat->held};
 
@@ -174,9 +174,9 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 	if (style->json) {
 		status = print_json(space, &stats, err);
 	} else {
-		printf("%s: server %u, %s\n", space->text, stats.header.pid,
+		printf("%s: server %u, %s\n", space->text, stats.report.pid,
 			stats.alive ? "running" : "dead");
-		if (stats.header.flags & WIRE_SERVER_NO_INOTIFY)
+		if (stats.report.flags & WIRE_SERVER_NO_INOTIFY)
 			puts("without inotify: each answer looks at its file");
 		if (stats.queued)
 			printf("%d requester%s for a seat\n", stats.queued,

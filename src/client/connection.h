@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/waiting.h"
+#include "exchange/head.h"
 #include "exchange/index.h"
-#include "exchange/seats.h"
 #include "exchange/wait.h"
 #include "shm/names.h"
 

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/process.h"
 #include "client/error.h"
+#include "exchange/seats.h"
 #include "shm/guard.h"
 #include "shm/semaphore.h"
 

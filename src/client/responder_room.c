@@ -2,6 +2,7 @@
 #include "base/number.h"
 #include "client/error.h"
 #include "client/responder.h"
+#include "exchange/seats.h"
 
 #include <errno.h>
 #include <stdlib.h>

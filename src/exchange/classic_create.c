@@ -1,6 +1,6 @@
 #include "exchange/classic_objects.h"
 
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "exchange/reclaim.h"
 #include "exchange/wire.h"
 #include "shm/lock.h"
@@ -59,15 +59,15 @@ static int remove_stale(const struct name_space *space, enum object_kind kind, s
 static int remove_dead_server(const struct name_space *space, struct error *err)
 {
 	struct segment head = SEGMENT_NONE;
-	struct header header = {0};
+	struct head_report report = {0};
 	int status = classic_segment_open(space, OBJECT_HEAD, 0, &head, err);
 
 	if (status)
 		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-	if (header_read(head.fd, &header) != 0)
+	if (head_report_read(head.fd, &report) != 0)
 		status = error_os(err, errno, "cannot read the header of '%s'", space->text);
 	segment_release(&head);
-	if (status || !header.native)
+	if (status || !report.native)
 		return status;
 	return reclaim_namespace(space, NULL, err);
 }

@@ -2,7 +2,7 @@
 
 #include "base/io.h"
 #include "base/number.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "shm/guard.h"
 #include "shm/lock.h"
 #include "shm/semaphore.h"
@@ -67,11 +67,11 @@ struct classic_responder *classic_responder_free(struct classic_responder *respo
 static int check_classic(
 	const struct segment *head, const struct name_space *space, struct error *err)
 {
-	struct header header;
+	struct head_report report;
 
-	if (header_read(head->fd, &header) != 0)
+	if (head_report_read(head->fd, &report) != 0)
 		return error_os(err, errno, "cannot read the header of '%s'", space->text);
-	if (!header.native)
+	if (!report.native)
 		return STATUS_OK;
 	if (lock_held(head->fd, WIRE_SERVER_LOCK, 1) == 1)
 		return error_set(err, STATUS_TRY_AGAIN,

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "exchange/leftovers.h"
 #include "shm/lock.h"
 #include "shm/segment.h"
@@ -135,7 +135,7 @@ static int remove_head(
  * server, its lock in our hands would be its life.
  */
 static int anchor_lock(
-	const struct name_space *space, int fd, const struct header *header, struct error *err)
+	const struct name_space *space, int fd, const struct head_report *report, struct error *err)
 {
 	int failed = lock_take(fd, WIRE_CLEANER_LOCK), held;
 
@@ -143,7 +143,7 @@ static int anchor_lock(
 		return LOOK_AGAIN;
 	held = failed ? 0 : lock_held(fd, WIRE_SERVER_LOCK, 1);
 	if (held == 1)
-		return server_lives(space, header->pid, err);
+		return server_lives(space, report->pid, err);
 	if (held < 0)
 		failed = errno;
 	if (failed)
@@ -173,7 +173,7 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 {
 	AUTO_LEFTOVERS struct leftovers leftovers = {0};
 	struct stat status;
-	struct header header;
+	struct head_report report;
 	AUTO_CLOSE int fd = shm_file_open(file, O_RDWR, &status);
 	int result;
 
@@ -184,13 +184,13 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 	result = check_ours(file, &status, reclaim, err);
 	if (result)
 		return result;
-	if (header_read(fd, &header) != 0)
+	if (head_report_read(fd, &report) != 0)
 		return error_os(err, errno, "cannot read '%s'", file);
-	if (!header.native && lock_held(fd, WIRE_SERVER_LOCK, 1) == 1)
+	if (!report.native && lock_held(fd, WIRE_SERVER_LOCK, 1) == 1)
 		return server_lives(space, 0, err);
-	if (!header.native)
+	if (!report.native)
 		return others_made(space, file, err);
-	result = anchor_lock(space, fd, &header, err);
+	result = anchor_lock(space, fd, &report, err);
 	if (!result)
 		result = leftovers_find(space, &leftovers, err);
 	if (result)

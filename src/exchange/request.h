@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "exchange/seats.h"
+#include "exchange/head.h"
 #include "exchange/wire.h"
 
 #include <stdbool.h>

@@ -1,14 +1,12 @@
 #include "exchange/seats.h"
 
 #include "base/clock.h"
-#include "shm/guard.h"
 #include "shm/lock.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,149 +21,6 @@
 
 /* A queue head that ignores a free seat this long is presumed stopped; the others pass. */
 #define SEAT_GRACE_NS (500 * NS_PER_MS)
-
-/* What HEAD says of itself, which may not be so. */
-struct claims {
-	uint64_t magic;
-	uint32_t version, seats, segments, page;
-	uint64_t instance;
-};
-
-static void read_claims(const struct head *head, struct claims *ret)
-{
-	wire_copy(ret, &head_seat(head, 0)->magic, sizeof *ret);
-}
-
-static int head_check(struct head *head, const char *name, struct error *err)
-{
-	const struct segment *segment = &head->segment;
-	struct claims claims;
-
-	if (segment->size < WIRE_PAGE || !segment->base)
-		return error_set(
-			err, STATUS_BAD_DATA, "'%s' is too short for a server's header", name);
-	read_claims(head, &claims);
-	if (claims.magic != WIRE_MAGIC)
-		return error_set(
-			err, STATUS_BAD_DATA, "'%s' was not made by a shmsem server", name);
-	if (claims.version != WIRE_VERSION)
-		return error_set(err, STATUS_BAD_DATA,
-			"'%s' was made by another version of shmsem: the server speaks %u, this "
-			"client %u",
-			name, claims.version, WIRE_VERSION);
-	if (!claims.seats || claims.seats > WIRE_SEATS_MAX || !claims.segments ||
-		claims.segments > WIRE_SEGMENTS_MAX || !wire_page_possible(claims.page) ||
-		wire_head_size(claims.page, claims.seats) > segment->size)
-		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: %u seats in %zu bytes",
-			name, claims.seats, segment->size);
-	head->seats = claims.seats;
-	head->segments = claims.segments;
-	head->page = claims.page;
-	head->instance = claims.instance;
-	wire_copy(&head->reserve, &head_server(head)->reserve, sizeof head->reserve);
-	if (head->reserve % head->page || head->reserve > SIZE_MAX / 2)
-		return error_set(err, STATUS_BAD_DATA, "'%s' is damaged: it reserves %llu bytes",
-			name, (unsigned long long)head->reserve);
-	return STATUS_OK;
-}
-
-bool head_as_opened(const struct head *head)
-{
-	struct claims claims;
-	uint64_t reserve;
-
-	read_claims(head, &claims);
-	wire_copy(&reserve, &head_server(head)->reserve, sizeof reserve);
-	return claims.magic == WIRE_MAGIC && claims.version == WIRE_VERSION &&
-	       claims.seats == head->seats && claims.segments == head->segments &&
-	       claims.page == head->page && claims.instance == head->instance &&
-	       reserve == head->reserve;
-}
-
-int head_open(const char *name, bool guarded, struct head *ret, struct error *err)
-{
-	struct head head = HEAD_NONE;
-	int status = segment_open(name, true, 0, &head.segment, err);
-
-	if (status == STATUS_NOT_FOUND)
-		return error_set(err, STATUS_UNAVAILABLE, "no server");
-	if (status)
-		return status;
-	if (guarded && head.segment.base)
-		head.guard = guard_add(head.segment.base, head.segment.reserved);
-	if (!head_server_alive(&head))
-		status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
-	if (!status)
-		status = head_check(&head, name, err);
-	if (!status && !atomic_load(&head_server(&head)->ready)) {
-		status = error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
-		err->os_error = EAGAIN;
-	}
-	if (status)
-		head_release(&head);
-	else
-		*ret = head;
-	return status;
-}
-
-void head_release(struct head *head)
-{
-	guard_remove(head->guard);
-	segment_release(&head->segment);
-	*head = HEAD_NONE;
-}
-
-bool head_server_alive(const struct head *head)
-{
-	return lock_held(head->segment.fd, WIRE_SERVER_LOCK, 1) == 1;
-}
-
-bool head_current(const struct head *head, const char *name)
-{
-	return shm_file_is(name + 1, head->segment.id);
-}
-
-/* ---- holds ---- */
-
-void head_raise_mark(const struct head *head, unsigned seat, size_t hold)
-{
-	_Atomic uint64_t *mark = &head_hold_page(head, seat, 0)->mark;
-	uint64_t seen = atomic_load_explicit(mark, memory_order_relaxed);
-
-	/* Sequentially consistent, as the store of the word that follows: who scans reads the mark
-	 * first. */
-	while (seen <= hold && !atomic_compare_exchange_weak(mark, &seen, hold + 1))
-		;
-}
-
-bool head_holds_whole(const struct head *head, unsigned seat)
-{
-	bool whole = true;
-
-	/* The words were read before, and must not be read after their page was found whole. */
-	atomic_thread_fence(memory_order_acquire);
-	for (size_t hold = 0; hold < WIRE_HOLDS; hold += wire_page_holds(head->page))
-		whole &= head_hold_whole(head, seat, hold);
-	return whole;
-}
-
-void head_void_holds(const struct head *head, unsigned seat)
-{
-	size_t mark = head_holds_whole(head, seat) ? head_holds_mark(head, seat) : WIRE_HOLDS;
-
-	for (size_t hold = 0; hold < mark; hold++)
-		atomic_store(head_hold(head, seat, hold), 0);
-	atomic_store(&head_hold_page(head, seat, 0)->mark, 0);
-	for (size_t i = 0; i < wire_hold_pages(head->page); i++) {
-		struct wire_hold_page *page = head_hold_page(head, seat, i);
-
-		page->instance = head->instance;
-		/* Release: with the magic number the words count again. */
-		__atomic_store_n(&page->magic, WIRE_HOLD_MAGIC, __ATOMIC_RELEASE);
-	}
-}
-
-/* ---- seats ---- */
 
 /* Makes the page ours: its last holder may have left a request that is still being answered. */
 static void seat_reset(const struct head *head, unsigned seat)

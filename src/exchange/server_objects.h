@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/error.h"
+#include "exchange/head.h"
 #include "exchange/index.h"
-#include "exchange/seats.h"
 #include "shm/names.h"
 #include "shm/segment.h"
 

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "inventory/lease.h"
 
 #include <errno.h>
@@ -108,7 +108,7 @@ struct verdict {
 static struct verdict verdict_of_head(const struct object *head, bool *ret_classic)
 {
 	struct verdict verdict = {.says = MADE_BY_OTHERS, .owner = head->uid};
-	struct header header = {0};
+	struct head_report report = {0};
 	struct stat status;
 	AUTO_CLOSE int fd = -1;
 
@@ -116,14 +116,14 @@ static struct verdict verdict_of_head(const struct object *head, bool *ret_class
 	if (head->type == OBJECT_OTHER || head->kind != OBJECT_HEAD)
 		return verdict;
 	fd = shm_file_open(head->name, O_RDONLY, &status);
-	if (fd < 0 || header_read(fd, &header) != 0) {
+	if (fd < 0 || head_report_read(fd, &report) != 0) {
 		verdict.says = NO_PERMISSION;
 		return verdict;
 	}
-	*ret_classic = !header.native;
-	verdict.pid = header.pid;
-	verdict.flags = header.flags;
-	verdict.says = header.native ? SERVER_DEAD : MADE_BY_OTHERS;
+	*ret_classic = !report.native;
+	verdict.pid = report.pid;
+	verdict.flags = report.flags;
+	verdict.says = report.native ? SERVER_DEAD : MADE_BY_OTHERS;
 	return verdict;
 }
 

@@ -4,24 +4,19 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "server/descriptor.h"
+#include "server/helper_maker.h"
 #include "server/internal.h"
 #include "server/jobs.h"
-#include "server/mount_table.h"
 #include "server/pool.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* Lines, the one for unknown mounts included, which also takes those of mounts beyond that. */
-#define LINES_MAX      32
 #define HELPERS_A_LINE 2
-#define HELPERS_MAX    (HELPERS_A_LINE * LINES_MAX)
+#define HELPERS_MAX    (HELPERS_A_LINE * FILE_LINES_MAX)
 
 /* Helpers that are kept though there is nothing to do. */
 #define SPARE_HELPERS 2
@@ -36,26 +31,18 @@ enum helper_state {
 	HELPER_HUNG, /* its task has failed: whatever it says, and when, nobody waits for it */
 };
 
-/* What is to be done on one mount. */
-struct line {
-	int mount;
-	unsigned busy; /* helpers that are at it */
-	struct file_task *first, **last;
-};
-
 struct helper {
 	enum helper_state state;
 	int socket;
 	bool heard; /* the completion thread listens */
-	struct line *line;
+	struct file_line *line;
 	struct file_task *task;
 };
 
 struct blocking {
-	pid_t maker; /* the process that makes helpers; 0: there is none */
-	int socket;  /* to it */
-	uint64_t number;
-	struct line lines[LINES_MAX]; /* [0]: MOUNT_UNKNOWN */
+	struct helper_maker maker;
+	uint64_t number; /* of the last order */
+	struct file_lines lines;
 	struct helper helpers[HELPERS_MAX];
 };
 
@@ -65,21 +52,16 @@ struct blocking {
 static struct helper *make_helper(struct blocking *blocking)
 {
 	struct helper *helper = blocking->helpers;
-	int pair[2];
-	bool sent;
+	int socket;
 
 	while (helper < blocking->helpers + HELPERS_MAX && helper->state != HELPER_NONE)
 		helper++;
-	if (helper == blocking->helpers + HELPERS_MAX || !blocking->maker ||
-		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+	if (helper == blocking->helpers + HELPERS_MAX)
 		return NULL;
-	sent = descriptor_send(blocking->socket, "", 1, pair[1]);
-	close(pair[1]);
-	if (!sent) {
-		close(pair[0]);
+	socket = helper_maker_fork(&blocking->maker);
+	if (socket < 0)
 		return NULL;
-	}
-	*helper = (struct helper){.state = HELPER_IDLE, .socket = pair[0]};
+	*helper = (struct helper){.state = HELPER_IDLE, .socket = socket};
 	return helper;
 }
 
@@ -130,44 +112,7 @@ static bool give(struct server *server, struct helper *helper, struct file_task 
 	return descriptor_send(helper->socket, &task->order, sizeof task->order, -1);
 }
 
-/* ---- lines ---- */
-
-static struct line *line_of(struct blocking *blocking, int mount)
-{
-	struct line *none = &blocking->lines[0];
-
-	for (unsigned i = LINES_MAX; i-- > 1;) {
-		struct line *line = &blocking->lines[i];
-
-		if (line->mount == mount && (line->busy || line->first))
-			return line;
-		if (!line->busy && !line->first)
-			none = line;
-	}
-	if (mount == MOUNT_UNKNOWN)
-		return &blocking->lines[0];
-	none->mount = none == &blocking->lines[0] ? MOUNT_UNKNOWN : mount;
-	return none;
-}
-
-static void append(struct line *line, struct file_task *task)
-{
-	task->next = NULL;
-	*line->last = task;
-	line->last = &task->next;
-}
-
-static struct file_task *take_first(struct line *line)
-{
-	struct file_task *task = line->first;
-
-	if (!task)
-		return NULL;
-	line->first = task->next;
-	if (!task->next)
-		line->last = &line->first;
-	return task;
-}
+/* ---- tasks ---- */
 
 /* What the store has of that name: if the file is that one still, it need not be read. */
 static void tell_known(struct server *server, struct file_task *task)
@@ -188,7 +133,7 @@ static void tell_known(struct server *server, struct file_task *task)
 }
 
 /* Gives helpers what is in line, as far as the line may have more. */
-static void serve_line(struct server *server, struct line *line)
+static void serve_line(struct server *server, struct file_line *line)
 {
 	struct blocking *blocking = server->blocking;
 	struct helper *helper;
@@ -197,7 +142,7 @@ static void serve_line(struct server *server, struct line *line)
 		struct file_task *task = line->first;
 
 		if (!task->request && !task->preload && task->order.kind != HELPER_LIST) {
-			free(take_first(line));
+			free(file_line_take_first(line));
 			continue;
 		}
 		/* Where that fails, blocking_upkeep tries again. */
@@ -212,7 +157,7 @@ static void serve_line(struct server *server, struct line *line)
 		}
 		helper->state = HELPER_ASKED;
 		helper->line = line;
-		helper->task = take_first(line);
+		helper->task = file_line_take_first(line);
 		line->busy++;
 	}
 }
@@ -220,7 +165,7 @@ static void serve_line(struct server *server, struct line *line)
 bool blocking_ask(struct server *server, const struct file_task *what)
 {
 	struct file_task *task = server->blocking ? malloc(sizeof *task) : NULL;
-	struct line *line;
+	struct file_line *line;
 
 	if (!task)
 		return false;
@@ -228,8 +173,8 @@ bool blocking_ask(struct server *server, const struct file_task *what)
 	if (!task->deadline)
 		task->deadline = deadline_after(server->options.decode_timeout_ns);
 	task->order.file_bytes = server->options.file_bytes;
-	line = line_of(server->blocking, task->mount);
-	append(line, task);
+	line = file_line_of(&server->blocking->lines, task->mount);
+	file_line_append(line, task);
 	serve_line(server, line);
 	decoder_set_timer(server, task->deadline);
 	return true;
@@ -239,11 +184,10 @@ void blocking_forget(struct server *server, const struct request *request)
 {
 	struct blocking *blocking = server->blocking;
 
-	for (unsigned i = 0; blocking && i < LINES_MAX; i++)
-		for (struct file_task *task = blocking->lines[i].first; task; task = task->next)
-			if (task->request == request)
-				task->request = NULL;
-	for (unsigned i = 0; blocking && i < HELPERS_MAX; i++)
+	if (!blocking)
+		return;
+	file_lines_forget(&blocking->lines, request);
+	for (unsigned i = 0; i < HELPERS_MAX; i++)
 		if (blocking->helpers[i].task && blocking->helpers[i].task->request == request)
 			blocking->helpers[i].task->request = NULL;
 }
@@ -287,7 +231,7 @@ static bool try_again(const struct file_answer *answer)
 bool blocking_receive(struct server *server, unsigned index, struct file_answer *ret)
 {
 	struct helper *helper = &server->blocking->helpers[index];
-	struct line *line = helper->line;
+	struct file_line *line = helper->line;
 	ssize_t size;
 	bool wanted, alive;
 
@@ -320,7 +264,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 		answer_for_dead(ret);
 	wanted = !try_again(ret);
 	if (!wanted)
-		append(line, ret->task);
+		file_line_append(line, ret->task);
 	serve_line(server, line);
 	return wanted;
 }
@@ -335,24 +279,17 @@ static struct file_task *take_expired(struct blocking *blocking, uint64_t now)
 		helper->state = HELPER_HUNG;
 		return steal_pointer(&helper->task);
 	}
-	/* The first in a line is the one that waited longest. */
-	for (unsigned i = 0; i < LINES_MAX; i++)
-		if (blocking->lines[i].first && blocking->lines[i].first->deadline <= now)
-			return take_first(&blocking->lines[i]);
-	return NULL;
+	return file_lines_take_expired(&blocking->lines, now);
 }
 
 static uint64_t next_deadline(const struct blocking *blocking)
 {
-	uint64_t next = DEADLINE_NEVER;
+	uint64_t next = file_lines_next_deadline(&blocking->lines);
 
 	for (unsigned i = 0; i < HELPERS_MAX; i++)
 		if (blocking->helpers[i].state == HELPER_ASKED &&
 			blocking->helpers[i].task->deadline < next)
 			next = blocking->helpers[i].task->deadline;
-	for (unsigned i = 0; i < LINES_MAX; i++)
-		if (blocking->lines[i].first && blocking->lines[i].first->deadline < next)
-			next = blocking->lines[i].first->deadline;
 	return next;
 }
 
@@ -374,25 +311,7 @@ bool blocking_expire(struct server *server, struct file_answer *ret)
 	return true;
 }
 
-/* ---- the process that makes helpers ---- */
-
-static int start_maker(struct server *server, int *ret_socket, pid_t *ret, struct error *err)
-{
-	char *arguments[] = {(char *)"shmsem", (char *)HELPER_MODE,
-		(char *)(server->options.allow_degraded ? "1" : "0"), NULL};
-	int pair[2], failed;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return error_os(err, errno, "cannot start a helper process");
-	failed = spawn_self(arguments, pair[1], server->folder, ret);
-	close(pair[1]);
-	if (failed) {
-		close(pair[0]);
-		return error_os(err, failed, "cannot start a helper process");
-	}
-	*ret_socket = pair[0];
-	return STATUS_OK;
-}
+/* ---- start and stop ---- */
 
 int blocking_start(struct server *server, struct error *err)
 {
@@ -401,9 +320,9 @@ int blocking_start(struct server *server, struct error *err)
 
 	if (!blocking)
 		return error_os(err, ENOMEM, "cannot start a helper process");
-	for (unsigned i = 0; i < LINES_MAX; i++)
-		blocking->lines[i].last = &blocking->lines[i].first;
-	status = start_maker(server, &blocking->socket, &blocking->maker, err);
+	file_lines_init(&blocking->lines);
+	status = helper_maker_start(
+		&blocking->maker, server->folder, server->options.allow_degraded, err);
 	if (status) {
 		free(blocking);
 		return status;
@@ -414,48 +333,31 @@ int blocking_start(struct server *server, struct error *err)
 	return STATUS_OK;
 }
 
-/* Whether the process has ended; it is nobody's then. */
-static bool maker_ended(struct blocking *blocking)
-{
-	siginfo_t end = {0};
-
-	if (!blocking->maker)
-		return true;
-	if (waitid(P_PID, (id_t)blocking->maker, &end, WEXITED | WNOHANG) == 0 && !end.si_pid)
-		return false;
-	close(blocking->socket);
-	blocking->maker = 0;
-	return true;
-}
-
 void blocking_upkeep(struct server *server)
 {
 	struct blocking *blocking = server->blocking;
+	struct helper_maker maker;
 	bool ended;
-	pid_t maker;
-	int socket;
 
 	if (!blocking)
 		return;
 	store_lock(&server->store);
-	ended = maker_ended(blocking);
+	ended = helper_maker_ended(&blocking->maker);
 	store_unlock(&server->store);
-	if (ended && start_maker(server, &socket, &maker, NULL))
+	if (ended &&
+		helper_maker_start(&maker, server->folder, server->options.allow_degraded, NULL))
 		return;
 	store_lock(&server->store);
-	if (ended) {
+	if (ended)
 		blocking->maker = maker;
-		blocking->socket = socket;
-	}
-	for (unsigned i = 0; i < LINES_MAX; i++)
-		serve_line(server, &blocking->lines[i]);
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
+		serve_line(server, &blocking->lines.lines[i]);
 	store_unlock(&server->store);
 }
 
 void blocking_stop(struct server *server)
 {
 	struct blocking *blocking = server->blocking;
-	struct file_task *task;
 
 	if (!blocking)
 		return;
@@ -464,15 +366,8 @@ void blocking_stop(struct server *server)
 		if (blocking->helpers[i].state != HELPER_NONE)
 			end_helper(&blocking->helpers[i]);
 	}
-	for (unsigned i = 0; i < LINES_MAX; i++)
-		while ((task = take_first(&blocking->lines[i])))
-			free(task);
-	/* Its helpers get the same signal when it ends. */
-	if (blocking->maker) {
-		close(blocking->socket);
-		kill(blocking->maker, SIGKILL);
-		waitid(P_PID, (id_t)blocking->maker, &(siginfo_t){0}, WEXITED);
-	}
+	file_lines_release(&blocking->lines);
+	helper_maker_stop(&blocking->maker);
 	free(blocking);
 	server->blocking = NULL;
 }

@@ -8,29 +8,12 @@
  */
 #pragma once
 
-#include "server/helper.h"
+#include "server/file_line.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct request;
 struct server;
-
-/* Lines that are no mount's: for files whose mount is not known, and for lists. */
-#define MOUNT_UNKNOWN 0
-#define MOUNT_LISTS   (-1)
-
-/* Something for a helper to do, and who wants it. */
-struct file_task {
-	struct helper_order order;
-	int mount;
-	struct request *request; /* that waits for it; NULL: none, or none any more */
-	uint32_t kind;           /* of the image: LINK_DECODE or LINK_PROBE */
-	bool preload;
-	bool again;        /* for the second time: the file is needed, whatever is known of it */
-	uint64_t deadline; /* 0: --decode-timeout after it was asked for */
-	struct file_task *next;
-};
 
 /* What came of it. The receiver frees the task and closes the descriptor. */
 struct file_answer {

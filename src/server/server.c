@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "config.h"
+#include "exchange/seats.h"
 #include "server/sandbox.h"
 #include "shm/guard.h"
 #include "shm/semaphore.h"

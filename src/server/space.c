@@ -7,6 +7,7 @@
 
 #include "base/number.h"
 #include "exchange/request.h"
+#include "exchange/seats.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "exchange/seats.h"
+#include "exchange/head.h"
 #include "image/image.h"
 #include "server/files.h"
 #include "server/index_writer.h"

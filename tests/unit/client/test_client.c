@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "image/encode.h"
 #include "shm/names.h"
 #include "shm/shm_file.h"
@@ -118,16 +118,16 @@ static uint64_t counter(const struct scene *scene, enum wire_counter which)
 {
 	struct name_space space;
 	char file[OBJECT_FILE_SIZE];
-	struct header header;
+	struct head_report report;
 	struct stat status;
 	int fd;
 
 	strcpy(space.text, scene->space);
 	fd = shm_file_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
 	assert_true(fd >= 0);
-	assert_int_equal(header_read(fd, &header), 0);
+	assert_int_equal(head_report_read(fd, &report), 0);
 	close(fd);
-	return header.counters[which];
+	return report.counters[which];
 }
 
 /* The one decoder of a server with -w 1: the last that it started. */
@@ -503,16 +503,16 @@ static uint64_t requests_of_seat(const struct scene *scene, unsigned seat)
 {
 	struct name_space space;
 	char file[OBJECT_FILE_SIZE];
-	struct header header;
-	struct header_seat row;
+	struct head_report report;
+	struct head_report_seat row;
 	struct stat status;
 	int fd;
 
 	strcpy(space.text, scene->space);
 	fd = shm_file_open(object_file(&space, OBJECT_HEAD, 0, file), O_RDONLY, &status);
 	assert_true(fd >= 0);
-	assert_int_equal(header_read(fd, &header), 0);
-	assert_int_equal(header_read_seat(fd, &header, seat, &row), 0);
+	assert_int_equal(head_report_read(fd, &report), 0);
+	assert_int_equal(head_report_read_seat(fd, &report, seat, &row), 0);
 	close(fd);
 	return row.requests;
 }

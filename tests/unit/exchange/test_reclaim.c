@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 #include "exchange/reclaim.h"
 #include "shm/lock.h"
 #include "shm/segment.h"

@@ -2,7 +2,8 @@
 #include "test.h"
 
 #include "base/clock.h"
-#include "exchange/header.h"
+#include "exchange/head_report.h"
+#include "exchange/seats.h"
 #include "exchange/request.h"
 #include "exchange/server_objects.h"
 #include "shm/lock.h"
@@ -122,20 +123,20 @@ static void the_next_on_a_seat_finds_nothing_held(void **state)
 static void others_read_what_is_held(void **state)
 {
 	struct scene *scene = *state;
-	struct header_seat seat;
-	struct header header;
+	struct head_report_seat seat;
+	struct head_report report;
 	char name[OBJECT_NAME_SIZE];
 	int fd = shm_open(head_name(scene, name), O_RDONLY | O_CLOEXEC, 0);
 
 	hold(scene, 0, 5);
 	hold(scene, WIRE_HOLDS - 1, 6);
-	assert_int_equal(header_read(fd, &header), 0);
-	assert_true(header.native && header.ready);
-	assert_int_equal(header.pid, getpid());
-	assert_int_equal(header_read_seat(fd, &header, scene->seat, &seat), 0);
+	assert_int_equal(head_report_read(fd, &report), 0);
+	assert_true(report.native && report.ready);
+	assert_int_equal(report.pid, getpid());
+	assert_int_equal(head_report_read_seat(fd, &report, scene->seat, &seat), 0);
 	assert_true(seat.taken);
 	assert_int_equal(seat.held, 2);
-	assert_int_equal(header_read_seat(fd, &header, SEATS - 1, &seat), 0);
+	assert_int_equal(head_report_read_seat(fd, &report, SEATS - 1, &seat), 0);
 	assert_false(seat.taken);
 	close(fd);
 }

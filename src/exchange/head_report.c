@@ -1,4 +1,4 @@
-#include "exchange/header.h"
+#include "exchange/head_report.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -37,9 +37,9 @@ static int add_index_hits(int fd, size_t page, unsigned seats, struct wire_serve
 	return 0;
 }
 
-int header_read(int fd, struct header *ret)
+int head_report_read(int fd, struct head_report *ret)
 {
-	struct header header = {0};
+	struct head_report report = {0};
 	struct wire_server server = {0};
 	struct wire_seat seat = {0};
 	struct stat status;
@@ -48,8 +48,8 @@ int header_read(int fd, struct header *ret)
 	if (fstat(fd, &status) != 0)
 		return -1;
 	if (!status.st_size && (status.st_mode & S_ISVTX)) {
-		header.native = true;
-		*ret = header;
+		report.native = true;
+		*ret = report;
 		return 0;
 	}
 	got = pread_full(fd, &seat, sizeof seat, 0);
@@ -58,36 +58,36 @@ int header_read(int fd, struct header *ret)
 	if (got < (ssize_t)sizeof seat || seat.magic != WIRE_MAGIC || !seat.seats ||
 		seat.seats > WIRE_SEATS_MAX ||
 		(seat.version != FIRST_VERSION && !wire_page_possible(seat.page))) {
-		*ret = header;
+		*ret = report;
 		return 0;
 	}
 	/* The first version said nothing of pages. */
-	header.page = seat.version == FIRST_VERSION ? WIRE_PAGE : seat.page;
+	report.page = seat.version == FIRST_VERSION ? WIRE_PAGE : seat.page;
 	if (pread_full(fd, &server, sizeof server,
-		    (off_t)wire_server_offset(header.page, seat.seats)) < 0)
+		    (off_t)wire_server_offset(report.page, seat.seats)) < 0)
 		return -1;
-	if (seat.version != FIRST_VERSION && add_index_hits(fd, header.page, seat.seats, &server))
+	if (seat.version != FIRST_VERSION && add_index_hits(fd, report.page, seat.seats, &server))
 		return -1;
-	header.native = true;
-	header.version = seat.version;
-	header.seats = seat.seats;
-	header.segments = seat.segments;
-	header.ready = server.ready;
-	header.pid = server.pid;
-	header.started = server.started;
-	header.flags = server.flags;
+	report.native = true;
+	report.version = seat.version;
+	report.seats = seat.seats;
+	report.segments = seat.segments;
+	report.ready = server.ready;
+	report.pid = server.pid;
+	report.started = server.started;
+	report.flags = server.flags;
 	for (size_t i = 0; i < WIRE_COUNTERS; i++)
-		header.counters[i] = server.counters[i];
-	*ret = header;
+		report.counters[i] = server.counters[i];
+	*ret = report;
 	return 0;
 }
 
 /* How many images the words of the seat say it holds; -1 with errno. */
-static int read_holds(int fd, const struct header *header, unsigned seat)
+static int read_holds(int fd, const struct head_report *report, unsigned seat)
 {
-	off_t at = (off_t)wire_holds_offset(header->page, header->seats, seat);
+	off_t at = (off_t)wire_holds_offset(report->page, report->seats, seat);
 	struct wire_hold_page head = {0};
-	size_t words = wire_page_holds(header->page);
+	size_t words = wire_page_holds(report->page);
 	int held = 0;
 
 	if (pread_full(fd, &head, sizeof head, at) < 0)
@@ -96,7 +96,7 @@ static int read_holds(int fd, const struct header *header, unsigned seat)
 		uint64_t word = 0;
 
 		if (pread_full(fd, &word, sizeof word,
-			    at + (off_t)(hold / words * header->page + sizeof head +
+			    at + (off_t)(hold / words * report->page + sizeof head +
 					 hold % words * sizeof word)) < 0)
 			return -1;
 		held += word != 0;
@@ -104,20 +104,21 @@ static int read_holds(int fd, const struct header *header, unsigned seat)
 	return held;
 }
 
-int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret)
+int head_report_read_seat(
+	int fd, const struct head_report *report, unsigned seat, struct head_report_seat *ret)
 {
-	struct header_seat shown = {
-		.taken = lock_held(fd, wire_seat_lock(header->page, seat), 1) == 1};
+	struct head_report_seat shown = {
+		.taken = lock_held(fd, wire_seat_lock(report->page, seat), 1) == 1};
 	struct wire_seat_counters counters = {0};
 	struct wire_seat page = {0};
-	size_t size = header->version == FIRST_VERSION ? FIRST_ROW : sizeof counters;
-	off_t row = (off_t)(wire_seat_counters_offset(header->page, header->seats) + seat * size);
+	size_t size = report->version == FIRST_VERSION ? FIRST_ROW : sizeof counters;
+	off_t row = (off_t)(wire_seat_counters_offset(report->page, report->seats) + seat * size);
 
-	if (pread_full(fd, &page, sizeof page, (off_t)(seat * header->page)) < 0 ||
+	if (pread_full(fd, &page, sizeof page, (off_t)(seat * report->page)) < 0 ||
 		pread_full(fd, &counters, size, row) < 0)
 		return -1;
-	if (shown.taken && header->version != FIRST_VERSION) {
-		int held = read_holds(fd, header, seat);
+	if (shown.taken && report->version != FIRST_VERSION) {
+		int held = read_holds(fd, report, seat);
 
 		if (held < 0)
 			return -1;
@@ -135,16 +136,16 @@ int header_read_seat(int fd, const struct header *header, unsigned seat, struct 
 	return 0;
 }
 
-int header_queued(int fd, const struct header *header)
+int head_report_queued(int fd, const struct head_report *report)
 {
 	struct wire_server server = {0};
 	int queued = 0;
 	uint32_t ticket, last;
 
-	if (header->version == FIRST_VERSION)
+	if (report->version == FIRST_VERSION)
 		return 0;
 	if (pread_full(fd, &server, sizeof server,
-		    (off_t)wire_server_offset(header->page, header->seats)) < 0)
+		    (off_t)wire_server_offset(report->page, report->seats)) < 0)
 		return -1;
 	/* Where the queue begins is a hint; a lock says that a place in it is waited at. */
 	last = (uint32_t)server.ticket;

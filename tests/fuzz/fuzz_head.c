@@ -1,8 +1,8 @@
 /* HEAD as it may stand in /dev/shm, for who only looks at it and for who would connect. */
 #include "fuzz.h"
 
-#include "exchange/header.h"
-#include "exchange/seats.h"
+#include "exchange/head.h"
+#include "exchange/head_report.h"
 #include "shm/lock.h"
 #include "shm/names.h"
 
@@ -23,7 +23,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	snprintf(name, sizeof name, "/SEG_fuzz-header-%d_HEAD", (int)getpid());
+	snprintf(name, sizeof name, "/SEG_fuzz-head-%d_HEAD", (int)getpid());
 	file = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	FUZZ_CHECK(file >= 0);
 	atexit(remove_object);
@@ -34,12 +34,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void look(void)
 {
-	struct header header;
-	struct header_seat seat;
+	struct head_report report;
+	struct head_report_seat seat;
 
-	FUZZ_CHECK(header_read(file, &header) == 0);
-	for (unsigned i = 0; header.native && i < header.seats && i < 8; i++)
-		FUZZ_CHECK(header_read_seat(file, &header, i, &seat) == 0);
+	FUZZ_CHECK(head_report_read(file, &report) == 0);
+	for (unsigned i = 0; report.native && i < report.seats && i < 8; i++)
+		FUZZ_CHECK(head_report_read_seat(file, &report, i, &seat) == 0);
 }
 
 static void attach(void)

@@ -20,7 +20,7 @@ int object_served(const char *file);
  */
 #define PLACE_HOLDER_MODE (S_ISVTX | 0600)
 
-struct header {
+struct head_report {
 	bool native; /* made by a shmsem server, whatever its version, or holding a place; the rest
 			is then filled in */
 	uint32_t version;
@@ -34,9 +34,9 @@ struct header {
 };
 
 /* 0, or -1 with errno. A file that is too short or has no magic number is read as not native. */
-int header_read(int fd, struct header *ret);
+int head_report_read(int fd, struct head_report *ret);
 
-struct header_seat {
+struct head_report_seat {
 	bool taken; /* a requester is connected */
 	bool waits; /* and waits for an answer */
 	unsigned held;
@@ -44,8 +44,9 @@ struct header_seat {
 	uint64_t requests, hits, failures, bytes;
 };
 
-/* The same for one seat of a native HEAD; `seat` is below header.seats. */
-int header_read_seat(int fd, const struct header *header, unsigned seat, struct header_seat *ret);
+/* The same for one seat of a native HEAD; `seat` is below report.seats. */
+int head_report_read_seat(
+	int fd, const struct head_report *report, unsigned seat, struct head_report_seat *ret);
 
 /* How many requesters wait for a seat of a native HEAD; -1 with errno. */
-int header_queued(int fd, const struct header *header);
+int head_report_queued(int fd, const struct head_report *report);

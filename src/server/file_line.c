@@ -1,0 +1,86 @@
+#include "server/file_line.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+void file_lines_init(struct file_lines *lines)
+{
+	*lines = (struct file_lines){0};
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
+		lines->lines[i].last = &lines->lines[i].first;
+}
+
+void file_lines_release(struct file_lines *lines)
+{
+	struct file_task *task;
+
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
+		while ((task = file_line_take_first(&lines->lines[i])))
+			free(task);
+}
+
+struct file_line *file_line_of(struct file_lines *lines, int mount)
+{
+	struct file_line *unknown = &lines->lines[0], *none = unknown;
+
+	if (mount == MOUNT_UNKNOWN)
+		return unknown;
+	for (unsigned i = FILE_LINES_MAX; i-- > 1;) {
+		struct file_line *line = &lines->lines[i];
+
+		if (!line->busy && !line->first)
+			none = line;
+		else if (line->mount == mount)
+			return line;
+	}
+	if (none != unknown)
+		none->mount = mount;
+	return none;
+}
+
+void file_line_append(struct file_line *line, struct file_task *task)
+{
+	task->next = NULL;
+	*line->last = task;
+	line->last = &task->next;
+}
+
+struct file_task *file_line_take_first(struct file_line *line)
+{
+	struct file_task *task = line->first;
+
+	if (!task)
+		return NULL;
+	line->first = task->next;
+	if (!task->next)
+		line->last = &line->first;
+	return task;
+}
+
+void file_lines_forget(struct file_lines *lines, const struct request *request)
+{
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
+		for (struct file_task *task = lines->lines[i].first; task; task = task->next)
+			if (task->request == request)
+				task->request = NULL;
+}
+
+/* The first in a line is the one that waited longest. */
+struct file_task *file_lines_take_expired(struct file_lines *lines, uint64_t now)
+{
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
+		if (lines->lines[i].first && lines->lines[i].first->deadline <= now)
+			return file_line_take_first(&lines->lines[i]);
+	return NULL;
+}
+
+uint64_t file_lines_next_deadline(const struct file_lines *lines)
+{
+	uint64_t next = DEADLINE_NEVER;
+
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
+		if (lines->lines[i].first && lines->lines[i].first->deadline < next)
+			next = lines->lines[i].first->deadline;
+	return next;
+}
