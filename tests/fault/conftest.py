@@ -1,7 +1,7 @@
 """Each test has a /dev/shm of its own, process 1 to be the parent of what loses its own, and a deadline; after it, nothing is left.
 
     @pytest.mark.shm(size='16m', inodes=40)    what its /dev/shm has (256m, any)
-    @pytest.mark.deadline(120)                 the seconds after which it counts as hung (60)
+    @pytest.mark.deadline(600)                 the seconds after which it counts as hung (180)
 """
 import faulthandler
 import importlib
@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item):
 def deadline(request):
     """Interrupts the call in which a test hangs, and shows where that is."""
     marker = request.node.get_closest_marker('deadline')
-    seconds = marker.args[0] if marker else 60
+    seconds = marker.args[0] if marker else 180
 
     def hung(*_):
         faulthandler.dump_traceback()
@@ -60,7 +60,7 @@ def dev_shm(request, deadline):
         yield
         if not hasattr(request.node, 'failed'):
             assert not os.listdir('/dev/shm')
-            harness.until(lambda: not harness.reap(), 5, lambda: f'children to end: {harness.reap()}')
+            harness.until(lambda: not harness.reap(), lambda: f'children to end: {harness.reap()}')
             # Only if nothing of it is open or mapped.
             subprocess.run(['umount', '/dev/shm'], check=True)
             unmount = ['true']

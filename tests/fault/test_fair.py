@@ -31,7 +31,7 @@ class SeatLog:
 
     def next(self, known):
         """What comes after so many records."""
-        return until(lambda: self.read()[known:], 20, 'a client to get a seat or a place in the queue')[0]
+        return until(lambda: self.read()[known:], 'a client to get a seat or a place in the queue')[0]
 
 
 def max_overtaken(records):
@@ -140,6 +140,11 @@ def repeat(worker, hits, image):
     assert status == 0, text
 
 
+def traced(pid, task):
+    with open(f'/proc/{pid}/task/{task}/status', encoding='ascii') as file:
+        return 'TracerPid:\t0' not in file.read()
+
+
 def calls_of(scene, server, worker, action):
     """The system calls of a server and of a client meanwhile, but for waits and wakes, as strace counts them."""
     calls = {}
@@ -149,7 +154,7 @@ def calls_of(scene, server, worker, action):
         threads = [task for task in os.listdir(f'/proc/{pid}/task') if who == 'client' or int(task) != pid]
         tracers = [subprocess.Popen(['strace', '-qqq', '-o', f'{trace}{task}', '-e', 'trace=!futex,restart_syscall',
                                      '-p', task]) for task in threads]
-        time.sleep(1)
+        until(lambda pid=pid, threads=threads: all(traced(pid, task) for task in threads), 'strace')
         action()
         for tracer in tracers:
             tracer.terminate()
@@ -243,10 +248,8 @@ def test_a_changed_image_is_offered_the_room_that_it_took_before(scene):
     trace = os.path.join(scene.scratch, 'decoder')
     tracer = subprocess.Popen(['strace', '-qqq', '-o', trace, '-e', 'trace=sendto', '-p', str(server.decoder_pids()[0])])
 
-    def traced():
-        with open(f'/proc/{server.decoder_pids()[0]}/status', encoding='ascii') as file:
-            return 'TracerPid:\t0' not in file.read()
-    until(traced, what='strace')
+    decoder = server.decoder_pids()[0]
+    until(lambda: traced(decoder, decoder), 'strace')
 
     def sent():
         with open(trace, encoding='ascii', errors='replace') as file:
@@ -270,19 +273,15 @@ def test_two_lists_that_take_long_leave_somebody_to_answer(scene):
                                '-e', 'inject=getdents64:delay_enter=2000000', '-p', str(server.pid), '-p', str(maker),
                                *(word for pid in children(maker) for word in ('-p', str(pid)))])
 
-    def traced():
-        for pid in (server.pid, maker, *children(maker)):
-            for task in os.listdir(f'/proc/{pid}/task'):
-                with open(f'/proc/{pid}/task/{task}/status', encoding='ascii') as file:
-                    if 'TracerPid:\t0' in file.read():
-                        return False
-        return True
+    def all_traced():
+        return all(traced(pid, task) for pid in (server.pid, maker, *children(maker))
+                   for task in os.listdir(f'/proc/{pid}/task'))
 
     def listing():
         """Somebody's request has been taken up: state 2 of its turn word."""
         with open(scene.path('HEAD'), 'rb') as file:
             return any(os.pread(file.fileno(), 1, seat * 4096 + 64) == b'\x02' for seat in range(4))
-    until(traced, what='strace')
+    until(all_traced, what='strace')
     for lister in listers:
         lister.send('names')
     until(listing, what='a list to be begun')

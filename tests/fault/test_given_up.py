@@ -32,7 +32,7 @@ def test_nothing_is_decoded_for_nobody(scene):
     files = len(os.listdir(f'/proc/{server.pid}/fd'))
     assert files <= server.before[0] + 2
     other.send('fetch', wanted.name)
-    until(lambda: all(seat['requests'] for seat in stats(scene)['seats']), 10, 'both clients to be heard')
+    until(lambda: all(seat['requests'] for seat in stats(scene)['seats']), 'both clients to be heard')
     os.kill(decoder, signal.SIGCONT)
     status, text = other.receive()
     assert status == 0, text

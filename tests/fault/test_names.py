@@ -141,7 +141,7 @@ def test_a_signal_in_the_middle_of_work_ends_everything_in_order(scene):
             status, text = worker.receive()
             assert status in (0, UNAVAILABLE), text
             worker.end()
-        until(lambda: all(state_of(pid) in 'XZ' for pid in decoders), 5, 'the decoders to end')
+        until(lambda: all(state_of(pid) in 'XZ' for pid in decoders), 'the decoders to end')
         ended[code] = ended.get(code, 0) + 1
     for stuck, measured in times.items():
         check_all_within(2.5 if stuck else 0.5, measured, 'ending ' + ('with stopped decoders' if stuck else 'at work'))

@@ -61,7 +61,7 @@ def check_left():
 
 
 def all_ended(worker):
-    until(lambda: not [pid for pid in reap() if pid != worker.process.pid], 5, 'every process of the server to end')
+    until(lambda: not [pid for pid in reap() if pid != worker.process.pid], 'every process of the server to end')
 
 
 def restore(scene, worker, image):
@@ -174,7 +174,7 @@ def test_killed_at_any_call_of_a_request_it_costs_that_request(scene, threads_of
                 except OSError:
                     return True
             return True
-        until(all_traced, 10, 'strace')
+        until(all_traced, 'strace')
         status, text = worker.call('repeat', 1, image.name, image.sum)
         assert status in (0, UNAVAILABLE, TRY_AGAIN, BAD_DATA), text
         # The last call may come after the answer.
@@ -223,7 +223,7 @@ def test_a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
         assert worker.connect()[0] == 0
         status, text = worker.call('repeat', 1, image.name, image.sum)
         assert status == 0 or (status in (TRY_AGAIN, BAD_DATA) and 'decoder' in text)
-        until(lambda: worker.call('repeat', 1, image.name, image.sum)[0] == 0, 5, 'right pixels after a decoder was killed')
+        until(lambda: worker.call('repeat', 1, image.name, image.sum)[0] == 0, 'right pixels after a decoder was killed')
 
         def starts():
             with open(scene.path('HEAD'), 'rb') as file:

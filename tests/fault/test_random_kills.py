@@ -99,7 +99,7 @@ class Kills:
         wanted = {worker.process.pid for worker in self.workers} | {self.server.pid}
         try:
             until(lambda: self.server.as_before(self.whole) and set(reap()) == wanted and
-                  sorted(os.listdir('/dev/shm')) == self.objects, 5)
+                  sorted(os.listdir('/dev/shm')) == self.objects)
         except Failure:
             self.bad['leaks'] += 1
 

@@ -52,7 +52,7 @@ class Soak:
                 subprocess.run([SHMSEM, 'cleanup', '--yes', '--force', '--min-age', '0s', '--foreign', 'fault'],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30, check=True)
             return code is None
-        until(started, 5, 'a server to start where one was killed')
+        until(started, 'a server to start where one was killed')
         self.server.wait_ready()
         self.restarts += 1
 
@@ -271,7 +271,7 @@ class Soak:
         self.lied = False
         # HEAD, two segments, REQ, and an answer for each seat: of fewer a server has to see that it lost some.
         if len(os.listdir('/dev/shm')) < 4 + SEATS:
-            until(lambda: self.server.process.poll() is not None, 5, 'a server to see that its names were removed')
+            until(lambda: self.server.process.poll() is not None, 'a server to see that its names were removed')
             self.restart()
         last = {}
 
@@ -286,10 +286,10 @@ class Soak:
                     worker.connect()
                 last[worker] = status, text
             return not any(status for status, _ in last.values())
-        until(right, 20, lambda: f'right pixels in quiet: {list(last.values())}')
+        until(right, lambda: f'right pixels in quiet: {list(last.values())}')
         self.server.check_unharmed()
         wanted = {worker.process.pid for worker in self.workers} | {self.server.pid}
-        until(lambda: set(reap()) == wanted, 5, f'other processes than {wanted} to end')
+        until(lambda: set(reap()) == wanted, f'other processes than {wanted} to end')
         return len(os.listdir('/dev/shm')), self.server.measure()
 
     def said(self, seconds):

@@ -25,7 +25,7 @@ def works_again(scene, workers, images):
             status, text = worker.call('repeat', 3, images[0].name, images[0].sum)
             assert status in TYPED, text
             return status == 0
-        until(right, 10, 'right pixels after the damage')
+        until(right, 'right pixels after the damage')
     best = [10 ** 12]
 
     def fast():
@@ -33,7 +33,7 @@ def works_again(scene, workers, images):
         assert status == 0, text
         best[0] = min(best[0], int(text.split()[1]))
         return best[0] < 30000000
-    until(fast, 10, 'answers that wait for no poll')
+    until(fast, 'answers that wait for no poll')
 
 
 def damage_while_busy(scene, targets, workers, images, seconds, damage):
@@ -108,7 +108,7 @@ def test_pixels_that_were_cut_off_are_told_from_whole_ones_without_the_header_to
     assert worker.call('check', slot)[0] == 0
     size = os.stat(scene.path('DATA')).st_size
     os.truncate(scene.path('DATA'), 0)
-    until(lambda: os.stat(scene.path('DATA')).st_size == size, 2, 'the server to make it whole again')
+    until(lambda: os.stat(scene.path('DATA')).st_size == size, 'the server to make it whole again')
     server.process.send_signal(signal.SIGSTOP)
     os.truncate(scene.path('HEAD'), SEATS * PAGE)
     status, text = worker.call('check', slot)
@@ -233,7 +233,7 @@ def test_every_field_of_head_may_say_anything(scene):
         assert server.process.poll() is None, server.said()
     scene.note(f'{tried} values in {len(fields(SEATS))} fields')
     head.close()
-    until(lambda: damaged.call('repeat', 3, image.name, image.sum)[0] == 0, 20, 'the damaged client to recover')
+    until(lambda: damaged.call('repeat', 3, image.name, image.sum)[0] == 0, 'the damaged client to recover')
 
 
 def test_fields_that_change_while_they_are_read_do_no_harm(scene):
@@ -282,8 +282,8 @@ def test_a_client_that_comes_later_finds_what_was_overwritten_put_right(scene):
                 status, text = worker.call('repeat', 1, image.name, image.sum)
             assert status in TYPED, (at, text)
             return status == 0
-        until(lambda new=new: right(new), 5, f'a new client to be served after byte {at} was overwritten')
-        until(lambda: right(old), 5, f'an old client to be served after byte {at} was overwritten')
+        until(lambda new=new: right(new), f'a new client to be served after byte {at} was overwritten')
+        until(lambda: right(old), f'an old client to be served after byte {at} was overwritten')
         new.end()
         scene.workers.remove(new)
 
@@ -310,6 +310,6 @@ def test_a_client_that_has_known_an_overwritten_header_learns_the_right_one(scen
                 client.connect()
             assert status in TYPED, text
             return status == 0
-        until(right, 10, f'right pixels after bit {bit} of byte {at} was flipped')
+        until(right, f'right pixels after bit {bit} of byte {at} was flipped')
         client.end()
         scene.workers.remove(client)
