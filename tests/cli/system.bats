@@ -28,6 +28,12 @@ installed_unit() {
 	done
 }
 
+@test "a server that failed is started again before its clients give up, 100 ms later" {
+	installed_unit shmsem@.service
+	grep -q '^Restart=on-failure$' "$BATS_TEST_TMPDIR/units/shmsem@.service"
+	[ "$(sed -n 's/^RestartSec=\([0-9]*\)ms$/\1/p' "$BATS_TEST_TMPDIR/units/shmsem@.service")" -le 50 ]
+}
+
 @test "the services are closed to what they do not need: rated 1 or better" {
 	installed_unit shmsem@.service shmsem-cleanup.service
 	run -0 systemd-analyze security --offline=true --threshold=10 "$BATS_TEST_TMPDIR/units/shmsem@.service"
