@@ -84,7 +84,7 @@ class Kills:
     def look(self):
         """Everybody has right pixels, every seat can be had, and nothing is there that was not at the beginning."""
         until(lambda: len(self.server.decoder_pids()) == 2 and self.killed_decoder not in self.server.decoder_pids() and
-              all(state_of(pid) != 'Z' for pid in self.server.decoder_pids()), 5, 'new decoders')
+              all(state_of(pid) != 'Z' for pid in self.server.decoder_pids()), 'new decoders')
         for worker in self.workers:
             image = self.chance.choice(self.images)
             # A client that has lost its server says so once.
