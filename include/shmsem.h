@@ -111,6 +111,8 @@ enum shmsem_connect_flags {
 	 * without a word until shmsem_check.
 	 */
 	SHMSEM_GUARD_SIGBUS = 1 << 0,
+	SHMSEM_SERVER_USER = 1 << 1, /* the server must run as server_user */
+	SHMSEM_ANY_SERVER = 1 << 2,  /* the server may run as any user */
 };
 
 /* All zero is a good choice. */
@@ -123,13 +125,26 @@ struct shmsem_connect_options {
 	void *log_data;
 	shmsem_wait_hook *wait_hook; /* NULL: none */
 	void *wait_data;
-	uint64_t reserved[2]; /* zero */
+	uint64_t server_user; /* a uid, with SHMSEM_SERVER_USER; else 0 */
+	uint64_t reserved[1]; /* zero */
 };
+
+/*
+ * Says in *options whose server is accepted: the name of a user, a uid in decimal, or "any".
+ * SHMSEM_USAGE if there is no such user.
+ */
+SHMSEM_API int shmsem_server_user(
+	struct shmsem_connect_options *options, const char *user, struct shmsem_error *error);
 
 /*
  * Connects to the server of a namespace and takes a seat. SHMSEM_UNAVAILABLE if there is no server,
  * SHMSEM_TRY_AGAIN if all seats are taken, SHMSEM_USAGE if the namespace is none. Free *ret with
  * shmsem_close. `options` may be NULL.
+ *
+ * Any user may have a server under any name: the pixels are what its owner says. Where neither flag
+ * says otherwise the server must run as the user of this process, as root, or as the user of
+ * $SHMSEM_SERVER_USER (a text as for shmsem_server_user); otherwise SHMSEM_NOT_PERMITTED, with a
+ * message that names its owner.
  */
 SHMSEM_API int shmsem_connect(struct shmsem **ret, const struct shmsem_connect_options *options,
 	struct shmsem_error *error);

@@ -14,9 +14,22 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* What fetch needs where other users than ours are to ask. */
+static const char *server_user_text(const struct server_options *options, char text[64])
+{
+	const struct passwd *user = options->access.mode & 0066 ? getpwuid(geteuid()) : NULL;
+
+	text[0] = '\0';
+	if (user)
+		snprintf(text, 64, " --server-user %s", user->pw_name);
+	else if (options->access.mode & 0066)
+		snprintf(text, 64, " --server-user %u", (unsigned)geteuid());
+	return text;
+}
+
 static void say_ready(const struct server_options *options, const struct server *server)
 {
-	char size[SIZE_TEXT_SIZE];
+	char size[SIZE_TEXT_SIZE], user[64];
 
 	if (!server) {
 		fprintf(stderr,
@@ -28,10 +41,11 @@ static void say_ready(const struct server_options *options, const struct server 
 	}
 	fprintf(stderr,
 		"shmsem serve: serving '%s' as '%s' (%u decoder%s, %u seat%s, %s of store); "
-		"ask with: shmsem fetch -N %s NAME\n",
+		"ask with: shmsem fetch -N %s%s NAME\n",
 		options->directory, options->space.text, options->decoders,
 		options->decoders == 1 ? "" : "s", options->seats, options->seats == 1 ? "" : "s",
-		format_size(server_cache(server), size), options->space.text);
+		format_size(server_cache(server), size), options->space.text,
+		server_user_text(options, user));
 }
 
 static void say(const char *sentence)

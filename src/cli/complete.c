@@ -68,13 +68,11 @@ static int offer_name(void *typed, const char *name)
 	return 0;
 }
 
-static void offer_names(const char *name_space, char *typed)
+static void offer_names(const struct shmsem_connect_options *connect, char *typed)
 {
-	struct shmsem_connect_options options = {
-		.name_space = name_space, .timeout_ns = TIMEOUT_NS};
 	struct shmsem *client;
 
-	if (shmsem_connect(&client, &options, NULL))
+	if (shmsem_connect(&client, connect, NULL))
 		return;
 	shmsem_names(client, offer_name, typed, NULL);
 	shmsem_close(client);
@@ -121,7 +119,7 @@ static void offer_values(const struct command *command, const char *typed)
 }
 
 /* By what --help calls an argument or a word. */
-static void offer_for(const char *what, const char *name_space, char *typed)
+static void offer_for(const char *what, const struct shmsem_connect_options *connect, char *typed)
 {
 	if (!strcmp(what, "COLS"))
 		offer_columns(typed);
@@ -130,7 +128,7 @@ static void offer_for(const char *what, const char *name_space, char *typed)
 	else if (strstr(what, "DIR"))
 		puts(":directories");
 	else if (strstr(what, "NAME"))
-		offer_names(name_space, typed);
+		offer_names(connect, typed);
 	else if (strstr(what, "NS") || strstr(what, "GLOB"))
 		offer_namespaces(typed);
 }
@@ -162,7 +160,7 @@ void complete_print(int argc, char **argv)
 {
 	const struct option_row *wanting = NULL;
 	const struct command *command;
-	const char *name_space = NULL;
+	struct shmsem_connect_options connect = {.timeout_ns = TIMEOUT_NS};
 	char nothing[] = "", *typed = argc ? argv[argc - 1] : nothing;
 
 	if (argc < 2) {
@@ -175,7 +173,9 @@ void complete_print(int argc, char **argv)
 	for (int i = 1; i < argc - 1; i++) {
 		if (wanting) {
 			if (!strcmp(wanting->name, "namespace"))
-				name_space = argv[i];
+				connect.name_space = argv[i];
+			else if (!strcmp(wanting->name, "server-user"))
+				shmsem_server_user(&connect, argv[i], NULL);
 			wanting = NULL;
 			continue;
 		}
@@ -188,11 +188,11 @@ void complete_print(int argc, char **argv)
 	if (wanting && wanting->kind == OPTION_CHOICE)
 		offer_choices(wanting->argument, "", typed);
 	else if (wanting)
-		offer_for(wanting->argument, name_space, typed);
+		offer_for(wanting->argument, &connect, typed);
 	else if (begins(typed, "--") && strchr(typed, '='))
 		offer_values(command, typed);
 	else if (typed[0] == '-')
 		offer_options(command, typed);
 	else
-		offer_for(command->synopsis, name_space, typed);
+		offer_for(command->synopsis, &connect, typed);
 }

@@ -16,7 +16,7 @@
 
 /* The options as they are given. */
 struct fetch_options {
-	const char *name_space, *output, *type, *icc;
+	const char *name_space, *server_user, *output, *type, *icc;
 	const char *scale, *fit, *size, *crop, *resample, *channels, *layout, *depth, *seed;
 	uint64_t timeout, wait, count, at_once, quality, shorter, longer;
 	bool json, names, random, info, preview, create, quiet;

@@ -10,6 +10,7 @@ static const char *find_beyond_classic(const struct fetch_options *given)
 		const char *option;
 		bool given;
 	} options[] = {
+		{"--server-user", given->server_user},
 		{"--names", given->names},
 		{"--info", given->info},
 		{"--icc", given->icc},
@@ -118,6 +119,16 @@ static int check(const struct fetch_options *given, size_t words, struct error *
 	return says ? error_set(err, STATUS_USAGE, "%s", says) : STATUS_OK;
 }
 
+static int choose_server(
+	const char *user, struct shmsem_connect_options *connect, struct error *err)
+{
+	struct shmsem_error error;
+
+	if (shmsem_server_user(connect, user, &error))
+		return error_set(err, error.status, "--server-user: %s", error.message);
+	return STATUS_OK;
+}
+
 int fetch_understand(
 	const struct fetch_options *given, size_t words, struct fetch_plan *ret, struct error *err)
 {
@@ -135,6 +146,8 @@ int fetch_understand(
 	};
 	int status = check(given, words, err);
 
+	if (!status && given->server_user)
+		status = choose_server(given->server_user, &plan.connect, err);
 	if (!status)
 		status = fetch_make_request(given, &plan.request, err);
 	if (!status)

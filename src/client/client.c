@@ -54,9 +54,9 @@ static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
 	const struct file_id *lost = client->lost ? &client->lost_head : NULL;
 
 	for (;;) {
-		int status = connection_open(&client->space, client->flags & SHMSEM_GUARD_SIGBUS,
-			timeout_deadline(timeout), &client->waiting, lost, &client->connection,
-			err);
+		int status = connection_open(&client->space, &client->accepted,
+			client->flags & SHMSEM_GUARD_SIGBUS, timeout_deadline(timeout),
+			&client->waiting, lost, &client->connection, err);
 
 		if (!status)
 			lookup_open(client->connection);
@@ -120,23 +120,67 @@ bool client_reattach(struct shmsem *client, struct timeout *timeout, struct erro
 	return !status;
 }
 
-int client_new(struct shmsem **ret, const struct shmsem_connect_options *options, struct error *err)
-{
-	static const struct shmsem_connect_options plain;
-	struct shmsem *client = calloc(1, sizeof *client);
-	int status;
+#define FLAGS_KNOWN ((unsigned)(SHMSEM_GUARD_SIGBUS | SHMSEM_SERVER_USER | SHMSEM_ANY_SERVER))
 
-	if (!client)
-		return error_os(err, ENOMEM, "cannot connect");
-	if (!options)
-		options = &plain;
-	if (options->flags & ~(unsigned)SHMSEM_GUARD_SIGBUS || options->reserved[0] ||
-		options->reserved[1]) {
-		free(client);
+static int check_options(const struct shmsem_connect_options *options, struct error *err)
+{
+	bool user = options->flags & SHMSEM_SERVER_USER;
+
+	if (options->flags & ~FLAGS_KNOWN || options->reserved[0])
 		return error_set(err, STATUS_USAGE,
 			"the options of the connection have flags or fields that this library does "
 			"not know");
+	if (user && options->flags & SHMSEM_ANY_SERVER)
+		return error_set(err, STATUS_USAGE,
+			"SHMSEM_SERVER_USER and SHMSEM_ANY_SERVER exclude each other");
+	if (user ? options->server_user >= (uid_t)-1 : options->server_user != 0)
+		return error_set(err, STATUS_USAGE, "server_user is %s",
+			user ? "no uid" : "set without SHMSEM_SERVER_USER");
+	return STATUS_OK;
+}
+
+/* Whose server is accepted. */
+static int find_accepted(
+	const struct shmsem_connect_options *options, struct server_user *ret, struct error *err)
+{
+	if (options->flags & SHMSEM_SERVER_USER)
+		*ret = (struct server_user){.uid = (uid_t)options->server_user};
+	else if (options->flags & SHMSEM_ANY_SERVER)
+		*ret = SERVER_USER_ANY;
+	else
+		return server_user_default(ret, err);
+	return STATUS_OK;
+}
+
+int shmsem_server_user(
+	struct shmsem_connect_options *options, const char *user, struct shmsem_error *error)
+{
+	const unsigned flags = options->flags & ~(SHMSEM_SERVER_USER | SHMSEM_ANY_SERVER);
+	struct server_user accepted;
+	struct error err = {0};
+	int status = server_user_parse(user, "", &accepted, &err);
+
+	if (!status) {
+		options->flags = flags | (accepted.any ? SHMSEM_ANY_SERVER : SHMSEM_SERVER_USER);
+		options->server_user = accepted.any ? 0 : accepted.uid;
 	}
+	return error_export(error, &err, status);
+}
+
+int client_new(struct shmsem **ret, const struct shmsem_connect_options *options, struct error *err)
+{
+	static const struct shmsem_connect_options plain;
+	struct shmsem *client;
+	int status;
+
+	if (!options)
+		options = &plain;
+	status = check_options(options, err);
+	if (status)
+		return status;
+	client = calloc(1, sizeof *client);
+	if (!client)
+		return error_os(err, ENOMEM, "cannot connect");
 	client->wait_ns = options->wait_ns;
 	client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
 	client->flags = options->flags;
@@ -148,6 +192,8 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 	client->waiting.queued_data = client;
 	client->owner = process_id();
 	status = namespace_parse(options->name_space, &client->space, err);
+	if (!status)
+		status = find_accepted(options, &client->accepted, err);
 	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
 		status = guard_install(err);
 	if (status) {

@@ -18,6 +18,7 @@ struct shmsem {
 	struct name_space space;
 	uint64_t wait_ns, timeout_ns;
 	unsigned flags;
+	struct server_user accepted;
 	shmsem_log *log;
 	void *log_data;
 	pid_t owner; /* the process that made it (base/process.h) */

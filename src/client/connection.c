@@ -81,12 +81,11 @@ static int open_objects(struct connection *connection, struct error *err)
 	return status;
 }
 
-int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
-	struct waiting *waiting, const struct file_id *except, struct connection **ret,
-	struct error *err)
+int connection_open(const struct name_space *space, const struct server_user *accepted,
+	bool guarded, uint64_t deadline, struct waiting *waiting, const struct file_id *except,
+	struct connection **ret, struct error *err)
 {
 	struct connection *connection = connection_new();
-	char name[OBJECT_NAME_SIZE];
 	int status;
 
 	if (!connection)
@@ -98,8 +97,7 @@ int connection_open(const struct name_space *space, bool guarded, uint64_t deadl
 	connection->head = HEAD_NONE;
 	connection->index = INDEX_NONE;
 	connection->request_guard = connection->response_guard = -1;
-	status = head_open(
-		object_name(space, OBJECT_HEAD, 0, name), guarded, &connection->head, err);
+	status = head_open(space, accepted, guarded, &connection->head, err);
 	if (!status && except && file_id_equal(connection->head.segment.id, *except))
 		status = error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 	if (status)
@@ -183,6 +181,11 @@ static int open_data(struct connection *connection, uint32_t index, struct error
 		return error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 	if (status)
 		return status;
+	/* The name was free for a moment at the server's end. */
+	if (data->segment.owner != connection->head.segment.owner) {
+		segment_release(&data->segment);
+		return error_set(err, STATUS_UNAVAILABLE, "the server has ended");
+	}
 	if (connection->guarded && data->segment.base)
 		data->guard = guard_add(data->segment.base, data->segment.reserved);
 	object_name(&connection->space, OBJECT_HEAD, 0, name);

@@ -9,6 +9,7 @@
 #include "base/waiting.h"
 #include "exchange/head.h"
 #include "exchange/index.h"
+#include "exchange/server_user.h"
 #include "exchange/wait.h"
 #include "shm/names.h"
 
@@ -54,11 +55,12 @@ struct connection {
 	uint64_t probe_at;  /* when to ask again whether the server of the index lives (lookup.c) */
 };
 
-/* Connects to a running server and takes a seat until `deadline`. Not to the server whose HEAD is
- * `except` (may be NULL), as if it had died. One reference, dropped by connection_unref. */
-int connection_open(const struct name_space *space, bool guarded, uint64_t deadline,
-	struct waiting *waiting, const struct file_id *except, struct connection **ret,
-	struct error *err);
+/* Connects to a running server of an accepted user and takes a seat until `deadline`. Not to the
+ * server whose HEAD is `except` (may be NULL), as if it had died. One reference, dropped by
+ * connection_unref. */
+int connection_open(const struct name_space *space, const struct server_user *accepted,
+	bool guarded, uint64_t deadline, struct waiting *waiting, const struct file_id *except,
+	struct connection **ret, struct error *err);
 struct connection *connection_ref(struct connection *connection);
 void connection_unref(struct connection *connection);
 

@@ -22,6 +22,10 @@ void lookup_open(struct connection *connection)
 	object_name(&connection->space, OBJECT_INDEX, 0, name);
 	if (index_open(name, head->page, reserve, head->instance, connection->guarded, index, NULL))
 		return;
+	if (index->segment.owner != head->segment.owner) {
+		index_release(index);
+		return;
+	}
 	/* A child of fork() has no use for it, and must not keep it. */
 	madvise(index->segment.base, index->segment.reserved, MADV_DONTFORK);
 }

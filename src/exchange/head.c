@@ -2,6 +2,7 @@
 
 #include "shm/guard.h"
 #include "shm/lock.h"
+#include "shm/lock.h"
 
 #include <errno.h>
 
@@ -63,13 +64,35 @@ bool head_as_opened(const struct head *head)
 	       reserve == head->reserve;
 }
 
-int head_open(const char *name, bool guarded, struct head *ret, struct error *err)
+/* Opens HEAD if it is of one who is accepted; what a stranger's says is not even read. */
+static int open_accepted(const struct name_space *space, const char *name,
+	const struct server_user *accepted, struct segment *ret, struct error *err)
 {
-	struct head head = HEAD_NONE;
-	int status = segment_open(name, true, 0, &head.segment, err);
+	int status = segment_open(name, true, 0, ret, err);
+	struct stat file;
 
 	if (status == STATUS_NOT_FOUND)
 		return error_set(err, STATUS_UNAVAILABLE, "no server");
+	/* A stranger's may well be closed to us. */
+	if (status == STATUS_NOT_PERMITTED && shm_file_look(name + 1, &file) == 0 &&
+		S_ISREG(file.st_mode) && !server_user_accepts(accepted, file.st_uid))
+		return server_user_refuse(accepted, space, file.st_uid, err);
+	if (!status && !server_user_accepts(accepted, ret->owner)) {
+		status = server_user_refuse(accepted, space, ret->owner, err);
+		segment_release(ret);
+	}
+	return status;
+}
+
+int head_open(const struct name_space *space, const struct server_user *accepted, bool guarded,
+	struct head *ret, struct error *err)
+{
+	struct head head = HEAD_NONE;
+	char name[OBJECT_NAME_SIZE];
+	int status;
+
+	object_name(space, OBJECT_HEAD, 0, name);
+	status = open_accepted(space, name, accepted, &head.segment, err);
 	if (status)
 		return status;
 	if (guarded && head.segment.base)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "exchange/server_user.h"
 #include "exchange/wire.h"
 #include "shm/segment.h"
 
@@ -23,10 +24,12 @@ struct head {
 
 /*
  * Opens the HEAD of a running, ready server and checks its constants. STATUS_UNAVAILABLE if there
- * is none, or its server is dead, or, with os_error EAGAIN, not ready yet; STATUS_BAD_DATA if it is not a HEAD of this
- * version. head_release() when done.
+ * is none, or its server is dead, or, with os_error EAGAIN, not ready yet; STATUS_NOT_PERMITTED if
+ * it is of another user than `accepted`; STATUS_BAD_DATA if it is not a HEAD of this version.
+ * head_release() when done.
  */
-int head_open(const char *name, bool guarded, struct head *ret, struct error *err);
+int head_open(const struct name_space *space, const struct server_user *accepted, bool guarded,
+	struct head *ret, struct error *err);
 void head_release(struct head *head);
 
 /* Whether the server that made this HEAD lives. */

@@ -194,7 +194,27 @@ PyObject *space_resolve(PyObject *space)
 	return PyUnicode_DecodeFSDefault(preset && preset[0] ? preset : "shmsem");
 }
 
-PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, bool guard)
+int server_user_parse(PyObject *user, struct shmsem_connect_options *options)
+{
+	struct shmsem_error error;
+	PyObject *text, *keep;
+	const char *name;
+
+	if (user == Py_None)
+		return 0;
+	text = PyObject_Str(user);
+	name = text ? name_text(text, &keep) : NULL;
+	if (name) {
+		if (shmsem_server_user(options, name, &error))
+			error_raise(&error);
+		Py_DECREF(keep);
+	}
+	Py_XDECREF(text);
+	return PyErr_Occurred() ? -1 : 0;
+}
+
+PyObject *connection_new(
+	PyObject *space, PyObject *wait, PyObject *timeout, bool guard, PyObject *server_user)
 {
 	struct connection_object *self = PyObject_New(struct connection_object, connection_type);
 	const char *text = NULL;
@@ -210,15 +230,16 @@ PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, boo
 		text = name_text(self->space, &keep);
 	self->space_text = text ? strdup(text) : NULL;
 	Py_XDECREF(keep);
+	self->options.flags = guard ? SHMSEM_GUARD_SIGBUS : 0;
 	if (!self->space_text || seconds_parse(wait, &self->options.wait_ns) ||
-		seconds_parse(timeout, &self->options.timeout_ns)) {
+		seconds_parse(timeout, &self->options.timeout_ns) ||
+		server_user_parse(server_user, &self->options)) {
 		if (!PyErr_Occurred())
 			PyErr_NoMemory();
 		Py_DECREF((PyObject *)self);
 		return NULL;
 	}
 	self->options.name_space = self->space_text;
-	self->options.flags = guard ? SHMSEM_GUARD_SIGBUS : 0;
 	self->options.wait_hook = on_wait;
 	self->options.wait_data = self;
 	return (PyObject *)self;
@@ -241,7 +262,7 @@ struct connection_object *connection_default(PyObject *space)
 		return NULL;
 	found = PyDict_GetItemWithError(kept, key);
 	if (!found && !PyErr_Occurred()) {
-		found = connection_new(key, Py_None, Py_None, false);
+		found = connection_new(key, Py_None, Py_None, false, Py_None);
 		if (found && PyDict_SetItem(kept, key, found))
 			Py_CLEAR(found);
 		else

@@ -32,7 +32,8 @@ extern PyTypeObject *connection_type;
 int connection_init(PyObject *module);
 
 /* One that is to connect when it is first used; NULL with an exception. */
-PyObject *connection_new(PyObject *space, PyObject *wait, PyObject *timeout, bool guard);
+PyObject *connection_new(
+	PyObject *space, PyObject *wait, PyObject *timeout, bool guard, PyObject *server_user);
 
 /* The connection that the process keeps for a namespace (NULL: the default one); borrowed. */
 struct connection_object *connection_default(PyObject *space);
@@ -63,9 +64,8 @@ PyObject *connection_call(struct connection_object *self, unsigned calls, connec
 int connection_close(struct connection_object *self);
 void connection_release(struct connection_object *self);
 
-/* Reads namespace, wait, timeout and guard; for the types that connect. -1 with an exception. */
-int connect_options_parse(PyObject *arguments, PyObject *keywords, PyObject **ret_space,
-	PyObject **ret_wait, PyObject **ret_timeout, int *ret_guard);
+/* Puts a user's name or uid, or "any", into the options; None changes nothing. -1 with an exception. */
+int server_user_parse(PyObject *user, struct shmsem_connect_options *options);
 
 /* The namespace as a str: the default one for None. */
 PyObject *space_resolve(PyObject *space);

@@ -7,29 +7,18 @@
 
 /* ---- life ---- */
 
-int connect_options_parse(PyObject *arguments, PyObject *keywords, PyObject **ret_space,
-	PyObject **ret_wait, PyObject **ret_timeout, int *ret_guard)
-{
-	static char *names[] = {"namespace", "wait", "timeout", "guard", NULL};
-
-	*ret_space = *ret_wait = *ret_timeout = Py_None;
-	*ret_guard = 0;
-	return PyArg_ParseTupleAndKeywords(arguments, keywords, "|O$OOp", names, ret_space,
-		       ret_wait, ret_timeout, ret_guard)
-		       ? 0
-		       : -1;
-}
-
 static PyObject *connection_type_new(PyTypeObject *class, PyObject *arguments, PyObject *keywords)
 {
-	PyObject *space, *wait, *timeout;
+	static char *names[] = {"namespace", "wait", "timeout", "guard", "server_user", NULL};
+	PyObject *space = Py_None, *wait = Py_None, *timeout = Py_None, *server_user = Py_None;
 	struct connection_object *self;
-	int guard;
+	int guard = 0;
 
 	(void)class;
-	if (connect_options_parse(arguments, keywords, &space, &wait, &timeout, &guard))
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O$OOpO", names, &space, &wait,
+		    &timeout, &guard, &server_user))
 		return NULL;
-	self = (struct connection_object *)connection_new(space, wait, timeout, guard);
+	self = (struct connection_object *)connection_new(space, wait, timeout, guard, server_user);
 	if (!self)
 		return NULL;
 	if (connection_enter(self) || connection_leave(self))
@@ -124,9 +113,10 @@ static PyObject *method_reduce(PyObject *object, PyObject *unused)
 		return NULL;
 	function = PyObject_GetAttrString(module, "_connect_later");
 	Py_DECREF(module);
-	return function ? Py_BuildValue("N(OKKI)", function, self->space,
+	return function ? Py_BuildValue("N(OKKIK)", function, self->space,
 				  (unsigned long long)self->options.wait_ns,
-				  (unsigned long long)self->options.timeout_ns, self->options.flags)
+				  (unsigned long long)self->options.timeout_ns, self->options.flags,
+				  (unsigned long long)self->options.server_user)
 			: NULL;
 }
 
@@ -176,8 +166,12 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
 	{Py_tp_doc,
-		"Connection(namespace=None, *, wait=0, timeout=None, guard=False)\n--\n\n"
+		"Connection(namespace=None, *, wait=0, timeout=None, guard=False, "
+		"server_user=None)\n--\n\n"
 		"A connection to the server of a namespace ($SHMSEM_NAMESPACE, else 'shmsem').\n\n"
+		"It must run as this user, as root, or as $SHMSEM_SERVER_USER; or as "
+		"`server_user`,\n"
+		"a name or a uid, or 'any', if that is given.\n"
 		"`wait` for a server to appear and `timeout` of each call (30) are in seconds.\n"
 		"With `guard`, a segment that somebody truncates reads as zeros instead of\n"
 		"ending the process; Image.check() tells. It is made anew after the server was\n"

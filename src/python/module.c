@@ -84,18 +84,19 @@ static PyObject *fetch_again(PyObject *space, PyObject *name, const struct asked
 static PyObject *module_connect_later(PyObject *module, PyObject *arguments)
 {
 	struct connection_object *self;
-	unsigned long long wait, timeout;
+	unsigned long long wait, timeout, server_user;
 	unsigned flags;
 	PyObject *space;
 
 	(void)module;
-	if (!PyArg_ParseTuple(arguments, "OKKI", &space, &wait, &timeout, &flags))
+	if (!PyArg_ParseTuple(arguments, "OKKIK", &space, &wait, &timeout, &flags, &server_user))
 		return NULL;
-	self = (struct connection_object *)connection_new(space, Py_None, Py_None, false);
+	self = (struct connection_object *)connection_new(space, Py_None, Py_None, false, Py_None);
 	if (self) {
 		self->options.wait_ns = wait;
 		self->options.timeout_ns = timeout;
 		self->options.flags = flags;
+		self->options.server_user = server_user;
 	}
 	return (PyObject *)self;
 }

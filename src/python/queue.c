@@ -40,7 +40,7 @@ static void forget(struct queue_object *self, struct pending *pending)
 static PyObject *queue_new(PyTypeObject *class, PyObject *arguments, PyObject *keywords)
 {
 	struct shmsem_connect_options options = {0};
-	PyObject *space, *wait, *timeout, *keep = NULL;
+	PyObject *space, *wait, *timeout, *server_user, *keep = NULL;
 	struct queue_object *self;
 	struct shmsem_error error;
 	int guard;
@@ -48,11 +48,13 @@ static PyObject *queue_new(PyTypeObject *class, PyObject *arguments, PyObject *k
 
 	(void)class;
 	(void)keywords;
-	if (!PyArg_ParseTuple(arguments, "OOOpI", &space, &wait, &timeout, &guard, &threads) ||
+	if (!PyArg_ParseTuple(
+		    arguments, "OOOpOI", &space, &wait, &timeout, &guard, &server_user, &threads) ||
 		seconds_parse(wait, &options.wait_ns) ||
-		seconds_parse(timeout, &options.timeout_ns))
+		seconds_parse(timeout, &options.timeout_ns) ||
+		server_user_parse(server_user, &options))
 		return NULL;
-	options.flags = guard ? SHMSEM_GUARD_SIGBUS : 0;
+	options.flags |= guard ? SHMSEM_GUARD_SIGBUS : 0U;
 	self = PyObject_New(struct queue_object, type);
 	if (!self)
 		return NULL;

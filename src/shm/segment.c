@@ -78,6 +78,7 @@ int segment_new(size_t size, size_t reserve, const struct access *access, struct
 		return error_os(err, errno, "cannot examine the new segment");
 	}
 	segment.id = file_id_of(&file);
+	segment.owner = file.st_uid;
 	status = segment_map(&segment, PROT_READ | PROT_WRITE, reserve, "the new segment", err);
 	if (!status)
 		status = segment_grow(&segment, size, err);
@@ -117,6 +118,7 @@ int segment_open(
 	if (segment.fd < 0)
 		return object_open_failed(errno, name, err);
 	segment.id = file_id_of(&file);
+	segment.owner = file.st_uid;
 	segment.size = (size_t)file.st_size;
 	status = segment_map(&segment, writable ? PROT_READ | PROT_WRITE : PROT_READ,
 		reserve ? reserve : segment.size, name, err);

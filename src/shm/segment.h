@@ -22,6 +22,7 @@ struct segment {
 	size_t reserved; /* bytes of address space */
 	size_t size;     /* bytes that exist, as far as we know */
 	struct file_id id;
+	uid_t owner;
 };
 
 #define SEGMENT_NONE ((struct segment){.fd = -1})

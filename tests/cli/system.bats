@@ -74,7 +74,7 @@ installed_unit() {
 	SERVER=$!
 	SERVERS+=("$SERVER")
 	run -0 setpriv --reuid 65533 --regid 65534 --clear-groups \
-		"$BATS_TEST_TMPDIR/shmsem" fetch -N closed --wait 15 apple
+		env SHMSEM_SERVER_USER=65534 "$BATS_TEST_TMPDIR/shmsem" fetch -N closed --wait 15 apple
 	serve_stop "$SERVER"
 	assert_nothing_left
 }
@@ -88,6 +88,48 @@ installed_unit() {
 	kill "$(pgrep -P "$SERVER" -x shmsem)"
 	wait "$SERVER"
 	run -0 "$SHMSEM_ALLOWED_CALLS" "$BATS_TEST_TMPDIR/units/shmsem@.service" "$BATS_TEST_TMPDIR/trace" openat2 seccomp
+	assert_nothing_left
+}
+
+@test "a client says whose server it finds, and accepts that of another user only if it is told to" {
+	chmod 0755 "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" "$(dirname "$(dirname "$BATS_TEST_TMPDIR")")"
+	cp -r "$SHMSEM" "$SHMSEM_IMAGES" "$BATS_TEST_TMPDIR"
+	chown -R 65534 "$BATS_TEST_TMPDIR/images"
+	as() { setpriv --reuid "$1" --regid 61183 --clear-groups "${@:2}"; }
+	setpriv --reuid nobody --regid 61183 --clear-groups "$BATS_TEST_TMPDIR/shmsem" serve -q -N theirs --mode 0666 "$BATS_TEST_TMPDIR/images" 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	fetch=("$BATS_TEST_TMPDIR/shmsem" fetch -q -N theirs --wait 15)
+	run -0 as nobody "${fetch[@]}" apple
+	# Not even root is deceived.
+	for uid in 61183 0; do
+		run -77 as "$uid" "${fetch[@]}" apple
+		[[ $output == *"the server of namespace 'theirs' runs as user nobody (uid 65534), not as you or root; --server-user nobody "* ]]
+	done
+	for accepts in nobody 65534 any; do
+		run -0 as 61183 "${fetch[@]}" --server-user "$accepts" apple
+		run -0 as 61183 env SHMSEM_SERVER_USER="$accepts" "${fetch[@]}" apple
+	done
+	# The option demands, the environment adds.
+	run -77 as nobody "${fetch[@]}" --server-user 61183 apple
+	[[ $output == *"runs as user nobody (uid 65534), not as uid 61183; "* ]]
+	run -0 as nobody env SHMSEM_SERVER_USER=61183 "${fetch[@]}" apple
+	run -64 as 61183 "${fetch[@]}" --server-user nonesuch apple
+	[ "$output" = "shmsem fetch: --server-user: there is no user 'nonesuch'" ]
+	run -64 as 61183 env SHMSEM_SERVER_USER=nonesuch "${fetch[@]}" apple
+	[ "$output" = "shmsem fetch: \$SHMSEM_SERVER_USER: there is no user 'nonesuch'" ]
+	serve_stop "$SERVER"
+	# What a stranger may not even open is said as well, and root's server is accepted.
+	as nobody touch /dev/shm/SEG_taken_HEAD
+	chmod 0600 /dev/shm/SEG_taken_HEAD
+	run -77 as 61183 "$BATS_TEST_TMPDIR/shmsem" fetch -N taken apple
+	[[ $output == *"'taken' runs as user nobody (uid 65534), "* ]]
+	rm /dev/shm/SEG_taken_HEAD
+	"$SHMSEM" serve -q -N roots --mode 0666 "$SHMSEM_IMAGES" 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	run -0 as 61183 "$BATS_TEST_TMPDIR/shmsem" fetch -q -N roots --wait 15 apple
+	serve_stop "$SERVER"
 	assert_nothing_left
 }
 

@@ -11,7 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static char name[64];
+static struct name_space space;
+static char name[OBJECT_NAME_SIZE];
 static int file;
 
 static void remove_object(void)
@@ -23,7 +24,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	snprintf(name, sizeof name, "/SEG_fuzz-head-%d_HEAD", (int)getpid());
+	snprintf(space.text, sizeof space.text, "fuzz-head-%d", (int)getpid());
+	object_name(&space, OBJECT_HEAD, 0, name);
 	file = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	FUZZ_CHECK(file >= 0);
 	atexit(remove_object);
@@ -46,7 +48,7 @@ static void attach(void)
 {
 	struct head head = HEAD_NONE;
 	struct error err = {0};
-	int status = head_open(name, false, &head, &err);
+	int status = head_open(&space, &SERVER_USER_OWN, false, &head, &err);
 	struct wire_seat seat;
 
 	if (status) {

@@ -199,6 +199,20 @@ def test_each_status_is_an_exception_of_its_own(client):
     assert isinstance(caught.value, ConnectionError)
 
 
+def test_a_connection_says_whose_server_it_accepts():
+    uid = os.getuid()
+    for user in (None, "any", uid, str(uid)):
+        with shmsem.connect(SPACE, server_user=user) as mine:
+            mine.ping()
+    with pytest.raises(shmsem.PermissionDeniedError) as caught:
+        shmsem.connect(SPACE, server_user=uid + 1)
+    assert f"(uid {uid})" in str(caught.value)
+    with pytest.raises(shmsem.UsageError):
+        shmsem.connect(SPACE, server_user="nonesuch")
+    with shmsem.connect(SPACE, server_user=uid) as mine, pickle.loads(pickle.dumps(mine)) as again:
+        again.ping()
+
+
 def test_more_images_are_held_than_one_connection_can(client):
     before = held()
     kept = [client.fetch("dog") for _ in range(200)]

@@ -18,10 +18,12 @@ class AsyncConnection:
     is cancelled leaves nothing held.
     """
 
-    def __init__(self, namespace=None, *, threads=None, wait=0, timeout=None, guard=False):
+    def __init__(
+        self, namespace=None, *, threads=None, wait=0, timeout=None, guard=False, server_user=None
+    ):
         if threads is None:
             threads = min(os.cpu_count() or 1, 16)
-        self._options = (namespace, wait, timeout, guard, threads)
+        self._options = (namespace, wait, timeout, guard, server_user, threads)
         self._queue = None
         self._pid = None
         self._loop = None

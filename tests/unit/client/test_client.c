@@ -741,7 +741,9 @@ static void wrong_arguments_are_told_before_anything_is_asked(void **state)
 	const struct shmsem_connect_options unknown[] = {
 		{.name_space = scene->space, .flags = 1U << 31},
 		{.name_space = scene->space, .reserved = {1}},
-		{.name_space = scene->space, .reserved = {0, 1}}};
+		{.name_space = scene->space, .server_user = 1},
+		{.name_space = scene->space, .flags = SHMSEM_SERVER_USER, .server_user = (uid_t)-1},
+		{.name_space = scene->space, .flags = SHMSEM_SERVER_USER | SHMSEM_ANY_SERVER}};
 	struct shmsem *client;
 	char name[1100] = "";
 	struct shmsem_image image;

@@ -38,13 +38,13 @@ static int set_up(void **state)
 		.page = *(size_t *)*state,
 		.reserve = WIRE_PAGE_MAX,
 		.access = {.mode = 0600, .group = (gid_t)-1}};
-	char name[OBJECT_NAME_SIZE];
 
 	scene->page = options.page;
 	snprintf(options.space.text, sizeof options.space.text, "test-seats-%d", (int)getpid());
 	assert_int_equal(server_objects_create(&scene->objects, &options, NULL), STATUS_OK);
 	server_objects_ready(&scene->objects);
-	assert_int_equal(head_open(head_name(scene, name), false, &scene->client, NULL), STATUS_OK);
+	assert_int_equal(head_open(&options.space, &SERVER_USER_OWN, false, &scene->client, NULL),
+		STATUS_OK);
 	assert_int_equal(seat_claim(&scene->client, 0, NULL, &scene->seat, NULL), STATUS_OK);
 	*state = scene;
 	return 0;
@@ -169,9 +169,9 @@ static void *claim(void *context)
 
 static void open_head(const struct scene *scene, struct head *ret)
 {
-	char name[OBJECT_NAME_SIZE];
-
-	assert_int_equal(head_open(head_name(scene, name), false, ret, NULL), STATUS_OK);
+	assert_int_equal(
+		head_open(&scene->objects.options.space, &SERVER_USER_OWN, false, ret, NULL),
+		STATUS_OK);
 }
 
 /* Takes all other seats. */
