@@ -2,7 +2,6 @@
 
 #include "shm/guard.h"
 #include "shm/lock.h"
-#include "shm/lock.h"
 
 #include <errno.h>
 
