@@ -53,11 +53,11 @@ static struct connection *connection_new(void)
 }
 
 /* The page that a semaphore lies in, guarded if that was asked for. */
-static int guard_semaphore(const struct connection *connection, const sem_t *semaphore)
+static int guard_semaphore(const struct connection *connection, sem_t *semaphore)
 {
-	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(page_size() - 1);
-
-	return connection->guarded && semaphore ? guard_add((void *)page, page_size()) : -1;
+	if (!connection->guarded || !semaphore)
+		return -1;
+	return guard_add(semaphore_page(semaphore), page_size());
 }
 
 static int open_objects(struct connection *connection, struct error *err)

@@ -50,15 +50,6 @@ unsigned server_objects_default_seats(void)
 	return seats < WIRE_SEATS_MAX ? seats : WIRE_SEATS_MAX;
 }
 
-static void remember(struct server_objects *server_objects, enum object_kind kind, unsigned index,
-	struct file_id id)
-{
-	struct published *object = &server_objects->published[server_objects->published_count++];
-
-	*object = (struct published){.kind = kind, .index = index, .id = id, .guard = -1};
-	object_file(&server_objects->options.space, kind, index, object->file);
-}
-
 /* Bytes that INDEX has at first. */
 static size_t index_size(const struct server_objects *server_objects)
 {
@@ -166,27 +157,23 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 		if (!status || !err || err->os_error != EEXIST)
 			break;
 	}
-	if (!status)
-		remember(server_objects, OBJECT_HEAD, 0, segment->id);
 	server_objects->head.guard = guard_add(segment->base, segment->reserved);
-	return status;
+	if (status)
+		return status;
+	published_add(
+		&server_objects->published, &options->space, OBJECT_HEAD, 0, segment->id, NULL, 0);
+	return STATUS_OK;
 }
 
 /* Opens the semaphore of that name, which is ours, and guards it. */
 static int open_semaphore(struct server_objects *server_objects, const char *name,
 	enum object_kind kind, unsigned index, struct file_id id, sem_t **ret, struct error *err)
 {
-	uintptr_t page;
-	int status;
+	int status = semaphore_open(name, ret, err);
 
-	remember(server_objects, kind, index, id);
-	status = semaphore_open(name, ret, err);
-	if (status)
-		return status;
-	page = (uintptr_t)*ret & ~(uintptr_t)(page_size() - 1);
-	server_objects->published[server_objects->published_count - 1].guard = guard_add(
-		(void *)page, page_size());
-	return STATUS_OK;
+	published_add(&server_objects->published, &server_objects->options.space, kind, index, id,
+		status ? NULL : semaphore_page(*ret), page_size());
+	return status;
 }
 
 static int create_response(struct server_objects *server_objects, unsigned index, struct error *err)
@@ -226,13 +213,31 @@ static int create_request(struct server_objects *server_objects, struct error *e
 		server_objects, name, OBJECT_REQUEST, 0, id, &server_objects->request, err);
 }
 
+/* Locks a new segment and gives it its name. Guards it if it is mapped and `guarded`. */
+static int publish_segment(struct server_objects *server_objects, struct segment *segment,
+	enum object_kind kind, unsigned index, bool guarded, struct error *err)
+{
+	const struct name_space *space = &server_objects->options.space;
+	int failed = lock_alive(&segment->fd, segment), status;
+	char name[OBJECT_NAME_SIZE];
+
+	object_name(space, kind, index, name);
+	if (failed)
+		return error_os(err, failed, "cannot lock '%s'", name + 1);
+	status = segment_publish(segment, name, err);
+	if (status)
+		return status;
+	published_add(&server_objects->published, space, kind, index, segment->id,
+		guarded ? segment->base : NULL, segment->reserved);
+	return STATUS_OK;
+}
+
 static int create_data(struct server_objects *server_objects, unsigned index, struct error *err)
 {
 	const struct server_objects_options *options = &server_objects->options;
 	struct segment *segment = &server_objects->data[index];
 	struct access access = options->access;
-	char name[OBJECT_NAME_SIZE];
-	int status, failed;
+	int status;
 
 	/* Clients read data, and only read it; we ourselves must be able to write. */
 	access.mode = (access.mode & 0444) | 0600;
@@ -240,17 +245,7 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 		&access, segment, err);
 	if (status)
 		return status;
-	failed = lock_alive(&segment->fd, segment);
-	if (failed)
-		return error_os(err, failed, "cannot lock a data segment");
-	status = segment_publish(
-		segment, object_name(&options->space, OBJECT_DATA, index, name), err);
-	if (!status)
-		remember(server_objects, OBJECT_DATA, index, segment->id);
-	if (!status && segment->base)
-		server_objects->published[server_objects->published_count - 1].guard = guard_add(
-			segment->base, segment->reserved);
-	return status;
+	return publish_segment(server_objects, segment, OBJECT_DATA, index, true, err);
 }
 
 /* Leaves out what grants read only: who cannot write cannot ask, but could take read locks, which
@@ -268,8 +263,7 @@ static int create_index(struct server_objects *server_objects, struct error *err
 	struct segment *segment = &server_objects->index.segment;
 	const struct head *head = &server_objects->head;
 	struct access access = options->access;
-	char name[OBJECT_NAME_SIZE];
-	int status, failed;
+	int status;
 
 	access.mode = (access.mode & 0444) | 0600;
 	status = segment_new(
@@ -278,14 +272,8 @@ static int create_index(struct server_objects *server_objects, struct error *err
 		return status;
 	index_init(&server_objects->index, head->page, head->instance, options->index_entries,
 		options->index_rings);
-	failed = lock_alive(&segment->fd, segment);
-	if (failed)
-		return error_os(err, failed, "cannot lock the index");
-	status = segment_publish(segment, object_name(&options->space, OBJECT_INDEX, 0, name), err);
-	if (!status)
-		remember(server_objects, OBJECT_INDEX, 0, segment->id);
 	server_objects->index.guard = guard_add(segment->base, segment->reserved);
-	return status;
+	return publish_segment(server_objects, segment, OBJECT_INDEX, 0, false, err);
 }
 
 int server_objects_create(struct server_objects *server_objects,
@@ -296,26 +284,32 @@ int server_objects_create(struct server_objects *server_objects,
 	*server_objects = SERVER_OBJECTS_NONE;
 	server_objects->options = *options;
 	server_objects->options.access.mode = usable_mode(options->access.mode);
-	server_objects->published = calloc(
-		3 + options->seats + options->segments, sizeof *server_objects->published);
 	server_objects->responses = calloc(options->seats, sizeof *server_objects->responses);
 	server_objects->data = calloc(options->segments, sizeof *server_objects->data);
-	if (!server_objects->published || !server_objects->responses || !server_objects->data)
+	if (!published_init(&server_objects->published, 3 + options->seats + options->segments) ||
+		!server_objects->responses || !server_objects->data)
 		return error_os(
 			err, ENOMEM, "cannot create the objects of '%s'", options->space.text);
 	for (unsigned i = 0; i < options->segments; i++)
 		server_objects->data[i] = SEGMENT_NONE;
 
 	status = create_head(server_objects, err);
-	if (!status)
-		status = create_request(server_objects, err);
-	for (unsigned i = 0; i < options->seats && !status; i++)
+	if (status)
+		return status;
+	status = create_request(server_objects, err);
+	if (status)
+		return status;
+	for (unsigned i = 0; i < options->seats; i++) {
 		status = create_response(server_objects, i, err);
-	for (unsigned i = 0; i < options->segments && !status; i++)
+		if (status)
+			return status;
+	}
+	for (unsigned i = 0; i < options->segments; i++) {
 		status = create_data(server_objects, i, err);
-	if (!status && options->index_entries)
-		status = create_index(server_objects, err);
-	return status;
+		if (status)
+			return status;
+	}
+	return options->index_entries ? create_index(server_objects, err) : STATUS_OK;
 }
 
 void server_objects_ready(struct server_objects *server_objects)
@@ -325,40 +319,21 @@ void server_objects_ready(struct server_objects *server_objects)
 
 bool server_objects_damaged(const struct server_objects *server_objects)
 {
-	bool hit = guard_hit(server_objects->head.guard) || guard_hit(server_objects->index.guard);
-
-	for (unsigned i = 0; i < server_objects->published_count && !hit; i++)
-		hit = guard_hit(server_objects->published[i].guard);
-	return hit;
+	return guard_hit(server_objects->head.guard) || guard_hit(server_objects->index.guard) ||
+	       published_damaged(&server_objects->published);
 }
 
 int server_objects_check(const struct server_objects *server_objects, struct error *err)
 {
-	char name[OBJECT_NAME_SIZE];
+	struct stat status;
 
-	object_name(&server_objects->options.space, OBJECT_HEAD, 0, name);
-	if (head_current(&server_objects->head, name))
-		return STATUS_OK;
-	return error_set(err, STATUS_UNAVAILABLE,
-		"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
-		"in logind.conf(5)",
-		name + 1, SHM_DIRECTORY);
+	return published_check(&server_objects->published.objects[0], &status, err);
 }
 
 void server_objects_drop_index(struct server_objects *server_objects)
 {
-	unsigned kept = 0;
-
 	index_shut(&server_objects->index);
-	for (unsigned i = 0; i < server_objects->published_count; i++) {
-		struct published *object = &server_objects->published[i];
-
-		if (object->kind == OBJECT_INDEX)
-			shm_file_unlink(object->file, object->id);
-		else
-			server_objects->published[kept++] = *object;
-	}
-	server_objects->published_count = kept;
+	published_unlink_kind(&server_objects->published, OBJECT_INDEX);
 }
 
 void server_objects_withdraw(struct server_objects *server_objects)
@@ -366,19 +341,12 @@ void server_objects_withdraw(struct server_objects *server_objects)
 	/* For ever: nothing is found from now on. */
 	if (server_objects->index.segment.base)
 		index_shut(&server_objects->index);
-	/* What has one of the names by now, after a successor took over, is not ours. */
-	while (server_objects->published_count) {
-		struct published *object =
-			&server_objects->published[--server_objects->published_count];
-
-		shm_file_unlink(object->file, object->id);
-		guard_remove(object->guard);
-	}
+	published_unlink(&server_objects->published);
 }
 
 void server_objects_disown(struct server_objects *server_objects)
 {
-	server_objects->published_count = 0;
+	server_objects->published.count = 0;
 	server_objects->head.segment.base = server_objects->index.segment.base = NULL;
 	for (unsigned i = 0; server_objects->data && i < server_objects->options.segments; i++)
 		server_objects->data[i].base = NULL;
@@ -403,7 +371,7 @@ void server_objects_release(struct server_objects *server_objects)
 	fork_keep(&server_objects->head.segment.fd);
 	if (server_objects->request_lock >= 0)
 		close(server_objects->request_lock);
-	free(server_objects->published);
+	published_release(&server_objects->published);
 	free(server_objects->responses);
 	free(server_objects->data);
 	head_release(&server_objects->head);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "exchange/head.h"
 #include "exchange/index.h"
+#include "exchange/published.h"
 #include "shm/names.h"
 #include "shm/segment.h"
 
@@ -27,15 +28,6 @@ struct server_objects_options {
 	struct access access; /* users who may not write get nothing */
 };
 
-/* An object in /dev/shm that is ours to unlink. */
-struct published {
-	char file[OBJECT_FILE_SIZE];
-	enum object_kind kind;
-	unsigned index;
-	struct file_id id;
-	int guard; /* of a semaphore's page or of mapped data (guard.h), or -1 */
-};
-
 struct server_objects {
 	struct server_objects_options options;
 	struct head head;
@@ -44,8 +36,7 @@ struct server_objects {
 	sem_t **responses;    /* one for each seat */
 	struct segment *data; /* options.segments of them */
 	struct index index;
-	struct published *published; /* what is to be unlinked, in the order of their making */
-	unsigned published_count;
+	struct published_list published; /* HEAD is the first */
 };
 
 #define SERVER_OBJECTS_NONE \
@@ -60,7 +51,7 @@ unsigned server_objects_default_seats(void);
 
 /*
  * Creates every object; server_objects_ready then lets requesters in. A live responder in the
- * namespace is STATUS_TRY_AGAIN, naming its pid. After a failure, too, *publication wants
+ * namespace is STATUS_TRY_AGAIN, naming its pid. After a failure, too, *server_objects wants
  * server_objects_withdraw and server_objects_release.
  */
 int server_objects_create(struct server_objects *server_objects,
@@ -70,7 +61,7 @@ void server_objects_ready(struct server_objects *server_objects);
 /* Whether the guard (guard.h) was hit in one of the mappings. */
 bool server_objects_damaged(const struct server_objects *server_objects);
 
-/* STATUS_UNAVAILABLE if somebody removed HEAD's name. */
+/* STATUS_UNAVAILABLE if somebody removed the name of HEAD, which was made. */
 int server_objects_check(const struct server_objects *server_objects, struct error *err);
 
 /* Unlinks INDEX, in which nothing is found from now on, and which stays mapped. */

@@ -45,7 +45,6 @@ static int open_object(const struct published *object)
 static void repair_semaphore(const struct published *object, sem_t *semaphore)
 {
 	AUTO_CLOSE int fd = open_object(object);
-	uintptr_t page = (uintptr_t)semaphore & ~(uintptr_t)(page_size() - 1);
 	struct stat status;
 	sem_t initial;
 
@@ -59,7 +58,8 @@ static void repair_semaphore(const struct published *object, sem_t *semaphore)
 		return;
 	/* A hit between the two is put right in the next turn. */
 	guard_clear(object->guard);
-	mmap((void *)page, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	mmap(semaphore_page(semaphore), page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		fd, 0);
 }
 
 /* ---- names ---- */
@@ -68,12 +68,8 @@ static int check_object(const struct published *object, sem_t *semaphore, struct
 {
 	struct stat status;
 
-	if (shm_file_look(object->file, &status) != 0 ||
-		!file_id_equal(file_id_of(&status), object->id))
-		return error_set(err, STATUS_UNAVAILABLE,
-			"somebody removed '%s' from %s; if logind did at a logout, see RemoveIPC "
-			"in logind.conf(5)",
-			object->file, SHM_DIRECTORY);
+	if (published_check(object, &status, err))
+		return STATUS_UNAVAILABLE;
 	if (semaphore && (status.st_size < (off_t)sizeof *semaphore || guard_hit(object->guard)))
 		repair_semaphore(object, semaphore);
 	return STATUS_OK;
@@ -81,16 +77,17 @@ static int check_object(const struct published *object, sem_t *semaphore, struct
 
 static int check_names(struct server *server, struct error *err)
 {
-	unsigned turn = (server->objects.published_count + CHECK_TURNS - 1) / CHECK_TURNS;
-	int status = STATUS_OK;
+	const struct published_list *published = &server->objects.published;
+	unsigned turn = (published->count + CHECK_TURNS - 1) / CHECK_TURNS;
+	int status;
 
 	/* HEAD every time: without it nobody new finds us. */
-	status = check_object(&server->objects.published[0], NULL, err);
+	status = check_object(&published->objects[0], NULL, err);
 	for (unsigned i = 0; i < turn && !status; i++) {
-		struct published *object;
+		const struct published *object;
 
-		server->next_check = (server->next_check + 1) % server->objects.published_count;
-		object = &server->objects.published[server->next_check];
+		server->next_check = (server->next_check + 1) % published->count;
+		object = &published->objects[server->next_check];
 		status = check_object(object, semaphore_of(server, object), err);
 	}
 	return status;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/process.h"
 #include "shm/shm_file.h"
 
 #include <semaphore.h>
@@ -33,6 +34,12 @@ int semaphore_publish(int fd, const char *name, struct file_id *ret_id, struct e
  */
 int semaphore_open(const char *name, sem_t **ret, struct error *err);
 void semaphore_close(sem_t *semaphore);
+
+/* The page that a semaphore lies in. */
+static inline void *semaphore_page(sem_t *semaphore)
+{
+	return (void *)((uintptr_t)semaphore & ~(uintptr_t)(page_size() - 1));
+}
 
 /* Posts and wakes one who sleeps, at SEM_VALUE_MAX too. */
 void semaphore_post(sem_t *semaphore);

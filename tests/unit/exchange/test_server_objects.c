@@ -87,8 +87,8 @@ static void who_may_not_write_may_not_read(void **state)
 		struct stat status;
 
 		create(&objects, modes[i].asked);
-		for (unsigned j = 0; j < objects.published_count; j++) {
-			const struct published *object = &objects.published[j];
+		for (unsigned j = 0; j < objects.published.count; j++) {
+			const struct published *object = &objects.published.objects[j];
 
 			assert_int_equal(shm_file_look(object->file, &status), 0);
 			assert_int_equal(status.st_mode & 07777,
