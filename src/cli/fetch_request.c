@@ -19,19 +19,19 @@ static const struct word filters[] = {{"box", SHMSEM_BOX}, {"bilinear", SHMSEM_B
 	{"bicubic", SHMSEM_BICUBIC}, {"lanczos", SHMSEM_LANCZOS}, {0}};
 
 #define GIVEN(field) offsetof(struct fetch_options, field)
-#define ASKED(field) offsetof(struct shmsem_request, field)
+#define FIELD(name)  offsetof(struct shmsem_request, name)
 
 /* Options whose words stand for a number, which is added to a byte of the request. */
 static const struct choice {
 	const char *option;
-	size_t given, asked;
+	size_t given, field;
 	const struct word *words;
 } choices[] = {
-	{"--scale", GIVEN(scale), ASKED(scale), scales},
-	{"--channels", GIVEN(channels), ASKED(channels), channels},
-	{"--layout", GIVEN(layout), ASKED(layout), layouts},
-	{"--depth", GIVEN(depth), ASKED(flags), depths},
-	{"--resample", GIVEN(resample), ASKED(resample), filters},
+	{"--scale", GIVEN(scale), FIELD(scale), scales},
+	{"--channels", GIVEN(channels), FIELD(channels), channels},
+	{"--layout", GIVEN(layout), FIELD(layout), layouts},
+	{"--depth", GIVEN(depth), FIELD(flags), depths},
+	{"--resample", GIVEN(resample), FIELD(resample), filters},
 };
 
 static const struct flag {
@@ -74,7 +74,7 @@ static int parse_choices(
 			continue;
 		if (choose(&choices[i], text, &value, err))
 			return err->status;
-		((uint8_t *)request)[choices[i].asked] |= value;
+		((uint8_t *)request)[choices[i].field] |= value;
 	}
 	return STATUS_OK;
 }

@@ -42,7 +42,7 @@ struct shmsem_queue {
 	int event; /* counts what is to be collected */
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
-	struct list asked, done;
+	struct list todo, done;
 	bool closing;
 	unsigned started;
 	struct worker workers[];
@@ -104,11 +104,11 @@ static void *worker_main(void *context)
 	for (;;) {
 		struct item *item;
 
-		while (!queue->closing && !queue->asked.first)
+		while (!queue->closing && !queue->todo.first)
 			pthread_cond_wait(&queue->wanted, &queue->lock);
 		if (queue->closing)
 			break;
-		item = list_take(&queue->asked);
+		item = list_take(&queue->todo);
 		pthread_mutex_unlock(&queue->lock);
 		run(worker, item);
 		pthread_mutex_lock(&queue->lock);
@@ -153,7 +153,7 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 	if (options)
 		queue->options = *options;
 	queue->owner = process_id();
-	queue->asked.last = &queue->asked.first;
+	queue->todo.last = &queue->todo.first;
 	queue->done.last = &queue->done.first;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->wanted, NULL);
@@ -195,7 +195,7 @@ int shmsem_submit(struct shmsem_queue *queue, const struct shmsem_request *reque
 		item->request.name = item->name;
 	}
 	pthread_mutex_lock(&queue->lock);
-	list_append(&queue->asked, item);
+	list_append(&queue->todo, item);
 	pthread_cond_signal(&queue->wanted);
 	pthread_mutex_unlock(&queue->lock);
 	return error_export(error, &err, SHMSEM_OK);
@@ -249,7 +249,7 @@ void shmsem_queue_close(struct shmsem_queue *queue)
 		end_threads(queue);
 	for (unsigned i = 0; i < queue->started; i++)
 		shmsem_close(queue->workers[i].client);
-	while ((item = list_take(&queue->asked)))
+	while ((item = list_take(&queue->todo)))
 		free(item);
 	while ((item = list_take(&queue->done))) {
 		shmsem_release(&item->result.image);

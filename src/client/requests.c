@@ -27,29 +27,29 @@ int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 		client_call(client, &request, "", &timeout, &answer, words, text, &err));
 }
 
-static int make_request(const struct shmsem_request *asked, enum wire_operation operation,
+static int make_request(const struct shmsem_request *given, enum wire_operation operation,
 	uint32_t hold, struct wire_request *ret, struct error *err)
 {
-	static const char none[sizeof asked->reserved];
+	static const char none[sizeof given->reserved];
 
-	if (!asked->name || !asked->name[0])
+	if (!given->name || !given->name[0])
 		return error_set(err, STATUS_USAGE, "the name is empty");
-	if (asked->scale > 8 || (asked->scale & (asked->scale - 1)))
+	if (given->scale > 8 || (given->scale & (given->scale - 1)))
 		return error_set(err, STATUS_USAGE, "the scale is %u; 1, 2, 4 and 8 are possible",
-			asked->scale);
-	if (asked->channels == 2 || asked->channels > 4)
+			given->scale);
+	if (given->channels == 2 || given->channels > 4)
 		return error_set(err, STATUS_USAGE,
-			"%u channels were asked for; 0, 1, 3 and 4 are possible", asked->channels);
-	if (asked->layout > WIRE_LAYOUT_MAX)
-		return error_set(err, STATUS_USAGE, "there is no layout %u", asked->layout);
-	if (memcmp(asked->reserved_bytes, none, sizeof asked->reserved_bytes) != 0 ||
-		memcmp(asked->reserved, none, sizeof asked->reserved) != 0)
+			"%u channels were asked for; 0, 1, 3 and 4 are possible", given->channels);
+	if (given->layout > WIRE_LAYOUT_MAX)
+		return error_set(err, STATUS_USAGE, "there is no layout %u", given->layout);
+	if (memcmp(given->reserved_bytes, none, sizeof given->reserved_bytes) != 0 ||
+		memcmp(given->reserved, none, sizeof given->reserved) != 0)
 		return error_set(err, STATUS_USAGE,
 			"the request has fields that this library does not know");
 	*ret = (struct wire_request){
 		.operation = operation,
 		.hold = hold,
-		.options = options_of(asked),
+		.options = options_of(given),
 	};
 	return STATUS_OK;
 }
@@ -161,20 +161,20 @@ static bool find(struct shmsem *client, const struct wire_request *request, cons
 }
 
 /* Finds it or asks over the image's connection, and checks and maps what comes. */
-static int fetch_over(struct shmsem *client, const struct shmsem_request *asked,
+static int fetch_over(struct shmsem *client, const struct shmsem_request *given,
 	struct timeout *timeout, struct shmsem_image *image, struct error *err)
 {
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_request request;
 	struct wire_answer answer;
 	uint64_t words[4];
-	int status = make_request(asked, WIRE_GET, image->hold, &request, err);
+	int status = make_request(given, WIRE_GET, image->hold, &request, err);
 
-	if (!status && find(client, &request, asked->name, image))
+	if (!status && find(client, &request, given->name, image))
 		return STATUS_OK;
 	if (!status)
 		status = client_call_once(
-			client, &request, asked->name, timeout, &answer, words, text, err);
+			client, &request, given->name, timeout, &answer, words, text, err);
 	if (!status)
 		status = check_info(&answer, words, text, &image->info, err);
 	if (!status)
@@ -182,7 +182,7 @@ static int fetch_over(struct shmsem *client, const struct shmsem_request *asked,
 	return status;
 }
 
-static int fetch_once(struct shmsem *client, const struct shmsem_request *asked,
+static int fetch_once(struct shmsem *client, const struct shmsem_request *given,
 	struct timeout *timeout, struct shmsem_image *ret, struct error *err)
 {
 	struct connection *connection;
@@ -192,7 +192,7 @@ static int fetch_once(struct shmsem *client, const struct shmsem_request *asked,
 	if (status)
 		return status;
 	connection = image.connection;
-	status = fetch_over(client, asked, timeout, &image, err);
+	status = fetch_over(client, given, timeout, &image, err);
 	if (status) {
 		/* It ended between its answer and our opening of the segment; or we have known of a
 		 * HEAD that was overwritten; or it takes us to hold everything. */
@@ -208,15 +208,15 @@ static int fetch_once(struct shmsem *client, const struct shmsem_request *asked,
 }
 
 /* Twice, if the server was found gone: to ask again for the same does no harm. */
-static int fetch(struct shmsem *client, const struct shmsem_request *asked,
+static int fetch(struct shmsem *client, const struct shmsem_request *given,
 	struct shmsem_image *ret, struct error *err)
 {
-	struct timeout timeout = call_timeout(client, asked->timeout_ns);
-	int status = fetch_once(client, asked, &timeout, ret, err);
+	struct timeout timeout = call_timeout(client, given->timeout_ns);
+	int status = fetch_once(client, given, &timeout, ret, err);
 
 	if (status != STATUS_UNAVAILABLE || !client_reattach(client, &timeout, err))
 		return status;
-	return fetch_once(client, asked, &timeout, ret, err);
+	return fetch_once(client, given, &timeout, ret, err);
 }
 
 int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
@@ -277,20 +277,20 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 	return error_export(error, &err, status);
 }
 
-int shmsem_info(struct shmsem *client, const struct shmsem_request *asked, struct shmsem_info *ret,
+int shmsem_info(struct shmsem *client, const struct shmsem_request *given, struct shmsem_info *ret,
 	struct shmsem_error *error)
 {
-	struct timeout timeout = call_timeout(client, asked->timeout_ns);
+	struct timeout timeout = call_timeout(client, given->timeout_ns);
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_request request;
 	struct wire_answer answer;
 	struct error err;
 	uint64_t words[4];
-	int status = make_request(asked, WIRE_INFO, 0, &request, &err);
+	int status = make_request(given, WIRE_INFO, 0, &request, &err);
 
 	if (!status)
 		status = client_call(
-			client, &request, asked->name, &timeout, &answer, words, text, &err);
+			client, &request, given->name, &timeout, &answer, words, text, &err);
 	if (!status)
 		status = check_info(&answer, words, text, ret, &err);
 	return error_export(error, &err, status);

@@ -28,7 +28,7 @@ static bool take_from(void *context, unsigned seat)
 
 	if (!request_pending(&server->objects.head, seat, &sequence))
 		return false;
-	request_read(&server->objects.head, seat, sequence, &server->asked);
+	request_read(&server->objects.head, seat, sequence, &server->received);
 	return true;
 }
 
@@ -36,7 +36,7 @@ static bool take_from(void *context, unsigned seat)
 static bool look(void *context, enum wait_where where)
 {
 	struct shmsem_server *server = context;
-	unsigned last = server->asked.seat;
+	unsigned last = server->received.seat;
 
 	if (where == WAIT_LAST)
 		return take_from(server, last);
@@ -47,12 +47,12 @@ static void serve(struct shmsem_server *server)
 {
 	struct error err = {0};
 
-	wire_count(&head_seat_counters(&server->objects.head, server->asked.seat)->requests, 1);
-	if (request_check(&server->asked, &err)) {
+	wire_count(&head_seat_counters(&server->objects.head, server->received.seat)->requests, 1);
+	if (request_check(&server->received, &err)) {
 		responder_refuse(server, &err);
 		return;
 	}
-	switch ((enum wire_operation)server->asked.request.operation) {
+	switch ((enum wire_operation)server->received.request.operation) {
 	case WIRE_PING:
 		responder_answer_text(server, "", 0);
 		break;

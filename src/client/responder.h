@@ -53,8 +53,8 @@ struct shmsem_server {
 	/* The segment was found truncated; the holders of its images must see it. */
 	atomic_bool cut;
 	struct wait wait;
-	struct seat_request asked; /* the request being answered */
-	char *names;               /* the list that is being handed out, each name ended by a NUL */
+	struct seat_request received; /* the request being answered */
+	char *names; /* the list that is being handed out, each name ended by a NUL */
 	size_t names_size;
 	struct shmsem_answer prepared; /* what shmsem_prepare began */
 	struct kept **kept;            /* options.kept buckets of what is kept, */

@@ -10,20 +10,20 @@
 
 static struct wire_seat *answer_page(const struct shmsem_server *server)
 {
-	return head_seat(&server->objects.head, server->asked.seat);
+	return head_seat(&server->objects.head, server->received.seat);
 }
 
 /* ---- answers ---- */
 
 static void complete(struct shmsem_server *server, uint64_t image)
 {
-	if (request_complete(&server->objects.head, &server->asked, image))
-		semaphore_post(server->objects.responses[server->asked.seat]);
+	if (request_complete(&server->objects.head, &server->received, image))
+		semaphore_post(server->objects.responses[server->received.seat]);
 }
 
 void responder_refuse(struct shmsem_server *server, const struct error *failure)
 {
-	request_put_failure(&server->objects.head, server->asked.seat, failure);
+	request_put_failure(&server->objects.head, server->received.seat, failure);
 	wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_FAILURES], 1);
 	complete(server, 0);
 }
@@ -34,17 +34,17 @@ void responder_answer_text(struct shmsem_server *server, const char *text, size_
 
 	request_put_text(answer_page(server), &answer, text, length);
 	request_put_answer(
-		&server->objects.head, server->asked.seat, (const uint64_t[4]){0}, &answer);
+		&server->objects.head, server->received.seat, (const uint64_t[4]){0}, &answer);
 	complete(server, 0);
 }
 
 static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made, bool kept)
 {
 	struct wire_seat_counters *seat = head_seat_counters(
-		&server->objects.head, server->asked.seat);
+		&server->objects.head, server->received.seat);
 	struct wire_server *page = head_server(&server->objects.head);
 	const struct shmsem_info *info = &made->info;
-	bool get = server->asked.request.operation == WIRE_GET;
+	bool get = server->received.request.operation == WIRE_GET;
 	struct wire_answer answer;
 	uint64_t words[4];
 
@@ -58,7 +58,7 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 	if (info->warning[0])
 		request_put_text(answer_page(server), &answer, info->warning,
 			strnlen(info->warning, sizeof info->warning));
-	request_put_answer(&server->objects.head, server->asked.seat, words, &answer);
+	request_put_answer(&server->objects.head, server->received.seat, words, &answer);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->arena.backed);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->arena.used);
 	complete(server, get ? answer.image : 0);
@@ -70,7 +70,7 @@ static int refuse_unmade(struct shmsem_server *server, struct error *err)
 	bool kept;
 
 	pthread_mutex_lock(&server->lock);
-	kept = responder_kept(server, server->asked.name);
+	kept = responder_kept(server, server->received.name);
 	pthread_mutex_unlock(&server->lock);
 	return kept ? error_set(err, STATUS_USAGE,
 			      "the image is handed out as it is; ask for it without options")
@@ -80,11 +80,11 @@ static int refuse_unmade(struct shmsem_server *server, struct error *err)
 /* What the program makes of the request. */
 static int make_image(struct shmsem_server *server, struct shmsem_answer *answer, struct error *err)
 {
-	struct shmsem_request request = {.name = server->asked.name};
+	struct shmsem_request request = {.name = server->received.name};
 	struct shmsem_error error = {0};
 	int status;
 
-	options_ask(&request, &server->asked.request.options);
+	options_ask(&request, &server->received.request.options);
 
 	if (!server->options.make)
 		return refuse_unmade(server, err);
@@ -110,10 +110,10 @@ static bool options_plain(struct wire_options options, const struct shmsem_info 
  * held. */
 static bool serve_kept(struct shmsem_server *server)
 {
-	const struct kept *kept = responder_kept(server, server->asked.name);
+	const struct kept *kept = responder_kept(server, server->received.name);
 	struct shmsem_answer answer = {.server = server};
 
-	if (!kept || !options_plain(server->asked.request.options, &kept->info))
+	if (!kept || !options_plain(server->received.request.options, &kept->info))
 		return false;
 	answer.info = kept->info;
 	answer.placed = kept->placed;
@@ -234,11 +234,12 @@ void responder_serve_names(struct shmsem_server *server)
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (!server->asked.name[0] || !server->names)
+	if (!server->received.name[0] || !server->names)
 		status = list_names(server, &err);
 	if (status)
 		responder_refuse(server, &err);
 	else
 		responder_answer_text(server, text,
-			request_names(server->names, server->names_size, server->asked.name, text));
+			request_names(
+				server->names, server->names_size, server->received.name, text));
 }

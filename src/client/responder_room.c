@@ -152,7 +152,7 @@ static int place_image(struct shmsem_answer *answer, const struct shmsem_info *i
 	if (answer->listing || answer->info.width)
 		return error_set(
 			err, STATUS_USAGE, "shmsem_place is for one image of the callback 'make'");
-	if (server->asked.request.operation == WIRE_GET) {
+	if (server->received.request.operation == WIRE_GET) {
 		pthread_mutex_lock(&server->lock);
 		status = responder_place(answer, info, ret_pixels, ret_icc, err);
 		pthread_mutex_unlock(&server->lock);

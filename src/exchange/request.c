@@ -24,13 +24,14 @@ void request_read(
 	ret->name[length] = '\0';
 }
 
-bool request_take(const struct head *head, struct seat_request *asked)
+bool request_take(const struct head *head, struct seat_request *received)
 {
-	uint64_t expected = WIRE_STATE_WORD(asked->sequence, WIRE_REQUESTED);
+	uint64_t expected = WIRE_STATE_WORD(received->sequence, WIRE_REQUESTED);
 
-	asked->taken = atomic_compare_exchange_strong(&head_seat(head, asked->seat)->state_word,
-		&expected, WIRE_STATE_WORD(asked->sequence, WIRE_TAKEN));
-	return asked->taken;
+	received->taken = atomic_compare_exchange_strong(
+		&head_seat(head, received->seat)->state_word, &expected,
+		WIRE_STATE_WORD(received->sequence, WIRE_TAKEN));
+	return received->taken;
 }
 
 /* Whether the options are those of this version; what it does not know is zero. */
@@ -41,28 +42,28 @@ static bool options_known(const struct wire_options *options)
 	return !memcmp(options->reserved, zero, sizeof zero);
 }
 
-int request_check(const struct seat_request *asked, struct error *err)
+int request_check(const struct seat_request *received, struct error *err)
 {
-	const struct wire_options *options = &asked->request.options;
-	uint32_t operation = asked->request.operation;
+	const struct wire_options *options = &received->request.options;
+	uint32_t operation = received->request.operation;
 
-	if (asked->request.length > WIRE_NAME_MAX ||
-		memchr(asked->name, '\0', asked->request.length))
+	if (received->request.length > WIRE_NAME_MAX ||
+		memchr(received->name, '\0', received->request.length))
 		return error_set(err, STATUS_USAGE, "the name is damaged");
 	if (operation == WIRE_PREFETCH)
 		return error_set(err, STATUS_USAGE, "this server cannot prefetch yet");
 	if (operation > WIRE_NAMES)
 		return error_set(err, STATUS_USAGE, "this server knows no operation %u", operation);
-	if (asked->request.hold >= WIRE_HOLDS)
+	if (received->request.hold >= WIRE_HOLDS)
 		return error_set(
-			err, STATUS_USAGE, "there is no hold word %u", asked->request.hold);
+			err, STATUS_USAGE, "there is no hold word %u", received->request.hold);
 	if (options->scale > 8 || (options->scale & (options->scale - 1)) ||
 		options->channels > 4 || options->channels == 2 ||
 		options->layout > WIRE_LAYOUT_MAX || options->resample > WIRE_RESAMPLE_MAX)
 		return error_set(err, STATUS_USAGE, "the options are not possible");
 	if (!options_known(options))
 		return error_set(err, STATUS_USAGE, "this server does not know all of the options");
-	if (!asked->request.length && (operation == WIRE_GET || operation == WIRE_INFO))
+	if (!received->request.length && (operation == WIRE_GET || operation == WIRE_INFO))
 		return error_set(err, STATUS_USAGE, "the name is empty");
 	return STATUS_OK;
 }
@@ -106,22 +107,22 @@ void request_put_failure(const struct head *head, unsigned seat, const struct er
 	wire_count(&head_seat_counters(head, seat)->failures, 1);
 }
 
-bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image)
+bool request_complete(const struct head *head, const struct seat_request *received, uint64_t image)
 {
-	struct wire_seat *page = head_seat(head, asked->seat);
-	unsigned index = asked->request.hold % WIRE_HOLDS;
-	_Atomic uint64_t *hold = head_hold(head, asked->seat, index);
+	struct wire_seat *page = head_seat(head, received->seat);
+	unsigned index = received->request.hold % WIRE_HOLDS;
+	_Atomic uint64_t *hold = head_hold(head, received->seat, index);
 	uint64_t expected = WIRE_STATE_WORD(
-		asked->sequence, asked->taken ? WIRE_TAKEN : WIRE_REQUESTED);
+		received->sequence, received->taken ? WIRE_TAKEN : WIRE_REQUESTED);
 	bool wanted;
 
 	if (image) {
-		head_raise_mark(head, asked->seat, index);
+		head_raise_mark(head, received->seat, index);
 		/* Relaxed: the word is the requester's only once the state says so. */
 		atomic_store_explicit(hold, image, memory_order_relaxed);
 	}
 	wanted = atomic_compare_exchange_strong(
-		&page->state_word, &expected, WIRE_STATE_WORD(asked->sequence, WIRE_ANSWERED));
+		&page->state_word, &expected, WIRE_STATE_WORD(received->sequence, WIRE_ANSWERED));
 	if (!wanted && image)
 		atomic_compare_exchange_strong(hold, &image, 0);
 	atomic_fetch_add_explicit(

@@ -24,11 +24,11 @@ struct seat_request {
 /* The sequence number of the request that stands in the seat, if one does. */
 static inline bool request_pending(const struct head *head, unsigned seat, uint64_t *ret_sequence)
 {
-	uint64_t asked = atomic_load_explicit(
+	uint64_t state_word = atomic_load_explicit(
 		&head_seat(head, seat)->state_word, memory_order_acquire);
 
-	*ret_sequence = WIRE_SEQUENCE(asked);
-	return WIRE_STATE(asked) == WIRE_REQUESTED;
+	*ret_sequence = WIRE_SEQUENCE(state_word);
+	return WIRE_STATE(state_word) == WIRE_REQUESTED;
 }
 
 /* Copies that request. It may be withdrawn meanwhile; then the copy is good for nothing, and the
@@ -41,11 +41,11 @@ void request_read(
  * delay needs no such note, and the requester's cache keeps the line it spins on. False if it was
  * withdrawn.
  */
-bool request_take(const struct head *head, struct seat_request *asked);
+bool request_take(const struct head *head, struct seat_request *received);
 
 /* What a requester may write into its page is checked here, before anything else looks at it.
  * STATUS_USAGE. */
-int request_check(const struct seat_request *asked, struct error *err);
+int request_check(const struct seat_request *received, struct error *err);
 
 /* Puts a text into an answer, cut to what fits. */
 void request_put_text(
@@ -63,7 +63,7 @@ void request_put_failure(const struct head *head, unsigned seat, const struct er
  * none). A requester that withdrew, died or was replaced has another turn by now: then this answer
  * is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
  */
-bool request_complete(const struct head *head, const struct seat_request *asked, uint64_t image);
+bool request_complete(const struct head *head, const struct seat_request *received, uint64_t image);
 
 /* Takes the request of a seat up, which seems to have one; false if there is nothing to take. */
 typedef bool request_take_from(void *context, unsigned seat);

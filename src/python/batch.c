@@ -14,7 +14,7 @@
 
 struct batch {
 	struct connection_object *connection;
-	const struct asked *asked;
+	const struct call_options *chosen;
 	PyObject *names; /* a list */
 	Py_ssize_t count;
 	PyObject *results; /* a list: of fetch_many */
@@ -43,8 +43,8 @@ static int begin_array(struct batch *batch, PyObject *image)
 	const struct image_object *like = (struct image_object *)image;
 	uint64_t size = like->pixels.image.info.bytes * (uint64_t)batch->count;
 
-	batch->array = batch->asked->out ? Py_NewRef(batch->asked->out)
-					 : new_array(batch->count, like);
+	batch->array = batch->chosen->out ? Py_NewRef(batch->chosen->out)
+					  : new_array(batch->count, like);
 	if (!batch->array || PyObject_GetBuffer(batch->array, &batch->out, PyBUF_WRITABLE))
 		return -1;
 	batch->first = Py_NewRef(image);
@@ -96,7 +96,7 @@ static int deliver(struct batch *batch, Py_ssize_t index, PyObject *image)
 	PyObject *type, *value, *trace;
 	int failed;
 
-	if (!image && (!batch->asked->return_errors || !PyErr_ExceptionMatches(PyExc_Exception)))
+	if (!image && (!batch->chosen->return_errors || !PyErr_ExceptionMatches(PyExc_Exception)))
 		return -1;
 	if (image && !batch->results) {
 		failed = put_into_array(batch, index, image);
@@ -116,7 +116,7 @@ static int deliver(struct batch *batch, Py_ssize_t index, PyObject *image)
 static int fetch_one(struct batch *batch, Py_ssize_t index, bool *ret_stored)
 {
 	PyObject *image = connection_fetch(
-		batch->connection, PyList_GetItem(batch->names, index), batch->asked);
+		batch->connection, PyList_GetItem(batch->names, index), batch->chosen);
 
 	*ret_stored = image && ((struct image_object *)image)->pixels.image.info.from_store;
 	return deliver(batch, index, image);
@@ -126,7 +126,7 @@ static int fetch_one(struct batch *batch, Py_ssize_t index, bool *ret_stored)
 
 static int submit(struct batch *batch, struct shmsem_queue *queue, Py_ssize_t index)
 {
-	struct shmsem_request request = batch->asked->request;
+	struct shmsem_request request = batch->chosen->request;
 	struct shmsem_error error;
 	PyObject *keep;
 	int status;
@@ -219,9 +219,9 @@ static int fetch_all(struct batch *batch)
 }
 
 static int batch_begin(struct batch *batch, struct connection_object *connection, PyObject *names,
-	const struct asked *asked)
+	const struct call_options *chosen)
 {
-	*batch = (struct batch){.connection = connection, .asked = asked};
+	*batch = (struct batch){.connection = connection, .chosen = chosen};
 	batch->names = names_list(names);
 	if (!batch->names)
 		return -1;
@@ -240,11 +240,11 @@ static void batch_end(struct batch *batch)
 }
 
 PyObject *batch_fetch_many(
-	struct connection_object *connection, PyObject *names, const struct asked *asked)
+	struct connection_object *connection, PyObject *names, const struct call_options *chosen)
 {
 	struct batch batch;
 
-	if (batch_begin(&batch, connection, names, asked))
+	if (batch_begin(&batch, connection, names, chosen))
 		return NULL;
 	batch.results = PyList_New(batch.count);
 	if (batch.results && fetch_all(&batch))
@@ -254,11 +254,11 @@ PyObject *batch_fetch_many(
 }
 
 PyObject *batch_fetch_batch(
-	struct connection_object *connection, PyObject *names, const struct asked *asked)
+	struct connection_object *connection, PyObject *names, const struct call_options *chosen)
 {
 	struct batch batch;
 
-	if (batch_begin(&batch, connection, names, asked))
+	if (batch_begin(&batch, connection, names, chosen))
 		return NULL;
 	if (!batch.count)
 		error_usage("an array of no images has no size");
@@ -270,17 +270,17 @@ PyObject *batch_fetch_batch(
 
 PyObject *batch_stack(PyObject *module, PyObject *arguments)
 {
-	struct asked asked = {0};
+	struct call_options chosen = {0};
 	struct batch batch;
 	PyObject *images;
 	int failed = 0;
 
 	(void)module;
-	if (!PyArg_ParseTuple(arguments, "OO", &images, &asked.out) ||
-		batch_begin(&batch, NULL, images, &asked))
+	if (!PyArg_ParseTuple(arguments, "OO", &images, &chosen.out) ||
+		batch_begin(&batch, NULL, images, &chosen))
 		return NULL;
-	if (asked.out == Py_None)
-		asked.out = NULL;
+	if (chosen.out == Py_None)
+		chosen.out = NULL;
 	if (!batch.count)
 		error_usage("an array of no images has no size");
 	for (Py_ssize_t i = 0; !failed && i < batch.count; i++)

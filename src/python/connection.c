@@ -98,9 +98,9 @@ int connection_leave(struct connection_object *self)
 /* ---- calls ---- */
 
 PyObject *connection_fetch(
-	struct connection_object *self, PyObject *name, const struct asked *asked)
+	struct connection_object *self, PyObject *name, const struct call_options *chosen)
 {
-	struct shmsem_request request = asked->request;
+	struct shmsem_request request = chosen->request;
 	struct image_object *image;
 	struct shmsem_error error;
 	PyObject *keep;
@@ -110,7 +110,7 @@ PyObject *connection_fetch(
 	request.name = name_text(name, &keep);
 	if (!request.name)
 		return NULL;
-	image = image_new(name, self->space, asked);
+	image = image_new(name, self->space, chosen);
 	if (image && !connection_enter(self)) {
 		status = shmsem_fetch(self->client, &request, &image->pixels.image, &error);
 		fetched = !connection_leave(self) && !status;
@@ -124,9 +124,10 @@ PyObject *connection_fetch(
 	return NULL;
 }
 
-PyObject *connection_info(struct connection_object *self, PyObject *name, const struct asked *asked)
+PyObject *connection_info(
+	struct connection_object *self, PyObject *name, const struct call_options *chosen)
 {
-	struct shmsem_request request = asked->request;
+	struct shmsem_request request = chosen->request;
 	struct shmsem_error error;
 	struct shmsem_info info;
 	bool known = false;
@@ -173,14 +174,14 @@ PyObject *connection_names(struct connection_object *self)
 }
 
 PyObject *connection_prefetch(
-	struct connection_object *self, PyObject *names, const struct asked *asked)
+	struct connection_object *self, PyObject *names, const struct call_options *chosen)
 {
 	/* Without a turn: it does not wait for a call that another thread is in. */
 	forget_parent(self);
 	if (self->closed)
 		return error_usage("the connection was closed");
-	return prefetch_add(&self->prefetch, &self->options, names, asked) ? NULL
-									   : Py_NewRef(Py_None);
+	return prefetch_add(&self->prefetch, &self->options, names, chosen) ? NULL
+									    : Py_NewRef(Py_None);
 }
 
 /* ---- life ---- */
@@ -277,14 +278,14 @@ struct connection_object *connection_default(PyObject *space)
 PyObject *connection_call(struct connection_object *self, unsigned calls, connection_work *work,
 	const struct call *call)
 {
-	struct asked asked;
+	struct call_options chosen;
 	PyObject *first;
 
-	if (asked_parse(&asked, calls, call, &first))
+	if (call_options_parse(&chosen, calls, call, &first))
 		return NULL;
 	if (!self)
-		self = connection_default(asked.space);
-	return self ? work(self, first, &asked) : NULL;
+		self = connection_default(chosen.space);
+	return self ? work(self, first, &chosen) : NULL;
 }
 
 int connection_close(struct connection_object *self)

@@ -45,18 +45,18 @@ int connection_leave(struct connection_object *self);
 
 /* Fetches one image: a struct image_object, or NULL with an exception. */
 PyObject *connection_fetch(
-	struct connection_object *self, PyObject *name, const struct asked *asked);
+	struct connection_object *self, PyObject *name, const struct call_options *chosen);
 PyObject *connection_info(
-	struct connection_object *self, PyObject *name, const struct asked *asked);
+	struct connection_object *self, PyObject *name, const struct call_options *chosen);
 PyObject *connection_names(struct connection_object *self);
 
 /* Has images decoded, and does not wait for that. */
 PyObject *connection_prefetch(
-	struct connection_object *self, PyObject *names, const struct asked *asked);
+	struct connection_object *self, PyObject *names, const struct call_options *chosen);
 
 /* Does such work as the arguments say, over a connection, or over the process's own if it is NULL. */
 typedef PyObject *connection_work(
-	struct connection_object *self, PyObject *first, const struct asked *asked);
+	struct connection_object *self, PyObject *first, const struct call_options *chosen);
 PyObject *connection_call(struct connection_object *self, unsigned calls, connection_work *work,
 	const struct call *call);
 

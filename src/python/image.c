@@ -22,7 +22,7 @@ static PyTypeObject *type, *hold_type;
 static struct image_object *spares;
 static unsigned spare_count;
 
-PyObject *(*image_fetch_again)(PyObject *space, PyObject *name, const struct asked *asked);
+PyObject *(*image_fetch_again)(PyObject *space, PyObject *name, const struct call_options *chosen);
 
 void copy_bytes(void *to, const void *from, size_t size)
 {
@@ -74,7 +74,7 @@ static void give_memory(struct image_object *self)
 	spare_count++;
 }
 
-struct image_object *image_new(PyObject *name, PyObject *space, const struct asked *asked)
+struct image_object *image_new(PyObject *name, PyObject *space, const struct call_options *chosen)
 {
 	struct image_object *self = take_memory();
 
@@ -85,7 +85,7 @@ struct image_object *image_new(PyObject *name, PyObject *space, const struct ask
 	self->hold = NULL;
 	self->again = NULL;
 	self->icc = NULL;
-	self->asked = *asked;
+	self->chosen = *chosen;
 	self->name = Py_NewRef(name);
 	self->space = Py_NewRef(space);
 	self->generation = process_generation;
@@ -124,7 +124,7 @@ static void set_shape(struct pixels *pixels)
 PyObject *image_ready(struct image_object *self)
 {
 	set_shape(&self->pixels);
-	if (self->asked.copy && take_copy(self)) {
+	if (self->chosen.copy && take_copy(self)) {
 		Py_DECREF((PyObject *)self);
 		return NULL;
 	}
@@ -164,13 +164,13 @@ struct image_object *image_own(struct image_object *self)
 		PyErr_SetString(PyExc_ValueError, "the image was closed");
 		return NULL;
 	}
-	if (self->generation == process_generation || self->asked.copy)
+	if (self->generation == process_generation || self->chosen.copy)
 		return self;
 	if (self->again && self->again->generation == process_generation)
 		return self->again;
 	Py_CLEAR(self->again);
 	self->again = (struct image_object *)image_fetch_again(
-		self->space, self->name, &self->asked);
+		self->space, self->name, &self->chosen);
 	return self->again;
 }
 
@@ -213,7 +213,7 @@ static void hold_dealloc(PyObject *object)
 PyObject *image_restore(PyObject *module, PyObject *arguments)
 {
 	PyObject *space, *name, *icc;
-	struct asked asked = {.copy = true};
+	struct call_options chosen = {.copy = true};
 	struct image_object *self;
 	Py_ssize_t info_size, size;
 	const char *info, *data;
@@ -222,7 +222,7 @@ PyObject *image_restore(PyObject *module, PyObject *arguments)
 	if (!PyArg_ParseTuple(
 		    arguments, "OOy#y#O", &space, &name, &info, &info_size, &data, &size, &icc))
 		return NULL;
-	self = image_new(name, space, &asked);
+	self = image_new(name, space, &chosen);
 	if (!self)
 		return NULL;
 	self->pixels.copy = malloc((size_t)size + 1);
@@ -259,7 +259,7 @@ static int image_getbuffer(PyObject *object, Py_buffer *view, int flags)
 	view->obj = NULL;
 	if (self->closed)
 		return refuse("the image was closed");
-	if (flags & PyBUF_WRITABLE && !self->asked.copy)
+	if (flags & PyBUF_WRITABLE && !self->chosen.copy)
 		return refuse("the image is shared memory, which is read-only; fetch it with "
 			      "copy=True");
 	if ((flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS)
@@ -275,7 +275,7 @@ static int image_getbuffer(PyObject *object, Py_buffer *view, int flags)
 		.obj = hold,
 		.len = (Py_ssize_t)pixels->image.info.bytes,
 		.itemsize = deep ? 2 : 1,
-		.readonly = !self->asked.copy,
+		.readonly = !self->chosen.copy,
 		.ndim = flags & PyBUF_ND ? 3 : 1,
 		.format = flags & PyBUF_FORMAT ? (deep ? "H" : "B") : NULL,
 		.shape = flags & PyBUF_ND ? pixels->shape : NULL,

@@ -19,7 +19,7 @@ struct image_object {
 	PyObject *hold;             /* of what shows it, which has a reference to us; or NULL */
 	struct image_object *again; /* fetched in a child of fork(), or NULL */
 	PyObject *icc;              /* the colour profile of a copy, or NULL */
-	struct asked asked;         /* how it was asked for */
+	struct call_options chosen; /* how it was asked for */
 	PyObject *name, *space;     /* str or bytes; str */
 	unsigned generation;
 	bool closed;
@@ -30,7 +30,7 @@ int image_init(PyObject *module);
 
 /* An image that is still to be fetched, into pixels.image: then image_ready must follow. It is let
  * go of by Py_DECREF. */
-struct image_object *image_new(PyObject *name, PyObject *space, const struct asked *asked);
+struct image_object *image_new(PyObject *name, PyObject *space, const struct call_options *chosen);
 
 /* Makes a copy if one was asked for, and lets go of what is held. NULL with an exception, the
  * object gone, if there is no memory. */
@@ -54,7 +54,8 @@ void copy_bytes(void *to, const void *from, size_t size);
 PyObject *image_restore(PyObject *module, PyObject *arguments);
 
 /* How an image is fetched again in a child of fork(): set by module.c. */
-extern PyObject *(*image_fetch_again)(PyObject *space, PyObject *name, const struct asked *asked);
+extern PyObject *(*image_fetch_again)(
+	PyObject *space, PyObject *name, const struct call_options *chosen);
 
 /* The rest of the type: image_methods.c. */
 extern PyMethodDef image_methods[];

@@ -144,8 +144,8 @@ static PyObject *image_reduce(PyObject *object, PyObject *unused)
 	PyObject *keywords;
 
 	(void)unused;
-	if (!self->asked.copy) {
-		keywords = asked_keywords(&self->asked);
+	if (!self->chosen.copy) {
+		keywords = call_options_keywords(&self->chosen);
 		return keywords ? Py_BuildValue("N(OON)", function("_fetch_again"), self->space,
 					  self->name, keywords)
 				: NULL;

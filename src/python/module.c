@@ -40,12 +40,12 @@ static PyObject *module_names(
 {
 	const struct call call = {arguments, count, keywords};
 	struct connection_object *connection;
-	struct asked asked;
+	struct call_options chosen;
 
 	(void)module;
-	if (asked_parse(&asked, CALL_MODULE, &call, NULL))
+	if (call_options_parse(&chosen, CALL_MODULE, &call, NULL))
 		return NULL;
-	connection = connection_default(asked.space);
+	connection = connection_default(chosen.space);
 	return connection ? connection_names(connection) : NULL;
 }
 
@@ -74,11 +74,11 @@ static PyObject *module_fetch_again(PyObject *module, PyObject *arguments)
 	return image;
 }
 
-static PyObject *fetch_again(PyObject *space, PyObject *name, const struct asked *asked)
+static PyObject *fetch_again(PyObject *space, PyObject *name, const struct call_options *chosen)
 {
 	struct connection_object *connection = connection_default(space);
 
-	return connection ? connection_fetch(connection, name, asked) : NULL;
+	return connection ? connection_fetch(connection, name, chosen) : NULL;
 }
 
 static PyObject *module_connect_later(PyObject *module, PyObject *arguments)

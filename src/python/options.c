@@ -24,10 +24,10 @@ static const struct option {
 	const char *name;
 	enum kind kind;
 	unsigned calls;
-	size_t offset; /* in struct asked */
+	size_t offset; /* in struct call_options */
 	uint8_t flag;
 } options[] = {
-#define AT(field) offsetof(struct asked, field)
+#define AT(field) offsetof(struct call_options, field)
 	{"scale", KIND_BYTE, CALL_IMAGES, AT(request.scale), 0},
 	{"channels", KIND_BYTE, CALL_IMAGES, AT(request.channels), 0},
 	{"layout", KIND_LAYOUT, CALL_IMAGES, AT(request.layout), 0},
@@ -119,15 +119,15 @@ static int parse_pair(PyObject *given, const char *name, uint32_t *ret)
 	return -1;
 }
 
-static int parse_crop(PyObject *given, struct asked *asked)
+static int parse_crop(PyObject *given, struct call_options *chosen)
 {
 	Py_ssize_t count = PySequence_Size(given);
 
 	if (count == 4)
-		return parse_numbers(given, "crop", 4, &asked->request.crop_x);
+		return parse_numbers(given, "crop", 4, &chosen->request.crop_x);
 	if (count == 2) {
-		asked->request.flags |= SHMSEM_CROP_CENTRED;
-		return parse_numbers(given, "crop", 2, &asked->request.crop_width);
+		chosen->request.flags |= SHMSEM_CROP_CENTRED;
+		return parse_numbers(given, "crop", 2, &chosen->request.crop_width);
 	}
 	if (count > 0)
 		error_usage("crop is x, y, width and height, or width and height");
@@ -156,19 +156,19 @@ int seconds_parse(PyObject *given, uint64_t *ret_ns)
 	return 0;
 }
 
-static int parse_flag(PyObject *given, struct asked *asked, uint8_t flag)
+static int parse_flag(PyObject *given, struct call_options *chosen, uint8_t flag)
 {
 	int set = PyObject_IsTrue(given);
 
 	if (set > 0)
-		asked->request.flags |= flag;
+		chosen->request.flags |= flag;
 	return set < 0 ? -1 : 0;
 }
 
-static int parse_option(const struct option *option, PyObject *given, struct asked *asked)
+static int parse_option(const struct option *option, PyObject *given, struct call_options *chosen)
 {
 	static const char *const on_error[] = {"raise", "return", NULL};
-	void *field = (char *)asked + option->offset;
+	void *field = (char *)chosen + option->offset;
 	long long number;
 	int status;
 
@@ -186,11 +186,11 @@ static int parse_option(const struct option *option, PyObject *given, struct ask
 	case KIND_RESAMPLE:
 		return parse_word(given, option->name, resamplings, field);
 	case KIND_CROP:
-		return parse_crop(given, asked);
+		return parse_crop(given, chosen);
 	case KIND_ON_ERROR:
 		return parse_word(given, option->name, on_error, field);
 	case KIND_FLAG:
-		return parse_flag(given, asked, option->flag);
+		return parse_flag(given, chosen, option->flag);
 	case KIND_PAIR:
 		return parse_pair(given, option->name, field);
 	case KIND_SECONDS:
@@ -215,7 +215,8 @@ static const struct option *find_option(PyObject *name, unsigned calls)
 	return NULL;
 }
 
-int asked_parse(struct asked *ret, unsigned calls, const struct call *call, PyObject **ret_first)
+int call_options_parse(
+	struct call_options *ret, unsigned calls, const struct call *call, PyObject **ret_first)
 {
 	Py_ssize_t keywords = call->keywords ? PyTuple_Size(call->keywords) : 0;
 
@@ -251,9 +252,9 @@ static PyObject *crop_value(const struct shmsem_request *request)
 }
 
 /* What an option is; None where that is nothing to say of an image. */
-static PyObject *option_value(const struct option *option, const struct asked *asked)
+static PyObject *option_value(const struct option *option, const struct call_options *chosen)
 {
-	const void *field = (const char *)asked + option->offset;
+	const void *field = (const char *)chosen + option->offset;
 	const uint32_t *pair = field;
 
 	switch (option->kind) {
@@ -266,9 +267,9 @@ static PyObject *option_value(const struct option *option, const struct asked *a
 	case KIND_RESAMPLE:
 		return PyUnicode_FromString(resamplings[*(const uint8_t *)field]);
 	case KIND_CROP:
-		return crop_value(&asked->request);
+		return crop_value(&chosen->request);
 	case KIND_FLAG:
-		return PyBool_FromLong(asked->request.flags & option->flag);
+		return PyBool_FromLong(chosen->request.flags & option->flag);
 	case KIND_PAIR:
 		return Py_BuildValue("(II)", pair[0], pair[1]);
 	case KIND_BOOL:
@@ -281,13 +282,13 @@ static PyObject *option_value(const struct option *option, const struct asked *a
 	return Py_NewRef(Py_None);
 }
 
-PyObject *asked_keywords(const struct asked *asked)
+PyObject *call_options_keywords(const struct call_options *chosen)
 {
-	static const struct asked plain;
+	static const struct call_options plain;
 	PyObject *keywords = PyDict_New();
 
 	for (size_t i = 0; keywords && i < OPTIONS; i++) {
-		PyObject *value = option_value(&options[i], asked);
+		PyObject *value = option_value(&options[i], chosen);
 		PyObject *preset = option_value(&options[i], &plain);
 		int same = value && preset ? PyObject_RichCompareBool(value, preset, Py_EQ) : -1;
 
@@ -299,7 +300,7 @@ PyObject *asked_keywords(const struct asked *asked)
 	return keywords;
 }
 
-const char *asked_field(size_t index)
+const char *call_option_name(size_t index)
 {
 	return index < OPTIONS && options[index].calls == CALL_IMAGES &&
 			       options[index].kind != KIND_SECONDS
@@ -307,7 +308,7 @@ const char *asked_field(size_t index)
 		       : NULL;
 }
 
-PyObject *asked_value(size_t index, const struct asked *asked)
+PyObject *call_option_value(size_t index, const struct call_options *chosen)
 {
-	return option_value(&options[index], asked);
+	return option_value(&options[index], chosen);
 }

@@ -23,7 +23,7 @@ enum {
 	"draft=False, channels=0, layout='rgb', native_depth=False, keep_orientation=False, "  \
 	"keep_cmyk=False, premultiply=False, strict=False, lenient=False, timeout=None"
 
-struct asked {
+struct call_options {
 	struct shmsem_request request; /* without a name */
 	bool copy;
 	bool return_errors; /* on_error='return' */
@@ -33,16 +33,17 @@ struct asked {
 
 /* Reads the arguments of a call: one that is positional (a name, or names), returned in *ret_first,
  * borrowed, and keywords. -1 with an exception. */
-int asked_parse(struct asked *ret, unsigned calls, const struct call *call, PyObject **ret_first);
+int call_options_parse(
+	struct call_options *ret, unsigned calls, const struct call *call, PyObject **ret_first);
 
 /* What is asked of an image, option by option: the name of each, NULL behind the last, and its value,
  * a new reference or NULL with an exception. */
-#define ASKED_FIELDS 16
-const char *asked_field(size_t index);
-PyObject *asked_value(size_t index, const struct asked *asked);
+#define CALL_OPTIONS 16
+const char *call_option_name(size_t index);
+PyObject *call_option_value(size_t index, const struct call_options *chosen);
 
 /* The options as keywords that ask for the same: a new dict, or NULL with an exception. */
-PyObject *asked_keywords(const struct asked *asked);
+PyObject *call_options_keywords(const struct call_options *chosen);
 
 /* A time in seconds, or None, as the library has it: 0 for None. -1 with an exception. */
 int seconds_parse(PyObject *given, uint64_t *ret_ns);

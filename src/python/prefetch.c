@@ -125,7 +125,7 @@ static struct prefetch *prefetch_new(const struct shmsem_connect_options *option
 	return prefetch;
 }
 
-static struct item *item_new(PyObject *name, const struct asked *asked)
+static struct item *item_new(PyObject *name, const struct call_options *chosen)
 {
 	struct item *item = NULL;
 	PyObject *keep;
@@ -138,7 +138,7 @@ static struct item *item_new(PyObject *name, const struct asked *asked)
 	item = calloc(1, sizeof *item + length + 1);
 	if (item) {
 		memcpy(item->name, text, length);
-		item->request = asked->request;
+		item->request = chosen->request;
 		item->request.name = item->name;
 	} else {
 		PyErr_NoMemory();
@@ -148,8 +148,8 @@ static struct item *item_new(PyObject *name, const struct asked *asked)
 }
 
 /* A list of items for the names; the number of them, or -1 with an exception. */
-static Py_ssize_t make_items(PyObject *names, const struct asked *asked, struct item **ret_first,
-	struct item ***ret_last)
+static Py_ssize_t make_items(PyObject *names, const struct call_options *chosen,
+	struct item **ret_first, struct item ***ret_last)
 {
 	PyObject *list = names_list(names);
 	Py_ssize_t count = list ? PyList_Size(list) : -1;
@@ -157,7 +157,7 @@ static Py_ssize_t make_items(PyObject *names, const struct asked *asked, struct 
 	*ret_first = NULL;
 	*ret_last = ret_first;
 	for (Py_ssize_t i = 0; i < count; i++) {
-		struct item *item = item_new(PyList_GetItem(list, i), asked);
+		struct item *item = item_new(PyList_GetItem(list, i), chosen);
 
 		if (!item) {
 			drop_all(*ret_first);
@@ -172,10 +172,10 @@ static Py_ssize_t make_items(PyObject *names, const struct asked *asked, struct 
 }
 
 int prefetch_add(struct prefetch **prefetch, const struct shmsem_connect_options *options,
-	PyObject *names, const struct asked *asked)
+	PyObject *names, const struct call_options *chosen)
 {
 	struct item *first, **last;
-	Py_ssize_t count = make_items(names, asked, &first, &last);
+	Py_ssize_t count = make_items(names, chosen, &first, &last);
 
 	if (count <= 0)
 		return (int)count;

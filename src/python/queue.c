@@ -12,7 +12,7 @@
 struct pending {
 	struct pending *previous, *next;
 	PyObject *tag, *name;
-	struct asked asked;
+	struct call_options chosen;
 };
 
 struct queue_object {
@@ -118,13 +118,13 @@ static PyObject *queue_submit(
 	struct shmsem_request request;
 	struct pending *pending;
 	struct shmsem_error error;
-	struct asked asked;
+	struct call_options chosen;
 	PyObject *name, *keep;
 	int status;
 
-	if (!self || asked_parse(&asked, CALL_FETCH, &call, &name))
+	if (!self || call_options_parse(&chosen, CALL_FETCH, &call, &name))
 		return NULL;
-	request = asked.request;
+	request = chosen.request;
 	request.name = name_text(name, &keep);
 	if (!request.name)
 		return NULL;
@@ -136,7 +136,7 @@ static PyObject *queue_submit(
 	*pending = (struct pending){.next = self->pending,
 		.tag = Py_NewRef(arguments[0]),
 		.name = Py_NewRef(name),
-		.asked = asked};
+		.chosen = chosen};
 	if (self->pending)
 		self->pending->previous = pending;
 	self->pending = pending;
@@ -166,7 +166,7 @@ static PyObject *queue_collect(PyObject *object, PyObject *unused)
 	if (result.status) {
 		value = error_new(&result.error);
 	} else {
-		image = image_new(pending->name, self->space, &pending->asked);
+		image = image_new(pending->name, self->space, &pending->chosen);
 		if (image) {
 			image->pixels.image = result.image;
 			value = image_ready(image);

@@ -12,17 +12,17 @@ static PyTypeObject *request_type;
 
 static PyObject *request_new(const struct shmsem_request *request)
 {
-	struct asked asked = {.request = *request};
+	struct call_options chosen = {.request = *request};
 	PyObject *made = PyStructSequence_New(request_type);
 
 	if (!made)
 		return NULL;
-	asked.request.scale = request->scale ? request->scale : 1;
+	chosen.request.scale = request->scale ? request->scale : 1;
 	PyStructSequence_SetItem(made, 0,
 		PyUnicode_DecodeUTF8(
 			request->name, (Py_ssize_t)strlen(request->name), "surrogateescape"));
-	for (size_t i = 0; i < ASKED_FIELDS; i++)
-		PyStructSequence_SetItem(made, (Py_ssize_t)i + 1, asked_value(i, &asked));
+	for (size_t i = 0; i < CALL_OPTIONS; i++)
+		PyStructSequence_SetItem(made, (Py_ssize_t)i + 1, call_option_value(i, &chosen));
 	if (PyErr_Occurred())
 		Py_CLEAR(made);
 	return made;
@@ -73,12 +73,12 @@ static int fail(struct server_object *self, struct shmsem_error *error)
 
 static PyObject *make(struct server_object *self, const struct shmsem_request *request)
 {
-	PyObject *asked = request_new(request), *made;
+	PyObject *object = request_new(request), *made;
 
-	if (!asked)
+	if (!object)
 		return NULL;
-	made = PyObject_CallFunctionObjArgs(self->make, asked, NULL);
-	Py_DECREF(asked);
+	made = PyObject_CallFunctionObjArgs(self->make, object, NULL);
+	Py_DECREF(object);
 	return made;
 }
 
@@ -138,17 +138,17 @@ int server_on_names(void *server, struct shmsem_answer *answer, struct shmsem_er
 
 int server_answers_init(PyObject *module)
 {
-	static PyStructSequence_Field fields[ASKED_FIELDS + 2] = {{"name", "a str"}};
+	static PyStructSequence_Field fields[CALL_OPTIONS + 2] = {{"name", "a str"}};
 	static PyStructSequence_Desc description = {
 		.name = "shmsem.Request",
 		.doc = "What a client asks a Server for: a named tuple of the name and the "
 		       "options.",
 		.fields = fields,
-		.n_in_sequence = ASKED_FIELDS + 1,
+		.n_in_sequence = CALL_OPTIONS + 1,
 	};
 
-	for (size_t i = 0; i < ASKED_FIELDS; i++)
-		fields[i + 1].name = asked_field(i);
+	for (size_t i = 0; i < CALL_OPTIONS; i++)
+		fields[i + 1].name = call_option_name(i);
 	request_type = PyStructSequence_NewType(&description);
 	return request_type ? PyModule_AddObjectRef(module, "Request", (PyObject *)request_type)
 			    : -1;

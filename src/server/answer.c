@@ -10,8 +10,8 @@
 /* Completes an answer whose fields are written. */
 static void publish(struct server *server, const struct request *request, uint64_t held)
 {
-	if (request_complete(&server->objects.head, &request->asked, held))
-		semaphore_post(server->objects.responses[request->asked.seat]);
+	if (request_complete(&server->objects.head, &request->received, held))
+		semaphore_post(server->objects.responses[request->received.seat]);
 	if (server->options.requests &&
 		atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
 		atomic_store(&server->stopping, true);
@@ -20,19 +20,19 @@ static void publish(struct server *server, const struct request *request, uint64
 void answer_plainly(
 	struct server *server, const struct request *request, const char *text, size_t length)
 {
-	struct wire_seat *page = head_seat(&server->objects.head, request->asked.seat);
+	struct wire_seat *page = head_seat(&server->objects.head, request->received.seat);
 	struct wire_answer answer = {0};
 
 	if (length)
 		request_put_text(page, &answer, text, length);
 	request_put_answer(
-		&server->objects.head, request->asked.seat, (const uint64_t[4]){0}, &answer);
+		&server->objects.head, request->received.seat, (const uint64_t[4]){0}, &answer);
 	publish(server, request, 0);
 }
 
 void answer_error(struct server *server, const struct request *request, const struct error *failure)
 {
-	request_put_failure(&server->objects.head, request->asked.seat, failure);
+	request_put_failure(&server->objects.head, request->received.seat, failure);
 	publish(server, request, 0);
 }
 
@@ -84,10 +84,10 @@ void answer_describe(const struct server *server, const struct stored *image,
 static void answer_image(
 	struct server *server, const struct request *request, struct stored *image, bool from_store)
 {
-	struct wire_seat *page = head_seat(&server->objects.head, request->asked.seat);
+	struct wire_seat *page = head_seat(&server->objects.head, request->received.seat);
 	struct wire_seat_counters *counters = head_seat_counters(
-		&server->objects.head, request->asked.seat);
-	bool get = request->asked.request.operation == WIRE_GET;
+		&server->objects.head, request->received.seat);
+	bool get = request->received.request.operation == WIRE_GET;
 	struct wire_answer answer;
 	uint64_t words[4];
 
@@ -101,7 +101,7 @@ static void answer_image(
 	if (image->decoded.warning[0])
 		request_put_text(
 			page, &answer, image->decoded.warning, strlen(image->decoded.warning));
-	request_put_answer(&server->objects.head, request->asked.seat, words, &answer);
+	request_put_answer(&server->objects.head, request->received.seat, words, &answer);
 	if (from_store && get) {
 		wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_HITS], 1);
 		wire_count(&counters->hits, 1);
@@ -112,7 +112,7 @@ static void answer_image(
 
 void answer_later(struct server *server, struct request *request, struct stored *image)
 {
-	if (!request->asked.taken && !request_take(&server->objects.head, &request->asked))
+	if (!request->received.taken && !request_take(&server->objects.head, &request->received))
 		return;
 	request->image = image;
 	request->next = image->waiters;

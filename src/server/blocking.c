@@ -27,7 +27,7 @@
 enum helper_state {
 	HELPER_NONE,
 	HELPER_IDLE,
-	HELPER_ASKED,
+	HELPER_HAS_TASK,
 	HELPER_HUNG, /* its task has failed: whatever it says, and when, nobody waits for it */
 };
 
@@ -155,7 +155,7 @@ static void serve_line(struct server *server, struct file_line *line)
 			end_helper(helper);
 			return;
 		}
-		helper->state = HELPER_ASKED;
+		helper->state = HELPER_HAS_TASK;
 		helper->line = line;
 		helper->task = file_line_take_first(line);
 		line->busy++;
@@ -248,7 +248,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 		return false;
 	}
 	ret->task = helper->task;
-	wanted = helper->state == HELPER_ASKED;
+	wanted = helper->state == HELPER_HAS_TASK;
 	alive = size == (ssize_t)sizeof ret->said &&
 		(!wanted || ret->said.number == ret->task->order.number);
 	leave_line(server->blocking, helper, alive);
@@ -274,7 +274,7 @@ static struct file_task *take_expired(struct blocking *blocking, uint64_t now)
 	for (unsigned i = 0; i < HELPERS_MAX; i++) {
 		struct helper *helper = &blocking->helpers[i];
 
-		if (helper->state != HELPER_ASKED || helper->task->deadline > now)
+		if (helper->state != HELPER_HAS_TASK || helper->task->deadline > now)
 			continue;
 		helper->state = HELPER_HUNG;
 		return steal_pointer(&helper->task);
@@ -287,7 +287,7 @@ static uint64_t next_deadline(const struct blocking *blocking)
 	uint64_t next = file_lines_next_deadline(&blocking->lines);
 
 	for (unsigned i = 0; i < HELPERS_MAX; i++)
-		if (blocking->helpers[i].state == HELPER_ASKED &&
+		if (blocking->helpers[i].state == HELPER_HAS_TASK &&
 			blocking->helpers[i].task->deadline < next)
 			next = blocking->helpers[i].task->deadline;
 	return next;

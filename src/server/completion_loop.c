@@ -223,7 +223,7 @@ static void deadline_passed(struct server *server, unsigned index)
 
 static bool has_deadline(const struct decoder *decoder)
 {
-	return decoder->state == DECODER_ASKED || decoder->state == DECODER_NEEDS_ROOM ||
+	return decoder->state == DECODER_HAS_JOB || decoder->state == DECODER_NEEDS_ROOM ||
 	       decoder->state == DECODER_HAS_ROOM || decoder->state == DECODER_NO_ROOM ||
 	       decoder->state == DECODER_ENDING;
 }

@@ -36,7 +36,7 @@ enum request_state {
  */
 struct request {
 	_Atomic enum request_state state;
-	struct seat_request asked;
+	struct seat_request received;
 	struct error refused; /* what request_check found */
 	struct image_options options;
 	struct stored *image;

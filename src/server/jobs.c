@@ -98,7 +98,7 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 		order.length = work->extent->length;
 	}
 	work->sent = link_ask(decoder, &order);
-	decoder_set_state(server, segment, DECODER_ASKED);
+	decoder_set_state(server, segment, DECODER_HAS_JOB);
 	decoder_set_timer(server, decoder->deadline);
 	atomic_fetch_add(&server->decoding, 1);
 }
@@ -157,9 +157,9 @@ bool job_put_back(struct server *server, unsigned decoder)
 static bool wanted(const struct server *server, const struct stored *image)
 {
 	for (const struct request *request = image->waiters; request; request = request->next)
-		if (atomic_load(
-			    &head_seat(&server->objects.head, request->asked.seat)->state_word) ==
-			WIRE_STATE_WORD(request->asked.sequence, WIRE_TAKEN))
+		if (atomic_load(&head_seat(&server->objects.head, request->received.seat)
+					 ->state_word) ==
+			WIRE_STATE_WORD(request->received.sequence, WIRE_TAKEN))
 			return true;
 	return false;
 }

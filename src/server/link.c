@@ -70,7 +70,7 @@ bool link_ask(struct decoder *decoder, const struct decoder_job *job)
 	decoder->deadline = decoder->message.deadline;
 	if (decoder->setup.isolate && decoder->deadline < DEADLINE_NEVER - ISOLATE_GRACE_NS)
 		decoder->deadline += ISOLATE_GRACE_NS; /* it keeps the time itself, and reports */
-	decoder->state = DECODER_ASKED;
+	decoder->state = DECODER_HAS_JOB;
 	return send_job(decoder, job->file);
 }
 
@@ -115,7 +115,7 @@ static enum reply_outcome check_reply(const struct decoder *decoder, const struc
 	if (reply->number != decoder->message.number)
 		return REPLY_WRONG;
 	switch (decoder->state) {
-	case DECODER_ASKED:
+	case DECODER_HAS_JOB:
 		if (need && decoder->message.kind == LINK_DECODE)
 			return info_fits(&reply->info, &decoder->message.limits, ret) ? REPLY_NEED
 										      : REPLY_WRONG;

@@ -73,7 +73,7 @@ enum decoder_state {
 	DECODER_DEAD,       /* there is no process */
 	DECODER_STARTING,   /* a process is being made */
 	DECODER_IDLE,       /* it waits for an image, or is about to */
-	DECODER_ASKED,      /* it has an image: it answers, or says what room it needs */
+	DECODER_HAS_JOB,    /* it has an image: it answers, or says what room it needs */
 	DECODER_NEEDS_ROOM, /* room is being made for its image */
 	DECODER_HAS_ROOM,   /* it was told where the image is to go: it answers */
 	DECODER_NO_ROOM,    /* it was told that there is no room: it says that it has let go */
@@ -141,7 +141,7 @@ enum reply_outcome {
 	REPLY_UNFIT, /* LINK_UNFIT */
 };
 
-/* Hands an idle decoder an image, and makes it DECODER_ASKED. False if it could not be told: the
+/* Hands an idle decoder an image, and makes it DECODER_HAS_JOB. False if it could not be told: the
  * next link_receive is REPLY_DEAD. Sets the deadline. */
 bool link_ask(struct decoder *decoder, const struct decoder_job *job);
 

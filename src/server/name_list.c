@@ -15,7 +15,7 @@ static void answer_page(struct server *server, const struct request *request)
 	char text[WIRE_TEXT_SIZE];
 
 	answer_plainly(server, request, text,
-		request_names(names->text, names->size, request->asked.name, text));
+		request_names(names->text, names->size, request->received.name, text));
 }
 
 /* Has the names below `path` listed, which is "" or a mount's, with a '/' behind it. The folder's own
@@ -86,9 +86,9 @@ void names_ask(struct server *server, struct request *request)
 {
 	struct names_work *names = &server->names;
 
-	if (request->asked.name[0] && names->text) {
+	if (request->received.name[0] && names->text) {
 		answer_page(server, request);
-	} else if (request_take(&server->objects.head, &request->asked)) {
+	} else if (request_take(&server->objects.head, &request->received)) {
 		request->next = names->waiting;
 		names->waiting = request;
 		atomic_store(&request->state, REQUEST_WAITS_NAMES);

@@ -26,12 +26,12 @@ OPTION_ALIKE(resample);
 
 static void serve_request(struct server *server, struct request *request)
 {
-	wire_count(&head_seat_counters(&server->objects.head, request->asked.seat)->requests, 1);
+	wire_count(&head_seat_counters(&server->objects.head, request->received.seat)->requests, 1);
 	if (request->refused.status) {
 		answer_error(server, request, &request->refused);
 		return;
 	}
-	switch ((enum wire_operation)request->asked.request.operation) {
+	switch ((enum wire_operation)request->received.request.operation) {
 	case WIRE_PING:
 		answer_plainly(server, request, NULL, 0);
 		break;
@@ -51,7 +51,7 @@ static void serve_request(struct server *server, struct request *request)
 static struct request *take_from(struct server *server, unsigned seat)
 {
 	struct request *request = &server->requests[seat];
-	const struct wire_options *options = &request->asked.request.options;
+	const struct wire_options *options = &request->received.request.options;
 	uint64_t sequence;
 
 	if (!request_pending(&server->objects.head, seat, &sequence))
@@ -62,10 +62,10 @@ static struct request *take_from(struct server *server, unsigned seat)
 		answer_never(server, request);
 		store_unlock(&server->store);
 	}
-	request_read(&server->objects.head, seat, sequence, &request->asked);
+	request_read(&server->objects.head, seat, sequence, &request->received);
 	server->last_seat = seat;
 	request->refused.status = STATUS_OK;
-	request_check(&request->asked, &request->refused);
+	request_check(&request->received, &request->refused);
 	memcpy(&request->options, options, sizeof request->options);
 	if (request->options.scale == 1) /* as 0, not to be stored twice */
 		request->options.scale = 0;

@@ -50,7 +50,7 @@ static struct stored *known_image(
 	struct server *server, const struct request *request, uint32_t kind)
 {
 	struct alias *alias = store_alias(
-		&server->store, request->asked.name, kind, &request->options);
+		&server->store, request->received.name, kind, &request->options);
 
 	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias))
 		return NULL;
@@ -94,7 +94,7 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 	}
 	if (image && !store_may_retry(image)) {
 		store_watch(&server->store, image, file->watched);
-		alias = store_name(&server->store, image, request->asked.name, file->path, token,
+		alias = store_name(&server->store, image, request->received.name, file->path, token,
 			file->opened_at);
 		if (alias)
 			publish_alias(server, alias);
@@ -103,7 +103,7 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 	}
 	if (file->fd < 0)
 		return false;
-	job = job_new(server, request->asked.name, image, &key, file, token);
+	job = job_new(server, request->received.name, image, &key, file, token);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		answer_error(server, request, &err);
@@ -131,7 +131,7 @@ static void ask_helper(struct server *server, struct request *request, struct fi
 {
 	struct error err;
 
-	if (!request->asked.taken && !request_take(&server->objects.head, &request->asked))
+	if (!request->received.taken && !request_take(&server->objects.head, &request->received))
 		return;
 	task->request = request;
 	atomic_store(&request->state, REQUEST_WAITS_FILE);
@@ -152,12 +152,12 @@ static void serve_file(
 	bool direct;
 	int status;
 
-	direct = mount_table_resolve(server->mounts, request->asked.name, &file, &status, &err);
+	direct = mount_table_resolve(server->mounts, request->received.name, &file, &status, &err);
 	if (direct && !status)
 		status = files_check(&file, server->options.file_bytes, &err);
 	store_lock(&server->store);
 	if (!direct) {
-		task = file_task_for(server, request->asked.name, file.refused);
+		task = file_task_for(server, request->received.name, file.refused);
 		task.kind = kind;
 		ask_helper(server, request, &task);
 	} else if (status) {
@@ -215,7 +215,7 @@ void serve_image(struct server *server, struct request *request)
 	struct store *store = &server->store;
 	struct stored *image;
 	struct watch_token token;
-	uint32_t kind = request->asked.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
+	uint32_t kind = request->received.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
 	store_lock(store);
 	image = known_image(server, request, LINK_DECODE);
@@ -226,7 +226,7 @@ void serve_image(struct server *server, struct request *request)
 	if (image)
 		answer_with(server, request, image);
 	else
-		token = watch_folder_of(server->watch, request->asked.name);
+		token = watch_folder_of(server->watch, request->received.name);
 	store_unlock(store);
 	if (!image)
 		serve_file(server, request, kind, token);

@@ -53,7 +53,7 @@ static int allocate(struct server *server, struct error *err)
 	if (!server->requests || !server->decoders || !server->decoder_busy || !server->work)
 		return error_os(err, ENOMEM, "cannot start the server");
 	for (unsigned i = 0; i < options->seats; i++)
-		server->requests[i].asked.seat = i;
+		server->requests[i].received.seat = i;
 	for (unsigned i = 0; i < options->decoders; i++) {
 		server->decoders[i] = DECODER_NONE;
 		decoder_set_state(server, i, DECODER_DEAD);

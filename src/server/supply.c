@@ -62,7 +62,7 @@ static bool supply(struct server *server, unsigned decoder)
 		return true;
 	case DECODER_DEAD:
 	case DECODER_IDLE:
-	case DECODER_ASKED:
+	case DECODER_HAS_JOB:
 	case DECODER_HAS_ROOM:
 	case DECODER_NO_ROOM:
 	case DECODER_ENDING:

@@ -178,11 +178,12 @@ static void serve_all(void)
 static void ask_again(void)
 {
 	for (unsigned seat = 0; seat < SEATS; seat++) {
-		_Atomic uint64_t *asked = &head_seat(&server.objects.head, seat)->state_word;
+		_Atomic uint64_t *state_word = &head_seat(&server.objects.head, seat)->state_word;
 
 		if (server.requests[seat].state != REQUEST_NONE)
-			atomic_store(asked, WIRE_STATE_WORD(WIRE_SEQUENCE(atomic_load(asked)) + 1,
-						    WIRE_REQUESTED));
+			atomic_store(state_word,
+				WIRE_STATE_WORD(WIRE_SEQUENCE(atomic_load(state_word)) + 1,
+					WIRE_REQUESTED));
 	}
 	serve_all();
 }

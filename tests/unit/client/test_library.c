@@ -40,7 +40,7 @@ struct drawing {
 };
 
 /* What the client asked for last. */
-static struct shmsem_request asked;
+static struct shmsem_request last_request;
 
 static int draw(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
 	struct shmsem_error *error)
@@ -68,7 +68,7 @@ static int draw(void *data, const struct shmsem_request *request, struct shmsem_
 		info = (struct shmsem_info){.width = LARGE, .height = 2000, .channels = 1};
 	if (!strcmp(request->name, "impossible"))
 		info.channels = 5;
-	asked = *request;
+	last_request = *request;
 	status = shmsem_place(answer, &info, &pixels, &icc, error);
 	if (status || !pixels)
 		return status;
@@ -676,7 +676,7 @@ static void every_option_gets_to_the_program(void **state)
 	start(&drawing, 1);
 	client = connected();
 	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
-	assert_memory_equal(&asked.scale, &request.scale,
+	assert_memory_equal(&last_request.scale, &request.scale,
 		offsetof(struct shmsem_request, reserved_bytes) -
 			offsetof(struct shmsem_request, scale));
 	shmsem_release(&image);
