@@ -1,7 +1,8 @@
 #include "base/number.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,37 +109,74 @@ int parse_duration(const char *text, const char *what, uint64_t *ret_ns, struct 
 		"%s: '%s' is not a duration such as 10, 0.5, 250ms or 2h", what, text);
 }
 
+/* Without the cost of printf: lists write them by the 100,000. */
+const char *format_number(uint64_t number, char text[NUMBER_TEXT_SIZE])
+{
+	char digits[NUMBER_TEXT_SIZE];
+	size_t count = 0;
+
+	do
+		digits[count++] = (char)('0' + number % 10);
+	while (number /= 10);
+	for (size_t i = 0; i < count; i++)
+		text[i] = digits[count - 1 - i];
+	text[count] = '\0';
+	return text;
+}
+
+/* `value` in parts of a unit, rounded: at most UINT64_MAX / 16 is a unit. */
+static uint64_t rounded(uint64_t value, uint64_t unit, unsigned parts)
+{
+	return value / unit * parts + (value % unit * parts + unit / 2) / unit;
+}
+
+/* Writes `value` in that unit, with or without tenths. */
+static void format_in(uint64_t value, uint64_t unit, const char *name, bool with_tenths,
+	char text[SIZE_TEXT_SIZE])
+{
+	uint64_t tenths = rounded(value, unit, 10);
+	char number[NUMBER_TEXT_SIZE];
+	size_t length;
+
+	format_number(with_tenths ? tenths / 10 : rounded(value, unit, 1), number);
+	length = strlen(number);
+	memcpy(text, number, length);
+	if (with_tenths) {
+		text[length++] = '.';
+		text[length++] = (char)('0' + tenths % 10);
+	}
+	strcpy(text + length, name);
+}
+
 const char *format_size(uint64_t bytes, char text[SIZE_TEXT_SIZE])
 {
-	static const char units[] = "BKMGTPE";
-	double value = (double)bytes, fraction;
-	size_t unit = 0;
+	static const char units[][2] = {"B", "K", "M", "G", "T", "P", "E"};
+	const unsigned last = sizeof units / sizeof *units - 1;
+	unsigned at = bytes >= 1024;
+	uint64_t tenths;
 
-	for (; value >= 1023.95 && unit + 2 < sizeof units; unit++)
-		value /= 1024;
+	while (at && at < last && rounded(bytes, 1ULL << (10 * at), 10) >= 10240)
+		at++;
+	tenths = rounded(bytes, 1ULL << (10 * at), 10);
 	/* A fraction is worth a digit only where it shows. */
-	fraction = value - (double)(uint64_t)value;
-	if (unit && value < 99.95 && fraction >= 0.05 && fraction < 0.95)
-		snprintf(text, SIZE_TEXT_SIZE, "%.1f%c", value, units[unit]);
-	else
-		snprintf(text, SIZE_TEXT_SIZE, "%.0f%c", value, units[unit]);
+	format_in(bytes, 1ULL << (10 * at), units[at], at && tenths < 1000 && tenths % 10, text);
 	return text;
 }
 
 const char *format_duration(uint64_t ns, char text[SIZE_TEXT_SIZE])
 {
 	static const struct {
-		double ns;
+		uint64_t ns;
 		const char *name;
-	} units[] = {{1, "ns"}, {1e3, "us"}, {1e6, "ms"}, {1e9, "s"}, {60e9, "m"}, {3600e9, "h"},
-		{86400e9, "d"}};
-	double value = (double)ns;
+	} units[] = {{1, "ns"}, {NS_PER_US, "us"}, {NS_PER_MS, "ms"}, {NS_PER_SECOND, "s"},
+		{60 * NS_PER_SECOND, "m"}, {3600 * NS_PER_SECOND, "h"},
+		{86400 * NS_PER_SECOND, "d"}};
 	size_t unit = sizeof units / sizeof *units - 1;
+	bool with_tenths;
 
-	while (unit && value < units[unit].ns)
+	while (unit && ns < units[unit].ns)
 		unit--;
-	value /= units[unit].ns;
-	snprintf(text, SIZE_TEXT_SIZE, value < 9.95 && unit ? "%.1f%s" : "%.0f%s", value,
-		units[unit].name);
+	with_tenths = unit && rounded(ns, units[unit].ns, 10) < 100;
+	format_in(ns, units[unit].ns, units[unit].name, with_tenths, text);
 	return text;
 }

@@ -29,6 +29,10 @@ int parse_size(const char *text, const char *what, uint64_t *ret, struct error *
  * without one. */
 int parse_duration(const char *text, const char *what, uint64_t *ret_ns, struct error *err);
 
+/* Writes a number in decimal. */
+#define NUMBER_TEXT_SIZE 24
+const char *format_number(uint64_t number, char text[NUMBER_TEXT_SIZE]);
+
 /* Writes `bytes` for people, as lsblk does: "927B", "1.5K", "36M". */
 #define SIZE_TEXT_SIZE 16
 const char *format_size(uint64_t bytes, char text[SIZE_TEXT_SIZE]);

@@ -35,6 +35,16 @@ static size_t character_length(const uint8_t *at, size_t left)
 	return length;
 }
 
+/* Printable ASCII, of which nothing is escaped: nearly every text there is. */
+static bool is_plain_ascii(const uint8_t *at, size_t length)
+{
+	bool plain = true;
+
+	for (size_t i = 0; i < length; i++)
+		plain &= at[i] >= 0x20 && at[i] < 0x7f && at[i] != '\\';
+	return plain;
+}
+
 const char *text_escape(const char *text, size_t length, char *buffer, size_t size)
 {
 	const uint8_t *at = (const uint8_t *)text, *end = at + length;
@@ -42,6 +52,11 @@ const char *text_escape(const char *text, size_t length, char *buffer, size_t si
 
 	if (!size)
 		return buffer;
+	if (length < size && is_plain_ascii(at, length)) {
+		memcpy(buffer, text, length);
+		buffer[length] = '\0';
+		return buffer;
+	}
 	while (at < end) {
 		size_t take = *at == '\\' ? 0 : character_length(at, (size_t)(end - at));
 		size_t need = take ? take : 4;

@@ -105,8 +105,11 @@ static void mode_text(mode_t mode, char text[10])
 	text[9] = '\0';
 }
 
-/* Names are looked up once for many objects in a row: most have the same owner. */
-struct last_name {
+/* A look-up reads a file or asks a server: names are kept, one for all ids that leave the same
+ * remainder. */
+#define NAMES_KEPT 64
+
+struct kept_name {
 	bool known;
 	unsigned id;
 	char text[64];
@@ -127,44 +130,46 @@ static const char *group_name(unsigned id)
 }
 
 /* The name of a user or a group, or else its number. */
-static const char *name_of(unsigned id, const char *(*look_up)(unsigned id), struct last_name *last)
+static const char *name_of(
+	unsigned id, const char *(*look_up)(unsigned id), struct kept_name kept[NAMES_KEPT])
 {
+	struct kept_name *one = &kept[id % NAMES_KEPT];
 	const char *name;
 
-	if (last->known && last->id == id)
-		return last->text;
+	if (one->known && one->id == id)
+		return one->text;
 	name = look_up(id);
 	if (name)
-		snprintf(last->text, sizeof last->text, "%s", name);
+		snprintf(one->text, sizeof one->text, "%s", name);
 	else
-		snprintf(last->text, sizeof last->text, "%u", id);
-	last->id = id;
-	last->known = true;
-	return last->text;
+		snprintf(one->text, sizeof one->text, "%u", id);
+	one->id = id;
+	one->known = true;
+	return one->text;
 }
 
 static const char *user_text(uid_t uid)
 {
-	static struct last_name last;
+	static struct kept_name kept[NAMES_KEPT];
 
-	return name_of(uid, user_name, &last);
+	return name_of(uid, user_name, kept);
 }
 
 static const char *group_text(gid_t gid)
 {
-	static struct last_name last;
+	static struct kept_name kept[NAMES_KEPT];
 
-	return name_of(gid, group_name, &last);
+	return name_of(gid, group_name, kept);
 }
 
-static void number_text(int64_t number, bool known, char *text, size_t size)
+static void number_text(int64_t number, bool known, char text[NUMBER_TEXT_SIZE])
 {
 	text[0] = '\0';
 	if (known)
-		snprintf(text, size, "%lld", (long long)number);
+		format_number((uint64_t)number, text);
 }
 
-static void value_text(const struct object *object, char *text, size_t size)
+static void value_text(const struct object *object, char text[NUMBER_TEXT_SIZE])
 {
 	int64_t value = -1;
 
@@ -172,7 +177,7 @@ static void value_text(const struct object *object, char *text, size_t size)
 		value = object_semaphore_value(object);
 	else if (object->type == OBJECT_SYSV_SEMAPHORES)
 		value = sysv_value(object);
-	number_text(value, value >= 0, text, size);
+	number_text(value, value >= 0, text);
 }
 
 /* DIMS and HELD, from HEAD. */
@@ -194,7 +199,7 @@ static void header_text(const struct object *object, enum column column, char *t
 		if (head_report_read_seat(fd, &report, i, &seat) != 0)
 			return;
 	if (column == COLUMN_HELD)
-		number_text((int64_t)held, true, text, size);
+		number_text((int64_t)held, true, text);
 	else if (seat.words[1] && seat.words[2] && seat.words[3])
 		snprintf(text, size, "%llux%llux%llu", (unsigned long long)seat.words[1],
 			(unsigned long long)seat.words[2], (unsigned long long)seat.words[3]);
@@ -267,19 +272,19 @@ static void made_text(const struct table *table, const struct object *object, en
 		time_text(object->accessed, text, size);
 		break;
 	case COLUMN_CREATOR:
-		number_text(object->creator, object->creator, text, size);
+		number_text(object->creator, object->creator, text);
 		break;
 	case COLUMN_LAST:
-		number_text(object->last, object->last, text, size);
+		number_text(object->last, object->last, text);
 		break;
 	case COLUMN_USERS:
-		number_text((int64_t)object->users, true, text, size);
+		number_text((int64_t)object->users, true, text);
 		break;
 	case COLUMN_VALUE:
-		value_text(object, text, size);
+		value_text(object, text);
 		break;
 	case COLUMN_NATTCH:
-		number_text(object->attached, object->attached >= 0, text, size);
+		number_text(object->attached, object->attached >= 0, text);
 		break;
 	case COLUMN_DIMS:
 	case COLUMN_HELD:

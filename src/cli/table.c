@@ -3,6 +3,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "cli/table_text.h"
+#include "cli/terminal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -109,34 +110,45 @@ static struct table_cell *cell_at(const struct table *table, size_t at)
 }
 
 /* Has the cell say what was written (`length` bytes and a NUL) to the room reserved last. */
-static void set_text(struct table *table, size_t at, const char *text, size_t length)
+static void set_text(struct table *table, size_t at, const char *text, size_t length, bool verbatim)
 {
 	struct table_cell *cell = cell_at(table, at);
 
-	if (table->lines > 1) {
-		const char *above = cell[-(ptrdiff_t)table->width].text;
-
-		if (above && !strcmp(above, text)) {
-			cell->text = above;
-			return;
-		}
-	}
 	text_pool_take(&table->texts, length + 1);
 	cell->text = text;
+	cell->columns = (uint32_t)text_columns(text, length);
+	cell->verbatim = verbatim;
+}
+
+/* Whether the cell above says the same: then its text serves both. */
+static bool repeat_above(struct table *table, size_t at, const char *text)
+{
+	struct table_cell *cell = cell_at(table, at);
+	const struct table_cell *above = table->lines > 1 ? cell - table->width : NULL;
+
+	if (!above || !above->verbatim || strcmp(above->text, text) != 0)
+		return false;
+	cell->text = above->text;
+	cell->columns = above->columns;
+	cell->verbatim = true;
+	return true;
 }
 
 int table_put(struct table *table, size_t at, const char *text, struct error *err)
 {
-	size_t length = strlen(text), size = 4 * length + 1;
+	size_t length, size, taken;
 	char *shown;
 
-	if (!length)
+	if (!*text || repeat_above(table, at, text))
 		return STATUS_OK;
+	length = strlen(text);
+	size = 4 * length + 1;
 	shown = text_pool_reserve(&table->texts, size);
 	if (!shown)
 		return no_memory(err);
 	text_escape(text, length, shown, size);
-	set_text(table, at, shown, strlen(shown));
+	taken = strlen(shown);
+	set_text(table, at, shown, taken, taken == length);
 	return STATUS_OK;
 }
 
@@ -151,7 +163,7 @@ int table_put_numbers(
 	text[0] = '\0';
 	for (size_t i = 0; i < count; i++)
 		used += (size_t)sprintf(text + used, "%s%lld", i ? "," : "", (long long)numbers[i]);
-	set_text(table, at, text, used);
+	set_text(table, at, text, used, true);
 	return STATUS_OK;
 }
 
@@ -253,7 +265,7 @@ int table_print(struct table *table, struct error *err)
 const char *table_size_text(const struct table *table, uint64_t bytes, char text[TABLE_SIZE_TEXT])
 {
 	if (table->style.bytes)
-		snprintf(text, TABLE_SIZE_TEXT, "%llu", (unsigned long long)bytes);
+		format_number(bytes, text);
 	else
 		format_size(bytes, text);
 	return text;

@@ -52,9 +52,10 @@ enum table_tint {
 };
 
 struct table_cell {
-	/* Fit to print; NULL: empty. The same as in the line before, it is the same pointer. */
-	const char *text;
-	enum table_tint tint;
+	const char *text; /* fit to print; NULL: empty */
+	uint32_t columns; /* that it takes on a terminal */
+	bool verbatim;    /* nothing had to be escaped */
+	enum table_tint tint : 8;
 };
 
 struct table {

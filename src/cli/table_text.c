@@ -21,13 +21,6 @@ struct layout {
 	size_t last;                      /* column that is shown */
 };
 
-static const char *cell_text(const struct table *table, size_t line, size_t at)
-{
-	const char *text = table->cells[line * table->width + at].text;
-
-	return text ? text : "";
-}
-
 static bool is_wrapped(const struct table *table, size_t at)
 {
 	return table->columns[at]->kind == TABLE_WIDE || table->columns[at]->kind == TABLE_NUMBERS;
@@ -40,19 +33,13 @@ static bool is_right(const struct table *table, size_t at)
 
 static void measure(const struct table *table, struct layout *layout)
 {
-	for (size_t at = 0; at < table->width; at++) {
-		size_t width = table->style.noheadings ? 1 : strlen(table->columns[at]->name);
-		const char *above = NULL;
+	for (size_t at = 0; at < table->width; at++)
+		layout->widths[at] = table->style.noheadings ? 1 : strlen(table->columns[at]->name);
+	for (size_t i = 0; i < table->lines * table->width; i++) {
+		size_t *width = &layout->widths[i % table->width];
 
-		for (size_t line = 0; line < table->lines; line++) {
-			const char *text = cell_text(table, line, at);
-			size_t cell = text == above ? 0 : text_columns(text, strlen(text));
-
-			if (cell > width)
-				width = cell;
-			above = text;
-		}
-		layout->widths[at] = width;
+		if (table->cells[i].columns > *width)
+			*width = table->cells[i].columns;
 	}
 }
 
@@ -150,31 +137,58 @@ static void print_blanks(size_t count)
 		putchar_unlocked(' ');
 }
 
+/* What is to be printed of a cell, or left of it. */
+struct part {
+	const char *text;
+	size_t length, columns;
+};
+
+/* Takes from `rest` what fits into a line of the column. */
+static struct part next_part(
+	const struct table *table, const struct layout *layout, size_t at, struct part *rest)
+{
+	struct part part = *rest;
+
+	if (table->style.width && is_wrapped(table, at) && part.columns > layout->widths[at]) {
+		part.length = text_wrap(part.text, layout->widths[at]);
+		part.columns = text_columns(part.text, part.length);
+	}
+	rest->text += part.length;
+	rest->length -= part.length;
+	while (*rest->text == ' ') {
+		rest->text++;
+		rest->length--;
+	}
+	rest->columns = text_columns(rest->text, rest->length);
+	return part;
+}
+
 /* One line of a cell, padded unless it ends the line. */
 static void print_part(const struct table *table, const struct layout *layout, size_t at,
-	const char *text, size_t length, enum table_tint tint)
+	const struct part *part, enum table_tint tint)
 {
-	size_t columns = text_columns(text, length), width = layout->widths[at];
-	size_t blanks = columns < width ? width - columns : 0;
+	size_t width = layout->widths[at];
+	size_t blanks = part->columns < width ? width - part->columns : 0;
+	const char *begin = table->style.colours && part->length ? tints[tint] : NULL;
 
 	if (is_right(table, at))
 		print_blanks(blanks);
-	if (table->style.colours && tints[tint])
-		fputs(tints[tint], stdout);
-	if (columns > width)
-		print_shortened(text, length, columns, width);
+	if (begin)
+		fputs(begin, stdout);
+	if (part->columns > width)
+		print_shortened(part->text, part->length, part->columns, width);
 	else
-		fwrite_unlocked(text, 1, length, stdout);
-	if (table->style.colours && tints[tint])
+		fwrite_unlocked(part->text, 1, part->length, stdout);
+	if (begin)
 		fputs("\033[0m", stdout);
 	if (!is_right(table, at) && at != layout->last)
 		print_blanks(blanks);
-	putchar(at == layout->last ? '\n' : ' ');
+	putchar_unlocked(at == layout->last ? '\n' : ' ');
 }
 
-/* Prints the line, and further ones as long as a wrapped column has more; `rests` are what is left
- * of each cell. */
-static void print_line(const struct table *table, const struct layout *layout, const char **rests,
+/* Prints the line, and further ones as long as a wrapped column has more; `rests` are its cells,
+ * which are used up. */
+static void print_line(const struct table *table, const struct layout *layout, struct part *rests,
 	const struct table_cell *cells)
 {
 	bool more = true;
@@ -182,37 +196,38 @@ static void print_line(const struct table *table, const struct layout *layout, c
 	while (more) {
 		more = false;
 		for (size_t at = 0; at < table->width; at++) {
-			const char *text = rests[at];
-			size_t length;
+			struct part part;
 
 			if (!layout->widths[at])
 				continue;
-			length = is_wrapped(table, at) && table->style.width
-					 ? text_wrap(text, layout->widths[at])
-					 : strlen(text);
-			rests[at] += length;
-			rests[at] += strspn(rests[at], " ");
-			more = more || *rests[at];
-			print_part(table, layout, at, text, length,
-				cells ? cells[at].tint : TINT_NONE);
+			part = next_part(table, layout, at, &rests[at]);
+			more = more || rests[at].length;
+			print_part(table, layout, at, &part, cells ? cells[at].tint : TINT_NONE);
 		}
 	}
+}
+
+static struct part whole(const char *text, size_t columns)
+{
+	return (struct part){.text = text, .length = strlen(text), .columns = columns};
 }
 
 void table_print_text(const struct table *table)
 {
 	struct layout layout = lay_out(table);
-	const char *rests[TABLE_COLUMNS_MAX];
+	struct part rests[TABLE_COLUMNS_MAX];
 
 	if (!table->lines)
 		return;
 	for (size_t at = 0; at < table->width; at++)
-		rests[at] = table->columns[at]->name;
+		rests[at] = whole(table->columns[at]->name, strlen(table->columns[at]->name));
 	if (!table->style.noheadings)
 		print_line(table, &layout, rests, NULL);
 	for (size_t line = 0; line < table->lines; line++) {
+		const struct table_cell *cells = table->cells + line * table->width;
+
 		for (size_t at = 0; at < table->width; at++)
-			rests[at] = cell_text(table, line, at);
-		print_line(table, &layout, rests, table->cells + line * table->width);
+			rests[at] = whole(cells[at].text ? cells[at].text : "", cells[at].columns);
+		print_line(table, &layout, rests, cells);
 	}
 }

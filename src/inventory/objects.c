@@ -93,7 +93,9 @@ int64_t object_semaphore_value(const struct object *object)
 struct walk {
 	struct objects found;
 	struct mounts mounts;
-	char folder[PATH_MAX]; /* below SHM_DIRECTORY, with a slash at its end, or empty */
+	/* What is looked at: `folder` bytes of it, with a slash at their end, and a name. */
+	char path[sizeof SHM_DIRECTORY + PATH_MAX + NAME_MAX + 1];
+	size_t folder;
 	unsigned depth;
 };
 
@@ -142,20 +144,28 @@ static enum object_type type_of(const struct walk *walk, const char *file, mode_
 
 static int look(void *context, int directory, const char *file);
 
-/* 0, or an errno: ENOMEM, or why it cannot be read. */
+/* Looks into the folder that `path` names. 0, or an errno: ENOMEM, or why it cannot be read. */
 static int look_into(struct walk *walk, int directory, const char *file)
 {
-	size_t length = strlen(walk->folder);
+	size_t outer = walk->folder, length = strlen(walk->path);
 	int result;
 
-	if (walk->depth == DEPTH_MAX || length + strlen(file) + 2 > sizeof walk->folder)
+	if (walk->depth == DEPTH_MAX || length >= PATH_MAX)
 		return ENAMETOOLONG;
-	sprintf(walk->folder + length, "%s/", file);
+	walk->path[length] = '/';
+	walk->folder = length + 1;
 	walk->depth++;
 	result = shm_file_walk(directory, file, look, walk);
 	walk->depth--;
-	walk->folder[length] = '\0';
+	walk->folder = outer;
+	walk->path[length] = '\0';
 	return result < 0 ? errno : result;
+}
+
+/* The path as objects are named, below SHM_DIRECTORY. */
+static const char *name_below(const struct walk *walk)
+{
+	return walk->path + sizeof SHM_DIRECTORY;
 }
 
 /* How much a tmpfs holds; of others nothing is asked, whose server may be dead. */
@@ -169,7 +179,7 @@ static uint64_t mount_used(const struct mount *mount)
 }
 
 /* 0 or ENOMEM. */
-static int add_mount(struct walk *walk, const struct mount *mount, const char *path)
+static int add_mount(struct walk *walk, const struct mount *mount)
 {
 	struct object *object = objects_add(&walk->found);
 
@@ -177,15 +187,14 @@ static int add_mount(struct walk *walk, const struct mount *mount, const char *p
 		return ENOMEM;
 	object->type = OBJECT_MOUNT;
 	object->size = object->allocated = mount_used(mount);
-	object->name = strdup(path);
+	object->name = strdup(name_below(walk));
 	if (asprintf(&object->why, "a %s is mounted here, which takes nothing of %s", mount->type,
 		    SHM_DIRECTORY) < 0)
 		object->why = NULL;
 	return object->name && object->why ? 0 : ENOMEM;
 }
 
-static int add_file(
-	struct walk *walk, const char *file, const char *path, const struct statx *status)
+static int add_file(struct walk *walk, const char *file, const struct statx *status)
 {
 	struct object *object = objects_add(&walk->found);
 
@@ -193,14 +202,14 @@ static int add_file(
 		return ENOMEM;
 	object->type = type_of(walk, file, status->stx_mode);
 	fill_in(object, status);
-	object->name = strdup(path);
+	object->name = strdup(name_below(walk));
 	return object->name && (walk->depth || parse_name(object)) ? 0 : ENOMEM;
 }
 
 /* What is in a folder is told, and the folder itself only if it has the name of an object or keeps
  * from us what is in it. */
-static int add_folder(struct walk *walk, int directory, const char *file, const char *path,
-	const struct statx *status)
+static int add_folder(
+	struct walk *walk, int directory, const char *file, const struct statx *status)
 {
 	int failed = look_into(walk, directory, file);
 	struct name_space space;
@@ -210,30 +219,28 @@ static int add_folder(struct walk *walk, int directory, const char *file, const 
 	if (failed == ENOMEM)
 		return failed;
 	if (failed || (!walk->depth && object_file_parse(file, &space, &kind, &index)))
-		return add_file(walk, file, path, status);
+		return add_file(walk, file, status);
 	return 0;
 }
 
 static int look(void *context, int directory, const char *file)
 {
 	struct walk *walk = context;
-	char path[sizeof SHM_DIRECTORY + PATH_MAX + NAME_MAX + 1], *below = path;
 	const struct mount *mount;
 	struct statx status;
 
 	if (!strcmp(file, ".") || !strcmp(file, ".."))
 		return 0;
-	snprintf(path, sizeof path, "%s/%s%s", SHM_DIRECTORY, walk->folder, file);
-	below += sizeof SHM_DIRECTORY;
+	strcpy(walk->path + walk->folder, file);
 	/* What is mounted there is not even looked at: its server may be dead. */
-	mount = mounts_at(&walk->mounts, path);
+	mount = mounts_at(&walk->mounts, walk->path);
 	if (mount)
-		return add_mount(walk, mount, below);
+		return add_mount(walk, mount);
 	if (statx(directory, file, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
 		    STATX_BASIC_STATS | STATX_BTIME, &status) != 0)
 		return 0;
-	return S_ISDIR(status.stx_mode) ? add_folder(walk, directory, file, below, &status)
-					: add_file(walk, file, below, &status);
+	return S_ISDIR(status.stx_mode) ? add_folder(walk, directory, file, &status)
+					: add_file(walk, file, &status);
 }
 
 static int compare_objects(const void *left, const void *right)
@@ -256,7 +263,7 @@ static int compare_objects(const void *left, const void *right)
 
 int objects_read(struct objects *ret, struct error *err)
 {
-	struct walk walk = {0};
+	struct walk walk = {.path = SHM_DIRECTORY "/", .folder = sizeof SHM_DIRECTORY};
 	struct statvfs system;
 	int failed;
 

@@ -389,6 +389,17 @@ assert stats['alive'] and stats['counters']['evictions'] == 104 and len(stats['s
 	[ "$(grep -c '"maps"' "$BATS_TEST_TMPDIR/trace")" -le "$(($(ls -d /proc/[0-9]* | wc -l) + 50))" ]
 }
 
+@test "who owns them is looked up once, however many objects there are" {
+	local i trace=$BATS_TEST_TMPDIR/trace
+	for i in $(seq 60); do
+		touch "/dev/shm/psm_$i"
+		chown "$((i % 3 + 1))" "/dev/shm/psm_$i"
+	done
+	ASAN_OPTIONS=detect_leaks=0 strace -o "$trace" -e trace=openat "$SHMSEM" list -a -n --sort name -o OWNER "$ALL" >/dev/null
+	[ "$(grep -c /etc/passwd "$trace")" -ge 1 ]
+	[ "$(grep -c /etc/passwd "$trace")" -le 3 ]
+}
+
 @test "ten thousand objects are listed in a few seconds" {
 	/usr/bin/python3 -c "
 for i in range(10000):

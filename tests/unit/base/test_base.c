@@ -120,13 +120,25 @@ static void numbers_are_read_whole(void **state)
 
 static void numbers_are_written_for_people(void **state)
 {
-	char text[SIZE_TEXT_SIZE];
+	char text[NUMBER_TEXT_SIZE];
 
 	(void)state;
+	assert_string_equal(format_number(UINT64_MAX, text), "18446744073709551615");
 	assert_string_equal(format_size(927, text), "927B");
 	assert_string_equal(format_size(1536, text), "1.5K");
 	assert_string_equal(format_size(36 << 20, text), "36M");
 	assert_string_equal(format_size(UINT64_MAX, text), "16E");
+	assert_string_equal(format_size(0, text), "0B");
+	assert_string_equal(format_size(1023, text), "1023B");
+	assert_string_equal(format_size(1280 << 10, text), "1.3M");
+	assert_string_equal(format_size((99 << 10) + 900, text), "99.9K");
+	assert_string_equal(format_size((100 << 10) + 500, text), "100K");
+	assert_string_equal(format_size((1023 << 10) + 900, text), "1024K");
+	assert_string_equal(format_size((1 << 20) - 1, text), "1M");
+	assert_string_equal(format_duration(9940000, text), "9.9ms");
+	assert_string_equal(format_duration(9950000, text), "10ms");
+	assert_string_equal(format_duration(UINT64_MAX, text), "213504d");
+	assert_string_equal(format_number(0, text), "0");
 	assert_string_equal(format_duration(870, text), "870ns");
 	assert_string_equal(format_duration(3400000, text), "3.4ms");
 	assert_string_equal(format_duration(7200 * NS_PER_SECOND, text), "2.0h");
