@@ -19,7 +19,6 @@
 #include "server/name_list.h"
 #include "server/pool.h"
 #include "server/serve_image.h"
-#include "server/supply.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -121,7 +120,7 @@ static void give_room(struct server *server, unsigned index, uint64_t bytes)
 	}
 	work->needed = bytes;
 	decoder_set_state(server, index, DECODER_NEEDS_ROOM);
-	supply_wake(server);
+	server_wake_supply(server);
 }
 
 /* Whether the file is the one that was opened still. Only this thread ends the job, so it is there

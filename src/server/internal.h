@@ -145,6 +145,12 @@ struct server {
 int server_check_sandbox(
 	const struct server_options *options, unsigned *ret_missing, struct error *err);
 
+/* The supply thread may have something to do. With the store's lock held. */
+static inline void server_wake_supply(struct server *server)
+{
+	pthread_cond_signal(&server->supply.wanted);
+}
+
 /* One more of a counter on the statistics page. */
 static inline void server_count(struct server *server, enum wire_counter counter, uint64_t amount)
 {

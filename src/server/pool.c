@@ -6,7 +6,6 @@
 #include "base/process.h"
 #include "config.h"
 #include "server/jobs.h"
-#include "server/supply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +94,7 @@ int pool_start(struct server *server, struct error *err)
 void pool_restart(struct server *server, unsigned decoder)
 {
 	decoder_set_state(server, decoder, DECODER_STARTING);
-	supply_wake(server);
+	server_wake_supply(server);
 }
 
 bool pool_all_dead(const struct server *server)

@@ -240,7 +240,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	publish_grow(server);
 	store_lock(&server->store);
 	if (store_check_segments(&server->store))
-		supply_wake(server);
+		server_wake_supply(server);
 	sums_update(server);
 	store_unlock(&server->store);
 	*ret_done = server->options.requests &&

@@ -26,6 +26,16 @@ static uint64_t punch_some(struct store *store, unsigned segment)
 	return backed && backing_give_hole(store, segment, backed) ? length : 0;
 }
 
+/* The same for whichever segment has some, `last` being the last that is asked. */
+static uint64_t punch_any(struct store *store, unsigned last)
+{
+	uint64_t given = 0;
+
+	for (unsigned i = 1; i <= store->segments && !given; i++)
+		given = punch_some(store, (last + i) % store->segments);
+	return given;
+}
+
 static bool over_budget(const struct store *store)
 {
 	uint64_t backed, used;
@@ -51,13 +61,10 @@ static bool evict_one(struct store *store)
  * cannot be. */
 static bool punch_excess(struct store *store, unsigned segment)
 {
-	do
-		for (unsigned i = 1; i <= store->segments; i++)
-			while (over_budget(store) &&
-				punch_some(store, (segment + i) % store->segments))
-				;
-	while (over_budget(store) && evict_one(store));
-	return !over_budget(store);
+	while (over_budget(store))
+		if (!punch_any(store, segment) && !evict_one(store))
+			return false;
+	return true;
 }
 
 static uint64_t held_bytes(const struct stored_list *list, const struct held *held)
@@ -167,13 +174,15 @@ static int back_extent(struct store *store, unsigned index, const struct extent 
  * nobody holds, until it is `bytes`. False if there was nothing to give. */
 static bool yield(struct store *store, uint64_t bytes)
 {
-	uint64_t given = 0, length;
+	uint64_t given = 0;
 
-	do
-		for (unsigned i = 0; i < store->segments; i++)
-			while (given < bytes && (length = punch_some(store, i)))
-				given += length;
-	while (given < bytes && evict_one(store));
+	while (given < bytes) {
+		uint64_t length = punch_any(store, store->segments - 1);
+
+		given += length;
+		if (!length && !evict_one(store))
+			break;
+	}
 	return given;
 }
 
@@ -209,14 +218,16 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	if (!size_align(bytes, store->head->page, &bytes))
 		bytes = UINT64_MAX;
 	status = claim_room(store, segment, bytes, &extent, &holes, err);
-	if (!status && holes)
-		status = back_or_yield(store, segment, extent, holes, err);
-	if (!status && store->damaged[segment])
-		store_mend(store);
-	if (status && extent)
-		backing_give_hole(store, segment, extent);
 	if (status)
 		return status;
+	if (holes)
+		status = back_or_yield(store, segment, extent, holes, err);
+	if (status) {
+		backing_give_hole(store, segment, extent);
+		return status;
+	}
+	if (store->damaged[segment])
+		store_mend(store);
 	*ret = extent;
 	return STATUS_OK;
 }

@@ -103,7 +103,7 @@ void supply_stop(struct server *server)
 		return;
 	store_lock(&server->store);
 	server->supply.ending = true;
-	supply_wake(server);
+	server_wake_supply(server);
 	store_unlock(&server->store);
 	pthread_join(server->supply.thread, NULL);
 }

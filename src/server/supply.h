@@ -12,9 +12,3 @@ int supply_start(struct server *server);
 
 /* Once the completion thread has ended. */
 void supply_stop(struct server *server);
-
-/* There may be something to do. With the store's lock held. */
-static inline void supply_wake(struct server *server)
-{
-	pthread_cond_signal(&server->supply.wanted);
-}
