@@ -28,7 +28,7 @@
 
 extern char **environ;
 
-#define TIMEOUT (30 * NS_PER_SECOND)
+#define TIMEOUT (300 * NS_PER_SECOND)
 #define SEATS   6 /* as start_server() says */
 
 struct scene {
@@ -179,7 +179,7 @@ static int set_up_with(void **state, const char *decoders, const char *cache)
 	static unsigned serial;
 	struct scene *scene = calloc(1, sizeof *scene);
 
-	alarm(120);
+	alarm(600);
 	strcpy(scene->folder, "/tmp/test-client-XXXXXX");
 	assert_non_null(mkdtemp(scene->folder));
 	snprintf(scene->space, sizeof scene->space, "test-client-%d-%u", (int)getpid(), serial++);
@@ -517,32 +517,45 @@ static uint64_t requests_of_seat(const struct scene *scene, unsigned seat)
 	return row.requests;
 }
 
-/* The server is killed while it decodes, and another one started. Under load that may take longer
- * than a call waits for a successor to appear: then once more. */
+/* A client in a process of its own, which can be stopped, asks for image a. */
+static pid_t ask_in_a_child(const struct scene *scene)
+{
+	struct crowd crowd = {.scene = scene, .name = "a"};
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child)
+		return child;
+	crowd_main(&crowd);
+	if (crowd.status)
+		fprintf(stderr, "%s\n", crowd.message);
+	_exit(crowd.status ? 1 : 0);
+}
+
+static void restart_server(struct scene *scene)
+{
+	end_server(scene, SIGKILL);
+	start_server(scene, "1", "16M");
+	shmsem_close(scene->client);
+	scene->client = connect_to(scene);
+}
+
+/* The server is killed while it decodes, and another one is there before the client looks. */
 static void a_call_during_a_restart_works_at_the_new_server(void **state)
 {
 	struct scene *scene = *state;
+	pid_t child;
+	int status;
 
-	for (int tries = 0; tries < 20; tries++) {
-		struct crowd crowd = {.scene = scene, .name = "a"};
-		pthread_t thread;
-
-		stop(decoder_of(scene));
-		assert_int_equal(pthread_create(&thread, NULL, crowd_main, &crowd), 0);
-		while (!requests_of_seat(scene, 1))
-			sched_yield();
-		end_server(scene, SIGKILL);
-		start_server(scene, "1", "16M");
-		pthread_join(thread, NULL);
-		if (!crowd.status)
-			return;
-		assert_int_equal(crowd.status, SHMSEM_UNAVAILABLE);
-		shmsem_close(scene->client);
-		scene->client = connect_to(scene);
-	}
-	/* With a sanitizer a server may always take longer to start than a call waits for it. */
-	if (!SANITIZED)
-		fail_msg("no call found the new server");
+	stop(decoder_of(scene));
+	child = ask_in_a_child(scene);
+	while (!requests_of_seat(scene, 1))
+		sched_yield();
+	stop(child);
+	restart_server(scene);
+	kill(child, SIGCONT);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void without_a_server_the_error_says_how_to_start_one(void **state)
@@ -571,7 +584,7 @@ static void a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive(v
 	begin = clock_now();
 	assert_int_equal(shmsem_fetch(scene->client, &request, &image, NULL), SHMSEM_TRY_AGAIN);
 	assert_true(clock_now() - begin >= 300 * NS_PER_MS);
-	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);
+	assert_true(clock_now() - begin < 20 * NS_PER_SECOND);
 	kill(scene->server, SIGCONT);
 	image = fetched(scene->client, "a", 1);
 	shmsem_release(&image);
@@ -597,7 +610,7 @@ static void a_cancelled_call_ends_and_the_next_one_works(void **state)
 	stop(decoder);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_main, scene->client), 0);
 	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_TRY_AGAIN);
-	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);
+	assert_true(clock_now() - begin < 20 * NS_PER_SECOND);
 	pthread_join(thread, NULL);
 	kill(decoder, SIGCONT);
 	for (int i = 0; i < 20; i++) {
@@ -701,7 +714,7 @@ static void more_than_a_thousand_names_come_in_pages(void **state)
 	assert_int_equal(shmsem_names(scene->client, count_name, &count, &error), 0);
 	assert_int_equal(count, 1502);
 	/* Eight pages; none waits for a poll. */
-	assert_true(clock_now() - begin < 5 * NS_PER_SECOND);
+	assert_true(clock_now() - begin < 20 * NS_PER_SECOND);
 	assert_int_equal(shmsem_names(scene->client, stop_at_once, &first, &error), 0);
 	assert_int_equal(first, 1);
 }

@@ -919,7 +919,7 @@ int main(void)
 		cmocka_unit_test(every_option_gets_to_the_program),
 	};
 
-	alarm(120);
+	alarm(600);
 	snprintf(space, sizeof space, "test-library-%d", (int)getpid());
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

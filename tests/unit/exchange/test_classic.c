@@ -1012,7 +1012,7 @@ int main(void)
 	};
 
 	/* A hang is a failure, too. */
-	alarm(100);
+	alarm(600);
 	if (guard_install(NULL) || sigaction(SIGBUS, NULL, &guarded))
 		return EXIT_FAILURE;
 	return cmocka_run_group_tests(tests, NULL, NULL);

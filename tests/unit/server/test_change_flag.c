@@ -147,7 +147,7 @@ static void what_another_process_did_before_it_told_us_is_always_seen(void **sta
 	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(words != MAP_FAILED);
 	change_flag_arm(readiness);
-	alarm(60);
+	alarm(600);
 	child = fork();
 	if (child == 0)
 		write_and_tell(&words[0], &words[1]);
@@ -213,7 +213,7 @@ static void whoever_sleeps_meanwhile_is_not_woken(void **state)
 
 	assert_int_equal(pipe(bed), 0);
 	sleeper.bed = bed[0];
-	alarm(60);
+	alarm(600);
 	assert_int_equal(pthread_create(&thread, NULL, arm_and_sleep, &sleeper), 0);
 	while (!atomic_load(&sleeper.thread))
 		sched_yield();

@@ -77,7 +77,7 @@ static int in_child(void (*body)(intptr_t argument), intptr_t argument)
 		/* cmocka catches these. */
 		signal(SIGILL, SIG_DFL);
 		signal(SIGSEGV, SIG_DFL);
-		alarm(20);
+		alarm(600);
 		body(argument);
 		_exit(0);
 	}

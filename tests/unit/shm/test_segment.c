@@ -123,7 +123,7 @@ static void what_is_no_segment_is_not_opened(void **state)
 	struct error err;
 
 	(void)state;
-	alarm(10);
+	alarm(600);
 	snprintf(path, sizeof path, "%s%s", SHM_DIRECTORY,
 		object_name(&space, OBJECT_DATA, 0, name));
 	assert_int_equal(symlink("/etc/passwd", path), 0);

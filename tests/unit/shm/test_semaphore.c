@@ -85,10 +85,10 @@ static pid_t sleeper(const char *space_name, char name[OBJECT_NAME_SIZE], sem_t 
 
 		if (guard_install(NULL) || guard_add((void *)page, 4096) < 0)
 			_exit(2);
-		_exit(semaphore_wait(*ret, clock_now() + 20 * NS_PER_SECOND));
+		_exit(semaphore_wait(*ret, clock_now() + 300 * NS_PER_SECOND));
 	}
 	assert_true(child > 0);
-	alarm(30);
+	alarm(600);
 	while (!asleep(child))
 		sched_yield();
 	return child;
@@ -167,7 +167,7 @@ static void files_that_are_no_semaphores_are_refused(void **state)
 	int fd;
 
 	(void)state;
-	alarm(10);
+	alarm(600);
 	object_name(&space, OBJECT_REQUEST, 0, name);
 	snprintf(path, sizeof path, "%s/%s", SHM_DIRECTORY,
 		object_file(&space, OBJECT_REQUEST, 0, file));
