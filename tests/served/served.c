@@ -39,9 +39,9 @@ static int count_entries(const char *path)
 }
 
 /* The server closes a file a moment after it has answered: the fewest within a while. */
-static int fewest_descriptors(int enough)
+static int fewest_descriptors(int enough, uint64_t timeout_ns)
 {
-	uint64_t deadline = deadline_after(NS_PER_SECOND / 2);
+	uint64_t deadline = deadline_after(timeout_ns);
 	int fewest = INT_MAX;
 
 	while (fewest > enough && clock_now() < deadline) {
@@ -77,7 +77,7 @@ void served_start(struct served *served, const struct server_options *options)
 		fail_msg("%s", err.text);
 	if (shmsem_connect(&served->client, &connect, &error))
 		fail_msg("%s", error.message);
-	served->descriptors = fewest_descriptors(0);
+	served->descriptors = fewest_descriptors(0, NS_PER_SECOND / 2);
 }
 
 static void remove_folder(const char *path)
@@ -98,7 +98,8 @@ static void remove_folder(const char *path)
 bool served_stop(struct served *served)
 {
 	/* The client opened the data segment, which was not there before. */
-	int most = served->descriptors + 1, now = fewest_descriptors(most), left;
+	int most = served->descriptors + 1, left;
+	int now = fewest_descriptors(most, 20 * NS_PER_SECOND);
 	bool children;
 
 	shmsem_close(served->client);
