@@ -3,6 +3,7 @@
 
 #include "base/number.h"
 #include "cli/logind.h"
+#include "cli/needed_calls.h"
 #include "cli/notify.h"
 #include "cli/serve_options.h"
 #include "cli/service.h"
@@ -140,6 +141,8 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	bool ended = false;
 	int status = serve_options_check(serve, argc, argv, err);
 
+	if (!status)
+		status = needed_calls_check(err);
 	if (!status)
 		status = serve_options_make(serve, with_command, &options, err);
 	if (status)

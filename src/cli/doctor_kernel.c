@@ -2,27 +2,19 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cli/needed_calls.h"
 #include "server/change_flag.h"
 #include "server/landlock.h"
 #include "server/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- decoders' sandbox ---- */
@@ -47,99 +39,13 @@ static void examine_sandbox(struct findings *findings)
 		finding_add(findings, "Landlock", FINDING_OK, "version %d", landlock_version());
 }
 
-/* ---- calls ---- */
-
-static long try_memfd(void)
-{
-	return memfd_create("shmsem", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-}
-
-static long try_pidfd(void)
-{
-	return syscall(SYS_pidfd_open, getpid(), 0);
-}
-
-static long try_openat2(void)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
-
-	return syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof how);
-}
-
-static long try_statx(void)
-{
-	struct statx status;
-
-	return statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &status);
-}
-
-static long try_eventfd(void)
-{
-	return eventfd(0, EFD_CLOEXEC);
-}
-
-static long try_epoll(void)
-{
-	return epoll_create1(EPOLL_CLOEXEC);
-}
-
-static long try_socketpair(void)
-{
-	int ends[2];
-
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
-}
-
-static long try_no_new_privileges(void)
-{
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
-static const struct {
-	const char *name;
-	long (*try)(void);
-} calls[] = {
-	{"memfd_create", try_memfd},
-	{"pidfd_open", try_pidfd},
-	{"openat2", try_openat2},
-	{"statx", try_statx},
-	{"eventfd2", try_eventfd},
-	{"epoll_create1", try_epoll},
-	{"socketpair", try_socketpair},
-	{"prctl", try_no_new_privileges},
-};
-
-/* In a child of its own: some filters kill the process that makes the call. 0, an errno, or -1 when
- * the child was killed. */
-static int try_call(long (*try)(void))
-{
-	int status = 0;
-	pid_t child = fork();
-
-	if (!child)
-		_exit(try() < 0 ? errno : 0);
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		return errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void examine_calls(struct findings *findings)
 {
-	char refused[160] = "";
+	char refused[CALLS_TEXT_SIZE];
 
-	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-		int failed = try_call(calls[i].try);
-		size_t used = strlen(refused);
-
-		if (failed)
-			snprintf(refused + used, sizeof refused - used, "%s%s (%s)",
-				used ? ", " : "", calls[i].name,
-				failed < 0 ? "killed" : strerror(failed));
-	}
-	if (refused[0])
+	if (needed_calls_refused(refused))
 		finding_remedy(finding_add(findings, "calls", FINDING_BAD, "refused: %s", refused),
-			"a seccomp profile that allows them (docker run --security-opt "
-			"seccomp=..., securityContext.seccompProfile), or a newer kernel");
+			CALLS_REMEDY);
 	else
 		finding_add(findings, "calls", FINDING_OK, "those that a server needs are allowed");
 }

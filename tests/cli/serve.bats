@@ -43,6 +43,42 @@ many_images() {
 	run -153 "$SHMSEM" serve -q "$SHMSEM_IMAGES" -- sh -c 'ulimit -f 1; exec head -c 9999 /dev/zero >"$BATS_TEST_TMPDIR/x"'
 }
 
+@test "a server to which a call is refused says which before it starts, and leaves nothing" {
+	local call
+	for call in openat2 statx close_range pidfd_open eventfd2; do
+		run -77 --separate-stderr strace -f -o /dev/null -e "trace=$call" -e "inject=$call:error=EPERM" \
+			"$SHMSEM" serve "$SHMSEM_IMAGES" -N refused -- true
+		[[ $stderr == "shmsem serve: system calls that a server needs are refused: $call (Operation not permitted); what helps: "* ]]
+		[ "$("$SHMSEM" list -n -o NAME 'refused')" = '' ]
+	done
+}
+
+@test "a folder stays the one it was, a link below it is followed as it is switched" {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir -p top/one top/two
+	cp "$SHMSEM_IMAGES/apple.jpg" top/one/
+	cp "$SHMSEM_IMAGES/car.jpg" top/two/apple.jpg
+	cp "$SHMSEM_IMAGES/car.jpg" top/two/new.jpg
+	ln -s one top/current
+	run -0 "$SHMSEM" serve top/current -N link -- bash -ec '
+		ln -s two next; mv -T next top/current
+		! "$SHMSEM" fetch -N link new 2>&1
+		"$SHMSEM" fetch -N link --names
+		mv top/one moved; mv top/two top/one
+		"$SHMSEM" fetch -N link --names; mv top/one top/two; mv moved top/one'
+	[ "$output" = $'shmsem fetch: new: no such image\napple.jpg\napple.jpg' ]
+	[ "$("$SHMSEM" serve top/current -N link -- "$SHMSEM" fetch -N link --names)" = $'apple.jpg\nnew.jpg' ]
+	ln -sfn one top/current
+	run -0 "$SHMSEM" serve top -N link -- bash -ec '
+		! "$SHMSEM" fetch -N link current/new 2>&1
+		"$SHMSEM" fetch -N link --info current/apple | grep geometry
+		ln -s two top/next; mv -T top/next top/current
+		"$SHMSEM" fetch -N link --info current/apple current/new | grep geometry'
+	[ "${lines[0]}" = 'shmsem fetch: current/new: no such image' ]
+	[ "${lines[2]}" = "${lines[3]}" ]
+	[ "${lines[1]}" != "${lines[2]}" ]
+}
+
 @test "a command that cannot be run gives 127 or 126, one that a signal ends 128 and its number" {
 	run -127 "$SHMSEM" serve "$SHMSEM_IMAGES" -- "$BATS_TEST_TMPDIR/nothing"
 	[[ "$output" == *"cannot run '$BATS_TEST_TMPDIR/nothing': No such file"* ]]
