@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "exchange/head_report.h"
-#include "exchange/seats.h"
 #include "exchange/request.h"
+#include "exchange/seats.h"
 #include "exchange/server_objects.h"
 #include "shm/lock.h"
 
