@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/object_columns.h"
 #include "exchange/head_report.h"
+#include "exchange/life.h"
 #include "inventory/objects.h"
 #include "shmsem.h"
 

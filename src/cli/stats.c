@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "exchange/head_report.h"
+#include "exchange/life.h"
 #include "shm/lock.h"
 #include "shm/shm_file.h"
 
@@ -51,7 +52,7 @@ static int stats_read(const struct name_space *space, struct stats *ret, struct 
 	if (!stats.report.native)
 		return error_set(
 			err, STATUS_UNAVAILABLE, "the namespace '%s' has no server", space->text);
-	stats.alive = lock_held(fd, WIRE_SERVER_LOCK, 1) == 1;
+	stats.alive = object_served(file) == 1;
 	stats.queued = head_report_queued(fd, &stats.report);
 	if (stats.queued < 0)
 		return error_os(err, errno, "cannot read '%s'", file);

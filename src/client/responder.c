@@ -179,12 +179,14 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	if (!server->options.memory)
 		server->options.memory = server_objects_default_reserve();
 	status = create(server, &err);
+	if (!status) {
+		wait_init(&server->wait, server->objects.request, &server->stopping);
+		status = server_objects_ready(&server->objects, &err);
+	}
 	if (status) {
 		shmsem_server_close(server);
 		return error_export(error, &err, status);
 	}
-	wait_init(&server->wait, server->objects.request, &server->stopping);
-	server_objects_ready(&server->objects);
 	*ret = server;
 	return error_export(error, &err, SHMSEM_OK);
 }

@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/number.h"
 #include "exchange/head_report.h"
+#include "exchange/life.h"
 #include "shm/guard.h"
 #include "shm/lock.h"
 #include "shm/semaphore.h"
@@ -68,12 +69,13 @@ static int check_classic(
 	const struct segment *head, const struct name_space *space, struct error *err)
 {
 	struct head_report report;
+	char file[OBJECT_FILE_SIZE];
 
 	if (head_report_read(head->fd, &report) != 0)
 		return error_os(err, errno, "cannot read the header of '%s'", space->text);
 	if (!report.native)
 		return STATUS_OK;
-	if (lock_held(head->fd, WIRE_SERVER_LOCK, 1) == 1)
+	if (object_served(object_file(space, OBJECT_HEAD, 0, file)) == 1)
 		return error_set(err, STATUS_TRY_AGAIN,
 			"a server has the namespace '%s'; choose another", space->text);
 	return error_set(

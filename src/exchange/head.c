@@ -1,9 +1,13 @@
 #include "exchange/head.h"
 
+#include "base/cleanup.h"
+#include "exchange/life.h"
 #include "shm/guard.h"
 #include "shm/lock.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 /* What HEAD says of itself, which may not be so. */
 struct claims {
@@ -63,6 +67,16 @@ bool head_as_opened(const struct head *head)
 	       reserve == head->reserve;
 }
 
+/* A HEAD that can be read and not written is that of a server which starts: it is opened to others
+ * when all is there. */
+static bool readable(const char *name)
+{
+	struct stat status;
+	AUTO_CLOSE int fd = shm_file_open(name + 1, O_RDONLY, &status);
+
+	return fd >= 0;
+}
+
 /* Opens HEAD if it is of one who is accepted; what a stranger's says is not even read. */
 static int open_accepted(const struct name_space *space, const char *name,
 	const struct server_user *accepted, struct segment *ret, struct error *err)
@@ -76,11 +90,28 @@ static int open_accepted(const struct name_space *space, const char *name,
 	if (status == STATUS_NOT_PERMITTED && shm_file_look(name + 1, &file) == 0 &&
 		S_ISREG(file.st_mode) && !server_user_accepts(accepted, file.st_uid))
 		return server_user_refuse(accepted, space, file.st_uid, err);
+	if (status == STATUS_NOT_PERMITTED && readable(name)) {
+		status = error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
+		err->os_error = EAGAIN;
+	}
 	if (!status && !server_user_accepts(accepted, ret->owner)) {
 		status = server_user_refuse(accepted, space, ret->owner, err);
 		segment_release(ret);
 	}
 	return status;
+}
+
+/* Finds what proves that the server lives; false if that is gone, and so the server. */
+static bool find_life(struct head *head, const struct name_space *space)
+{
+	struct stat status;
+
+	if (fstat(head->segment.fd, &status) != 0)
+		return false;
+	if (!life_open_to_others(&status))
+		return true;
+	head->life = life_open(space, &status, O_RDONLY);
+	return head->life >= 0;
 }
 
 int head_open(const struct name_space *space, const struct server_user *accepted, bool guarded,
@@ -96,7 +127,7 @@ int head_open(const struct name_space *space, const struct server_user *accepted
 		return status;
 	if (guarded && head.segment.base)
 		head.guard = guard_add(head.segment.base, head.segment.reserved);
-	if (!head_server_alive(&head))
+	if (!find_life(&head, space) || !head_server_alive(&head))
 		status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
 	if (!status)
 		status = head_check(&head, name, err);
@@ -114,13 +145,15 @@ int head_open(const struct name_space *space, const struct server_user *accepted
 void head_release(struct head *head)
 {
 	guard_remove(head->guard);
+	if (head->life >= 0)
+		close(head->life);
 	segment_release(&head->segment);
 	*head = HEAD_NONE;
 }
 
 bool head_server_alive(const struct head *head)
 {
-	return lock_held(head->segment.fd, WIRE_SERVER_LOCK, 1) == 1;
+	return lock_held(head->life < 0 ? head->segment.fd : head->life, WIRE_SERVER_LOCK, 1) == 1;
 }
 
 bool head_current(const struct head *head, const char *name)

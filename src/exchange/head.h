@@ -18,9 +18,11 @@ struct head {
 	uint64_t instance; /* of the server */
 	uint64_t reserve;  /* bytes of address space for each data segment */
 	int guard;         /* its number in guard.h, or -1 */
+	int life;          /* the object that proves that the server lives (life.h); -1: HEAD */
 };
 
-#define HEAD_NONE ((struct head){.segment = SEGMENT_NONE, .page = WIRE_PAGE, .guard = -1})
+#define HEAD_NONE \
+	((struct head){.segment = SEGMENT_NONE, .page = WIRE_PAGE, .guard = -1, .life = -1})
 
 /*
  * Opens the HEAD of a running, ready server and checks its constants. STATUS_UNAVAILABLE if there

@@ -13,14 +13,6 @@
 
 #define QUEUE_SHOWN_MAX 4096
 
-int object_served(const char *file)
-{
-	struct stat status;
-	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
-
-	return fd < 0 ? -1 : lock_held(fd, WIRE_SERVER_LOCK, 1);
-}
-
 /* What requesters found without the server counts as answered from the store. */
 static int add_index_hits(int fd, size_t page, unsigned seats, struct wire_server *server)
 {

@@ -11,9 +11,6 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* 1 if a server that lives holds this object, 0 if not, -1 with errno if that cannot be known. */
-int object_served(const char *file);
-
 /*
  * A HEAD that only holds the place while a namespace is emptied: empty, and with permissions that
  * nothing else has. So it needs no memory, which there may be none of.

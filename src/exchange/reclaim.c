@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "exchange/head_report.h"
 #include "exchange/leftovers.h"
+#include "exchange/life.h"
 #include "shm/lock.h"
 #include "shm/segment.h"
 
@@ -132,22 +133,27 @@ static int remove_head(
 /*
  * Becomes the one cleaner of a HEAD whose server is dead. A server locks its HEAD before anybody
  * can see it, so once that lock is free it stays so; we only look, for to those who wait for a
- * server, its lock in our hands would be its life.
+ * server, its lock in our hands would be its life. Where others can lock HEAD, the locks of `life`
+ * (life.h) count, else that is -1.
  */
-static int anchor_lock(
-	const struct name_space *space, int fd, const struct head_report *report, struct error *err)
+static int anchor_lock(const struct name_space *space, int head, int life,
+	const struct head_report *report, struct error *err)
 {
-	int failed = lock_take(fd, WIRE_CLEANER_LOCK), held;
+	int anchor = life < 0 ? head : life;
+	int failed = lock_take(anchor, WIRE_CLEANER_LOCK), held;
 
 	if (failed == EAGAIN)
 		return LOOK_AGAIN;
-	held = failed ? 0 : lock_held(fd, WIRE_SERVER_LOCK, 1);
+	held = failed ? 0 : lock_held(anchor, WIRE_SERVER_LOCK, 1);
 	if (held == 1)
 		return server_lives(space, report->pid, err);
 	if (held < 0)
 		failed = errno;
 	if (failed)
 		return error_os(err, failed, "cannot lock the header of '%s'", space->text);
+	/* For who comes when `life` is removed already. That others may have it stops nobody. */
+	if (life >= 0)
+		lock_take(head, WIRE_CLEANER_LOCK);
 	return STATUS_OK;
 }
 
@@ -175,6 +181,7 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 	struct stat status;
 	struct head_report report;
 	AUTO_CLOSE int fd = shm_file_open(file, O_RDWR, &status);
+	AUTO_CLOSE int life = -1;
 	int result;
 
 	if (fd < 0 && (errno == ENOENT || errno == ESTALE || errno == EINVAL || errno == ELOOP))
@@ -186,11 +193,14 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 		return result;
 	if (head_report_read(fd, &report) != 0)
 		return error_os(err, errno, "cannot read '%s'", file);
-	if (!report.native && lock_held(fd, WIRE_SERVER_LOCK, 1) == 1)
+	/* Only servers of ours let others write HEAD and not the data: whatever HEAD says by now. */
+	if (life_open_to_others(&status))
+		life = life_open(space, &status, O_RDWR);
+	if (life < 0 && !report.native && lock_held(fd, WIRE_SERVER_LOCK, 1) == 1)
 		return server_lives(space, 0, err);
-	if (!report.native)
+	if (life < 0 && !report.native)
 		return others_made(space, file, err);
-	result = anchor_lock(space, fd, &report, err);
+	result = anchor_lock(space, fd, life, &report, err);
 	if (!result)
 		result = leftovers_find(space, &leftovers, err);
 	if (result)

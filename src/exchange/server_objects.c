@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,6 +125,12 @@ static int reclaim_patiently(const struct name_space *space, struct error *err)
 	return status;
 }
 
+/* For what clients read, and only read; we ourselves must be able to write. */
+static struct access read_only(const struct access *access)
+{
+	return (struct access){.mode = (access->mode & 0444) | 0600, .group = access->group};
+}
+
 /*
  * Makes the namespace ours: HEAD, complete and locked, gets its name if nobody has it. What a dead
  * responder left is removed and the attempt repeated.
@@ -134,11 +141,13 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 	size_t page = options->page ? options->page : page_size();
 	size_t size = wire_head_size(page, options->seats);
 	struct segment *segment = &server_objects->head.segment;
+	struct access access = read_only(&options->access);
 	char name[OBJECT_NAME_SIZE];
 	uint64_t instance = 0;
 	int status, failed;
 
-	status = segment_new(size, size, &options->access, segment, err);
+	/* Nobody but us can lock it before the first data segment is there (life.h). */
+	status = segment_new(size, size, &access, segment, err);
 	if (status)
 		return status;
 	if (getrandom(&instance, sizeof instance, GRND_NONBLOCK) < 0)
@@ -236,11 +245,9 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 {
 	const struct server_objects_options *options = &server_objects->options;
 	struct segment *segment = &server_objects->data[index];
-	struct access access = options->access;
+	struct access access = read_only(&options->access);
 	int status;
 
-	/* Clients read data, and only read it; we ourselves must be able to write. */
-	access.mode = (access.mode & 0444) | 0600;
 	status = segment_new(server_objects->head.page, options->map_data ? options->reserve : 0,
 		&access, segment, err);
 	if (status)
@@ -262,10 +269,9 @@ static int create_index(struct server_objects *server_objects, struct error *err
 	const struct server_objects_options *options = &server_objects->options;
 	struct segment *segment = &server_objects->index.segment;
 	const struct head *head = &server_objects->head;
-	struct access access = options->access;
+	struct access access = read_only(&options->access);
 	int status;
 
-	access.mode = (access.mode & 0444) | 0600;
 	status = segment_new(
 		index_size(server_objects), index_reserve(server_objects), &access, segment, err);
 	if (status)
@@ -312,9 +318,12 @@ int server_objects_create(struct server_objects *server_objects,
 	return options->index_entries ? create_index(server_objects, err) : STATUS_OK;
 }
 
-void server_objects_ready(struct server_objects *server_objects)
+int server_objects_ready(struct server_objects *server_objects, struct error *err)
 {
 	atomic_store(&head_server(&server_objects->head)->ready, 1);
+	if (fchmod(server_objects->head.segment.fd, server_objects->options.access.mode) == 0)
+		return STATUS_OK;
+	return error_os(err, errno, "cannot open the header segment to requesters");
 }
 
 bool server_objects_damaged(const struct server_objects *server_objects)

@@ -56,7 +56,8 @@ unsigned server_objects_default_seats(void);
  */
 int server_objects_create(struct server_objects *server_objects,
 	const struct server_objects_options *options, struct error *err);
-void server_objects_ready(struct server_objects *server_objects);
+/* Opens HEAD to those whom its mode admits: before, they can only read it. */
+int server_objects_ready(struct server_objects *server_objects, struct error *err);
 
 /* Whether the guard (guard.h) was hit in one of the mappings. */
 bool server_objects_damaged(const struct server_objects *server_objects);

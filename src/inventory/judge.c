@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "exchange/head_report.h"
+#include "exchange/life.h"
 #include "inventory/lease.h"
 
 #include <errno.h>

@@ -200,11 +200,12 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	}
 	if (!status && options->preload)
 		status = preload_run(server, err);
+	if (!status)
+		status = server_objects_ready(&server->objects, err);
 	if (status) {
 		server_stop(server);
 		return status;
 	}
-	server_objects_ready(&server->objects);
 	repair_remember(server);
 	*ret = server;
 	return STATUS_OK;

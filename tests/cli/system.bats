@@ -133,6 +133,34 @@ installed_unit() {
 	assert_nothing_left
 }
 
+@test "who is admitted can neither make a dead server look alive nor keep the next one from its place" {
+	chmod 0755 "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" "$(dirname "$(dirname "$BATS_TEST_TMPDIR")")"
+	cp -r "$SHMSEM" "$SHMSEM_IMAGES" "$BATS_TEST_DIRNAME/locker.py" "$BATS_TEST_TMPDIR"
+	chown -R 65534 "$BATS_TEST_TMPDIR/images"
+	fetch=(setpriv --reuid 61183 --regid 61183 --clear-groups "$BATS_TEST_TMPDIR/shmsem" fetch -q -N open --server-user nobody)
+	for more in "" overwrite end; do
+		# From the second round on it takes the place of one whose locks another still has.
+		setpriv --reuid nobody --regid nogroup --clear-groups \
+			"$BATS_TEST_TMPDIR/shmsem" serve -q -N open -w 1 --mode 0666 "$BATS_TEST_TMPDIR/images" 3>&- &
+		SERVER=$!
+		SERVERS+=("$SERVER")
+		run -0 "${fetch[@]}" --wait 15 apple
+		[ "$more" != end ] || break
+		setpriv --reuid 61183 --regid 61183 --clear-groups \
+			/usr/bin/python3 "$BATS_TEST_TMPDIR/locker.py" open $more >"$BATS_TEST_TMPDIR/locker$more" 3>&- &
+		SERVERS+=("$!")
+		wait_for_line "$BATS_TEST_TMPDIR/locker$more" open
+		kill -KILL "$SERVER"
+		wait_for_line "$BATS_TEST_TMPDIR/locker$more" taken
+		run -69 "${fetch[@]}" apple
+		[[ $output == *"the server has died"* ]]
+		run -0 "$SHMSEM" list -an -o STATUS 'SEG_open_*'
+		[ -n "$more" ] || [[ $output != *live* ]]
+	done
+	serve_stop "$SERVER"
+	assert_nothing_left
+}
+
 # contained SHM COMMAND... -- runs it in PID, mount and IPC namespaces of its own with SHM as its /dev/shm, as a container would
 contained() {
 	local shm="$1"

@@ -67,7 +67,7 @@ static void make_objects(void)
 	snprintf(name, sizeof name, "fuzz-seat-%d", (int)getpid());
 	FUZZ_CHECK(namespace_parse(name, &objects.space, NULL) == 0);
 	FUZZ_CHECK(server_objects_create(&server.objects, &objects, NULL) == 0);
-	server_objects_ready(&server.objects);
+	FUZZ_CHECK(server_objects_ready(&server.objects, NULL) == 0);
 	repair_remember(&server);
 }
 

@@ -42,7 +42,7 @@ static int set_up(void **state)
 	scene->page = options.page;
 	snprintf(options.space.text, sizeof options.space.text, "test-seats-%d", (int)getpid());
 	assert_int_equal(server_objects_create(&scene->objects, &options, NULL), STATUS_OK);
-	server_objects_ready(&scene->objects);
+	assert_int_equal(server_objects_ready(&scene->objects, NULL), STATUS_OK);
 	assert_int_equal(head_open(&options.space, &SERVER_USER_OWN, false, &scene->client, NULL),
 		STATUS_OK);
 	assert_int_equal(seat_claim(&scene->client, 0, NULL, &scene->seat, NULL), STATUS_OK);

@@ -92,8 +92,14 @@ static void who_may_not_write_may_not_read(void **state)
 
 			assert_int_equal(shm_file_look(object->file, &status), 0);
 			assert_int_equal(status.st_mode & 07777,
-				object->kind == OBJECT_DATA ? modes[i].data : modes[i].given);
+				object->kind == OBJECT_DATA || object->kind == OBJECT_HEAD
+					? modes[i].data
+					: modes[i].given);
 		}
+		/* Only now can others lock HEAD. */
+		assert_int_equal(server_objects_ready(&objects, NULL), STATUS_OK);
+		assert_int_equal(fstat(objects.head.segment.fd, &status), 0);
+		assert_int_equal(status.st_mode & 07777, modes[i].given);
 		end(&objects);
 	}
 }
