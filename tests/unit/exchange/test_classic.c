@@ -28,7 +28,7 @@
 
 #define EXCHANGES  100
 #define MOST_BYTES (64U << 20)
-#define TIMEOUT    (30 * NS_PER_SECOND)
+#define TIMEOUT    (300 * NS_PER_SECOND)
 
 /* Each as large as nothing before it, or much smaller. */
 static const char *const image_names[] = {"g-640x427x3", "g-1x1x1", "g-64x64x2", "none",
@@ -270,7 +270,7 @@ static enum classic_outcome turn(struct classic_responder *responder)
 		fail_msg("turn: %s", err.text);
 	if (done == CLASSIC_REFUSED)
 		assert_true(err.text[0]);
-	assert_true(clock_now() - begin < 10 * NS_PER_SECOND);
+	assert_true(clock_now() - begin < TIMEOUT);
 	return done;
 }
 
@@ -692,7 +692,7 @@ struct reply {
 static void *reply_by_hand(void *argument)
 {
 	struct reply *reply = argument;
-	uint64_t deadline = deadline_after(5 * NS_PER_SECOND);
+	uint64_t deadline = deadline_after(TIMEOUT);
 
 	take_request(reply->hand.request);
 	for (int i = 0; i < reply->early; i++)
