@@ -83,7 +83,8 @@ static void start_server(struct scene *scene, const char *decoders, const char *
 {
 	char *arguments[] = {getenv("SHMSEM"), (char *)"serve", (char *)"-q", (char *)"-N",
 		scene->space, (char *)"-s", (char *)"6", (char *)"-w", (char *)decoders,
-		(char *)"--cache", (char *)cache, scene->folder, NULL};
+		(char *)"--cache", (char *)cache, (char *)"--decode-timeout", (char *)"300",
+		scene->folder, NULL};
 
 	assert_non_null(arguments[0]);
 	assert_int_equal(
