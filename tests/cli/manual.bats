@@ -47,7 +47,7 @@ examples() {
 
 # What serves without a command is ended by us after a while; all else has to end by itself.
 run_example() {
-	local seconds=300 # hung, not slow: machines do other work, too
+	local seconds=900 # hung, not slow: machines do other work, too
 	if [[ "$1" == "shmsem serve"* && "$1" != *" -- "* ]]; then
 		seconds=2
 	fi
