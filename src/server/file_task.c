@@ -50,7 +50,7 @@ int file_task_found(struct server *server, struct file_answer *answer, struct re
 		*err = answer->said.err;
 		return err->status;
 	}
-	if (answer->task->order.kind == HELPER_READ) {
+	if (answer->task->order.kind == HELPER_READ && !mount_table_local(server->mounts, name)) {
 		take_file(answer, ret);
 		return STATUS_OK;
 	}

@@ -271,7 +271,9 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 	int status;
 
 	ret->refused = 0;
-	text_escape(name, length, shown, sizeof shown);
+	text_escape(rules->shown ? rules->shown : name, strlen(rules->shown ? rules->shown : name),
+		shown, sizeof shown);
+	ret->path[0] = '\0';
 	if (!files_name_plain(name))
 		return error_set(err, STATUS_NOT_FOUND,
 			"%s: not a name beneath the served folder (no leading '/', no empty, '.' "

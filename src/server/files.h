@@ -45,6 +45,7 @@ int files_resolve(int folder, const char *name, struct resolved *ret, struct err
 struct files_rules {
 	uint64_t resolve;  /* more rules of openat2(2) */
 	uint64_t retry_ns; /* how long an open is tried again that gives EAGAIN */
+	const char *shown; /* the name in error messages; NULL: as it is */
 };
 
 /*

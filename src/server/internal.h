@@ -6,7 +6,8 @@
  * and calls server_upkeep.
  *
  * There is one lock, the store's. Under it are the store, the watches, the line of jobs, the states
- * of decoders and of requests that wait, and the list of names. No other is taken while it is held.
+ * of decoders and of requests that wait, and the list of names. No other is taken while it is held
+ * but that of the mount table, which is held for a look at it only.
  * What has no lock belongs to one thread, which is said beside it.
  */
 #pragma once

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,14 @@ static const char *const local_types[] = {"bcachefs", "btrfs", "erofs", "exfat",
 /* One below the folder. */
 struct mount {
 	int id;
-	char *point; /* from the folder on */
+	bool local;     /* its type is */
+	bool reachable; /* by way of local ones only */
+	char *point;    /* from the folder on */
 };
 
 struct mount_table {
+	pthread_mutex_t lock;
+	uint64_t generation;
 	int folder, changes; /* the folder; MOUNTINFO, for poll(2); -1 */
 	char path[PATH_MAX]; /* of the folder */
 	int own;             /* its mount */
@@ -34,6 +39,14 @@ struct mount_table {
 	uint64_t rules;
 	struct mount *below;
 	size_t count;
+};
+
+/* Where a name is: below which descriptor, under what name there, opened by which rules. */
+struct place {
+	int folder;
+	bool opened; /* the descriptor is to be closed */
+	const char *rest;
+	uint64_t rules;
 };
 
 /* The mount of an open file, asked without the file system's part; -1 if nobody can tell. */
@@ -77,17 +90,15 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-static void forget_below(struct mount_table *mounts)
+static void forget(struct mount *below, size_t count)
 {
-	for (size_t i = 0; i < mounts->count; i++)
-		free(mounts->below[i].point);
-	free(mounts->below);
-	mounts->below = NULL;
-	mounts->count = 0;
+	for (size_t i = 0; i < count; i++)
+		free(below[i].point);
+	free(below);
 }
 
 /* Out of memory, a mount is not known: its files are asked for as those of an unknown one. */
-static void add_below(struct mount_table *mounts, int id, const char *point)
+static void add_below(struct mount_table *mounts, int id, bool local, const char *point)
 {
 	struct mount *below = realloc(mounts->below, (mounts->count + 1) * sizeof *below);
 	char *copy = strdup(point);
@@ -98,7 +109,7 @@ static void add_below(struct mount_table *mounts, int id, const char *point)
 		free(copy);
 		return;
 	}
-	below[mounts->count++] = (struct mount){.id = id, .point = copy};
+	below[mounts->count++] = (struct mount){.id = id, .local = local, .point = copy};
 }
 
 static void take_line(struct mount_table *mounts, char *line)
@@ -122,22 +133,67 @@ static void take_line(struct mount_table *mounts, char *line)
 	if (length == 1) /* "/" */
 		length = 0;
 	if (!strncmp(point, mounts->path, length) && point[length] == '/' && point[length + 1])
-		add_below(mounts, id, point + length + 1);
+		add_below(mounts, id, type_is_local(type), point + length + 1);
+}
+
+/* Whether a name is below a mount point, or its root; its length then. */
+static size_t below_point(const char *name, const char *point)
+{
+	size_t length = strlen(point);
+
+	return !strncmp(name, point, length) && (!name[length] || name[length] == '/') ? length : 0;
+}
+
+static void note_reachable(struct mount_table *mounts)
+{
+	for (size_t i = 0; i < mounts->count; i++) {
+		struct mount *mount = &mounts->below[i];
+
+		mount->reachable = !mounts->blocks && mount->local;
+		for (size_t j = 0; j < mounts->count; j++)
+			if (!mounts->below[j].local &&
+				below_point(mount->point, mounts->below[j].point))
+				mount->reachable = false;
+	}
+}
+
+static bool same_mounts(const struct mount *some, size_t count, const struct mount_table *mounts)
+{
+	if (count != mounts->count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (some[i].id != mounts->below[i].id ||
+			strcmp(some[i].point, mounts->below[i].point) != 0)
+			return false;
+	return true;
 }
 
 /* All mounts, as they are now. */
 static int look(struct mount_table *mounts)
 {
 	AUTO_FCLOSE FILE *file = fopen(MOUNTINFO, "re");
+	struct mount *before = mounts->below;
 	AUTO_FREE char *line = NULL;
-	size_t size = 0;
+	size_t size = 0, count = mounts->count;
 
 	if (!file)
 		return -1;
-	forget_below(mounts);
+	mounts->below = NULL;
+	mounts->count = 0;
 	while (getline(&line, &size, file) > 0)
 		take_line(mounts, line);
+	note_reachable(mounts);
+	mounts->generation += !same_mounts(before, count, mounts);
+	forget(before, count);
 	return 0;
+}
+
+static void look_again(struct mount_table *mounts)
+{
+	struct pollfd changes = {.fd = mounts->changes, .events = POLLPRI};
+
+	if (poll(&changes, 1, 0) > 0)
+		look(mounts);
 }
 
 /* What of the rules this kernel knows (RESOLVE_CACHED: Linux 5.12), and this file system needs:
@@ -162,6 +218,7 @@ int mount_table_new(int folder, struct mount_table **ret, struct error *err)
 	if (!mounts)
 		return error_os(err, ENOMEM, "cannot look at the mounts");
 	snprintf(self, sizeof self, "/proc/self/fd/%d", folder);
+	pthread_mutex_init(&mounts->lock, NULL);
 	mounts->folder = folder;
 	mounts->changes = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
 	mounts->own = mount_of_descriptor(folder);
@@ -182,9 +239,10 @@ struct mount_table *mount_table_free(struct mount_table *mounts)
 {
 	if (!mounts)
 		return NULL;
-	forget_below(mounts);
+	forget(mounts->below, mounts->count);
 	if (mounts->changes >= 0)
 		close(mounts->changes);
+	pthread_mutex_destroy(&mounts->lock);
 	free(mounts);
 	return NULL;
 }
@@ -194,9 +252,15 @@ bool mount_table_all_block(const struct mount_table *mounts)
 	return mounts->blocks;
 }
 
-uint64_t mount_table_rules(const struct mount_table *mounts)
+uint64_t mount_table_generation(struct mount_table *mounts)
 {
-	return mounts->rules;
+	uint64_t generation;
+
+	pthread_mutex_lock(&mounts->lock);
+	look_again(mounts);
+	generation = mounts->generation;
+	pthread_mutex_unlock(&mounts->lock);
+	return generation;
 }
 
 int mount_table_own(const struct mount_table *mounts)
@@ -204,34 +268,143 @@ int mount_table_own(const struct mount_table *mounts)
 	return mounts->own;
 }
 
-/* Of two mounts at one place the later one is on top. */
-int mount_table_of(struct mount_table *mounts, const char *name)
+/* The mount below the folder that a name leads to, with the lock held; NULL: none, it is on the
+ * folder's own. Of two mounts at one place the later one is on top. */
+static const struct mount *mount_below(struct mount_table *mounts, const char *name)
 {
-	struct pollfd changes = {.fd = mounts->changes, .events = POLLPRI};
-	int id = mounts->own;
-	size_t longest = 0;
+	const struct mount *found = NULL;
+	size_t longest = 1;
 
-	if (poll(&changes, 1, 0) > 0)
-		look(mounts);
+	look_again(mounts);
 	for (size_t i = 0; i < mounts->count; i++) {
-		size_t length = strlen(mounts->below[i].point);
+		size_t length = below_point(name, mounts->below[i].point);
 
-		if (length < longest || strncmp(name, mounts->below[i].point, length) != 0 ||
-			(name[length] && name[length] != '/'))
+		if (length < longest)
 			continue;
 		longest = length;
-		id = mounts->below[i].id;
+		found = &mounts->below[i];
 	}
+	return found;
+}
+
+int mount_table_of(struct mount_table *mounts, const char *name)
+{
+	const struct mount *mount;
+	int id;
+
+	pthread_mutex_lock(&mounts->lock);
+	mount = mount_below(mounts, name);
+	id = mount ? mount->id : mounts->own;
+	pthread_mutex_unlock(&mounts->lock);
 	return id;
 }
 
-bool mount_table_resolve(const struct mount_table *mounts, const char *name, struct resolved *ret,
-	int *ret_status, struct error *err)
+bool mount_table_local(struct mount_table *mounts, const char *name)
 {
-	const struct files_rules rules = {.resolve = mounts->rules};
+	const struct mount *mount;
+	bool local;
 
+	pthread_mutex_lock(&mounts->lock);
+	mount = mount_below(mounts, name);
+	local = mount && mount->reachable;
+	pthread_mutex_unlock(&mounts->lock);
+	return local;
+}
+
+/* The root of a mount, if it still is that one's. All on the way is cached: mount points are. It is
+ * not kept: nobody could unmount it. */
+static int open_point(const struct mount_table *mounts, const struct mount *mount)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_CACHED};
+	AUTO_CLOSE int fd = (int)syscall(
+		SYS_openat2, mounts->folder, mount->point, &how, sizeof how);
+
+	return fd >= 0 && mount_of_descriptor(fd) == mount->id ? steal_fd(&fd) : -1;
+}
+
+/* False if the name is where the server must not go. */
+static bool enter(struct mount_table *mounts, const char *name, struct place *ret)
+{
+	const struct mount *mount;
+	bool may;
+
+	*ret = (struct place){.folder = mounts->folder, .rest = name, .rules = mounts->rules};
 	if (mounts->blocks)
 		return false;
-	*ret_status = files_resolve_by(mounts->folder, name, &rules, ret, err);
+	pthread_mutex_lock(&mounts->lock);
+	mount = mount_below(mounts, name);
+	may = !mount || mount->reachable;
+	if (mount && may) {
+		ret->folder = open_point(mounts, mount);
+		ret->opened = may = ret->folder >= 0;
+		ret->rest = name + strlen(mount->point);
+	}
+	pthread_mutex_unlock(&mounts->lock);
+	if (ret->opened)
+		ret->rules = rules_for(ret->folder);
+	if (ret->opened && *ret->rest)
+		ret->rest++;
+	return may;
+}
+
+static void leave(const struct place *place)
+{
+	if (place->opened)
+		close(place->folder);
+}
+
+bool mount_table_resolve(struct mount_table *mounts, const char *name, struct resolved *ret,
+	int *ret_status, struct error *err)
+{
+	struct place place;
+	struct files_rules rules = {.shown = name};
+	size_t before;
+
+	ret->refused = 0;
+	if (!enter(mounts, name, &place))
+		return false;
+	/* It is the mount's root; a file beside it may have the name with an extension. */
+	if (!*place.rest) {
+		leave(&place);
+		return false;
+	}
+	rules.resolve = place.rules;
+	before = (size_t)(place.rest - name);
+	*ret_status = files_resolve_by(place.folder, place.rest, &rules, ret, err);
+	leave(&place);
+	if (before + strlen(ret->path) >= sizeof ret->path) {
+		ret->refused = ENAMETOOLONG;
+	} else if (before) {
+		memmove(ret->path + before, ret->path, strlen(ret->path) + 1);
+		memcpy(ret->path, name, before);
+	}
 	return !ret->refused;
+}
+
+bool mount_table_unchanged(struct mount_table *mounts, const char *path, const struct file_key *key)
+{
+	struct place place;
+	bool same;
+
+	if (!enter(mounts, path, &place))
+		return false;
+	same = files_unchanged(place.folder, place.rest, place.rules, key);
+	leave(&place);
+	return same;
+}
+
+int mount_table_open_folder(struct mount_table *mounts, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
+	struct place place;
+	int fd;
+
+	if (!enter(mounts, path, &place))
+		return -1;
+	how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | place.rules;
+	fd = (int)syscall(
+		SYS_openat2, place.folder, *place.rest ? place.rest : ".", &how, sizeof how);
+	leave(&place);
+	return fd;
 }

@@ -20,9 +20,7 @@ static bool written(const struct stored *image)
 /* Whether the alias's file is that of its image still; false also if only a helper can tell. */
 static bool unchanged(const struct server *server, const struct alias *alias)
 {
-	return !mount_table_all_block(server->mounts) &&
-	       files_unchanged(server->folder, alias->path, mount_table_rules(server->mounts),
-		       &alias->image->key.file);
+	return mount_table_unchanged(server->mounts, alias->path, &alias->image->key.file);
 }
 
 /* Whether what an alias says can be answered without opening the file. With the store's lock held.

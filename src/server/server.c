@@ -158,7 +158,7 @@ static int start_folder(struct server *server, struct error *err)
 	if (!status)
 		status = watch_new(server->folder, &server->watch, err);
 	if (!status)
-		watch_set_rules(server->watch, mount_table_rules(server->mounts));
+		watch_set_mounts(server->watch, server->mounts);
 	return status;
 }
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "server/change_flag.h"
 #include "server/files.h"
+#include "server/mount_table.h"
 #include "server/watched.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@
 struct watch {
 	int root;
 	bool local;
-	uint64_t rules; /* of openat2(2), for folders */
+	struct mount_table *mounts; /* NULL: there are none below */
+	uint64_t mounts_seen;
 	uint64_t everything;
 	struct watched watched;
 	struct dependents dependents;
@@ -48,9 +50,10 @@ int watch_new(int root, struct watch **ret, struct error *err)
 	return STATUS_OK;
 }
 
-void watch_set_rules(struct watch *watch, uint64_t resolve)
+void watch_set_mounts(struct watch *watch, struct mount_table *mounts)
 {
-	watch->rules = resolve;
+	watch->mounts = mounts;
+	watch->mounts_seen = mount_table_generation(mounts);
 }
 
 struct watch *watch_free(struct watch *watch)
@@ -157,12 +160,19 @@ void watch_glance(struct watch *watch, struct readiness *readiness)
 		change_flag_arm(readiness);
 }
 
-static uint32_t add_folder(struct watch *watch, const char *path)
+static int open_folder(const struct watch *watch, const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | watch->rules};
-	AUTO_CLOSE int fd = (int)syscall(
-		SYS_openat2, watch->root, *path ? path : ".", &how, sizeof how);
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+
+	if (watch->mounts)
+		return mount_table_open_folder(watch->mounts, path);
+	return (int)syscall(SYS_openat2, watch->root, *path ? path : ".", &how, sizeof how);
+}
+
+static uint32_t add_folder(struct watch *watch, const char *path)
+{
+	AUTO_CLOSE int fd = open_folder(watch, path);
 	char self[32];
 	int descriptor;
 
@@ -175,6 +185,16 @@ static uint32_t add_folder(struct watch *watch, const char *path)
 	return watched_folder_add(&watch->watched, path, descriptor, files_fold(fd));
 }
 
+/* Folders may be others than those that are watched under their paths. */
+static bool mounts_changed(struct watch *watch)
+{
+	uint64_t seen = watch->mounts_seen;
+
+	if (watch->mounts)
+		watch->mounts_seen = mount_table_generation(watch->mounts);
+	return watch->mounts_seen != seen;
+}
+
 struct watch_token watch_folder_of(struct watch *watch, const char *path)
 {
 	char folder[PATH_MAX];
@@ -182,6 +202,8 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 
 	if (watch->watched.inotify < 0 || !watch->local || !files_name_plain(path))
 		return (struct watch_token){0};
+	if (mounts_changed(watch))
+		tree_changed(watch);
 	/* From the root down: "", "a", "a/b" for a/b/c.png. */
 	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
 		size_t length = (size_t)(slash - path);
@@ -210,6 +232,8 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	char self[32];
 	int descriptor;
 
+	if (mounts_changed(watch))
+		tree_changed(watch);
 	if (!file->watchable)
 		token->folder = 0;
 	/* With another tree the row may be that of another folder. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mount_table;
 struct watch;
 struct readiness;
 struct watched_file;
@@ -31,9 +32,9 @@ struct watch_token {
 int watch_new(int root, struct watch **ret, struct error *err);
 struct watch *watch_free(struct watch *watch);
 
-/* More rules of openat2(2) by which folders are opened. What cannot be opened by them is not
+/* How folders are opened, and when they may be others than before. What cannot be opened so is not
  * watched. */
-void watch_set_rules(struct watch *watch, uint64_t resolve);
+void watch_set_mounts(struct watch *watch, struct mount_table *mounts);
 
 /* The descriptor that events are read from; -1 without inotify. */
 int watch_descriptor(const struct watch *watch);
