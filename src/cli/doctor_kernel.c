@@ -6,6 +6,7 @@
 #include "server/change_flag.h"
 #include "server/landlock.h"
 #include "server/sandbox.h"
+#include "server/thread_word.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,65 +52,22 @@ static void examine_calls(struct findings *findings)
 
 /* ---- io_uring ---- */
 
-#define SETUP_R_DISABLED    (1U << 6)
-#define SETUP_TASKRUN_FLAG  (1U << 9)
-#define SETUP_SINGLE_ISSUER (1U << 12)
-#define SETUP_DEFER_TASKRUN (1U << 13)
-#define SETUP_NO_MMAP       (1U << 14)
-
-/* struct io_uring_params (io_uring_setup(2)), which the headers of Debian 12 have without the
- * addresses. */
-struct ring_parameters {
-	uint32_t sq_entries, cq_entries, flags, sq_thread_cpu, sq_thread_idle, features, wq_fd;
-	uint32_t reserved[3];
-	struct {
-		uint32_t offsets[8];
-		uint64_t user_address;
-	} sq, cq;
-};
-
-_Static_assert(sizeof(struct ring_parameters) == 120, "the layout of the kernel");
-
-/* 0 or an errno. */
-static int shared_ring_missing(void)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct ring_parameters parameters = {.flags = SETUP_R_DISABLED | SETUP_TASKRUN_FLAG |
-						      SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN |
-						      SETUP_NO_MMAP};
-	uint8_t *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	long fd;
-	int failed;
-
-	if (memory == MAP_FAILED)
-		return errno;
-	parameters.sq.user_address = (uintptr_t)memory;
-	parameters.cq.user_address = (uintptr_t)(memory + page);
-	fd = syscall(SYS_io_uring_setup, 1, &parameters);
-	failed = fd < 0 ? errno : 0;
-	if (fd >= 0)
-		close((int)fd);
-	munmap(memory, 2 * page);
-	return failed;
-}
-
 static void examine_shared_ring(struct findings *findings)
 {
-	int missing = shared_ring_missing();
+	int missing = change_flag_share_missing();
 
+	if (!missing && !thread_word_works())
+		missing = ENOSYS;
 	if (missing)
-		finding_remedy(
-			finding_add(findings, "change flag", FINDING_WARNING,
-				"no io_uring poll ring with IORING_SETUP_NO_MMAP (%s): clients "
-				"cannot "
-				"see changes without asking the server",
-				strerror(missing)),
+		finding_remedy(finding_add(findings, "change flag", FINDING_WARNING,
+				       "not to be had (%s): clients ask the server for each stored "
+				       "image, or find it with --fresh only",
+				       strerror(missing)),
 			"Linux 6.5, kernel.io_uring_disabled=0 (sysctl), a seccomp profile that "
-			"allows io_uring_setup");
+			"allows io_uring_setup, _enter and _register, and set_robust_list");
 	else
 		finding_add(findings, "change flag", FINDING_OK,
-			"io_uring poll ring with IORING_SETUP_NO_MMAP");
+			"there: clients find stored images without asking the server");
 }
 
 static void examine_uring(struct findings *findings)

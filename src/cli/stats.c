@@ -165,6 +165,18 @@ static int print_seats(
 	return status;
 }
 
+/* How requesters get at stored images. */
+static const char *way_of(uint64_t flags)
+{
+	if (flags & WIRE_SERVER_FLAG)
+		return "stored images are found without asking, until the kernel notes a change";
+	if (flags & WIRE_SERVER_FRESH)
+		return "stored images are found without asking, for as long as --fresh says";
+	if (flags & WIRE_SERVER_NO_INOTIFY)
+		return "without inotify: each answer looks at its file";
+	return "each stored image is asked for";
+}
+
 int stats_print(const struct name_space *space, const struct table_style *style, struct error *err)
 {
 	struct stats stats = {0};
@@ -177,8 +189,7 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 	} else {
 		printf("%s: server %u, %s\n", space->text, stats.report.pid,
 			stats.alive ? "running" : "dead");
-		if (stats.report.flags & WIRE_SERVER_NO_INOTIFY)
-			puts("without inotify: each answer looks at its file");
+		puts(way_of(stats.report.flags));
 		if (stats.queued)
 			printf("%d requester%s for a seat\n", stats.queued,
 				stats.queued == 1 ? " waits" : "s wait");

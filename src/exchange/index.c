@@ -45,6 +45,7 @@ void index_init(
 	struct wire_index *header = index_header(index);
 
 	index->page = page;
+	index->rings = rings;
 	index->instance = instance;
 	index->table = wire_index_start(page, rings);
 	index->entries = entries;
@@ -54,7 +55,8 @@ void index_init(
 	header->version = WIRE_VERSION;
 	header->page = (uint32_t)page;
 	header->instance = instance;
-	header->flags = WIRE_INDEX_PROBE;
+	header->flags = rings ? 0 : WIRE_INDEX_PROBE;
+	header->rings = rings;
 	memcpy(header->key, index->key, sizeof header->key);
 	atomic_store_explicit(&header->table, index->table, memory_order_relaxed);
 	atomic_store_explicit(&header->entries, entries, memory_order_relaxed);
@@ -93,14 +95,6 @@ void index_shut(struct index *index)
 {
 	index_begin(index);
 	index->shut = true;
-}
-
-void index_open_again(struct index *index)
-{
-	if (!index->shut)
-		return;
-	index->shut = false;
-	index_end(index);
 }
 
 void index_move(struct index *index, uint64_t table, uint64_t entries)

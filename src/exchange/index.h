@@ -53,6 +53,21 @@ struct index_answer {
 	uint64_t place; /* of the entry, when it was found */
 };
 
+/* Whether the pages of the rings are those that were made for them. What was read there before this
+ * call is true then. */
+static inline bool index_rings_whole(const struct index *index)
+{
+	bool whole = true;
+
+	/* With acquire loads before: those of the marks come after them. */
+	for (unsigned i = 0; i < index->rings; i++) {
+		const volatile struct wire_ring_mark *mark = index->ring[i].mark;
+
+		whole &= mark->magic == WIRE_RING_MAGIC && mark->instance == index->instance;
+	}
+	return whole;
+}
+
 static inline struct wire_index *index_header(const struct index *index)
 {
 	return (struct wire_index *)(void *)index->segment.base;
@@ -62,7 +77,7 @@ static inline struct wire_index *index_header(const struct index *index)
 
 /* Writes the header of a new, empty index with a table of `entries` (a power of two) behind the
  * pages of `rings` into a mapped segment of zero bytes. `index->segment` is set, the rest is filled
- * in. Requesters are told to probe (WIRE_INDEX_PROBE) until somebody takes that out. */
+ * in. Where the rings are, and whose they are (`owner`), has still to be said. */
 void index_init(
 	struct index *index, size_t page, uint64_t instance, uint64_t entries, unsigned rings);
 
@@ -74,9 +89,8 @@ void index_init(
 void index_begin(struct index *index);
 void index_end(struct index *index);
 
-/* As from index_begin on, until it is opened again: nothing is found. */
+/* As from index_begin on, until index_end is called with `shut` false: nothing is found. */
 void index_shut(struct index *index);
-void index_open_again(struct index *index);
 
 /* Another table, already filled, between index_begin and index_end. */
 void index_move(struct index *index, uint64_t table, uint64_t entries);

@@ -98,30 +98,29 @@ static uint64_t read_even(const struct index *index)
 	}
 }
 
-static bool ring_clear(const struct index *index, const struct index_ring *ring)
-{
-	/* Acquire, all: the kernel clears flags and takes completions away only after the word was
-	 * odd, so who sees that sees the odd word later. And what is read of the page before its
-	 * mark counts only if the mark is there. */
-	uint32_t flags = atomic_load_explicit(ring->flags, memory_order_acquire);
-	uint32_t head = atomic_load_explicit(ring->head, memory_order_acquire);
-	uint32_t tail = atomic_load_explicit(ring->tail, memory_order_acquire);
-	const volatile struct wire_ring_mark *mark = ring->mark;
-
-	return !(flags & WIRE_RING_NOTED) && head == tail && mark->magic == WIRE_RING_MAGIC &&
-	       mark->instance == index->instance;
-}
-
-/* Whether nothing has changed that the server does not know. */
+/*
+ * Whether nothing has changed that the server does not know. Until the thread that has the rings is
+ * out of its memory, at its end, the kernel notes in them what happens; afterwards its number is out
+ * of the header.
+ */
 static bool flags_clear(const struct index *index)
 {
+	/* Relaxed: after the sequence word, and nothing is read because of it. */
 	if (index->rings &&
-		atomic_load_explicit(&index_header(index)->unarmed, memory_order_acquire))
+		!(atomic_load_explicit(&index_header(index)->owner, memory_order_relaxed) &
+			WIRE_OWNER_LIVES))
 		return false;
-	for (unsigned i = 0; i < index->rings; i++)
-		if (!ring_clear(index, &index->ring[i]))
+	for (unsigned i = 0; i < index->rings; i++) {
+		const struct index_ring *ring = &index->ring[i];
+
+		/* Acquire, all: the kernel clears flags and takes completions away only after the
+		 * word was odd, so who sees that sees the odd word later. */
+		if (atomic_load_explicit(ring->flags, memory_order_acquire) & WIRE_RING_NOTED ||
+			atomic_load_explicit(ring->head, memory_order_acquire) !=
+				atomic_load_explicit(ring->tail, memory_order_acquire))
 			return false;
-	return true;
+	}
+	return index_rings_whole(index);
 }
 
 /* Where the table is, in a copy; false if it cannot be there. */

@@ -190,6 +190,8 @@ enum wire_server_flags {
 	WIRE_SERVER_NO_SECCOMP = 1 << 1,  /* --allow-degraded-sandbox */
 	WIRE_SERVER_ISOLATE = 1 << 2,     /* a process for each image */
 	WIRE_SERVER_NO_INOTIFY = 1 << 3,  /* none to be had: each answer looks at its file */
+	WIRE_SERVER_FRESH = 1 << 4,       /* --fresh: requesters find images in INDEX for a while */
+	WIRE_SERVER_FLAG = 1 << 5,        /* they do, until the kernel notes a change */
 };
 
 /* The page after the seats' pages. */

@@ -23,6 +23,9 @@
 /* A requester has to find out by itself, every 100 ms, whether the server lives. */
 #define WIRE_INDEX_PROBE 1
 
+/* The bits of a thread's number in `owner`. */
+#define WIRE_OWNER_LIVES 0x3fffffff
+
 /*
  * An io_uring that the kernel writes to, in a page of its own. The server has it poll what tells of
  * changes: nothing has changed as long as `flags` has none of WIRE_RING_NOTED and `head` equals
@@ -54,8 +57,11 @@ struct wire_index {
 	_Atomic uint64_t sequence;
 	_Atomic uint64_t table;   /* offset of the entries: whole pages */
 	_Atomic uint64_t entries; /* a power of two */
-	_Atomic uint64_t unarmed; /* not 0: the rings note nothing now */
-	uint64_t reserved2[4];
+	/* 88: with rings, the number of the thread that takes in what they note; the kernel takes
+	 * it out when that ends (FUTEX_TID_MASK of linux/futex.h). */
+	_Atomic uint32_t owner;
+	uint32_t reserved2;
+	uint64_t reserved3[4];
 	struct wire_ring ring[WIRE_RINGS_MAX]; /* 128 */
 };
 
@@ -69,10 +75,11 @@ struct wire_entry {
 	struct wire_answer answer;   /* 64 */
 	struct wire_options options; /* 192 */
 	char name[WIRE_INDEX_NAME_MAX]; /* 256 */
-	uint64_t reserved3[2];
+	uint64_t reserved2[2];
 };
 
 _Static_assert(offsetof(struct wire_index, sequence) == 64, "wire layout");
+_Static_assert(offsetof(struct wire_index, owner) == 88, "wire layout");
 _Static_assert(offsetof(struct wire_index, ring) == 128, "wire layout");
 _Static_assert(sizeof(struct wire_index) == 160, "wire layout");
 _Static_assert(offsetof(struct wire_entry, words) == 32, "wire layout");

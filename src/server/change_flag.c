@@ -1,22 +1,35 @@
 #include "server/change_flag.h"
 
+#include "base/process.h"
 #include "config.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if HAVE_URING
 
 #include <liburing.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define ENTRIES 1
 
+/* Linux 6.5: the rings are in memory of the program. */
+#ifndef IORING_SETUP_NO_MMAP
+#define IORING_SETUP_NO_MMAP (1U << 14)
+#endif
+
+_Static_assert(WIRE_RING_NOTED == (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW), "wire layout");
+
 struct readiness {
 	struct io_uring ring;
+	uint8_t *page; /* with the rings; NULL: the kernel's own */
+	void *entries; /* a page for what is submitted, with `page` */
 	int fd;
+	short events;
 	bool asked, enabled; /* the kernel, once; what it said */
 	bool armed;
 };
@@ -26,13 +39,58 @@ struct readiness {
  * that the kernel wakes the thread up for it, does it whenever the thread comes by, and clears
  * IORING_SQ_TASKRUN afterwards, be it that the poll has begun anew and fired once more by then.
  */
+#define SETUP                                                                                  \
+	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | \
+		IORING_SETUP_R_DISABLED)
+
 static int open_ring(struct io_uring *ring)
 {
-	struct io_uring_params parameters = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED};
+	struct io_uring_params parameters = {.flags = SETUP};
 
 	return -io_uring_queue_init_params(ENTRIES, ring, &parameters);
+}
+
+/* Where the kernel is told that memory is: the last eight bytes of the offsets, which have had a
+ * name since Linux 6.5. */
+static void set_address(void *offsets, size_t size, const void *memory)
+{
+	uint64_t address = (uintptr_t)memory;
+
+	memcpy((uint8_t *)offsets + size - sizeof address, &address, sizeof address);
+}
+
+/* The ring in that page, which liburing 2.3 cannot make but can use. 0, or an errno. */
+static int open_shared(struct io_uring *ring, uint8_t *page, void *entries)
+{
+	struct io_uring_params parameters = {.flags = SETUP | IORING_SETUP_NO_MMAP};
+	const struct io_sqring_offsets *sq = &parameters.sq_off;
+	const struct io_cqring_offsets *cq = &parameters.cq_off;
+	int fd;
+
+	set_address(&parameters.sq_off, sizeof parameters.sq_off, entries);
+	set_address(&parameters.cq_off, sizeof parameters.cq_off, page);
+	fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &parameters);
+	if (fd < 0)
+		return errno;
+	*ring = (struct io_uring){.ring_fd = fd,
+		.enter_ring_fd = fd,
+		.flags = parameters.flags,
+		.features = parameters.features};
+	ring->sq.khead = (unsigned *)(void *)(page + sq->head);
+	ring->sq.ktail = (unsigned *)(void *)(page + sq->tail);
+	ring->sq.kflags = (unsigned *)(void *)(page + sq->flags);
+	ring->sq.kdropped = (unsigned *)(void *)(page + sq->dropped);
+	ring->sq.array = (unsigned *)(void *)(page + sq->array);
+	ring->sq.sqes = entries;
+	ring->sq.ring_entries = parameters.sq_entries;
+	ring->sq.ring_mask = parameters.sq_entries - 1;
+	ring->cq.khead = (unsigned *)(void *)(page + cq->head);
+	ring->cq.ktail = (unsigned *)(void *)(page + cq->tail);
+	ring->cq.koverflow = (unsigned *)(void *)(page + cq->overflow);
+	ring->cq.cqes = (struct io_uring_cqe *)(void *)(page + cq->cqes);
+	ring->cq.ring_entries = parameters.cq_entries;
+	ring->cq.ring_mask = parameters.cq_entries - 1;
+	return 0;
 }
 
 /* As io_uring_enable_rings(), which liburing 2.3 declares and has not. The ring becomes this
@@ -43,26 +101,57 @@ static bool enable(const struct io_uring *ring)
 		       0) == 0;
 }
 
-struct readiness *change_flag_new(int fd)
+struct readiness *change_flag_new(int fd, short events, void *page)
 {
 	struct readiness *readiness = fd >= 0 ? calloc(1, sizeof *readiness) : NULL;
+	int failed;
 
 	if (!readiness)
 		return NULL;
-	if (open_ring(&readiness->ring)) {
-		free(readiness);
-		return NULL;
-	}
 	readiness->fd = fd;
-	return readiness;
+	readiness->events = events;
+	readiness->page = page;
+	if (page) {
+		readiness->entries = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		failed = readiness->entries == MAP_FAILED
+				 ? errno
+				 : open_shared(&readiness->ring, page, readiness->entries);
+		if (failed && readiness->entries != MAP_FAILED)
+			munmap(readiness->entries, page_size());
+	} else {
+		failed = open_ring(&readiness->ring);
+	}
+	if (!failed)
+		return readiness;
+	free(readiness);
+	return NULL;
 }
 
 struct readiness *change_flag_free(struct readiness *readiness)
 {
-	if (readiness)
+	if (!readiness)
+		return NULL;
+	if (readiness->page) {
+		close(readiness->ring.ring_fd);
+		munmap(readiness->entries, page_size());
+	} else {
 		io_uring_queue_exit(&readiness->ring);
+	}
 	free(readiness);
 	return NULL;
+}
+
+struct wire_ring change_flag_ring(const struct readiness *readiness, const void *base)
+{
+	const uint8_t *start = base;
+	const struct io_uring *ring = &readiness->ring;
+
+	return (struct wire_ring){.flags = (uint32_t)((const uint8_t *)ring->sq.kflags - start),
+		.head = (uint32_t)((const uint8_t *)ring->cq.khead - start),
+		.tail = (uint32_t)((const uint8_t *)ring->cq.ktail - start),
+		.mark = (uint32_t)(readiness->page + WIRE_PAGE - sizeof(struct wire_ring_mark) -
+				   start)};
 }
 
 bool change_flag_clear(const struct readiness *readiness)
@@ -74,7 +163,7 @@ bool change_flag_clear(const struct readiness *readiness)
 	       !io_uring_cq_ready(&readiness->ring);
 }
 
-void change_flag_arm(struct readiness *readiness)
+bool change_flag_arm(struct readiness *readiness)
 {
 	struct io_uring *ring = &readiness->ring;
 	int submitted;
@@ -83,21 +172,23 @@ void change_flag_arm(struct readiness *readiness)
 		readiness->enabled = enable(ring);
 	readiness->asked = true;
 	if (!readiness->enabled)
-		return;
+		return false;
 	if (readiness->armed && io_uring_get_events(ring) < 0)
-		return;
+		return false;
 	/* One that has not fired, because nothing came, goes on. */
 	if (readiness->armed && !io_uring_cq_ready(ring))
-		return;
+		return true;
 	io_uring_cq_advance(ring, io_uring_cq_ready(ring));
 	/* One that the kernel had no memory for waits here still. */
 	if (!io_uring_sq_ready(ring))
-		io_uring_prep_poll_add(io_uring_get_sqe(ring), readiness->fd, POLLIN);
+		io_uring_prep_poll_add(
+			io_uring_get_sqe(ring), readiness->fd, (unsigned short)readiness->events);
 	submitted = io_uring_submit(ring);
 	readiness->armed = submitted == 1;
 	/* What is not allowed is not asked for again and again. */
 	if (submitted == -EPERM || submitted == -EACCES || submitted == -ENOSYS)
 		readiness->enabled = false;
+	return readiness->armed;
 }
 
 int change_flag_missing(void)
@@ -113,11 +204,28 @@ int change_flag_missing(void)
 	return failed;
 }
 
+int change_flag_share_missing(void)
+{
+	size_t page = page_size();
+	uint8_t *memory = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct io_uring ring;
+	int failed;
+
+	if (memory == MAP_FAILED)
+		return errno;
+	failed = open_shared(&ring, memory, memory + page);
+	if (!failed)
+		close(ring.ring_fd);
+	munmap(memory, 2 * page);
+	return failed;
+}
+
 #else
 
-struct readiness *change_flag_new(int fd)
+struct readiness *change_flag_new(int fd, short events, void *page)
 {
-	(void)fd;
+	(void)fd, (void)events, (void)page;
 	return NULL;
 }
 
@@ -127,18 +235,30 @@ struct readiness *change_flag_free(struct readiness *readiness)
 	return NULL;
 }
 
+struct wire_ring change_flag_ring(const struct readiness *readiness, const void *base)
+{
+	(void)readiness, (void)base;
+	return (struct wire_ring){0};
+}
+
 bool change_flag_clear(const struct readiness *readiness)
 {
 	(void)readiness;
 	return false;
 }
 
-void change_flag_arm(struct readiness *readiness)
+bool change_flag_arm(struct readiness *readiness)
 {
 	(void)readiness;
+	return false;
 }
 
 int change_flag_missing(void)
+{
+	return ENOSYS;
+}
+
+int change_flag_share_missing(void)
 {
 	return ENOSYS;
 }

@@ -11,20 +11,31 @@
  */
 #pragma once
 
+#include "exchange/wire_index.h"
+
 #include <stdbool.h>
 
 struct readiness;
 
-/* NULL where the kernel, its configuration or this build has no such thing. It says "not clear"
- * until change_flag_arm. */
-struct readiness *change_flag_new(int fd);
+/*
+ * Polls for `events` of poll(2). With a page of shared memory (Linux 6.5), which must exist and be
+ * zeros, other processes that map it see the same. NULL where the kernel, its configuration or this
+ * build has no such thing. It says "not clear" until change_flag_arm.
+ */
+struct readiness *change_flag_new(int fd, short events, void *page);
 struct readiness *change_flag_free(struct readiness *readiness);
+
+/* What others look at, by offsets from `base`. With a page only. */
+struct wire_ring change_flag_ring(const struct readiness *readiness, const void *base);
 
 /* Whether the descriptor has not become readable since change_flag_arm. */
 bool change_flag_clear(const struct readiness *readiness);
 
-/* Begins anew; to be called after all there was has been read. What comes in between is noted. */
-void change_flag_arm(struct readiness *readiness);
+/* Begins anew; to be called after all there was has been read. What comes in between is noted. False
+ * if nothing is noted now. */
+bool change_flag_arm(struct readiness *readiness);
 
-/* Whether change_flag_new has a chance here: 0, or an errno that says why not. */
+/* Whether change_flag_new has a chance here, without a page and with one: 0, or an errno that says
+ * why not. */
 int change_flag_missing(void);
+int change_flag_share_missing(void);

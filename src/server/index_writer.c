@@ -39,6 +39,12 @@ void index_writer_end(struct index_writer *writer)
 		index_end(writer->index);
 }
 
+void index_writer_let(struct index_writer *writer, bool found)
+{
+	if (writer->index)
+		writer->index->shut = !found;
+}
+
 static struct index_key key_of(const struct alias *alias)
 {
 	struct index_key key = {.name = alias->name, .length = strlen(alias->name)};

@@ -35,6 +35,9 @@ void index_writer_release(struct index_writer *writer);
 void index_writer_begin(struct index_writer *writer);
 void index_writer_end(struct index_writer *writer);
 
+/* Whether what is in the index may be found; to be said between the two. */
+void index_writer_let(struct index_writer *writer, bool found);
+
 /* Puts an answer under the name, or another one in its place. Where there is no place, the least
  * recently used makes way. */
 void index_writer_put(

@@ -116,7 +116,11 @@ struct server {
 	bool request_started;
 	struct wait wait;
 	struct readiness *readiness; /* of the queue of `watch`; NULL if it has to ask the kernel */
-	unsigned last_seat;          /* that was served */
+	struct readiness
+		*mounts_readiness;        /* of the table of mounts; NULL: requesters see neither */
+	int mounts_file;                  /* that table */
+	struct thread_word *request_word; /* by which requesters see that the thread lives */
+	unsigned last_seat;               /* that was served */
 
 	/* Decoders, and jobs that wait for one. */
 	struct decoder *decoders;

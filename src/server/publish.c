@@ -3,11 +3,13 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "server/answer.h"
+#include "server/thread_word.h"
 #include "shm/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Of --cache: what the index may have at most, and has at first. */
 #define SHARE_MAX   4
@@ -28,12 +30,23 @@ static uint64_t entries_in(uint64_t bytes)
 	return entries;
 }
 
+/* Whether requesters can see here what happened, and whether the server lives. */
+static bool rings_work(const struct server *server)
+{
+	return server_has_inotify(server) && access("/proc/self/mountinfo", R_OK) == 0 &&
+	       !change_flag_share_missing() && thread_word_works();
+}
+
 void publish_options(const struct server *server, struct server_objects_options *objects)
 {
 	uint64_t most = server->options.cache / SHARE_MAX, page = page_size();
 
-	if (!server->options.fresh_ns || most < ENTRIES_LEAST * sizeof(struct wire_entry))
+	if (most < ENTRIES_LEAST * sizeof(struct wire_entry))
 		return;
+	if (!server->options.fresh_ns && !rings_work(server))
+		return;
+	objects->index_rings = server->options.fresh_ns ? 0 : WIRE_RINGS_MAX;
+	objects->flags |= server->options.fresh_ns ? WIRE_SERVER_FRESH : WIRE_SERVER_FLAG;
 	objects->index_entries = entries_in(server->options.cache / SHARE_FIRST);
 	/* The tables before the last one lie before it, as holes: together they are as large. */
 	objects->index_reserve = wire_index_start(page, objects->index_rings) +
@@ -77,7 +90,11 @@ void publish_alias(struct server *server, struct alias *alias)
 		image->state != STORED_READY || !image->extent || image->decoded.warning[0] ||
 		alias->dependent.changed)
 		return;
-	answer.until = alias->checked_at + server->options.fresh_ns - CLOCK_LATE_NS;
+	/* What somebody would have to look at from time to time is not there without --fresh. */
+	if (!server->options.fresh_ns && (!alias->dependent.tracked || alias->indexed))
+		return;
+	if (server->options.fresh_ns)
+		answer.until = alias->checked_at + server->options.fresh_ns - CLOCK_LATE_NS;
 	answer_describe(server, image, &answer.answer, answer.words);
 	answer.answer.flags |= WIRE_FROM_STORE;
 	index_writer_put(&server->store.index, alias, &answer);
@@ -89,6 +106,17 @@ void publish_image(struct server *server, struct stored *image)
 		publish_alias(server, alias);
 }
 
+void publish_stop(struct server *server)
+{
+	struct wire_server *page = head_server(&server->objects.head);
+
+	server_objects_drop_index(&server->objects);
+	index_writer_clear(&server->store.index);
+	index_writer_release(&server->store.index);
+	page->flags &= ~(uint64_t)(WIRE_SERVER_FRESH | WIRE_SERVER_FLAG);
+	server->constants.flags = page->flags;
+}
+
 /* Neither shorter nor emptier than we made it. */
 static bool index_whole(const struct server *server)
 {
@@ -98,6 +126,7 @@ static bool index_whole(const struct server *server)
 	struct stat status;
 
 	return !guard_hit(index->guard) && index_header(index)->magic == WIRE_INDEX_MAGIC &&
+	       index_rings_whole(index) &&
 	       (fstat(index->segment.fd, &status) != 0 ||
 		       ((size_t)status.st_size >= index->segment.size &&
 			       (uint64_t)status.st_blocks * 512 >= least));
@@ -108,9 +137,7 @@ void publish_check(struct server *server)
 	if (!server->store.index.index || index_whole(server))
 		return;
 	store_lock(&server->store);
-	server_objects_drop_index(&server->objects);
-	index_writer_clear(&server->store.index);
-	index_writer_release(&server->store.index);
+	publish_stop(server);
 	store_unlock(&server->store);
 }
 

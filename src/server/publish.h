@@ -12,6 +12,9 @@ void publish_options(const struct server *server, struct server_objects_options 
 /* Begins with an index that is there, and empty. */
 int publish_start(struct server *server, struct error *err);
 
+/* Ends with it: from now on all ask. With the store's lock held, or before there are threads. */
+void publish_stop(struct server *server);
+
 /* Puts what the name leads to into the index, if that is known and is there to be found. With the
  * store's lock held. */
 void publish_alias(struct server *server, struct alias *alias);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
+#include "server/changes.h"
 #include "server/name_list.h"
 #include "server/serve_image.h"
 
@@ -97,14 +98,25 @@ static bool take_request(void *context, enum wait_where where)
 		&server->objects.head, server->last_seat, where == WAIT_ALL, take_found, look);
 }
 
+/* So that requesters need not ask because of what happened before. */
+static void take_in(struct server *server)
+{
+	store_lock(&server->store);
+	changes_take_in(server);
+	store_unlock(&server->store);
+}
+
 void request_serve(struct server *server)
 {
 	struct timeout never = {.deadline = DEADLINE_NEVER};
 	struct look look = {.server = server};
 
 	server->wait.spin.busy = atomic_load(&server->decoding);
-	if (wait_for(&server->wait, &never, WAIT_SLICE_NS, NULL, take_request, &look) != WAIT_FOUND)
+	if (wait_for(&server->wait, &never, WAIT_SLICE_NS, NULL, take_request, &look) !=
+		WAIT_FOUND) {
+		take_in(server);
 		return;
+	}
 	serve_request(server, look.found);
 	/* Who asked waits for a decoder now. */
 	if (atomic_load(&look.found->state) != REQUEST_NONE)
@@ -115,6 +127,7 @@ void *request_main(void *context)
 {
 	struct server *server = context;
 
+	changes_begin(server);
 	while (!atomic_load(&server->stopping))
 		request_serve(server);
 	return NULL;

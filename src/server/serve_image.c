@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
+#include "server/changes.h"
 #include "server/file_task.h"
 #include "server/jobs.h"
 #include "server/mount_table.h"
@@ -32,9 +33,7 @@ static bool alias_current(struct server *server, struct alias *alias)
 	if (server->options.fresh_ns && !alias->dependent.changed &&
 		now - alias->checked_at < server->options.fresh_ns)
 		return true;
-	index_writer_begin(&server->store.index);
-	watch_glance(server->watch, server->readiness);
-	index_writer_end(&server->store.index);
+	changes_take_in(server);
 	if (!alias->dependent.tracked && !watch_same(server->watch, &alias->token) &&
 		(alias->token.folder || alias->image->recent || written(alias->image) ||
 			!unchanged(server, alias)))

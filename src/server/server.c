@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "server/blocking.h"
+#include "server/changes.h"
 #include "server/completion_loop.h"
 #include "server/finish.h"
 #include "server/jobs.h"
@@ -131,7 +132,7 @@ static struct server *server_new(const struct server_options *options)
 	if (!server)
 		return NULL;
 	server->options = *options;
-	server->folder = -1;
+	server->folder = server->mounts_file = -1;
 	server->objects = SERVER_OBJECTS_NONE;
 	server->last_job = &server->first_job;
 	server->epoll = server->timer = server->wake = -1;
@@ -195,7 +196,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 	if (!status && options->preload)
 		status = preload_new(server, err);
 	if (!status) {
-		server->readiness = change_flag_new(watch_descriptor(server->watch));
+		changes_start(server);
 		status = start_threads(server, err);
 	}
 	if (!status && options->preload)
@@ -288,7 +289,7 @@ void server_stop(struct server *server)
 		close(server->folder);
 	/* The lock goes with this: only now may a successor think that we are gone. */
 	server_objects_release(&server->objects);
-	change_flag_free(server->readiness);
+	changes_stop(server);
 	preload_free(server->preload);
 	free(server->requests);
 	free(server->decoders);

@@ -82,7 +82,7 @@ static void distrust_all(struct watch *watch)
  * A folder that moves, comes or goes takes everything below it along, and what was watched below
  * it may stand for another path by now: all is watched anew when it is next asked for.
  */
-static void tree_changed(struct watch *watch)
+void watch_distrust(struct watch *watch)
 {
 	distrust_all(watch);
 	watched_folders_forget(&watch->watched);
@@ -120,7 +120,7 @@ static void name_changed(struct watch *watch, const struct inotify_event *event)
 static void take_event(struct watch *watch, const struct inotify_event *event)
 {
 	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
-		tree_changed(watch);
+		watch_distrust(watch);
 	else if (watched_folder_changed(&watch->watched, event->wd, event->mask & IN_IGNORED))
 		name_changed(watch, event);
 	else
@@ -203,7 +203,7 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 	if (watch->watched.inotify < 0 || !watch->local || !files_name_plain(path))
 		return (struct watch_token){0};
 	if (mounts_changed(watch))
-		tree_changed(watch);
+		watch_distrust(watch);
 	/* From the root down: "", "a", "a/b" for a/b/c.png. */
 	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
 		size_t length = (size_t)(slash - path);
@@ -233,7 +233,7 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	int descriptor;
 
 	if (mounts_changed(watch))
-		tree_changed(watch);
+		watch_distrust(watch);
 	if (!file->watchable)
 		token->folder = 0;
 	/* With another tree the row may be that of another folder. */

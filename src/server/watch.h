@@ -45,6 +45,9 @@ void watch_update(struct watch *watch);
 /* The same, without one while nothing has; `readiness` is that of watch_descriptor, or NULL. */
 void watch_glance(struct watch *watch, struct readiness *readiness);
 
+/* Believes nothing that was known: another file system may have been mounted anywhere. */
+void watch_distrust(struct watch *watch);
+
 /*
  * Watches the folder of `path` and all above it. To be called, and the token kept, before the file
  * is opened: what happens after that shows. A token with folder 0 where watching is not possible.

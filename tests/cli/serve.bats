@@ -279,3 +279,21 @@ many_images() {
 	[ "$(grep -c '^  geometry' <<<"$output")" = 2 ]
 	[ "$(grep '^  geometry' <<<"$output" | sort -u | wc -l)" = 2 ]
 }
+
+# way_of [COMMAND...] -- how stored images are found, by what `list --stats` says of a server that the command starts
+way_of() {
+	"$@" "$SHMSEM" serve "$SHMSEM_IMAGES" -N way $fresh -- "$SHMSEM" list --stats -N way | sed -n 2p
+}
+
+@test "list --stats says how stored images are found" {
+	local fresh='' asked='each stored image is asked for'
+	if "$SHMSEM" doctor --json | grep -q '"check": "change flag", "state": "ok"'; then
+		[ "$(way_of)" = 'stored images are found without asking, until the kernel notes a change' ]
+	else
+		[ "$(way_of)" = "$asked" ]
+	fi
+	[ "$(way_of strace -f -o /dev/null -e trace=io_uring_setup -e inject=io_uring_setup:error=EPERM)" = "$asked" ]
+	[ "$(way_of strace -f -o /dev/null -e trace=set_robust_list -e inject=set_robust_list:error=EPERM)" = "$asked" ]
+	fresh='--fresh 1'
+	[ "$(way_of)" = 'stored images are found without asking, for as long as --fresh says' ]
+}

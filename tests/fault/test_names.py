@@ -90,7 +90,7 @@ def test_modes_do_not_depend_on_the_umask(scene, mask, mode, wanted):
     assert names
     for name in names:
         found = stat.S_IMODE(os.stat('/dev/shm/' + name).st_mode)
-        expected = wanted & 0o444 | 0o600 if name.endswith('_DATA') else wanted
+        expected = wanted & 0o444 | 0o600 if name.endswith(('_DATA', '_INDEX')) else wanted
         assert found == expected, (name, oct(found), 'for', oct(expected))
     assert server.end() == 0
 

@@ -15,7 +15,7 @@ import pytest
 
 from harness import BAD_DATA, children, EVERY, reap, SANITIZED, Server, TRY_AGAIN, UNAVAILABLE, until, WORKER
 
-OBJECT = re.compile(r'^(sem\.SEM_fault(:[0-9]+)?_RE[QS]|SEG_fault_HEAD|SEG_fault(:[0-9]+)?_DATA)$')
+OBJECT = re.compile(r'^(sem\.SEM_fault(:[0-9]+)?_RE[QS]|SEG_fault_(HEAD|INDEX)|SEG_fault(:[0-9]+)?_DATA)$')
 AT_CALL = os.environ.get('FAULT_AT_CALL', 'fault-at-call')
 DECODER_STARTS = 10  # which of the server's counters it is
 CALL = re.compile(r'^(?:\[pid +\d+\] |\d+ +)?([a-z]\w*)\(')

@@ -57,6 +57,9 @@ def damage_while_busy(scene, targets, workers, images, seconds, damage):
 
 
 def cut(path, chance):
+    # An index that was damaged is given up.
+    if path.endswith('_INDEX') and not os.path.exists(path):
+        return
     size = os.stat(path).st_size
     os.truncate(path, chance.choice([0, size // 2, max(size - 1, 0), chance.randrange(size + 1)]))
 

@@ -51,6 +51,7 @@ mtype = { UNARMED, ARMED, WOKEN };
 bool queued; /* inotify has something to read */
 mtype poll_state = UNARMED;
 bool taskrun; /* the flag in the ring's page: a poll has fired */
+bool lives = true; /* in INDEX: the thread that has the ring lives */
 byte completions;
 
 /* ---- INDEX: an entry is the number of an extent, 0 if there is none, and the version in it ---- */
@@ -219,18 +220,19 @@ again:
 	fi;
 #endif
 #if WRITES
+#ifndef M_NO_OWNER_CHECK
+	if
+	:: !lives -> goto ask
+	:: else
+	fi;
+#endif
 #ifndef M_NO_FLAG_CHECK
 	if
 	:: taskrun -> goto ask
 	:: else
 	fi;
 #endif
-#ifndef M_NO_COMPLETION_CHECK
-	if
-	:: completions -> goto ask
-	:: else
-	fi;
-#endif
+	/* Completions are there only while the word is odd: that it looks at them, too, is not needed. */
 #endif
 	at = current * NAMES;
 #if NAMES > 1
@@ -398,7 +400,7 @@ inline take_changes_in()
 #ifdef M_EVEN_UNARMED
 	:: true -> finish()
 #else
-	:: armed -> finish()
+	:: armed && !completions -> finish()
 	:: else
 #endif
 	fi
@@ -558,18 +560,16 @@ active proctype server()
 		store_word(last | 1);
 		server_fence()
 	} unless { !alive };
-	/* The kernel's way out: the poll is cancelled, which completes it. */
-	d_step {
-		steps = 0; owner = 0; before = 0; version = 0; at = 0; rounds = 0; generation = 0; last = 0;
-		got = false; held = false; armed = false;
-#ifdef M_DEATH_WITHOUT_COMPLETION
-		poll_state = UNARMED
-#else
-		if
-		:: poll_state != UNARMED -> poll_state = UNARMED; completions++
-		:: else
-		fi
+	/* The kernel's way out: first the thread's number goes, then at any time the poll does, of
+	 * which nobody is told in time. */
+#ifdef M_POLL_GOES_FIRST
+	poll_state = UNARMED;
 #endif
+	lives = false;
+	d_step {
+		poll_state = UNARMED;
+		steps = 0; owner = 0; before = 0; version = 0; at = 0; rounds = 0; generation = 0; last = 0;
+		got = false; held = false; armed = false
 	}
 }
 
