@@ -38,7 +38,7 @@
 /* One that was killed may be in a call of a file system that has hung: its job does not wait. */
 #define KILL_WAIT_NS (100 * NS_PER_MS)
 
-/* One that ended before that, without an image, is not started anew at once: so will the next. */
+/* One that ended before that, and never had an image, is not started anew at once: so will the next. */
 #define LIFE_NS NS_PER_SECOND
 
 static void wait_until(struct server *server, unsigned index, uint64_t deadline)
@@ -183,7 +183,6 @@ static bool take_message(struct server *server, unsigned index)
 static void process_ended(struct server *server, unsigned index)
 {
 	struct decoder *decoder = &server->decoders[index];
-	struct decoder_work *work = &server->work[index];
 	siginfo_t end;
 	bool at_once;
 
@@ -196,7 +195,7 @@ static void process_ended(struct server *server, unsigned index)
 		end_decoder(server, index, REPLY_DEAD);
 	if (!decoder_reap(decoder, &end))
 		return;
-	at_once = work->job || clock_now() - decoder->started_at > LIFE_NS;
+	at_once = decoder->message.number || clock_now() - decoder->started_at > LIFE_NS;
 	if (!job_put_back(server, index))
 		fail_explained(server, index, &end);
 	decoder_set_state(server, index, DECODER_DEAD);

@@ -100,6 +100,7 @@ int decoder_start(struct decoder *decoder, struct error *err)
 	decoder->pid = pid;
 	decoder->socket = steal_fd(&ours);
 	decoder->started_at = clock_now();
+	decoder->message.number = 0;
 	if (decoder->starts)
 		atomic_fetch_add_explicit(decoder->starts, 1, memory_order_relaxed);
 	return STATUS_OK;
