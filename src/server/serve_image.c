@@ -139,17 +139,42 @@ static void ask_helper(struct server *server, struct request *request, struct fi
 	atomic_store(&request->state, REQUEST_NONE);
 }
 
-/* An image that is not in the store, as far as its name tells. */
-static void serve_file(
-	struct server *server, struct request *request, uint32_t kind, struct watch_token token)
+/*
+ * Opens the file of a name after its folder was watched. That is done once there is a file: names that
+ * do not exist leave nothing behind. False if only a helper can open it.
+ */
+static bool open_watched(struct server *server, const char *name, struct resolved *file,
+	struct watch_token *token, int *ret_status, struct error *err)
 {
+	bool direct, known;
+
+	store_lock(&server->store);
+	known = watch_knows_folder(server->watch, name);
+	if (known)
+		*token = watch_folder_of(server->watch, name);
+	store_unlock(&server->store);
+	direct = mount_table_resolve(server->mounts, name, file, ret_status, err);
+	if (known || !direct || *ret_status)
+		return direct;
+	close(file->fd);
+	file->fd = -1;
+	store_lock(&server->store);
+	*token = watch_folder_of(server->watch, name);
+	store_unlock(&server->store);
+	return mount_table_resolve(server->mounts, name, file, ret_status, err);
+}
+
+/* An image that is not in the store, as far as its name tells. */
+static void serve_file(struct server *server, struct request *request, uint32_t kind)
+{
+	struct watch_token token = {0};
 	struct resolved file = {.fd = -1};
 	struct file_task task;
 	struct error err;
 	bool direct;
 	int status;
 
-	direct = mount_table_resolve(server->mounts, request->received.name, &file, &status, &err);
+	direct = open_watched(server, request->received.name, &file, &token, &status, &err);
 	if (direct && !status)
 		status = files_check(&file, server->options.file_bytes, &err);
 	store_lock(&server->store);
@@ -211,7 +236,6 @@ void serve_image(struct server *server, struct request *request)
 {
 	struct store *store = &server->store;
 	struct stored *image;
-	struct watch_token token;
 	uint32_t kind = request->received.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
 	store_lock(store);
@@ -222,9 +246,7 @@ void serve_image(struct server *server, struct request *request)
 	}
 	if (image)
 		answer_with(server, request, image);
-	else
-		token = watch_folder_of(server->watch, request->received.name);
 	store_unlock(store);
 	if (!image)
-		serve_file(server, request, kind, token);
+		serve_file(server, request, kind);
 }

@@ -195,12 +195,26 @@ static bool mounts_changed(struct watch *watch)
 	return watch->mounts_seen != seen;
 }
 
+/* Whether inotify may tell what happens to that name. */
+static bool may_watch(const struct watch *watch, const char *path)
+{
+	return watch->watched.inotify >= 0 && watch->local && files_name_plain(path);
+}
+
+bool watch_knows_folder(struct watch *watch, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !may_watch(watch, path) ||
+	       watched_folder_find(&watch->watched, path, slash ? (size_t)(slash - path) : 0);
+}
+
 struct watch_token watch_folder_of(struct watch *watch, const char *path)
 {
 	char folder[PATH_MAX];
 	uint32_t row = 0;
 
-	if (watch->watched.inotify < 0 || !watch->local || !files_name_plain(path))
+	if (!may_watch(watch, path))
 		return (struct watch_token){0};
 	if (mounts_changed(watch))
 		watch_distrust(watch);
@@ -229,21 +243,23 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 
 void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token)
 {
+	int descriptor, folder = NOWHERE;
 	char self[32];
-	int descriptor;
 
 	if (mounts_changed(watch))
 		watch_distrust(watch);
 	if (!file->watchable)
 		token->folder = 0;
 	/* With another tree the row may be that of another folder. */
-	if (!token->folder || token->everything != watch->everything)
+	if (file->copied || watch->watched.inotify < 0 ||
+		(token->folder && token->everything != watch->everything))
 		return;
+	if (token->folder)
+		folder = watch->watched.folders[token->folder].descriptor;
 	snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
 	descriptor = inotify_add_watch(watch->watched.inotify, self, FILE_EVENTS);
 	if (descriptor >= 0)
-		file->watched = watched_file_add(&watch->watched, descriptor,
-			watch->watched.folders[token->folder].descriptor);
+		file->watched = watched_file_add(&watch->watched, descriptor, folder);
 	if (descriptor >= 0 && !file->watched)
 		inotify_rm_watch(watch->watched.inotify, descriptor);
 	watch_hold(file->watched);

@@ -54,9 +54,12 @@ void watch_distrust(struct watch *watch);
  */
 struct watch_token watch_folder_of(struct watch *watch, const char *path);
 
+/* Whether that would watch no more folders than are watched already. */
+bool watch_knows_folder(struct watch *watch, const char *path);
+
 /*
  * Watches the file that was opened after the token was made, until watch_drop(file->watched). Where
- * that cannot be relied on, the token becomes one with folder 0.
+ * that cannot be relied on, the token becomes one with folder 0; watch_closes counts there, too.
  */
 void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token);
 

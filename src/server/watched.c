@@ -1,5 +1,7 @@
 #include "server/watched.h"
 
+#include "server/dependents.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -23,23 +25,35 @@ void watched_release(struct watched *watched)
 
 /* ---- folders ---- */
 
-uint32_t watched_folder_find(const struct watched *watched, const char *path, size_t length)
+static uint32_t *bucket_of_path(struct watched *watched, const char *path, size_t length)
 {
-	for (uint32_t i = 1; i < watched->count; i++) {
-		const char *known = watched->folders[i].path;
-
-		if (known && strlen(known) == length && !memcmp(known, path, length))
-			return i;
-	}
-	return 0;
+	return &watched->by_path[dependents_hash(path, length) % WATCHED_BUCKETS];
 }
 
-/* A row for a new folder: a free one, or one more. */
-static uint32_t free_row(struct watched *watched)
+static uint32_t *bucket_of_descriptor(struct watched *watched, int descriptor)
 {
-	for (uint32_t i = 1; i < watched->count; i++)
-		if (!watched->folders[i].path)
-			return i;
+	return &watched->by_descriptor[(unsigned)descriptor % WATCHED_BUCKETS];
+}
+
+uint32_t watched_folder_find(struct watched *watched, const char *path, size_t length)
+{
+	uint32_t row = *bucket_of_path(watched, path, length);
+
+	while (row && (strncmp(watched->folders[row].path, path, length) != 0 ||
+			      watched->folders[row].path[length]))
+		row = watched->folders[row].next_by_path;
+	return row;
+}
+
+/* A row for a new folder: a free one, or one more; 0 when out of memory. */
+static uint32_t take_row(struct watched *watched)
+{
+	uint32_t row = watched->free_row;
+
+	if (row) {
+		watched->free_row = watched->folders[row].next_by_path;
+		return row;
+	}
 	if (watched->count >= watched->room) {
 		uint32_t room = watched->room ? 2 * watched->room : FIRST_FOLDERS;
 		struct watched_folder *folders = realloc(watched->folders, room * sizeof *folders);
@@ -56,51 +70,73 @@ static uint32_t free_row(struct watched *watched)
 uint32_t watched_folder_add(struct watched *watched, const char *path, int descriptor, bool folds)
 {
 	char *copy = strdup(path);
-	uint32_t row = copy ? free_row(watched) : 0;
+	uint32_t row = copy ? take_row(watched) : 0, *by_path, *by_descriptor;
+	struct watched_folder *folder;
 
 	if (!row) {
 		free(copy);
 		return 0;
 	}
-	watched->folders[row].path = copy;
-	watched->folders[row].descriptor = descriptor;
-	watched->folders[row].folds = folds;
-	watched->folders[row].generation++;
+	by_path = bucket_of_path(watched, path, strlen(path));
+	by_descriptor = bucket_of_descriptor(watched, descriptor);
+	folder = &watched->folders[row];
+	*folder = (struct watched_folder){.path = copy,
+		.descriptor = descriptor,
+		.folds = folds,
+		.generation = folder->generation + 1,
+		.next_by_path = *by_path,
+		.next_by_descriptor = *by_descriptor};
+	*by_path = *by_descriptor = row;
 	return row;
 }
 
-bool watched_folder_known(const struct watched *watched, int descriptor)
+bool watched_folder_known(struct watched *watched, int descriptor)
 {
-	for (uint32_t i = 1; i < watched->count; i++)
-		if (watched->folders[i].path && watched->folders[i].descriptor == descriptor)
-			return true;
-	return false;
+	uint32_t row = *bucket_of_descriptor(watched, descriptor);
+
+	while (row && watched->folders[row].descriptor != descriptor)
+		row = watched->folders[row].next_by_descriptor;
+	return row;
 }
 
-static void forget(struct watched *watched, struct watched_folder *folder)
+static void forget(struct watched *watched, uint32_t row)
 {
+	struct watched_folder *folder = &watched->folders[row];
+	uint32_t *at;
+
 	if (!folder->path)
 		return;
 	inotify_rm_watch(watched->inotify, folder->descriptor);
+	at = bucket_of_path(watched, folder->path, strlen(folder->path));
+	while (*at != row)
+		at = &watched->folders[*at].next_by_path;
+	*at = folder->next_by_path;
+	at = bucket_of_descriptor(watched, folder->descriptor);
+	while (*at != row)
+		at = &watched->folders[*at].next_by_descriptor;
+	*at = folder->next_by_descriptor;
 	free(folder->path);
 	folder->path = NULL;
-	folder->descriptor = -1;
+	folder->next_by_path = watched->free_row;
+	watched->free_row = row;
 }
 
 /* A folder that is mounted at two places has two rows and one descriptor. */
 bool watched_folder_changed(struct watched *watched, int descriptor, bool gone)
 {
+	uint32_t row = *bucket_of_descriptor(watched, descriptor), next;
 	bool found = false;
 
-	for (uint32_t i = 1; i < watched->count; i++) {
-		struct watched_folder *folder = &watched->folders[i];
+	for (; row; row = next) {
+		struct watched_folder *folder = &watched->folders[row];
 
+		next = folder->next_by_descriptor;
 		if (folder->descriptor != descriptor)
 			continue;
 		found = true;
 		folder->generation++;
 		if (gone)
-			forget(watched, folder);
+			forget(watched, row);
 	}
 	return found;
 }
@@ -108,7 +144,7 @@ bool watched_folder_changed(struct watched *watched, int descriptor, bool gone)
 void watched_folders_forget(struct watched *watched)
 {
 	for (uint32_t i = 1; i < watched->count; i++)
-		forget(watched, &watched->folders[i]);
+		forget(watched, i);
 }
 
 /* ---- files ---- */
@@ -139,7 +175,7 @@ struct watched_file *watched_file_add(struct watched *watched, int descriptor, i
 		*file = (struct watched_file){.descriptor = descriptor, .folder = folder};
 		*at = file;
 	}
-	if (file->folder != folder && file->folder != EVERYWHERE)
+	if (folder != NOWHERE && folder != file->folder && file->folder != EVERYWHERE)
 		file->folder = watched_folder_known(watched, file->folder) ? EVERYWHERE : folder;
 	return file;
 }

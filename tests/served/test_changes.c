@@ -7,6 +7,7 @@
 #include "served/served.h"
 #include "unit/image/image_samples.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -335,6 +336,25 @@ static void a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_fi
 	expect_stored(4);
 }
 
+/* The times tell nothing here, and no watched folder leads to the file. */
+static void a_store_long_after_the_first_is_seen_behind_a_symbolic_link(void **state)
+{
+	int fd = open_padded(2);
+	unsigned char *mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bool stored;
+
+	(void)state;
+	assert_true(mapped != MAP_FAILED);
+	assert_int_equal(symlink("a/b/image.png", in_folder("soft.png")), 0);
+	mapped[PADDED - 1]++;
+	nanosleep(&settled, NULL);
+	assert_int_equal(version_of("soft.png", &stored), 2);
+	padded_version(3, mapped);
+	assert_int_equal(munmap(mapped, PADDED), 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(version_of("soft.png", &stored), 3);
+}
+
 static void a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file(void **state)
 {
 	static _Alignas(4096) unsigned char bytes[PADDED];
@@ -358,6 +378,54 @@ static void a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_f
 	assert_int_equal(close(fd), 0);
 	expect(3);
 	expect_stored(3);
+}
+
+/* Those of all inotify descriptors of this process. */
+static unsigned count_watches(void)
+{
+	DIR *folder = opendir("/proc/self/fdinfo");
+	unsigned count = 0;
+	struct dirent *entry;
+
+	assert_non_null(folder);
+	while ((entry = readdir(folder))) {
+		char path[300], line[256];
+		FILE *file;
+
+		snprintf(path, sizeof path, "/proc/self/fdinfo/%s", entry->d_name);
+		file = fopen(path, "re");
+		while (file && fgets(line, sizeof line, file))
+			count += !strncmp(line, "inotify wd:", strlen("inotify wd:"));
+		if (file)
+			fclose(file);
+	}
+	closedir(folder);
+	return count;
+}
+
+static void names_that_do_not_exist_leave_no_watches(void **state)
+{
+	unsigned before;
+	char name[32];
+	bool stored;
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		snprintf(name, sizeof name, "d%u", i);
+		assert_int_equal(mkdir(in_folder(name), 0700), 0);
+	}
+	/* Another folder has all others watched anew. */
+	expect(1);
+	before = count_watches();
+	for (unsigned i = 0; i < 50; i++) {
+		snprintf(name, sizeof name, "d%u/none.png", i);
+		assert_int_equal(version_of(name, &stored), 0);
+	}
+	assert_int_equal(count_watches(), before);
+	write_version(in_folder("d7/none.png"), 2);
+	assert_int_equal(version_of("d7/none.png", &stored), 2);
+	/* The folder, and the file. */
+	assert_int_equal(count_watches(), before + 2);
 }
 
 static int set_up(void **state)
@@ -406,6 +474,8 @@ int main(int argc, char **argv)
 		TEST(a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen),
 		TEST(a_change_through_a_symbolic_link_or_behind_one_is_seen),
 		TEST(a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_file),
+		TEST(a_store_long_after_the_first_is_seen_behind_a_symbolic_link),
+		TEST(names_that_do_not_exist_leave_no_watches),
 		TEST(a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file),
 	};
 
