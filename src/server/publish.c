@@ -41,7 +41,8 @@ void publish_options(const struct server *server, struct server_objects_options 
 {
 	uint64_t most = server->options.cache / SHARE_MAX, page = page_size();
 
-	if (most < ENTRIES_LEAST * sizeof(struct wire_entry))
+	/* Requests that are to be counted must come here, all of them. */
+	if (server->options.requests || most < ENTRIES_LEAST * sizeof(struct wire_entry))
 		return;
 	if (!server->options.fresh_ns && !rings_work(server))
 		return;
