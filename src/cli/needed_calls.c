@@ -89,18 +89,26 @@ static const struct {
 	{"prctl", try_no_new_privileges},
 };
 
+/* A limit that is used up is no refusal: who needs the call says so. */
+static bool used_up(int failed)
+{
+	return failed == EMFILE || failed == ENFILE || failed == ENOMEM || failed == EAGAIN;
+}
+
 /* In a child of its own: some filters kill the process that makes the call. 0, an errno, or -1 when
  * the child was killed. */
 static int try_call(long (*try)(void))
 {
-	int status = 0;
 	pid_t child = fork();
+	int status = 0, failed;
 
 	if (!child)
 		_exit(try() < 0 ? errno : 0);
 	if (child < 0 || waitpid(child, &status, 0) != child)
-		return errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+		failed = errno;
+	else
+		failed = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return used_up(failed) ? 0 : failed;
 }
 
 static long try_all(void)
