@@ -87,6 +87,8 @@ int main(int argc, char **argv)
 	fd_fill_standard();
 	/* A file that may not grow (RLIMIT_FSIZE) is an error, EFBIG. */
 	signal(SIGXFSZ, SIG_IGN);
+	/* Ignored, as some parents leave it, it would take the ends of our children with it. */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc > 1 && !strcmp(argv[1], DECODER_MODE))
 		return decoder_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], HELPER_MODE))

@@ -17,8 +17,6 @@ void service_take_signals(struct service *service)
 {
 	struct sigaction hangup;
 
-	/* Ignored, as some parents leave it, it would take the ends of our children with it. */
-	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&service->signals);
 	sigaddset(&service->signals, SIGTERM);
 	sigaddset(&service->signals, SIGINT);
