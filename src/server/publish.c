@@ -33,7 +33,7 @@ static uint64_t entries_in(uint64_t bytes)
 /* Whether requesters can see here what happened, and whether the server lives. */
 static bool rings_work(const struct server *server)
 {
-	return server_has_inotify(server) && access("/proc/self/mountinfo", R_OK) == 0 &&
+	return watch_descriptor(server->watch) >= 0 && access("/proc/self/mountinfo", R_OK) == 0 &&
 	       !change_flag_share_missing() && thread_word_works();
 }
 
