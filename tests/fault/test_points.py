@@ -252,7 +252,7 @@ def test_a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
     # The first child is the one that makes helpers.
     assert {'execve', 'close_range', 'seccomp', 'pread64', 'sendto'} <= set(calls)
     points = [(name, number) for number, name in enumerate(calls, 1)]
-    kill_all(scene, points[::EVERY], lambda point: life([AT_CALL, '2', str(point[1])]))
+    kill_all(scene, points[::EVERY], lambda point: life([AT_CALL, '3', str(point[1])]))
 
 
 @pytest.mark.deadline(1200)
