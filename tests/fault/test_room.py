@@ -1,5 +1,6 @@
 """What held images cost, and what happens when there is no room for another."""
 import os
+import re
 import subprocess
 
 import pytest
@@ -70,7 +71,8 @@ def test_no_room_says_what_is_needed_held_and_allowed(scene):
         status, text = worker.receive()
         assert status == 0 and int(text.split()[-1]) == image.sum
     status, text = workers[0].call('fetch', small.name)
-    assert status == TRY_AGAIN and '768K needed, 3.8M held by clients, 4M allowed' in text
+    # Where there is an INDEX, it takes its part of what is allowed.
+    assert status == TRY_AGAIN and re.search(r'768K needed, 3\.8M held by clients, (4|3\.9)M allowed', text)
     for worker, image in zip(workers, held):
         assert worker.sum(0) == image.sum, (image.name, 'was overwritten')
     # Any of them will do, in whichever segment it is.
@@ -81,7 +83,7 @@ def test_no_room_says_what_is_needed_held_and_allowed(scene):
 def default_store(scene, expected):
     image = scene.image('a')
     server = scene.serve()
-    assert f', {expected} of store' in server.said()
+    assert re.search(rf', {expected} of store', server.said())
     scene.worker().fetch(image)
 
 
@@ -90,8 +92,8 @@ def test_the_store_is_a_quarter_of_what_is_free(scene):
     with open('/dev/shm/filler', 'wb') as file:
         os.posix_fallocate(file.fileno(), 0, 128 * MEGA)
     scene.space = 'other'
-    # The first server's HEAD and semaphores take 2.5M.
-    default_store(scene, '31.4M')
+    # The first server's HEAD and semaphores take 2.5M, its INDEX 1M where there is one.
+    default_store(scene, r'31\.[14]M')
     os.unlink('/dev/shm/filler')
 
 
