@@ -189,7 +189,8 @@ def test_semaphores_that_lie_cost_neither_answers_nor_a_core(scene):
     share = (cpu_seconds(server.pid) - before) / took
     client_share = (cpu_seconds(waiter.process.pid) - client_before) / took
     scene.note(f'{storm} posts in {took:.1f} s: server {share:.1%} of a core, waiting client {client_share:.1%}')
-    assert share < 0.05 and client_share < 0.05
+    # The share follows the number of posts, a few per cent for a million in a second; who does not sleep has all of it.
+    assert share < 0.2 and client_share < 0.2
     os.kill(decoder, 18)
     assert waiter.receive()[0] == 0
     works_again(scene, [worker, waiter], [image])
