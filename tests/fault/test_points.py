@@ -83,6 +83,7 @@ def restore(scene, worker, image):
 # Why a call of the first run may not come again, or not to be killed.
 REASONS = {
     'execve': 'begins the program: strace makes it itself',
+    'fcntl': 'may ask whether the server lives, which is done only while an answer takes long',
     'futex': 'is made only where two threads meet',
     'recvmsg': 'waits for what comes next, and is not made where one call fewer came before it',
     'restart_syscall': 'is made only after an interruption',
