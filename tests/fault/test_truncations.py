@@ -80,7 +80,9 @@ def test_cutting_head_and_semaphores_never_changes_pixels_that_are_held(scene):
         assert holder.sum(slot) == image.sum, ('held pixels of', image.name, 'changed')
         holder.call('release', slot)
     assert server.process.poll() is None
-    new = scene.worker()
+    new = scene.worker(connect=False)
+    # What clients find by themselves, they find while the server has not looked at its objects yet.
+    until(lambda: new.connect()[0] == 0, 'what was cut to be mended')
     new.fetch(images[5])
 
 
