@@ -41,7 +41,7 @@ static struct connection *take_spare(void)
 	return taken;
 }
 
-static struct connection *connection_new(void)
+static struct connection *allocate(void)
 {
 	const size_t kept = offsetof(struct connection, references);
 	struct connection *connection = take_spare();
@@ -85,7 +85,7 @@ int connection_open(const struct name_space *space, const struct server_user *ac
 	bool guarded, uint64_t deadline, struct waiting *waiting, const struct file_id *except,
 	struct connection **ret, struct error *err)
 {
-	struct connection *connection = connection_new();
+	struct connection *connection = allocate();
 	int status;
 
 	if (!connection)
