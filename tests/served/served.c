@@ -113,6 +113,16 @@ bool served_stop(struct served *served)
 	return now <= most && !children && !left;
 }
 
+const char *served_path(const struct served *served, const char *name)
+{
+	static char paths[4][256];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, sizeof *paths, "%s/%s", served->folder, name);
+	return path;
+}
+
 void served_write(const struct served *served, const char *name, const void *data, size_t size)
 {
 	char path[256], fresh[256];

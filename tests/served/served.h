@@ -30,6 +30,9 @@ void served_start(struct served *served, const struct server_options *options);
  * left. */
 bool served_stop(struct served *served);
 
+/* The path of a name in the folder; the text is good for three further calls. */
+const char *served_path(const struct served *served, const char *name);
+
 /* A file in the folder, in place of what was there. */
 void served_write(const struct served *served, const char *name, const void *data, size_t size);
 

@@ -30,16 +30,6 @@ static const struct timespec settled = {.tv_nsec = 50 * 1000 * 1000};
 static struct served served;
 static char elsewhere[64]; /* a folder that is not served, on the same file system */
 
-static const char *in_folder(const char *name)
-{
-	static char paths[4][256];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof *paths, "%s/%s", served.folder, name);
-	return path;
-}
-
 static const char *outside(const char *name)
 {
 	static char path[256];
@@ -103,25 +93,26 @@ static void a_file_changed_in_place_is_seen(void **state)
 {
 	(void)state;
 	for (uint32_t version = 2; version < 5; version++) {
-		write_version(in_folder(NAME), version);
+		write_version(served_path(&served, NAME), version);
 		expect(version);
 		expect_stored(version);
 	}
-	write_version(in_folder(NAME), 7);
+	write_version(served_path(&served, NAME), 7);
 	expect(7);
-	write_version(in_folder(NAME), 8);
+	write_version(served_path(&served, NAME), 8);
 	expect(8);
 }
 
 static void a_file_replaced_by_rename_is_seen(void **state)
 {
 	(void)state;
-	write_version(in_folder("a/b/next.png"), 2);
-	assert_int_equal(rename(in_folder("a/b/next.png"), in_folder(NAME)), 0);
+	write_version(served_path(&served, "a/b/next.png"), 2);
+	assert_int_equal(
+		rename(served_path(&served, "a/b/next.png"), served_path(&served, NAME)), 0);
 	expect(2);
 	expect_stored(2);
 	write_version(outside("next.png"), 3);
-	assert_int_equal(rename(outside("next.png"), in_folder(NAME)), 0);
+	assert_int_equal(rename(outside("next.png"), served_path(&served, NAME)), 0);
 	expect(3);
 }
 
@@ -130,14 +121,14 @@ static void a_file_renamed_or_deleted_is_gone(void **state)
 	bool stored;
 
 	(void)state;
-	assert_int_equal(rename(in_folder(NAME), in_folder("z.png")), 0);
+	assert_int_equal(rename(served_path(&served, NAME), served_path(&served, "z.png")), 0);
 	expect(0);
 	assert_int_equal(version_of("z.png", &stored), 1);
-	assert_int_equal(rename(in_folder("z.png"), in_folder(NAME)), 0);
+	assert_int_equal(rename(served_path(&served, "z.png"), served_path(&served, NAME)), 0);
 	expect_stored(1);
-	assert_int_equal(unlink(in_folder(NAME)), 0);
+	assert_int_equal(unlink(served_path(&served, NAME)), 0);
 	expect(0);
-	write_version(in_folder(NAME), 4);
+	write_version(served_path(&served, NAME), 4);
 	expect(4);
 }
 
@@ -147,11 +138,11 @@ static void a_file_touched_is_decoded_anew(void **state)
 	bool stored;
 
 	(void)state;
-	assert_int_equal(utimensat(AT_FDCWD, in_folder(NAME), NULL, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, served_path(&served, NAME), NULL, 0), 0);
 	assert_int_equal(version_of(NAME, &stored), 1);
 	assert_false(stored);
 	expect_stored(1);
-	assert_int_equal(chmod(in_folder(NAME), 0640), 0);
+	assert_int_equal(chmod(served_path(&served, NAME), 0640), 0);
 	assert_int_equal(version_of(NAME, &stored), 1);
 	assert_false(stored);
 }
@@ -162,9 +153,9 @@ static void a_change_that_hides_its_time_is_seen(void **state)
 	struct stat before;
 
 	(void)state;
-	assert_int_equal(stat(in_folder(NAME), &before), 0);
-	write_version(in_folder(NAME), 5);
-	assert_int_equal(utimensat(AT_FDCWD, in_folder(NAME),
+	assert_int_equal(stat(served_path(&served, NAME), &before), 0);
+	write_version(served_path(&served, NAME), 5);
+	assert_int_equal(utimensat(AT_FDCWD, served_path(&served, NAME),
 				 (struct timespec[]){before.st_atim, before.st_mtim}, 0),
 		0);
 	expect(5);
@@ -173,20 +164,21 @@ static void a_change_that_hides_its_time_is_seen(void **state)
 static void a_folder_renamed_or_replaced_takes_its_files_along(void **state)
 {
 	(void)state;
-	assert_int_equal(rename(in_folder("a"), in_folder("c")), 0);
+	assert_int_equal(rename(served_path(&served, "a"), served_path(&served, "c")), 0);
 	expect(0);
-	assert_int_equal(mkdir(in_folder("a"), 0700), 0);
-	assert_int_equal(mkdir(in_folder("a/b"), 0700), 0);
-	write_version(in_folder(NAME), 2);
+	assert_int_equal(mkdir(served_path(&served, "a"), 0700), 0);
+	assert_int_equal(mkdir(served_path(&served, "a/b"), 0700), 0);
+	write_version(served_path(&served, NAME), 2);
 	expect(2);
 	expect_stored(2);
-	assert_int_equal(
-		renameat2(AT_FDCWD, in_folder("a"), AT_FDCWD, in_folder("c"), RENAME_EXCHANGE), 0);
+	assert_int_equal(renameat2(AT_FDCWD, served_path(&served, "a"), AT_FDCWD,
+				 served_path(&served, "c"), RENAME_EXCHANGE),
+		0);
 	expect(1);
 	expect_stored(1);
-	assert_int_equal(rename(in_folder("a/b"), outside("b")), 0);
+	assert_int_equal(rename(served_path(&served, "a/b"), outside("b")), 0);
 	expect(0);
-	assert_int_equal(rename(outside("b"), in_folder("a/b")), 0);
+	assert_int_equal(rename(outside("b"), served_path(&served, "a/b")), 0);
 	expect(1);
 }
 
@@ -195,9 +187,9 @@ static void a_change_through_a_link_made_before_is_seen(void **state)
 	FILE *open_still;
 
 	(void)state;
-	assert_int_equal(unlink(in_folder(NAME)), 0);
+	assert_int_equal(unlink(served_path(&served, NAME)), 0);
 	write_version(outside("link.png"), 2);
-	assert_int_equal(link(outside("link.png"), in_folder(NAME)), 0);
+	assert_int_equal(link(outside("link.png"), served_path(&served, NAME)), 0);
 	expect(2);
 	expect_stored(2);
 	write_version(outside("link.png"), 3);
@@ -210,14 +202,14 @@ static void a_change_through_a_link_made_before_is_seen(void **state)
 	expect_stored(3);
 	assert_int_equal(ftruncate(fileno(open_still), 0), 0);
 	fclose(open_still);
-	write_version(in_folder(NAME), 4);
+	write_version(served_path(&served, NAME), 4);
 	expect(4);
 }
 
 static void a_change_through_a_link_made_later_is_seen(void **state)
 {
 	(void)state;
-	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	assert_int_equal(link(served_path(&served, NAME), outside("link.png")), 0);
 	write_version(outside("link.png"), 2);
 	expect(2);
 	expect_stored(2);
@@ -225,7 +217,7 @@ static void a_change_through_a_link_made_later_is_seen(void **state)
 	expect(3);
 	assert_int_equal(unlink(outside("link.png")), 0);
 	expect_stored(3);
-	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	assert_int_equal(link(served_path(&served, NAME), outside("link.png")), 0);
 	expect_stored(3);
 	write_version(outside("link.png"), 4);
 	expect(4);
@@ -236,12 +228,12 @@ static void another_name_of_a_file_does_not_make_the_first_forget_it(void **stat
 	bool stored;
 
 	(void)state;
-	assert_int_equal(symlink("a/b/image.png", in_folder("soft.png")), 0);
+	assert_int_equal(symlink("a/b/image.png", served_path(&served, "soft.png")), 0);
 	nanosleep(&settled, NULL);
 	assert_int_equal(version_of("soft.png", &stored), 1);
 	expect_stored(1);
 	assert_int_equal(version_of("soft.png", &stored), 1);
-	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	assert_int_equal(link(served_path(&served, NAME), outside("link.png")), 0);
 	write_version(outside("link.png"), 2);
 	expect(2);
 }
@@ -254,7 +246,7 @@ static void a_change_through_a_descriptor_of_a_link_that_is_gone_is_seen(void **
 	int fd;
 
 	(void)state;
-	assert_int_equal(link(in_folder(NAME), outside("link.png")), 0);
+	assert_int_equal(link(served_path(&served, NAME), outside("link.png")), 0);
 	fd = open(outside("link.png"), O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(unlink(outside("link.png")), 0);
@@ -270,23 +262,23 @@ static void a_change_through_a_symbolic_link_or_behind_one_is_seen(void **state)
 	bool stored;
 
 	(void)state;
-	assert_int_equal(symlink("a/b/image.png", in_folder("soft.png")), 0);
-	assert_int_equal(symlink("a", in_folder("soft")), 0);
+	assert_int_equal(symlink("a/b/image.png", served_path(&served, "soft.png")), 0);
+	assert_int_equal(symlink("a", served_path(&served, "soft")), 0);
 	assert_int_equal(version_of("soft.png", &stored), 1);
 	assert_int_equal(version_of("soft/b/image.png", &stored), 1);
-	write_version(in_folder("soft.png"), 2);
+	write_version(served_path(&served, "soft.png"), 2);
 	expect(2);
 	assert_int_equal(version_of("soft.png", &stored), 2);
 	assert_int_equal(version_of("soft/b/image.png", &stored), 2);
-	write_version(in_folder("z.png"), 3);
-	assert_int_equal(unlink(in_folder("soft.png")), 0);
-	assert_int_equal(symlink("z.png", in_folder("soft.png")), 0);
+	write_version(served_path(&served, "z.png"), 3);
+	assert_int_equal(unlink(served_path(&served, "soft.png")), 0);
+	assert_int_equal(symlink("z.png", served_path(&served, "soft.png")), 0);
 	assert_int_equal(version_of("soft.png", &stored), 3);
-	assert_int_equal(mkdir(in_folder("c"), 0700), 0);
-	assert_int_equal(mkdir(in_folder("c/b"), 0700), 0);
-	write_version(in_folder("c/b/image.png"), 4);
-	assert_int_equal(unlink(in_folder("soft")), 0);
-	assert_int_equal(symlink("c", in_folder("soft")), 0);
+	assert_int_equal(mkdir(served_path(&served, "c"), 0700), 0);
+	assert_int_equal(mkdir(served_path(&served, "c/b"), 0700), 0);
+	write_version(served_path(&served, "c/b/image.png"), 4);
+	assert_int_equal(unlink(served_path(&served, "soft")), 0);
+	assert_int_equal(symlink("c", served_path(&served, "soft")), 0);
 	assert_int_equal(version_of("soft/b/image.png", &stored), 4);
 }
 
@@ -307,7 +299,7 @@ static void padded_version(uint32_t version, unsigned char ret[PADDED])
 static int open_padded(uint32_t version)
 {
 	unsigned char bytes[PADDED];
-	int fd = open(in_folder(NAME), O_RDWR | O_CLOEXEC);
+	int fd = open(served_path(&served, NAME), O_RDWR | O_CLOEXEC);
 
 	padded_version(version, bytes);
 	assert_true(fd >= 0);
@@ -327,7 +319,7 @@ static void a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_fi
 	expect_stored(2);
 	padded_version(3, mapped);
 	nanosleep(&settled, NULL);
-	assert_int_equal(utimensat(AT_FDCWD, in_folder(NAME), NULL, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, served_path(&served, NAME), NULL, 0), 0);
 	expect_stored(3);
 	padded_version(4, mapped);
 	assert_int_equal(munmap(mapped, PADDED), 0);
@@ -345,7 +337,7 @@ static void a_store_long_after_the_first_is_seen_behind_a_symbolic_link(void **s
 
 	(void)state;
 	assert_true(mapped != MAP_FAILED);
-	assert_int_equal(symlink("a/b/image.png", in_folder("soft.png")), 0);
+	assert_int_equal(symlink("a/b/image.png", served_path(&served, "soft.png")), 0);
 	mapped[PADDED - 1]++;
 	nanosleep(&settled, NULL);
 	assert_int_equal(version_of("soft.png", &stored), 2);
@@ -412,7 +404,7 @@ static void names_that_do_not_exist_leave_no_watches(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 50; i++) {
 		snprintf(name, sizeof name, "d%u", i);
-		assert_int_equal(mkdir(in_folder(name), 0700), 0);
+		assert_int_equal(mkdir(served_path(&served, name), 0700), 0);
 	}
 	/* Another folder has all others watched anew. */
 	expect(1);
@@ -422,7 +414,7 @@ static void names_that_do_not_exist_leave_no_watches(void **state)
 		assert_int_equal(version_of(name, &stored), 0);
 	}
 	assert_int_equal(count_watches(), before);
-	write_version(in_folder("d7/none.png"), 2);
+	write_version(served_path(&served, "d7/none.png"), 2);
 	assert_int_equal(version_of("d7/none.png", &stored), 2);
 	/* The folder, and the file. */
 	assert_int_equal(count_watches(), before + 2);
@@ -436,9 +428,9 @@ static int set_up(void **state)
 	strcpy(elsewhere, "/tmp/shmsem-elsewhere.XXXXXX");
 	assert_non_null(mkdtemp(elsewhere));
 	served_start(&served, &options);
-	assert_int_equal(mkdir(in_folder("a"), 0700), 0);
-	assert_int_equal(mkdir(in_folder("a/b"), 0700), 0);
-	write_version(in_folder(NAME), 1);
+	assert_int_equal(mkdir(served_path(&served, "a"), 0700), 0);
+	assert_int_equal(mkdir(served_path(&served, "a/b"), 0700), 0);
+	write_version(served_path(&served, NAME), 1);
 	expect_stored(1);
 	return 0;
 }

@@ -384,16 +384,6 @@ static void the_table_grows_strictly(void **state)
 	the_table_grows(state);
 }
 
-static const char *path_of(const char *name)
-{
-	static char paths[4][256];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof *paths, "%s/%s", served.folder, name);
-	return path;
-}
-
 /* Found, having been asked for a few times at the most: what the server no longer watches, it is
  * told of once more. */
 static void expect_found(const char *name, uint32_t width)
@@ -406,7 +396,7 @@ static void expect_found(const char *name, uint32_t width)
 
 static void append(const char *name)
 {
-	int fd = open(path_of(name), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(served_path(&served, name), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "x", 1), 1);
@@ -442,7 +432,7 @@ static void write_plainly(const char *name, uint32_t width)
 {
 	struct bytes file = make_png(&(struct png_sample){
 		.width = width, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
-	int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(served_path(&served, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, file.data, file.size), file.size);
@@ -459,7 +449,7 @@ static void through_a_mapping(uint32_t width)
 {
 	struct bytes file = make_png(&(struct png_sample){
 		.width = width, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
-	int fd = open(path_of("a.png"), O_RDWR | O_CLOEXEC);
+	int fd = open(served_path(&served, "a.png"), O_RDWR | O_CLOEXEC);
 	void *memory;
 
 	assert_true(fd >= 0);
@@ -480,32 +470,32 @@ static void by_rename(uint32_t width)
 static void by_exchange(uint32_t width)
 {
 	write_image("b.png", width);
-	assert_int_equal(
-		renameat2(AT_FDCWD, path_of("a.png"), AT_FDCWD, path_of("b.png"), RENAME_EXCHANGE),
+	assert_int_equal(renameat2(AT_FDCWD, served_path(&served, "a.png"), AT_FDCWD,
+				 served_path(&served, "b.png"), RENAME_EXCHANGE),
 		0);
 }
 
 static void by_hard_link(uint32_t width)
 {
 	write_image("b.png", width);
-	assert_int_equal(unlink(path_of("a.png")), 0);
-	assert_int_equal(link(path_of("b.png"), path_of("a.png")), 0);
+	assert_int_equal(unlink(served_path(&served, "a.png")), 0);
+	assert_int_equal(link(served_path(&served, "b.png"), served_path(&served, "a.png")), 0);
 }
 
 static void by_link(uint32_t width)
 {
 	write_image("b.png", width);
-	assert_int_equal(symlink("b.png", path_of("link")), 0);
-	assert_int_equal(rename(path_of("link"), path_of("a.png")), 0);
+	assert_int_equal(symlink("b.png", served_path(&served, "link")), 0);
+	assert_int_equal(rename(served_path(&served, "link"), served_path(&served, "a.png")), 0);
 }
 
 static void with_its_times_kept(uint32_t width)
 {
 	struct stat before;
 
-	assert_int_equal(stat(path_of("a.png"), &before), 0);
+	assert_int_equal(stat(served_path(&served, "a.png"), &before), 0);
 	in_place(width);
-	assert_int_equal(utimensat(AT_FDCWD, path_of("a.png"),
+	assert_int_equal(utimensat(AT_FDCWD, served_path(&served, "a.png"),
 				 (struct timespec[]){before.st_atim, before.st_mtim}, 0),
 		0);
 }
@@ -542,7 +532,7 @@ static void another_candidate_for_a_name_is_seen_at_once(void **state)
 	write_image("a.jpg", 6);
 	assert_false(fetch_found("a", 6));
 	expect_found("a", 6);
-	assert_int_equal(unlink(path_of("a.jpg")), 0);
+	assert_int_equal(unlink(served_path(&served, "a.jpg")), 0);
 	assert_false(fetch_found("a", 5));
 }
 
@@ -550,46 +540,48 @@ static void a_folder_that_moves_takes_its_images_along(void **state)
 {
 	(void)state;
 	need_flag();
-	assert_int_equal(mkdir(path_of("d"), 0700), 0);
-	assert_int_equal(mkdir(path_of("e"), 0700), 0);
+	assert_int_equal(mkdir(served_path(&served, "d"), 0700), 0);
+	assert_int_equal(mkdir(served_path(&served, "e"), 0700), 0);
 	write_image("d/a.png", 5);
 	write_image("e/a.png", 6);
 	expect_found("d/a.png", 5);
 	expect_found("e/a.png", 6);
-	assert_int_equal(
-		renameat2(AT_FDCWD, path_of("d"), AT_FDCWD, path_of("e"), RENAME_EXCHANGE), 0);
+	assert_int_equal(renameat2(AT_FDCWD, served_path(&served, "d"), AT_FDCWD,
+				 served_path(&served, "e"), RENAME_EXCHANGE),
+		0);
 	assert_false(fetch_found("d/a.png", 6));
 	assert_false(fetch_found("e/a.png", 5));
-	unlink(path_of("d/a.png"));
-	unlink(path_of("e/a.png"));
+	unlink(served_path(&served, "d/a.png"));
+	unlink(served_path(&served, "e/a.png"));
 }
 
 static void a_mount_over_a_file_or_its_folder_is_seen_at_once(void **state)
 {
 	(void)state;
 	need_flag();
-	assert_int_equal(mkdir(path_of("d"), 0700), 0);
+	assert_int_equal(mkdir(served_path(&served, "d"), 0700), 0);
 	write_image("a.png", 5);
 	write_image("b.png", 6);
 	write_image("d/a.png", 7);
 	for (int round = 0; round < 3; round++) {
 		expect_found("a.png", 5);
-		if (mount(path_of("b.png"), path_of("a.png"), NULL, MS_BIND, NULL) != 0)
+		if (mount(served_path(&served, "b.png"), served_path(&served, "a.png"), NULL,
+			    MS_BIND, NULL) != 0)
 			skip(); /* not root */
 		assert_false(fetch_found("a.png", 6));
 		expect_found("b.png", 6);
-		assert_int_equal(umount(path_of("a.png")), 0);
+		assert_int_equal(umount(served_path(&served, "a.png")), 0);
 		assert_false(fetch_found("a.png", 5));
 		expect_found("d/a.png", 7);
-		assert_int_equal(mount("tmpfs", path_of("d"), "tmpfs", 0, NULL), 0);
+		assert_int_equal(mount("tmpfs", served_path(&served, "d"), "tmpfs", 0, NULL), 0);
 		write_plainly("d/a.png", 9);
 		assert_false(fetch_found("d/a.png", 9));
 		/* The server is told nothing of other file systems, and asks again each time. */
 		assert_false(fetch_found("d/a.png", 9));
-		assert_int_equal(umount(path_of("d")), 0);
+		assert_int_equal(umount(served_path(&served, "d")), 0);
 		expect_found("d/a.png", 7);
 	}
-	unlink(path_of("d/a.png"));
+	unlink(served_path(&served, "d/a.png"));
 }
 
 /* Truncated and grown again, the page that the kernel writes to is another. */
@@ -664,7 +656,7 @@ static void a_killed_server_is_not_believed(void **state)
 		close(ready[0]);
 		close(ready[1]);
 	}
-	unlink(path_of("a.png"));
+	unlink(served_path(&served, "a.png"));
 	rmdir(served.folder);
 }
 
