@@ -265,8 +265,9 @@ class Scene:
 
     def path(self, kind, index=0):
         number = f':{index}' if index else ''
-        names = {'HEAD': f'SEG_{self.space}_HEAD', 'DATA': f'SEG_{self.space}{number}_DATA',
-                 'REQ': f'sem.SEM_{self.space}_REQ', 'RES': f'sem.SEM_{self.space}{number}_RES'}
+        names = {'HEAD': f'SEG_{self.space}_HEAD', 'INDEX': f'SEG_{self.space}_INDEX',
+                 'DATA': f'SEG_{self.space}{number}_DATA', 'REQ': f'sem.SEM_{self.space}_REQ',
+                 'RES': f'sem.SEM_{self.space}{number}_RES'}
         return '/dev/shm/' + names[kind]
 
     def close(self):

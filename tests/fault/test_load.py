@@ -46,13 +46,21 @@ def draw_images(scene, alike):
 
 class Watch(threading.Thread):
     """Looks at the data segments again and again: memory that they have, which is what the budget is for, and how long they
-    are: each may get as long as the budget, with holes where memory was given back."""
+    are: each may get as long as the budget, with holes where memory was given back. INDEX grows beside them."""
 
     def __init__(self, scene, decoders):
         super().__init__(daemon=True)
         self.paths = [scene.path('DATA', index) for index in range(decoders)]
+        self.index = scene.path('INDEX')
         self.over, self.looks, self.memory, self.longest = threading.Event(), 0, 0, 0
-        self.beside = self.used() - sum(os.stat(path).st_blocks * 512 for path in self.paths)
+        self.beside = self.used() - sum(map(self.memory_of, self.paths)) - self.memory_of(self.index)
+
+    @staticmethod
+    def memory_of(path):
+        try:
+            return os.stat(path).st_blocks * 512
+        except FileNotFoundError:  # where the kernel has no change flag
+            return 0
 
     @staticmethod
     def used():
@@ -62,8 +70,11 @@ class Watch(threading.Thread):
 
     def run(self):
         while not self.over.wait(0.005):
+            index, used = self.memory_of(self.index), self.used()
+            if index != self.memory_of(self.index):
+                continue
             self.looks += 1
-            self.memory = max(self.memory, self.used() - self.beside)
+            self.memory = max(self.memory, used - self.beside - index)
             self.longest = max(self.longest, *(os.stat(path).st_size for path in self.paths))
 
 

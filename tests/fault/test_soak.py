@@ -34,6 +34,7 @@ class Soak:
         self.rounds = self.checks = self.hangs = self.leaks = self.wrong = self.overwritten = 0
         self.lied = False
         self.start()
+        self.whole = len(os.listdir('/dev/shm'))
         self.workers = [self.new_worker() for _ in range(CLIENTS)]
         self.versions = IMAGES
 
@@ -269,8 +270,10 @@ class Soak:
     def quiet(self):
         """Without damage, everybody gets right pixels again, and nothing has grown."""
         self.lied = False
-        # HEAD, two segments, REQ, and an answer for each seat: of fewer a server has to see that it lost some.
-        if len(os.listdir('/dev/shm')) < 4 + SEATS:
+        if len(os.listdir('/dev/shm')) < self.whole:
+            # Without a damaged INDEX it goes on, without another name it does not.
+            if not os.path.exists(self.scene.path('INDEX')):
+                self.server.process.terminate()
             until(lambda: self.server.process.poll() is not None, 'a server to see that its names were removed')
             self.restart()
         last = {}

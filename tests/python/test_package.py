@@ -41,7 +41,7 @@ def test_versions_agree():
 
 def test_help_shows_exact_signatures():
     assert str(inspect.signature(shmsem.Connection)) == (
-        "(namespace=None, *, wait=0, timeout=None, guard=False)"
+        "(namespace=None, *, wait=0, timeout=None, guard=False, server_user=None)"
     )
     assert str(inspect.signature(shmsem.names)) == "(*, namespace=None)"
     for name in ("fetch", "info", "fetch_many", "fetch_batch"):
