@@ -92,7 +92,7 @@ static bool settle(struct server *server)
 		watch_update(server->watch);
 		if (!change_flag_clear(server->mounts_readiness) ||
 			!index_rings_whole(&server->objects.index))
-			watch_distrust(server->watch);
+			watch_look_at_mounts(server->watch);
 		if (!change_flag_arm(server->readiness) ||
 			!change_flag_arm(server->mounts_readiness))
 			return false;

@@ -82,10 +82,20 @@ static void distrust_all(struct watch *watch)
  * A folder that moves, comes or goes takes everything below it along, and what was watched below
  * it may stand for another path by now: all is watched anew when it is next asked for.
  */
-void watch_distrust(struct watch *watch)
+static void distrust(struct watch *watch)
 {
 	distrust_all(watch);
 	watched_folders_forget(&watch->watched);
+}
+
+void watch_look_at_mounts(struct watch *watch)
+{
+	uint64_t seen = watch->mounts_seen;
+
+	if (watch->mounts)
+		watch->mounts_seen = mount_table_generation(watch->mounts);
+	if (watch->mounts_seen != seen)
+		distrust(watch);
 }
 
 static void file_changed(struct watch *watch, int descriptor, uint32_t event)
@@ -120,7 +130,7 @@ static void name_changed(struct watch *watch, const struct inotify_event *event)
 static void take_event(struct watch *watch, const struct inotify_event *event)
 {
 	if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
-		watch_distrust(watch);
+		distrust(watch);
 	else if (watched_folder_changed(&watch->watched, event->wd, event->mask & IN_IGNORED))
 		name_changed(watch, event);
 	else
@@ -185,16 +195,6 @@ static uint32_t add_folder(struct watch *watch, const char *path)
 	return watched_folder_add(&watch->watched, path, descriptor, files_fold(fd));
 }
 
-/* Folders may be others than those that are watched under their paths. */
-static bool mounts_changed(struct watch *watch)
-{
-	uint64_t seen = watch->mounts_seen;
-
-	if (watch->mounts)
-		watch->mounts_seen = mount_table_generation(watch->mounts);
-	return watch->mounts_seen != seen;
-}
-
 /* Whether inotify may tell what happens to that name. */
 static bool may_watch(const struct watch *watch, const char *path)
 {
@@ -216,8 +216,7 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 
 	if (!may_watch(watch, path))
 		return (struct watch_token){0};
-	if (mounts_changed(watch))
-		watch_distrust(watch);
+	watch_look_at_mounts(watch);
 	/* From the root down: "", "a", "a/b" for a/b/c.png. */
 	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
 		size_t length = (size_t)(slash - path);
@@ -246,8 +245,7 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	int descriptor, folder = NOWHERE;
 	char self[32];
 
-	if (mounts_changed(watch))
-		watch_distrust(watch);
+	watch_look_at_mounts(watch);
 	if (!file->watchable)
 		token->folder = 0;
 	/* With another tree the row may be that of another folder. */

@@ -45,8 +45,8 @@ void watch_update(struct watch *watch);
 /* The same, without one while nothing has; `readiness` is that of watch_descriptor, or NULL. */
 void watch_glance(struct watch *watch, struct readiness *readiness);
 
-/* Believes nothing that was known: another file system may have been mounted anywhere. */
-void watch_distrust(struct watch *watch);
+/* Believes nothing that was known if other file systems are mounted below the folder than before. */
+void watch_look_at_mounts(struct watch *watch);
 
 /*
  * Watches the folder of `path` and all above it. To be called, and the token kept, before the file
