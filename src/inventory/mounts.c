@@ -1,5 +1,7 @@
 #include "inventory/mounts.h"
 
+#include "base/mountinfo.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,73 +9,34 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool is_octal(const char *text)
+static struct mount copy_of(const struct mountinfo *line)
 {
-	for (unsigned i = 0; i < 3; i++)
-		if (text[i] < '0' || text[i] > '7')
-			return false;
-	return true;
+	return (struct mount){
+		.id = line->id,
+		.path = strdup(line->path),
+		.type = strdup(line->type),
+		.read_only = line->read_only,
+	};
 }
 
-/* Blanks and the like stand as \040 there. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		if (*text == '\\' && is_octal(text + 1)) {
-			*to++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
-/* "36 35 98:0 /root /mounted/at rw,noatime shared:1 - tmpfs source options". False if it is no such
- * line; *ret->path is NULL when out of memory. */
-static bool parse_line(char *line, struct mount *ret)
-{
-	char *end = strstr(line, " - "), *at = line, *fields[6], *type;
-
-	if (!end)
-		return false;
-	*end = '\0';
-	for (size_t i = 0; i < 6; i++) {
-		fields[i] = strsep(&at, " ");
-		if (!fields[i])
-			return false;
-	}
-	type = end + 3;
-	type[strcspn(type, " \n")] = '\0';
-	unescape(fields[4]);
-	unescape(type);
-	ret->id = strtoull(fields[0], NULL, 10);
-	ret->path = strdup(fields[4]);
-	ret->type = strdup(type);
-	ret->read_only = !strncmp(fields[5], "ro", 2) && (!fields[5][2] || fields[5][2] == ',');
-	return true;
-}
-
-static int add(struct mounts *mounts, const struct mount *mount)
+static int add(struct mounts *mounts, struct mount mount)
 {
 	struct mount *more = reallocarray(mounts->items, mounts->count + 1, sizeof *more);
 
-	if (!more || !mount->path || !mount->type) {
-		free(mount->path);
-		free(mount->type);
+	if (!more || !mount.path || !mount.type) {
+		free(mount.path);
+		free(mount.type);
 		mounts->items = more ? more : mounts->items;
 		return ENOMEM;
 	}
 	mounts->items = more;
-	mounts->items[mounts->count++] = *mount;
+	mounts->items[mounts->count++] = mount;
 	return 0;
 }
 
 int mounts_read(struct mounts *ret)
 {
-	FILE *file = fopen("/proc/self/mountinfo", "re");
+	FILE *file = fopen(MOUNTINFO, "re");
 	struct mounts mounts = {0};
 	char *line = NULL;
 	size_t size = 0;
@@ -82,10 +45,10 @@ int mounts_read(struct mounts *ret)
 	if (!file)
 		return errno;
 	while (!failed && getline(&line, &size, file) > 0) {
-		struct mount mount = {0};
+		struct mountinfo parsed;
 
-		if (parse_line(line, &mount))
-			failed = add(&mounts, &mount);
+		if (mountinfo_parse(line, &parsed))
+			failed = add(&mounts, copy_of(&parsed));
 	}
 	free(line);
 	fclose(file);

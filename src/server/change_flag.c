@@ -24,7 +24,7 @@
 
 _Static_assert(WIRE_RING_NOTED == (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW), "wire layout");
 
-struct readiness {
+struct change_flag {
 	struct io_uring ring;
 	uint8_t *page; /* with the rings; NULL: the kernel's own */
 	void *entries; /* a page for what is submitted, with `page` */
@@ -101,94 +101,93 @@ static bool enable(const struct io_uring *ring)
 		       0) == 0;
 }
 
-struct readiness *change_flag_new(int fd, short events, void *page)
+struct change_flag *change_flag_new(int fd, short events, void *page)
 {
-	struct readiness *readiness = fd >= 0 ? calloc(1, sizeof *readiness) : NULL;
+	struct change_flag *flag = fd >= 0 ? calloc(1, sizeof *flag) : NULL;
 	int failed;
 
-	if (!readiness)
+	if (!flag)
 		return NULL;
-	readiness->fd = fd;
-	readiness->events = events;
-	readiness->page = page;
+	flag->fd = fd;
+	flag->events = events;
+	flag->page = page;
 	if (page) {
-		readiness->entries = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+		flag->entries = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		failed = readiness->entries == MAP_FAILED
+		failed = flag->entries == MAP_FAILED
 				 ? errno
-				 : open_shared(&readiness->ring, page, readiness->entries);
-		if (failed && readiness->entries != MAP_FAILED)
-			munmap(readiness->entries, page_size());
+				 : open_shared(&flag->ring, page, flag->entries);
+		if (failed && flag->entries != MAP_FAILED)
+			munmap(flag->entries, page_size());
 	} else {
-		failed = open_ring(&readiness->ring);
+		failed = open_ring(&flag->ring);
 	}
 	if (!failed)
-		return readiness;
-	free(readiness);
+		return flag;
+	free(flag);
 	return NULL;
 }
 
-struct readiness *change_flag_free(struct readiness *readiness)
+struct change_flag *change_flag_free(struct change_flag *flag)
 {
-	if (!readiness)
+	if (!flag)
 		return NULL;
-	if (readiness->page) {
-		close(readiness->ring.ring_fd);
-		munmap(readiness->entries, page_size());
+	if (flag->page) {
+		close(flag->ring.ring_fd);
+		munmap(flag->entries, page_size());
 	} else {
-		io_uring_queue_exit(&readiness->ring);
+		io_uring_queue_exit(&flag->ring);
 	}
-	free(readiness);
+	free(flag);
 	return NULL;
 }
 
-struct wire_ring change_flag_ring(const struct readiness *readiness, const void *base)
+struct wire_ring change_flag_ring(const struct change_flag *flag, const void *base)
 {
 	const uint8_t *start = base;
-	const struct io_uring *ring = &readiness->ring;
+	const struct io_uring *ring = &flag->ring;
 
 	return (struct wire_ring){.flags = (uint32_t)((const uint8_t *)ring->sq.kflags - start),
 		.head = (uint32_t)((const uint8_t *)ring->cq.khead - start),
 		.tail = (uint32_t)((const uint8_t *)ring->cq.ktail - start),
-		.mark = (uint32_t)(readiness->page + WIRE_PAGE - sizeof(struct wire_ring_mark) -
-				   start)};
+		.mark = (uint32_t)(flag->page + WIRE_PAGE - sizeof(struct wire_ring_mark) - start)};
 }
 
-bool change_flag_clear(const struct readiness *readiness)
+bool change_flag_clear(const struct change_flag *flag)
 {
 	/* Whatever was there when it was armed is a completion; what came later is a flag. */
-	return readiness->armed &&
-	       !(__atomic_load_n(readiness->ring.sq.kflags, __ATOMIC_ACQUIRE) &
+	return flag->armed &&
+	       !(__atomic_load_n(flag->ring.sq.kflags, __ATOMIC_ACQUIRE) &
 		       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) &&
-	       !io_uring_cq_ready(&readiness->ring);
+	       !io_uring_cq_ready(&flag->ring);
 }
 
-bool change_flag_arm(struct readiness *readiness)
+bool change_flag_arm(struct change_flag *flag)
 {
-	struct io_uring *ring = &readiness->ring;
+	struct io_uring *ring = &flag->ring;
 	int submitted;
 
-	if (!readiness->asked)
-		readiness->enabled = enable(ring);
-	readiness->asked = true;
-	if (!readiness->enabled)
+	if (!flag->asked)
+		flag->enabled = enable(ring);
+	flag->asked = true;
+	if (!flag->enabled)
 		return false;
-	if (readiness->armed && io_uring_get_events(ring) < 0)
+	if (flag->armed && io_uring_get_events(ring) < 0)
 		return false;
 	/* One that has not fired, because nothing came, goes on. */
-	if (readiness->armed && !io_uring_cq_ready(ring))
+	if (flag->armed && !io_uring_cq_ready(ring))
 		return true;
 	io_uring_cq_advance(ring, io_uring_cq_ready(ring));
 	/* One that the kernel had no memory for waits here still. */
 	if (!io_uring_sq_ready(ring))
 		io_uring_prep_poll_add(
-			io_uring_get_sqe(ring), readiness->fd, (unsigned short)readiness->events);
+			io_uring_get_sqe(ring), flag->fd, (unsigned short)flag->events);
 	submitted = io_uring_submit(ring);
-	readiness->armed = submitted == 1;
+	flag->armed = submitted == 1;
 	/* What is not allowed is not asked for again and again. */
 	if (submitted == -EPERM || submitted == -EACCES || submitted == -ENOSYS)
-		readiness->enabled = false;
-	return readiness->armed;
+		flag->enabled = false;
+	return flag->armed;
 }
 
 int change_flag_missing(void)
@@ -223,33 +222,33 @@ int change_flag_share_missing(void)
 
 #else
 
-struct readiness *change_flag_new(int fd, short events, void *page)
+struct change_flag *change_flag_new(int fd, short events, void *page)
 {
 	(void)fd, (void)events, (void)page;
 	return NULL;
 }
 
-struct readiness *change_flag_free(struct readiness *readiness)
+struct change_flag *change_flag_free(struct change_flag *flag)
 {
-	(void)readiness;
+	(void)flag;
 	return NULL;
 }
 
-struct wire_ring change_flag_ring(const struct readiness *readiness, const void *base)
+struct wire_ring change_flag_ring(const struct change_flag *flag, const void *base)
 {
-	(void)readiness, (void)base;
+	(void)flag, (void)base;
 	return (struct wire_ring){0};
 }
 
-bool change_flag_clear(const struct readiness *readiness)
+bool change_flag_clear(const struct change_flag *flag)
 {
-	(void)readiness;
+	(void)flag;
 	return false;
 }
 
-bool change_flag_arm(struct readiness *readiness)
+bool change_flag_arm(struct change_flag *flag)
 {
-	(void)readiness;
+	(void)flag;
 	return false;
 }
 

@@ -15,25 +15,25 @@
 
 #include <stdbool.h>
 
-struct readiness;
+struct change_flag;
 
 /*
  * Polls for `events` of poll(2). With a page of shared memory (Linux 6.5), which must exist and be
  * zeros, other processes that map it see the same. NULL where the kernel, its configuration or this
  * build has no such thing. It says "not clear" until change_flag_arm.
  */
-struct readiness *change_flag_new(int fd, short events, void *page);
-struct readiness *change_flag_free(struct readiness *readiness);
+struct change_flag *change_flag_new(int fd, short events, void *page);
+struct change_flag *change_flag_free(struct change_flag *flag);
 
 /* What others look at, by offsets from `base`. With a page only. */
-struct wire_ring change_flag_ring(const struct readiness *readiness, const void *base);
+struct wire_ring change_flag_ring(const struct change_flag *flag, const void *base);
 
 /* Whether the descriptor has not become readable since change_flag_arm. */
-bool change_flag_clear(const struct readiness *readiness);
+bool change_flag_clear(const struct change_flag *flag);
 
 /* Begins anew; to be called after all there was has been read. What comes in between is noted. False
  * if nothing is noted now. */
-bool change_flag_arm(struct readiness *readiness);
+bool change_flag_arm(struct change_flag *flag);
 
 /* Whether change_flag_new has a chance here, without a page and with one: 0, or an errno that says
  * why not. */

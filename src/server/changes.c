@@ -1,5 +1,6 @@
 #include "server/changes.h"
 
+#include "base/mountinfo.h"
 #include "server/publish.h"
 #include "server/thread_word.h"
 
@@ -11,10 +12,10 @@
 #define ROUNDS_MAX 8
 
 /* The ring on a page of the index, which says of itself where it is. */
-static struct readiness *share(struct index *index, unsigned number, int fd, short events)
+static struct change_flag *share(struct index *index, unsigned number, int fd, short events)
 {
 	uint8_t *page = index->segment.base + (1 + (size_t)number) * index->page;
-	struct readiness *ring = change_flag_new(fd, events, page);
+	struct change_flag *ring = change_flag_new(fd, events, page);
 	struct wire_ring_mark *mark;
 
 	if (!ring)
@@ -31,18 +32,18 @@ static struct readiness *share(struct index *index, unsigned number, int fd, sho
  * nothing is believed. */
 static bool all_clear(const struct server *server)
 {
-	return change_flag_clear(server->readiness) &&
-	       change_flag_clear(server->mounts_readiness) &&
+	return change_flag_clear(server->watch_flag) && change_flag_clear(server->mounts_flag) &&
 	       index_rings_whole(&server->objects.index);
 }
 
 static void free_rings(struct server *server)
 {
-	server->readiness = change_flag_free(server->readiness);
-	server->mounts_readiness = change_flag_free(server->mounts_readiness);
+	server->watch_flag = change_flag_free(server->watch_flag);
+	server->mounts_flag = change_flag_free(server->mounts_flag);
 	if (server->mounts_file >= 0)
 		close(server->mounts_file);
 	server->mounts_file = -1;
+	server->flags_shared = false;
 }
 
 void changes_stop(struct server *server)
@@ -57,25 +58,26 @@ void changes_start(struct server *server)
 	int events = watch_descriptor(server->watch);
 
 	if (!server->store.index.index || !index->rings) {
-		server->readiness = change_flag_new(events, POLLIN, NULL);
+		server->watch_flag = change_flag_new(events, POLLIN, NULL);
 		return;
 	}
 	/* Until the rings are armed. */
 	index_shut(index);
-	server->mounts_file = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	server->readiness = share(index, 0, events, POLLIN);
-	server->mounts_readiness = share(index, 1, server->mounts_file, POLLPRI);
-	if (server->readiness && server->mounts_readiness)
+	server->mounts_file = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
+	server->watch_flag = share(index, 0, events, POLLIN);
+	server->mounts_flag = share(index, 1, server->mounts_file, POLLPRI);
+	server->flags_shared = server->watch_flag && server->mounts_flag;
+	if (server->flags_shared)
 		return;
 	free_rings(server);
 	publish_stop(server);
-	server->readiness = change_flag_new(events, POLLIN, NULL);
+	server->watch_flag = change_flag_new(events, POLLIN, NULL);
 }
 
 void changes_begin(struct server *server)
 {
 	/* Without it nobody believes what the rings say, and all ask. */
-	if (server->mounts_readiness)
+	if (server->flags_shared)
 		server->request_word = thread_word_take(
 			&index_header(&server->objects.index)->owner);
 	store_lock(&server->store);
@@ -90,11 +92,10 @@ static bool settle(struct server *server)
 		/* Before the ring is armed: it notes what comes after, and says at once what is
 		 * there already. */
 		watch_update(server->watch);
-		if (!change_flag_clear(server->mounts_readiness) ||
+		if (!change_flag_clear(server->mounts_flag) ||
 			!index_rings_whole(&server->objects.index))
 			watch_look_at_mounts(server->watch);
-		if (!change_flag_arm(server->readiness) ||
-			!change_flag_arm(server->mounts_readiness))
+		if (!change_flag_arm(server->watch_flag) || !change_flag_arm(server->mounts_flag))
 			return false;
 		if (all_clear(server))
 			return true;
@@ -107,13 +108,13 @@ void changes_take_in(struct server *server)
 	struct index_writer *writer = &server->store.index;
 
 	/* It was given up. */
-	if (server->mounts_readiness && !writer->index) {
+	if (server->flags_shared && !writer->index) {
 		free_rings(server);
-		server->readiness = change_flag_new(watch_descriptor(server->watch), POLLIN, NULL);
+		server->watch_flag = change_flag_new(watch_descriptor(server->watch), POLLIN, NULL);
 	}
-	if (!server->mounts_readiness) {
+	if (!server->flags_shared) {
 		index_writer_begin(writer);
-		watch_glance(server->watch, server->readiness);
+		watch_glance(server->watch, server->watch_flag);
 		index_writer_end(writer);
 		return;
 	}

@@ -115,9 +115,10 @@ struct server {
 	pthread_t request_thread;
 	bool request_started;
 	struct wait wait;
-	struct readiness *readiness; /* of the queue of `watch`; NULL if it has to ask the kernel */
-	struct readiness
-		*mounts_readiness;        /* of the table of mounts; NULL: requesters see neither */
+	struct change_flag
+		*watch_flag; /* of the queue of `watch`; NULL if it has to ask the kernel */
+	struct change_flag *mounts_flag;  /* of the table of mounts; NULL unless flags_shared */
+	bool flags_shared;                /* requesters see both, in pages of INDEX */
 	int mounts_file;                  /* that table */
 	struct thread_word *request_word; /* by which requesters see that the thread lives */
 	unsigned last_seat;               /* that was served */

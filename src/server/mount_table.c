@@ -1,6 +1,8 @@
 #include "server/mount_table.h"
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
+#include "server/mounts_below.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,21 +16,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MOUNTINFO "/proc/self/mountinfo"
-
-/* Types of file systems that wait for nothing but local disks. */
-static const char *const local_types[] = {"bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3",
-	"ext4", "f2fs", "iso9660", "overlay", "ramfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat",
-	"xfs", "zfs"};
-
-/* One below the folder. */
-struct mount {
-	int id;
-	bool local;     /* its type is */
-	bool reachable; /* by way of local ones only */
-	char *point;    /* from the folder on */
-};
-
 struct mount_table {
 	pthread_mutex_t lock;
 	uint64_t generation;
@@ -37,8 +24,7 @@ struct mount_table {
 	int own;             /* its mount */
 	bool blocks;         /* that may block */
 	uint64_t rules;
-	struct mount *below;
-	size_t count;
+	struct mounts_below below;
 };
 
 /* Where a name is: below which descriptor, under what name there, opened by which rules. */
@@ -49,142 +35,16 @@ struct place {
 	uint64_t rules;
 };
 
-/* The mount of an open file, asked without the file system's part; -1 if nobody can tell. */
-static int mount_of_descriptor(int fd)
-{
-	char path[48], line[128];
-	AUTO_FCLOSE FILE *file = NULL;
-	int id = -1;
-
-	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "mnt_id: %d", &id) == 1)
-			break;
-	return id;
-}
-
-static bool type_is_local(const char *type)
-{
-	for (size_t i = 0; i < sizeof local_types / sizeof *local_types; i++)
-		if (!strcmp(type, local_types[i]))
-			return true;
-	return false;
-}
-
-/* Undoes \ooo, which stands for blanks and backslashes. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		unsigned octal;
-
-		if (*from == '\\' && sscanf(from + 1, "%3o", &octal) == 1) {
-			*to = (char)octal;
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
-
-static void forget(struct mount *below, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(below[i].point);
-	free(below);
-}
-
-/* Out of memory, a mount is not known: its files are asked for as those of an unknown one. */
-static void add_below(struct mount_table *mounts, int id, bool local, const char *point)
-{
-	struct mount *below = realloc(mounts->below, (mounts->count + 1) * sizeof *below);
-	char *copy = strdup(point);
-
-	if (below)
-		mounts->below = below;
-	if (!below || !copy) {
-		free(copy);
-		return;
-	}
-	below[mounts->count++] = (struct mount){.id = id, .local = local, .point = copy};
-}
-
-static void take_line(struct mount_table *mounts, char *line)
-{
-	size_t length = strlen(mounts->path);
-	char *point, *type, *rest = line;
-	int id;
-
-	id = atoi(line);
-	for (int field = 0; field < 4; field++)
-		strsep(&rest, " ");
-	point = strsep(&rest, " ");
-	type = rest ? strstr(rest, " - ") : NULL;
-	if (!type)
-		return;
-	type += strlen(" - ");
-	type[strcspn(type, " ")] = '\0';
-	if (id == mounts->own)
-		mounts->blocks = !type_is_local(type);
-	unescape(point);
-	if (length == 1) /* "/" */
-		length = 0;
-	if (!strncmp(point, mounts->path, length) && point[length] == '/' && point[length + 1])
-		add_below(mounts, id, type_is_local(type), point + length + 1);
-}
-
-/* Whether a name is below a mount point, or its root; its length then. */
-static size_t below_point(const char *name, const char *point)
-{
-	size_t length = strlen(point);
-
-	return !strncmp(name, point, length) && (!name[length] || name[length] == '/') ? length : 0;
-}
-
-static void note_reachable(struct mount_table *mounts)
-{
-	for (size_t i = 0; i < mounts->count; i++) {
-		struct mount *mount = &mounts->below[i];
-
-		mount->reachable = !mounts->blocks && mount->local;
-		for (size_t j = 0; j < mounts->count; j++)
-			if (!mounts->below[j].local &&
-				below_point(mount->point, mounts->below[j].point))
-				mount->reachable = false;
-	}
-}
-
-static bool same_mounts(const struct mount *some, size_t count, const struct mount_table *mounts)
-{
-	if (count != mounts->count)
-		return false;
-	for (size_t i = 0; i < count; i++)
-		if (some[i].id != mounts->below[i].id ||
-			strcmp(some[i].point, mounts->below[i].point) != 0)
-			return false;
-	return true;
-}
-
 /* All mounts, as they are now. */
 static int look(struct mount_table *mounts)
 {
-	AUTO_FCLOSE FILE *file = fopen(MOUNTINFO, "re");
-	struct mount *before = mounts->below;
-	AUTO_FREE char *line = NULL;
-	size_t size = 0, count = mounts->count;
+	struct mounts_below now;
 
-	if (!file)
+	if (mounts_below_read(mounts->path, mounts->own, &now))
 		return -1;
-	mounts->below = NULL;
-	mounts->count = 0;
-	while (getline(&line, &size, file) > 0)
-		take_line(mounts, line);
-	note_reachable(mounts);
-	mounts->generation += !same_mounts(before, count, mounts);
-	forget(before, count);
+	mounts->generation += !mounts_below_same(&mounts->below, &now);
+	mounts_below_release(&mounts->below);
+	mounts->below = now;
 	return 0;
 }
 
@@ -222,13 +82,14 @@ int mount_table_new(int folder, struct mount_table **ret, struct error *err)
 	mounts->folder = folder;
 	mounts->changes = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
 	mounts->own = mount_of_descriptor(folder);
-	mounts->blocks = true;
 	if (mounts->changes < 0 || readlink(self, mounts->path, sizeof mounts->path - 1) < 0 ||
 		look(mounts)) {
-		error_os(err, errno, "cannot read " MOUNTINFO);
+		int failed = errno;
+
 		mount_table_free(mounts);
-		return err ? err->status : STATUS_INTERNAL;
+		return error_os(err, failed, "cannot read " MOUNTINFO);
 	}
+	mounts->blocks = !mounts->below.own_local;
 	if (!mounts->blocks)
 		mounts->rules = rules_for(folder);
 	*ret = mounts;
@@ -239,7 +100,7 @@ struct mount_table *mount_table_free(struct mount_table *mounts)
 {
 	if (!mounts)
 		return NULL;
-	forget(mounts->below, mounts->count);
+	mounts_below_release(&mounts->below);
 	if (mounts->changes >= 0)
 		close(mounts->changes);
 	pthread_mutex_destroy(&mounts->lock);
@@ -268,28 +129,16 @@ int mount_table_own(const struct mount_table *mounts)
 	return mounts->own;
 }
 
-/* The mount below the folder that a name leads to, with the lock held; NULL: none, it is on the
- * folder's own. Of two mounts at one place the later one is on top. */
-static const struct mount *mount_below(struct mount_table *mounts, const char *name)
+/* With the lock held. */
+static const struct mount_below *mount_below(struct mount_table *mounts, const char *name)
 {
-	const struct mount *found = NULL;
-	size_t longest = 1;
-
 	look_again(mounts);
-	for (size_t i = 0; i < mounts->count; i++) {
-		size_t length = below_point(name, mounts->below[i].point);
-
-		if (length < longest)
-			continue;
-		longest = length;
-		found = &mounts->below[i];
-	}
-	return found;
+	return mounts_below_find(&mounts->below, name);
 }
 
 int mount_table_of(struct mount_table *mounts, const char *name)
 {
-	const struct mount *mount;
+	const struct mount_below *mount;
 	int id;
 
 	pthread_mutex_lock(&mounts->lock);
@@ -301,19 +150,19 @@ int mount_table_of(struct mount_table *mounts, const char *name)
 
 bool mount_table_local(struct mount_table *mounts, const char *name)
 {
-	const struct mount *mount;
+	const struct mount_below *mount;
 	bool local;
 
 	pthread_mutex_lock(&mounts->lock);
 	mount = mount_below(mounts, name);
-	local = mount && mount->reachable;
+	local = mount && mount->reachable && !mounts->blocks;
 	pthread_mutex_unlock(&mounts->lock);
 	return local;
 }
 
 /* The root of a mount, if it still is that one's. All on the way is cached: mount points are. It is
  * not kept: nobody could unmount it. */
-static int open_point(const struct mount_table *mounts, const struct mount *mount)
+static int open_point(const struct mount_table *mounts, const struct mount_below *mount)
 {
 	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_CACHED};
@@ -326,7 +175,7 @@ static int open_point(const struct mount_table *mounts, const struct mount *moun
 /* False if the name is where the server must not go. */
 static bool enter(struct mount_table *mounts, const char *name, struct place *ret)
 {
-	const struct mount *mount;
+	const struct mount_below *mount;
 	bool may;
 
 	*ret = (struct place){.folder = mounts->folder, .rest = name, .rules = mounts->rules};

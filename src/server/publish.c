@@ -1,6 +1,7 @@
 #include "server/publish.h"
 
 #include "base/clock.h"
+#include "base/mountinfo.h"
 #include "base/process.h"
 #include "server/answer.h"
 #include "server/thread_word.h"
@@ -33,7 +34,7 @@ static uint64_t entries_in(uint64_t bytes)
 /* Whether requesters can see here what happened, and whether the server lives. */
 static bool rings_work(const struct server *server)
 {
-	return watch_descriptor(server->watch) >= 0 && access("/proc/self/mountinfo", R_OK) == 0 &&
+	return watch_descriptor(server->watch) >= 0 && access(MOUNTINFO, R_OK) == 0 &&
 	       !change_flag_share_missing() && thread_word_works();
 }
 

@@ -161,13 +161,13 @@ void watch_update(struct watch *watch)
 	}
 }
 
-void watch_glance(struct watch *watch, struct readiness *readiness)
+void watch_glance(struct watch *watch, struct change_flag *flag)
 {
-	if (readiness && change_flag_clear(readiness))
+	if (flag && change_flag_clear(flag))
 		return;
 	watch_update(watch);
-	if (readiness)
-		change_flag_arm(readiness);
+	if (flag)
+		change_flag_arm(flag);
 }
 
 static int open_folder(const struct watch *watch, const char *path)

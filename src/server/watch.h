@@ -16,7 +16,7 @@
 
 struct mount_table;
 struct watch;
-struct readiness;
+struct change_flag;
 struct watched_file;
 struct resolved;
 
@@ -42,8 +42,8 @@ int watch_descriptor(const struct watch *watch);
 /* Takes in what happened since the last call: one system call while nothing has. */
 void watch_update(struct watch *watch);
 
-/* The same, without one while nothing has; `readiness` is that of watch_descriptor, or NULL. */
-void watch_glance(struct watch *watch, struct readiness *readiness);
+/* The same, without one while nothing has; `flag` is that of watch_descriptor, or NULL. */
+void watch_glance(struct watch *watch, struct change_flag *flag);
 
 /* Believes nothing that was known if other file systems are mounted below the folder than before. */
 void watch_look_at_mounts(struct watch *watch);

@@ -370,7 +370,7 @@ static int set_up_strict(void **state)
 
 static void need_flag(void)
 {
-	if (!served.server->mounts_readiness)
+	if (!served.server->flags_shared)
 		skip(); /* before Linux 6.5, or io_uring is refused */
 }
 

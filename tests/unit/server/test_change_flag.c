@@ -51,37 +51,37 @@ int __wrap_io_uring_submit(struct io_uring *ring)
 
 static void what_is_not_allowed_is_not_asked_for_again(void **state)
 {
-	struct readiness *readiness = *state;
+	struct change_flag *flag = *state;
 
 	failure = -EPERM;
 	failures = 2;
-	change_flag_arm(readiness);
-	change_flag_arm(readiness);
+	change_flag_arm(flag);
+	change_flag_arm(flag);
 	failure = -EAGAIN;
 	assert_int_equal(failures, 1);
 	failures = 0;
-	assert_false(change_flag_clear(readiness));
+	assert_false(change_flag_clear(flag));
 }
 
 static void what_could_not_be_armed_can_be_later(void **state)
 {
-	struct readiness *readiness = *state;
+	struct change_flag *flag = *state;
 
 	for (int round = 0; round < 2; round++) {
 		failures = 5;
 		for (int attempt = 0; attempt < 5; attempt++) {
-			change_flag_arm(readiness);
-			assert_false(change_flag_clear(readiness));
+			change_flag_arm(flag);
+			assert_false(change_flag_clear(flag));
 		}
 		assert_int_equal(failures, 0);
-		change_flag_arm(readiness);
-		assert_true(change_flag_clear(readiness));
+		change_flag_arm(flag);
+		assert_true(change_flag_clear(flag));
 		fill();
-		assert_false(change_flag_clear(readiness));
+		assert_false(change_flag_clear(flag));
 		empty();
 	}
-	change_flag_arm(readiness);
-	assert_true(change_flag_clear(readiness));
+	change_flag_arm(flag);
+	assert_true(change_flag_clear(flag));
 }
 
 static int set_up(void **state)
@@ -116,26 +116,26 @@ static int tear_down(void **state)
 
 static void nothing_is_clear_before_it_is_armed_nor_once_something_came(void **state)
 {
-	struct readiness *readiness = *state;
+	struct change_flag *flag = *state;
 
-	assert_false(change_flag_clear(readiness));
-	change_flag_arm(readiness);
-	assert_true(change_flag_clear(readiness));
-	change_flag_arm(readiness);
-	assert_true(change_flag_clear(readiness));
+	assert_false(change_flag_clear(flag));
+	change_flag_arm(flag);
+	assert_true(change_flag_clear(flag));
+	change_flag_arm(flag);
+	assert_true(change_flag_clear(flag));
 	fill();
-	assert_false(change_flag_clear(readiness));
+	assert_false(change_flag_clear(flag));
 	empty();
-	assert_false(change_flag_clear(readiness));
-	change_flag_arm(readiness);
-	assert_true(change_flag_clear(readiness));
+	assert_false(change_flag_clear(flag));
+	change_flag_arm(flag);
+	assert_true(change_flag_clear(flag));
 	fill();
 	/* What is there already counts, too. */
-	change_flag_arm(readiness);
-	assert_false(change_flag_clear(readiness));
+	change_flag_arm(flag);
+	assert_false(change_flag_clear(flag));
 	empty();
-	change_flag_arm(readiness);
-	assert_true(change_flag_clear(readiness));
+	change_flag_arm(flag);
+	assert_true(change_flag_clear(flag));
 }
 
 /* Writes, then says so in shared memory, ROUNDS times; never before the last was taken note of. */
@@ -154,16 +154,16 @@ static void write_and_tell(_Atomic long *told, const _Atomic long *noted)
 
 static void what_another_process_did_before_it_told_us_is_always_seen(void **state)
 {
-	struct readiness *readiness = *state;
+	struct change_flag *flag = *state;
 	_Atomic long *words;
 	pid_t child;
 	int status;
 
-	if (!readiness)
+	if (!flag)
 		skip();
 	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(words != MAP_FAILED);
-	change_flag_arm(readiness);
+	change_flag_arm(flag);
 	alarm(600);
 	child = fork();
 	if (child == 0)
@@ -172,10 +172,10 @@ static void what_another_process_did_before_it_told_us_is_always_seen(void **sta
 	for (long round = 1; round <= ROUNDS; round++) {
 		while (atomic_load_explicit(&words[0], memory_order_acquire) != round)
 			sched_yield();
-		assert_false(change_flag_clear(readiness));
+		assert_false(change_flag_clear(flag));
 		empty();
-		change_flag_arm(readiness);
-		assert_true(change_flag_clear(readiness));
+		change_flag_arm(flag);
+		assert_true(change_flag_clear(flag));
 		atomic_store(&words[1], round);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -185,7 +185,7 @@ static void what_another_process_did_before_it_told_us_is_always_seen(void **sta
 }
 
 struct sleeper {
-	struct readiness *readiness;
+	struct change_flag *flag;
 	int bed; /* it sleeps until this can be read */
 	_Atomic pid_t thread;
 };
@@ -195,7 +195,7 @@ static void *arm_and_sleep(void *context)
 	struct sleeper *sleeper = context;
 	char byte;
 
-	change_flag_arm(sleeper->readiness);
+	change_flag_arm(sleeper->flag);
 	atomic_store(&sleeper->thread, gettid());
 	assert_int_equal(read(sleeper->bed, &byte, 1), 1);
 	return NULL;
@@ -223,7 +223,7 @@ static long times_asleep(pid_t thread)
 
 static void whoever_sleeps_meanwhile_is_not_woken(void **state)
 {
-	struct sleeper sleeper = {.readiness = *state};
+	struct sleeper sleeper = {.flag = *state};
 	pthread_t thread;
 	int bed[2];
 	long times;
@@ -240,7 +240,7 @@ static void whoever_sleeps_meanwhile_is_not_woken(void **state)
 	assert_int_equal(write(bed[1], "x", 1), 1);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	alarm(0);
-	assert_false(change_flag_clear(sleeper.readiness));
+	assert_false(change_flag_clear(sleeper.flag));
 	close(bed[0]);
 	close(bed[1]);
 }
@@ -255,14 +255,14 @@ static bool shared_clear(const struct wire_ring *ring)
 
 static void others_see_the_same_in_the_page(void **state)
 {
-	struct readiness *readiness = *state;
+	struct change_flag *flag = *state;
 	struct wire_ring ring;
 
-	if (!readiness)
+	if (!flag)
 		skip(); /* before Linux 6.5 */
-	ring = change_flag_ring(readiness, shared);
+	ring = change_flag_ring(flag, shared);
 	for (int round = 0; round < 1000; round++) {
-		assert_true(change_flag_arm(readiness));
+		assert_true(change_flag_arm(flag));
 		assert_true(shared_clear(&ring));
 		fill();
 		assert_false(shared_clear(&ring));
@@ -271,7 +271,7 @@ static void others_see_the_same_in_the_page(void **state)
 	}
 }
 
-static void a_descriptor_that_is_none_has_no_readiness(void **state)
+static void a_descriptor_that_is_none_has_no_flag(void **state)
 {
 	(void)state;
 	assert_null(change_flag_new(-1, POLLIN, NULL));
@@ -298,7 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_another_process_did_before_it_told_us_is_always_seen, set_up_shared,
 			tear_down),
-		cmocka_unit_test(a_descriptor_that_is_none_has_no_readiness),
+		cmocka_unit_test(a_descriptor_that_is_none_has_no_flag),
 	};
 	int missing = change_flag_missing();
 
