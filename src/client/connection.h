@@ -51,8 +51,9 @@ struct connection {
 	pid_t owner;       /* the process that made it (base/process.h) */
 	struct data *data; /* head.segments of them */
 	struct index index;
-	uint64_t last_note; /* of what was found there (lookup.c) */
-	uint64_t probe_at;  /* when to ask again whether the server of the index lives (lookup.c) */
+	uint64_t index_number; /* of the server's INDEX when that was opened, or could not be */
+	uint64_t last_note;    /* of what was found there (lookup.c) */
+	uint64_t probe_at; /* when to ask again whether the server of the index lives (lookup.c) */
 };
 
 /* Connects to a running server of an accepted user and takes a seat until `deadline`. Not to the

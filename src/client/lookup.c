@@ -16,6 +16,9 @@ void lookup_open(struct connection *connection)
 	char name[OBJECT_NAME_SIZE];
 	uint64_t reserve;
 
+	/* Acquire: the name led to the one with that number before. */
+	connection->index_number = atomic_load_explicit(
+		&head_server(head)->index_number, memory_order_acquire);
 	wire_copy(&reserve, &head_server(head)->index_reserve, sizeof reserve);
 	if (!reserve || reserve % head->page || reserve > SIZE_MAX / 2)
 		return;
@@ -28,6 +31,17 @@ void lookup_open(struct connection *connection)
 	}
 	/* A child of fork() has no use for it, and must not keep it. */
 	madvise(index->segment.base, index->segment.reserved, MADV_DONTFORK);
+}
+
+/* The server may have another index by now. */
+static void renew(struct connection *connection)
+{
+	/* Relaxed: lookup_open reads it again. */
+	if (atomic_load_explicit(&head_server(&connection->head)->index_number,
+		    memory_order_relaxed) == connection->index_number)
+		return;
+	index_release(&connection->index);
+	lookup_open(connection);
 }
 
 /* Whether the server lived not long ago. */
@@ -65,19 +79,23 @@ bool lookup(struct connection *connection, unsigned hold, const char *name,
 {
 	struct index_key key = {.name = name, .length = strlen(name), .options = *options};
 	struct wire_seat_counters *counters;
-	enum index_found found = INDEX_CHANGED;
+	enum index_found found = INDEX_MISSING;
 	_Atomic uint64_t *word;
 
-	if (!connection->index.segment.base || !server_lives(connection))
-		return false;
 	if (key.options.scale == 1)
 		key.options.scale = 0;
-	word = head_hold(&connection->head, connection->seat, hold);
-	head_raise_mark(&connection->head, connection->seat, hold);
-	for (int i = 0; i < TRIES_MAX && found == INDEX_CHANGED; i++)
-		found = index_find(&connection->index, &key, word, ret);
-	if (found != INDEX_FOUND)
+	if (connection->index.segment.base && server_lives(connection)) {
+		word = head_hold(&connection->head, connection->seat, hold);
+		head_raise_mark(&connection->head, connection->seat, hold);
+		found = INDEX_CHANGED;
+		for (int i = 0; i < TRIES_MAX && found == INDEX_CHANGED; i++)
+			found = index_find(&connection->index, &key, word, ret);
+	}
+	if (found != INDEX_FOUND) {
+		/* For the next time: who asks anyway has time to look. */
+		renew(connection);
 		return false;
+	}
 	counters = head_seat_counters(&connection->head, connection->seat);
 	wire_count(&counters->index_bytes, ret->words[0]);
 	wire_count(&counters->index_hits, 1);

@@ -61,17 +61,47 @@ void index_init(
 	atomic_store_explicit(&header->table, index->table, memory_order_relaxed);
 	atomic_store_explicit(&header->entries, entries, memory_order_relaxed);
 	header->magic = WIRE_INDEX_MAGIC;
+	index->sequence = FIRST_VALUE;
 	/* Release: nobody believes the header before this. */
 	atomic_store_explicit(&header->sequence, FIRST_VALUE, memory_order_release);
 }
 
+void index_set_ring(struct index *index, unsigned number, const struct wire_ring *offsets)
+{
+	struct wire_ring_mark *mark = (struct wire_ring_mark *)(void *)(index->segment.base +
+									offsets->mark);
+
+	*mark = (struct wire_ring_mark){WIRE_RING_MAGIC, index->instance};
+	index_header(index)->ring[number] = *offsets;
+	index->ring[number] = index_ring_at(index, offsets);
+}
+
+bool index_whole(const struct index *index)
+{
+	const struct wire_index *header = index_header(index);
+	bool whole = header->magic == WIRE_INDEX_MAGIC && header->version == WIRE_VERSION &&
+		     header->page == index->page && header->instance == index->instance &&
+		     header->flags == (index->rings ? 0 : WIRE_INDEX_PROBE) &&
+		     header->rings == index->rings &&
+		     !memcmp(header->key, index->key, sizeof index->key) &&
+		     atomic_load(&header->sequence) == index->sequence &&
+		     atomic_load(&header->table) == index->table &&
+		     atomic_load(&header->entries) == index->entries && index_rings_whole(index);
+
+	for (unsigned i = 0; i < index->rings; i++) {
+		struct index_ring at = index_ring_at(index, &header->ring[i]);
+
+		whole &= !memcmp(&at, &index->ring[i], sizeof at);
+	}
+	return whole;
+}
+
 void index_begin(struct index *index)
 {
-	_Atomic uint64_t *sequence = &index_header(index)->sequence;
-
-	/* Relaxed: nobody else writes it. */
-	atomic_store_explicit(sequence, atomic_load_explicit(sequence, memory_order_relaxed) | 1,
-		memory_order_relaxed);
+	/* Relaxed: the fence follows. */
+	index->sequence |= 1;
+	atomic_store_explicit(
+		&index_header(index)->sequence, index->sequence, memory_order_relaxed);
 	/* What is changed from now on must not be seen before the odd word (a release store would
 	 * only keep what is before it in order). */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -79,13 +109,10 @@ void index_begin(struct index *index)
 
 void index_end(struct index *index)
 {
-	_Atomic uint64_t *sequence = &index_header(index)->sequence;
-
 	/* Release: a reader that sees this value sees all that was changed before. */
 	if (!index->shut)
-		atomic_store_explicit(sequence,
-			atomic_load_explicit(sequence, memory_order_relaxed) + 1,
-			memory_order_release);
+		atomic_store_explicit(
+			&index_header(index)->sequence, ++index->sequence, memory_order_release);
 	/* Holds are collected after this. With the fence in index_find: a hold that is not seen
 	 * then belongs to somebody who sees the new word. */
 	atomic_thread_fence(memory_order_seq_cst);

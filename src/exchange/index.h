@@ -30,6 +30,7 @@ struct index {
 	uint64_t instance; /* of the server */
 	uint64_t key[2];
 	uint64_t table, entries; /* for the server: where it writes */
+	uint64_t sequence;       /* for the server: what it wrote last */
 	bool shut;               /* for the server: the word stays odd */
 	bool probe;              /* for requesters: WIRE_INDEX_PROBE */
 	unsigned rings;
@@ -73,6 +74,19 @@ static inline struct wire_index *index_header(const struct index *index)
 	return (struct wire_index *)(void *)index->segment.base;
 }
 
+/* What a ring's offsets lead to. */
+static inline struct index_ring index_ring_at(
+	const struct index *index, const struct wire_ring *offsets)
+{
+	const uint8_t *base = index->segment.base;
+
+	return (struct index_ring){
+		.flags = (const _Atomic uint32_t *)(const void *)(base + offsets->flags),
+		.head = (const _Atomic uint32_t *)(const void *)(base + offsets->head),
+		.tail = (const _Atomic uint32_t *)(const void *)(base + offsets->tail),
+		.mark = (const struct wire_ring_mark *)(const void *)(base + offsets->mark)};
+}
+
 /* ---- for the server, one thread at a time ---- */
 
 /* Writes the header of a new, empty index with a table of `entries` (a power of two) behind the
@@ -80,6 +94,12 @@ static inline struct wire_index *index_header(const struct index *index)
  * in. Where the rings are, and whose they are (`owner`), has still to be said. */
 void index_init(
 	struct index *index, size_t page, uint64_t instance, uint64_t entries, unsigned rings);
+
+/* Says where a ring is, and marks its page. */
+void index_set_ring(struct index *index, unsigned number, const struct wire_ring *offsets);
+
+/* Whether header and marks, with all rings set, are as they were written. */
+bool index_whole(const struct index *index);
 
 /*
  * Everything that is changed is changed between these two. When index_end has returned, no look-up

@@ -14,7 +14,6 @@
 /* Where a ring says what was noted; false if it cannot lie there. */
 static bool find_ring(struct index *index, const struct wire_ring *at, unsigned number)
 {
-	const uint8_t *base = index->segment.base;
 	uint64_t start = (1 + (uint64_t)number) * index->page, end = start + index->page;
 	const uint32_t offsets[] = {at->flags, at->head, at->tail, at->mark};
 
@@ -22,11 +21,7 @@ static bool find_ring(struct index *index, const struct wire_ring *at, unsigned 
 		if (offsets[i] < start || offsets[i] > end - sizeof(struct wire_ring_mark) ||
 			offsets[i] % (i == 3 ? sizeof(uint64_t) : sizeof(uint32_t)))
 			return false;
-	index->ring[number] = (struct index_ring){
-		.flags = (const _Atomic uint32_t *)(const void *)(base + at->flags),
-		.head = (const _Atomic uint32_t *)(const void *)(base + at->head),
-		.tail = (const _Atomic uint32_t *)(const void *)(base + at->tail),
-		.mark = (const struct wire_ring_mark *)(const void *)(base + at->mark)};
+	index->ring[number] = index_ring_at(index, at);
 	return true;
 }
 

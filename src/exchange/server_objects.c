@@ -315,7 +315,12 @@ int server_objects_create(struct server_objects *server_objects,
 		if (status)
 			return status;
 	}
-	return options->index_entries ? create_index(server_objects, err) : STATUS_OK;
+	if (!options->index_entries)
+		return STATUS_OK;
+	status = create_index(server_objects, err);
+	if (!status)
+		server_objects_announce_index(server_objects);
+	return status;
 }
 
 int server_objects_ready(struct server_objects *server_objects, struct error *err)
@@ -342,7 +347,32 @@ int server_objects_check(const struct server_objects *server_objects, struct err
 void server_objects_drop_index(struct server_objects *server_objects)
 {
 	index_shut(&server_objects->index);
+	atomic_store(&head_server(&server_objects->head)->index_number, 0);
 	published_unlink_kind(&server_objects->published, OBJECT_INDEX);
+}
+
+static void release_index(struct server_objects *server_objects)
+{
+	fork_keep(&server_objects->index.segment.fd);
+	index_release(&server_objects->index);
+}
+
+int server_objects_renew_index(struct server_objects *server_objects, struct error *err)
+{
+	int status;
+
+	release_index(server_objects);
+	status = create_index(server_objects, err);
+	if (status)
+		release_index(server_objects);
+	return status;
+}
+
+void server_objects_announce_index(struct server_objects *server_objects)
+{
+	/* Release: the name leads to it already. */
+	atomic_store_explicit(&head_server(&server_objects->head)->index_number,
+		++server_objects->index_number, memory_order_release);
 }
 
 void server_objects_withdraw(struct server_objects *server_objects)
@@ -374,8 +404,7 @@ void server_objects_release(struct server_objects *server_objects)
 		fork_keep(&server_objects->data[i].fd);
 		segment_release(&server_objects->data[i]);
 	}
-	fork_keep(&server_objects->index.segment.fd);
-	index_release(&server_objects->index);
+	release_index(server_objects);
 	fork_keep(&server_objects->request_lock);
 	fork_keep(&server_objects->head.segment.fd);
 	if (server_objects->request_lock >= 0)

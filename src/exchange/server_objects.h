@@ -36,6 +36,7 @@ struct server_objects {
 	sem_t **responses;    /* one for each seat */
 	struct segment *data; /* options.segments of them */
 	struct index index;
+	uint64_t index_number;           /* of the last INDEX */
 	struct published_list published; /* HEAD is the first */
 };
 
@@ -67,6 +68,11 @@ int server_objects_check(const struct server_objects *server_objects, struct err
 
 /* Unlinks INDEX, in which nothing is found from now on, and which stays mapped. */
 void server_objects_drop_index(struct server_objects *server_objects);
+
+/* Makes another INDEX after that, empty, and unmaps the one of before. Requesters do not look for it
+ * before it is announced. No room: STATUS_TRY_AGAIN; then there is none, and none is mapped. */
+int server_objects_renew_index(struct server_objects *server_objects, struct error *err);
+void server_objects_announce_index(struct server_objects *server_objects);
 
 /* Unlinks what still is ours: HEAD came first and goes last. */
 void server_objects_withdraw(struct server_objects *server_objects);

@@ -202,7 +202,9 @@ struct wire_server {
 	uint64_t started;       /* CLOCK_REALTIME, ns */
 	uint64_t flags;         /* enum wire_server_flags */
 	uint64_t index_reserve; /* bytes of address space to reserve for INDEX; 0: there is none */
-	uint64_t reserved[3];
+	/* Which INDEX the name leads to: another number for each that was made; 0: none now. */
+	_Atomic uint64_t index_number;
+	uint64_t reserved[2];
 	_Atomic uint64_t ticket;     /* 64: the next place in the queue for a seat */
 	_Atomic uint32_t free_seats; /* a futex: goes up when a seat is given back */
 	/* Goes up when a data segment was found truncated. It begins with 1, so that the zeros of a
@@ -221,7 +223,7 @@ struct wire_server {
 	_Alignas(128) _Atomic uint64_t asking[WIRE_SEATS_MAX / 64];
 };
 
-/* Bytes at its start that never change while the server runs. */
+/* Bytes at its start that only the server changes, and seldom. */
 #define WIRE_SERVER_CONSTANTS offsetof(struct wire_server, ticket)
 
 _Static_assert(offsetof(struct wire_server, ticket) == 64, "wire layout");

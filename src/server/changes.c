@@ -16,15 +16,12 @@ static struct change_flag *share(struct index *index, unsigned number, int fd, s
 {
 	uint8_t *page = index->segment.base + (1 + (size_t)number) * index->page;
 	struct change_flag *ring = change_flag_new(fd, events, page);
-	struct wire_ring_mark *mark;
+	struct wire_ring offsets;
 
 	if (!ring)
 		return NULL;
-	index_header(index)->ring[number] = change_flag_ring(ring, index->segment.base);
-	index->ring[number].mark = mark =
-		(struct wire_ring_mark *)(void *)(index->segment.base +
-						  index_header(index)->ring[number].mark);
-	*mark = (struct wire_ring_mark){WIRE_RING_MAGIC, index->instance};
+	offsets = change_flag_ring(ring, index->segment.base);
+	index_set_ring(index, number, &offsets);
 	return ring;
 }
 
@@ -52,37 +49,45 @@ void changes_stop(struct server *server)
 	server->request_word = thread_word_free(server->request_word);
 }
 
+static void poll_alone(struct server *server)
+{
+	server->watch_flag = change_flag_new(watch_descriptor(server->watch), POLLIN, NULL);
+}
+
 void changes_start(struct server *server)
 {
 	struct index *index = &server->objects.index;
-	int events = watch_descriptor(server->watch);
 
+	/* Another one is needed where requesters look at it. */
+	server->watch_flag = change_flag_free(server->watch_flag);
 	if (!server->store.index.index || !index->rings) {
-		server->watch_flag = change_flag_new(events, POLLIN, NULL);
+		poll_alone(server);
 		return;
 	}
 	/* Until the rings are armed. */
 	index_shut(index);
 	server->mounts_file = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
-	server->watch_flag = share(index, 0, events, POLLIN);
+	server->watch_flag = share(index, 0, watch_descriptor(server->watch), POLLIN);
 	server->mounts_flag = share(index, 1, server->mounts_file, POLLPRI);
 	server->flags_shared = server->watch_flag && server->mounts_flag;
 	if (server->flags_shared)
 		return;
 	free_rings(server);
 	publish_stop(server);
-	server->watch_flag = change_flag_new(events, POLLIN, NULL);
+	poll_alone(server);
 }
 
-void changes_begin(struct server *server)
+bool changes_index_free(const struct server *server)
 {
-	/* Without it nobody believes what the rings say, and all ask. */
-	if (server->flags_shared)
-		server->request_word = thread_word_take(
-			&index_header(&server->objects.index)->owner);
-	store_lock(&server->store);
-	changes_take_in(server);
-	store_unlock(&server->store);
+	return !server->flags_shared && !server->request_word;
+}
+
+/* Nothing of ours is in the index any more. */
+static void leave_index(struct server *server)
+{
+	server->request_word = thread_word_leave(server->request_word);
+	free_rings(server);
+	poll_alone(server);
 }
 
 /* Whether all that happened is taken in, and what happens from now on is noted. */
@@ -108,10 +113,8 @@ void changes_take_in(struct server *server)
 	struct index_writer *writer = &server->store.index;
 
 	/* It was given up. */
-	if (server->flags_shared && !writer->index) {
-		free_rings(server);
-		server->watch_flag = change_flag_new(watch_descriptor(server->watch), POLLIN, NULL);
-	}
+	if (server->flags_shared && !writer->index)
+		leave_index(server);
 	if (!server->flags_shared) {
 		index_writer_begin(writer);
 		watch_glance(server->watch, server->watch_flag);
@@ -120,6 +123,10 @@ void changes_take_in(struct server *server)
 	}
 	if (all_clear(server))
 		return;
+	/* Without it nobody believes what the rings say, and all ask. */
+	if (!server->request_word)
+		server->request_word = thread_word_take(
+			&index_header(&server->objects.index)->owner);
 	/* Odd before a ring is entered, which clears what it has noted: the fence that follows the
 	 * odd word orders that for those who see the ring clear. */
 	index_writer_begin(writer);

@@ -9,12 +9,14 @@
 #include "server/internal.h"
 
 /* Makes the rings; in the index, if it has pages for them. Where that fails, there is no index.
- * Before the request thread begins; changes_stop after it has ended. */
+ * Before the request thread begins, or with the store's lock held, for a new index; changes_stop
+ * after the request thread has ended. */
 void changes_start(struct server *server);
 void changes_stop(struct server *server);
 
-/* The request thread, first of all: what the rings note is its own from now on. */
-void changes_begin(struct server *server);
+/* Whether the request thread has nothing in the index, which was given up: then it may be unmapped.
+ * With the store's lock held. */
+bool changes_index_free(const struct server *server);
 
 /* Takes in what happened; no system call while nothing has. Request thread, with the store's lock
  * held. */

@@ -105,6 +105,7 @@ struct server {
 	struct server_objects objects; /* data is not mapped here: the server touches no pixel */
 	struct wire_server constants;  /* of HEAD, as it was made */
 	unsigned next_check;           /* object that is next looked at; main thread */
+	unsigned index_unsettled;      /* looks since the index was not shut; main thread */
 	struct store store;
 	struct watch *watch;
 	struct mount_table *mounts;

@@ -5,11 +5,9 @@
 #include "base/process.h"
 #include "server/answer.h"
 #include "server/thread_word.h"
-#include "shm/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of --cache: what the index may have at most, and has at first. */
@@ -32,10 +30,21 @@ static uint64_t entries_in(uint64_t bytes)
 }
 
 /* Whether requesters can see here what happened, and whether the server lives. */
-static bool rings_work(const struct server *server)
+static bool flag_works(const struct server *server)
 {
 	return watch_descriptor(server->watch) >= 0 && access(MOUNTINFO, R_OK) == 0 &&
 	       !change_flag_share_missing() && thread_word_works();
+}
+
+bool publish_possible(const struct server *server)
+{
+	return server->options.fresh_ns || flag_works(server);
+}
+
+/* What HEAD says of an index. */
+static uint64_t publish_flag(const struct server *server)
+{
+	return server->options.fresh_ns ? WIRE_SERVER_FRESH : WIRE_SERVER_FLAG;
 }
 
 void publish_options(const struct server *server, struct server_objects_options *objects)
@@ -45,10 +54,10 @@ void publish_options(const struct server *server, struct server_objects_options 
 	/* Requests that are to be counted must come here, all of them. */
 	if (server->options.requests || most < ENTRIES_LEAST * sizeof(struct wire_entry))
 		return;
-	if (!server->options.fresh_ns && !rings_work(server))
+	if (!publish_possible(server))
 		return;
 	objects->index_rings = server->options.fresh_ns ? 0 : WIRE_RINGS_MAX;
-	objects->flags |= server->options.fresh_ns ? WIRE_SERVER_FRESH : WIRE_SERVER_FLAG;
+	objects->flags |= publish_flag(server);
 	objects->index_entries = entries_in(server->options.cache / SHARE_FIRST);
 	/* The tables before the last one lie before it, as holes: together they are as large. */
 	objects->index_reserve = wire_index_start(page, objects->index_rings) +
@@ -58,6 +67,14 @@ void publish_options(const struct server *server, struct server_objects_options 
 static uint64_t table_bytes(const struct server *server, uint64_t entries)
 {
 	return wire_table_size(server->objects.head.page, entries);
+}
+
+/* Of the budget that the index has. */
+static uint64_t index_bytes(const struct server *server)
+{
+	const struct index *index = &server->objects.index;
+
+	return wire_index_start(index->page, index->rings) + table_bytes(server, index->entries);
 }
 
 static void changed(void *context, struct dependent *dependent)
@@ -78,7 +95,7 @@ int publish_start(struct server *server, struct error *err)
 	if (!index_writer_init(&server->store.index, index, server->options.seats))
 		return error_os(err, ENOMEM, "cannot make the index");
 	watch_on_change(server->watch, changed, server);
-	server->store.budget -= index->segment.size;
+	server->store.budget -= index_bytes(server);
 	return STATUS_OK;
 }
 
@@ -108,39 +125,28 @@ void publish_image(struct server *server, struct stored *image)
 		publish_alias(server, alias);
 }
 
-void publish_stop(struct server *server)
+/* What HEAD says from now on, also when it is repaired. */
+static void announce(struct server *server, uint64_t flags)
 {
 	struct wire_server *page = head_server(&server->objects.head);
 
+	page->flags = server->constants.flags = server->objects.options.flags = flags;
+	server->constants.index_number = page->index_number;
+}
+
+void publish_announce(struct server *server)
+{
+	server_objects_announce_index(&server->objects);
+	announce(server, server->objects.options.flags | publish_flag(server));
+}
+
+void publish_stop(struct server *server)
+{
 	server_objects_drop_index(&server->objects);
 	index_writer_clear(&server->store.index);
 	index_writer_release(&server->store.index);
-	page->flags &= ~(uint64_t)(WIRE_SERVER_FRESH | WIRE_SERVER_FLAG);
-	server->constants.flags = page->flags;
-}
-
-/* Neither shorter nor emptier than we made it. */
-static bool index_whole(const struct server *server)
-{
-	const struct index *index = &server->objects.index;
-	uint64_t least = wire_index_start(index->page, index->rings) +
-			 table_bytes(server, index->entries);
-	struct stat status;
-
-	return !guard_hit(index->guard) && index_header(index)->magic == WIRE_INDEX_MAGIC &&
-	       index_rings_whole(index) &&
-	       (fstat(index->segment.fd, &status) != 0 ||
-		       ((size_t)status.st_size >= index->segment.size &&
-			       (uint64_t)status.st_blocks * 512 >= least));
-}
-
-void publish_check(struct server *server)
-{
-	if (!server->store.index.index || index_whole(server))
-		return;
-	store_lock(&server->store);
-	publish_stop(server);
-	store_unlock(&server->store);
+	server->store.budget += index_bytes(server);
+	announce(server, server->objects.options.flags & ~publish_flag(server));
 }
 
 /* ---- growth ---- */

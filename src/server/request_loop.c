@@ -127,7 +127,7 @@ void *request_main(void *context)
 {
 	struct server *server = context;
 
-	changes_begin(server);
+	take_in(server);
 	while (!atomic_load(&server->stopping))
 		request_serve(server);
 	return NULL;

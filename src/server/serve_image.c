@@ -31,8 +31,12 @@ static bool alias_current(struct server *server, struct alias *alias)
 	uint64_t now = server->options.fresh_ns ? clock_now() : 0;
 
 	if (server->options.fresh_ns && !alias->dependent.changed &&
-		now - alias->checked_at < server->options.fresh_ns)
+		now - alias->checked_at < server->options.fresh_ns) {
+		/* There may be another index since then, or it had to make way. */
+		if (!alias->indexed)
+			publish_alias(server, alias);
 		return true;
+	}
 	changes_take_in(server);
 	if (!alias->dependent.tracked && !watch_same(server->watch, &alias->token) &&
 		(alias->token.folder || alias->image->recent || written(alias->image) ||

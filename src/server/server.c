@@ -8,6 +8,7 @@
 #include "server/mount_table.h"
 #include "server/pool.h"
 #include "server/publish.h"
+#include "server/renew.h"
 #include "server/repair.h"
 #include "server/request_loop.h"
 #include "server/supply.h"
@@ -238,7 +239,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	seats_reclaim(&server->objects.head);
 	pool_upkeep(server);
 	blocking_upkeep(server);
-	publish_check(server);
+	renew_index(server);
 	publish_grow(server);
 	store_lock(&server->store);
 	if (store_check_segments(&server->store))

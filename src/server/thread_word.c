@@ -12,6 +12,7 @@
 struct thread_word {
 	struct robust_list_head head;
 	struct robust_list entry;
+	_Atomic uint32_t *word;
 };
 
 static void *map_shared(size_t size)
@@ -28,6 +29,7 @@ struct thread_word *thread_word_take(_Atomic uint32_t *word)
 
 	if (!taken)
 		return NULL;
+	taken->word = word;
 	taken->head.list.next = &taken->entry;
 	taken->head.futex_offset = (long)((intptr_t)word - (intptr_t)&taken->entry);
 	taken->entry.next = &taken->head.list;
@@ -36,6 +38,15 @@ struct thread_word *thread_word_take(_Atomic uint32_t *word)
 	/* Release: who sees the number may rely on all that was done before. */
 	atomic_store_explicit(word, (uint32_t)gettid(), memory_order_release);
 	return taken;
+}
+
+struct thread_word *thread_word_leave(struct thread_word *taken)
+{
+	if (!taken)
+		return NULL;
+	atomic_store(taken->word, 0);
+	syscall(SYS_set_robust_list, NULL, sizeof taken->head);
+	return thread_word_free(taken);
 }
 
 struct thread_word *thread_word_free(struct thread_word *taken)

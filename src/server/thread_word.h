@@ -18,6 +18,9 @@ struct thread_word;
  * NULL, and the word as it was, if that is not possible here. */
 struct thread_word *thread_word_take(_Atomic uint32_t *word);
 
+/* Takes the number out again, in the same thread: the word may be unmapped then. */
+struct thread_word *thread_word_leave(struct thread_word *taken);
+
 /* Only once the thread has ended. */
 struct thread_word *thread_word_free(struct thread_word *taken);
 

@@ -210,7 +210,7 @@ class Server:
 
     def as_before(self, before):
         """There may be fewer descriptors and mappings: one may have been open just for the moment in which they were counted,
-        and an INDEX that was damaged is given up."""
+        and another INDEX may have to be made."""
         now = self.measure()
         return now[0] <= before[0] and now[1] <= before[1] and now[2] == before[2]
 

@@ -2,7 +2,7 @@
 #include "unit/test.h"
 
 #include "base/clock.h"
-#include "served/served.h"
+#include "served/stored.h"
 #include "server/internal.h"
 #include "unit/image/image_samples.h"
 
@@ -20,73 +20,6 @@
 #include <unistd.h>
 
 #define FRESH_NS (300 * NS_PER_MS)
-
-static struct served served;
-
-/* An image of one value, as wide as its number says. */
-static void write_image(const char *name, uint32_t width)
-{
-	struct bytes file = make_png(&(struct png_sample){
-		.width = width, .height = 3, .type = PNG_COLOR_TYPE_GRAY, .depth = 8});
-
-	served_write(&served, name, file.data, file.size);
-	free(file.data);
-}
-
-static uint64_t sum_of(size_t offset)
-{
-	const struct head *head = &served.server->objects.head;
-	uint64_t sum = 0;
-
-	for (unsigned seat = 0; seat < head->seats; seat++)
-		sum += atomic_load(
-			(const _Atomic uint64_t *)(const void *)((const char *)head_seat_counters(
-									 head, seat) +
-								 offset));
-	return sum;
-}
-
-static uint64_t requests(void)
-{
-	return sum_of(offsetof(struct wire_seat_counters, requests));
-}
-
-static uint64_t found(void)
-{
-	return sum_of(offsetof(struct wire_seat_counters, index_hits));
-}
-
-/* Fetches; whether the server was not asked for it. */
-static bool fetch_found(const char *name, uint32_t width)
-{
-	uint64_t asked = requests(), hits = found();
-	struct shmsem_image image;
-	struct shmsem_error error;
-
-	if (served_fetch(&served, name, &image, &error))
-		fail_msg("%s: %s", name, error.message);
-	assert_int_equal(image.info.width, width);
-	shmsem_release(&image);
-	assert_int_equal(requests() - asked + found() - hits, 1);
-	return requests() == asked;
-}
-
-/* Found, having been asked for a few times at the most: an entry may have expired, and what the
- * server no longer watches, it is told of once more. */
-static void expect_found(const char *name, uint32_t width)
-{
-	int asked = 0;
-
-	while (!fetch_found(name, width))
-		assert_true(++asked < 4);
-}
-
-static void pause_ns(uint64_t ns)
-{
-	const struct timespec time = clock_timespec(ns);
-
-	nanosleep(&time, NULL);
-}
 
 static int set_up(void **state)
 {
@@ -336,25 +269,6 @@ static void what_is_found_counts_as_used(void **state)
 	print_message("%d draws, room for %u of %d: %u misses, %u of a simulated LRU\n", DRAWS,
 		lru.room, IMAGES, (unsigned)decodes, lru.misses);
 	assert_true(decodes <= lru.misses + DRAWS / 100);
-}
-
-/* Nothing in it is believed, whatever it is made to say. */
-static void a_truncated_index_is_given_up(void **state)
-{
-	struct error err;
-	bool done;
-
-	(void)state;
-	write_image("a.png", 5);
-	expect_found("a.png", 5);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(truncate("/dev/shm/SEG_served_INDEX", i ? 8 << 20 : 64), 0);
-	write_image("a.png", 6);
-	assert_int_equal(server_upkeep(served.server, &done, &err), 0);
-	assert_int_equal(access("/dev/shm/SEG_served_INDEX", F_OK), -1);
-	assert_int_equal(served.server->store.index.count, 0);
-	pause_ns(FRESH_NS);
-	assert_false(fetch_found("a.png", 6));
 }
 
 /* ---- strictly fresh, by what the kernel notes ---- */
@@ -612,22 +526,6 @@ static void a_mount_over_a_file_or_its_folder_is_seen_at_once(void **state)
 	unlink(served_path(&served, "d/a.png"));
 }
 
-/* Truncated and grown again, the page that the kernel writes to is another. */
-static void a_truncated_index_is_given_up_strictly(void **state)
-{
-	(void)state;
-	need_flag();
-	for (off_t size = 0; size < (off_t)3 * 4096; size += 4096) {
-		write_image("a.png", 5);
-		fetch_found("a.png", 5);
-		fetch_found("a.png", 5);
-		assert_int_equal(truncate("/dev/shm/SEG_served_INDEX", size), 0);
-		assert_int_equal(truncate("/dev/shm/SEG_served_INDEX", 8 << 20), 0);
-		write_image("a.png", 6);
-		fetch_found("a.png", 6);
-	}
-}
-
 /* ---- the end of a server ---- */
 
 static void serve_until_killed(const char *folder, int ready)
@@ -727,7 +625,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 			what_is_found_counts_as_used, set_up_small, tear_down),
 		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, tear_down),
-		cmocka_unit_test_setup_teardown(a_truncated_index_is_given_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_happens_to_one_file_leaves_the_others_there, set_up_strict, tear_down),
 		cmocka_unit_test_setup_teardown(
@@ -745,8 +642,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_mount_over_a_file_or_its_folder_is_seen_at_once,
 			set_up_strict, tear_down),
 		cmocka_unit_test_setup_teardown(a_child_is_refused, set_up_strict, tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_truncated_index_is_given_up_strictly, set_up_strict, tear_down),
 		cmocka_unit_test(a_killed_server_is_not_believed),
 	};
 

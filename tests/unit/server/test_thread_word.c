@@ -68,6 +68,35 @@ static void a_thread_that_returns_is_told(void **state)
 	thread_word_free(taken);
 }
 
+/* A word of before is not written to any more: it may be something else by then. */
+static void *take_two_in_turn(void *context)
+{
+	_Atomic uint32_t *second = context;
+	struct thread_word *taken = thread_word_leave(thread_word_take(word));
+	bool left = !taken && !owner();
+
+	atomic_store(word, (uint32_t)gettid());
+	thread_word_take(second);
+	return left && atomic_load(second) == (uint32_t)gettid() ? context : NULL;
+}
+
+static void a_thread_can_leave_a_word_and_take_another(void **state)
+{
+	_Atomic uint32_t *second = mmap(
+		NULL, sizeof *second, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_t thread;
+	void *lived;
+
+	(void)state;
+	assert_true(second != MAP_FAILED);
+	assert_int_equal(pthread_create(&thread, NULL, take_two_in_turn, (void *)second), 0);
+	assert_int_equal(pthread_join(thread, &lived), 0);
+	assert_non_null(lived);
+	assert_int_equal(atomic_load(second) & FUTEX_TID_MASK, 0);
+	assert_int_not_equal(owner(), 0);
+	assert_int_equal(munmap((void *)second, sizeof *second), 0);
+}
+
 static void *take_and_wait(void *context)
 {
 	thread_word_take(word);
@@ -165,6 +194,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			the_death_of_a_process_is_told_before_it_can_be_waited_for, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_thread_can_leave_a_word_and_take_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_child_leaves_the_word_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			where_it_is_refused_the_word_stays_as_it_is, set_up, tear_down),
