@@ -1,4 +1,5 @@
 /* libshmsem: images that the responder keeps under names, for requesters to find without asking. */
+#include "base/hash.h"
 #include "client/error.h"
 #include "client/responder.h"
 
@@ -8,11 +9,7 @@
 
 static struct kept **bucket_of(const struct shmsem_server *server, const char *name)
 {
-	uint64_t hash = 0;
-
-	for (const char *at = name; *at; at++)
-		hash = (hash ^ (unsigned char)*at) * UINT64_C(0x9e3779b97f4a7c15);
-	return &server->kept[(hash >> 32) % server->options.kept];
+	return &server->kept[hash_keyed(name, strlen(name)) % server->options.kept];
 }
 
 /* The link that leads to what is kept under the name, or to NULL. */

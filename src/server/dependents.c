@@ -1,5 +1,7 @@
 #include "server/dependents.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,13 +13,10 @@ void dependents_release(struct dependents *set)
 	set->buckets = NULL;
 }
 
-/* FNV-1a (Fowler, Noll, Vo). */
 uint64_t dependents_hash(const char *name, size_t length)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = hash_keyed(name, length);
 
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
 	return hash > DEPENDENCY_FOLDER ? hash : hash + 2;
 }
 

@@ -1,6 +1,7 @@
 #include "server/store.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/number.h"
 
 #include <errno.h>
@@ -80,39 +81,19 @@ void store_release(struct store *store)
 	pthread_mutex_destroy(&store->lock);
 }
 
-/* As FNV-1a (Fowler, Noll, Vo), but eight bytes at a time, and folded so that low bits depend on
- * high ones, too. */
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
-{
-	const uint8_t *bytes = data;
-	uint64_t word;
-
-	for (size_t i = 0; i < size; i += sizeof word) {
-		word = 0;
-		memcpy(&word, bytes + i, size - i < sizeof word ? size - i : sizeof word);
-		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		hash ^= hash >> 32;
-	}
-	return hash;
-}
-
-#define HASH_START UINT64_C(0xcbf29ce484222325)
-
-static uint64_t hash_key(const struct image_key *key)
-{
-	return hash_bytes(HASH_START, key, sizeof *key);
-}
-
 static uint64_t hash_name(const char *name, uint32_t kind, const struct image_options *options)
 {
-	uint64_t hash = hash_bytes(HASH_START ^ kind, options, sizeof *options);
+	struct {
+		uint64_t name, kind;
+		struct image_options options;
+	} whole = {hash_keyed(name, strlen(name)), kind, *options};
 
-	return hash_bytes(hash, name, strlen(name));
+	return hash_keyed(&whole, sizeof whole);
 }
 
 static struct stored **image_bucket(const struct store *store, const struct image_key *key)
 {
-	return &store->images[hash_key(key) & (store->buckets - 1)];
+	return &store->images[hash_keyed(key, sizeof *key) & (store->buckets - 1)];
 }
 
 static struct alias **name_bucket(const struct store *store, uint64_t hash)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -12,6 +13,42 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* The values are those of its authors. */
+static void a_hash_with_a_key_is_siphash(void **state)
+{
+	const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
+	uint8_t bytes[15];
+
+	(void)state;
+	for (uint8_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = i;
+	assert_true(hash_with_key(key, bytes, 0) == UINT64_C(0x726fdb47dd0e0e31));
+	assert_true(hash_with_key(key, bytes, 8) == UINT64_C(0x93f5f5799a932462));
+	assert_true(hash_with_key(key, bytes, 15) == UINT64_C(0xa129ca6149be45e5));
+}
+
+/* A child that draws a key of its own is another process. */
+static void no_two_processes_hash_alike(void **state)
+{
+	uint64_t theirs = 0;
+	int pair[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	pid = fork();
+	if (pid == 0) {
+		theirs = hash_keyed("name", 4);
+		_exit(write(pair[1], &theirs, sizeof theirs) != sizeof theirs);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(pair[0], &theirs, sizeof theirs), sizeof theirs);
+	assert_true(theirs != hash_keyed("name", 4));
+	assert_true(hash_keyed("name", 4) == hash_keyed("name", 4));
+	close(pair[0]);
+	close(pair[1]);
+}
 
 static void errors_carry_status_and_sentence(void **state)
 {
@@ -177,6 +214,8 @@ static void the_process_id_is_right_in_children_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hash_with_a_key_is_siphash),
+		cmocka_unit_test(no_two_processes_hash_alike),
 		cmocka_unit_test(errors_carry_status_and_sentence),
 		cmocka_unit_test(long_errors_are_cut),
 		cmocka_unit_test(no_cut_error_ends_in_half_a_character),

@@ -1,0 +1,13 @@
+/*
+ * SipHash-2-4 (Aumasson, Bernstein): a hash of which nobody who does not know the key can find
+ * values that collide. For tables of names and files that others choose.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t size);
+
+/* With a key that this process has drawn at random. */
+uint64_t hash_keyed(const void *bytes, size_t size);
