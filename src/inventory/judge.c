@@ -105,6 +105,21 @@ struct verdict {
 	uid_t owner; /* a header speaks only for the objects of its own owner */
 };
 
+/* Whether it is one of ours. Where others can write HEAD, it says nothing by itself (life.h). */
+static bool is_ours(const char *file, const struct stat *status, const struct head_report *report)
+{
+	AUTO_CLOSE int data = -1;
+	struct name_space space;
+	enum object_kind kind;
+	unsigned index;
+
+	if (report->native || !life_open_to_others(status) ||
+		!object_file_parse(file, &space, &kind, &index))
+		return report->native;
+	data = life_open(&space, status, O_RDONLY);
+	return data >= 0;
+}
+
 /* What HEAD says, if there is one. */
 static struct verdict verdict_of_head(const struct object *head, bool *ret_classic)
 {
@@ -121,10 +136,10 @@ static struct verdict verdict_of_head(const struct object *head, bool *ret_class
 		verdict.says = NO_PERMISSION;
 		return verdict;
 	}
-	*ret_classic = !report.native;
+	*ret_classic = !is_ours(head->name, &status, &report);
 	verdict.pid = report.pid;
 	verdict.flags = report.flags;
-	verdict.says = report.native ? SERVER_DEAD : MADE_BY_OTHERS;
+	verdict.says = *ret_classic ? MADE_BY_OTHERS : SERVER_DEAD;
 	return verdict;
 }
 
