@@ -29,7 +29,8 @@
  *
  * fork(): the child must connect anew; the parent's handles refuse to work there. Images held at
  * the fork can be read in the child for as long as the parent holds them. The child inherits no
- * lock, so nothing stays taken when the parent ends.
+ * lock, so nothing stays taken when the parent ends. (One of _Fork() or clone() does, until it executes
+ * another program.)
  */
 #ifndef SHMSEM_H
 #define SHMSEM_H
@@ -292,7 +293,8 @@ SHMSEM_API void shmsem_release(struct shmsem_image *image);
 
 /*
  * SHMSEM_OK if the segment under a held image is still whole; SHMSEM_BAD_DATA if somebody cut it.
- * For users of SHMSEM_GUARD_SIGBUS, after reading the pixels.
+ * For users of SHMSEM_GUARD_SIGBUS, after reading the pixels. SHMSEM_USAGE for an image that was
+ * released, and in a child of fork().
  */
 SHMSEM_API int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error);
 

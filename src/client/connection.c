@@ -81,6 +81,22 @@ static int open_objects(struct connection *connection, struct error *err)
 	return status;
 }
 
+/* No child gets HEAD, whenever it is made: with that it would have the locks on it. */
+static int open_head(
+	struct connection *connection, const struct server_user *accepted, struct error *err)
+{
+	struct segment *segment = &connection->head.segment;
+	int status;
+
+	fork_block();
+	status = head_open(
+		&connection->space, accepted, connection->guarded, &connection->head, err);
+	if (!status && !fork_hide(&segment->fd, segment->base, segment->reserved))
+		status = error_os(err, ENOMEM, "cannot connect");
+	fork_unblock();
+	return status;
+}
+
 int connection_open(const struct name_space *space, const struct server_user *accepted,
 	bool guarded, uint64_t deadline, struct waiting *waiting, const struct file_id *except,
 	struct connection **ret, struct error *err)
@@ -97,15 +113,13 @@ int connection_open(const struct name_space *space, const struct server_user *ac
 	connection->head = HEAD_NONE;
 	connection->index = INDEX_NONE;
 	connection->request_guard = connection->response_guard = -1;
-	status = head_open(space, accepted, guarded, &connection->head, err);
+	status = open_head(connection, accepted, err);
 	if (!status && except && file_id_equal(connection->head.segment.id, *except))
 		status = error_set(err, STATUS_UNAVAILABLE, "the server has ended");
 	if (status)
 		goto fail;
 	connection->data = calloc(connection->head.segments, sizeof *connection->data);
-	if (!connection->data ||
-		!fork_hide(&connection->head.segment.fd, connection->head.segment.base,
-			connection->head.segment.reserved)) {
+	if (!connection->data) {
 		status = error_os(err, ENOMEM, "cannot connect");
 		goto fail;
 	}
@@ -138,7 +152,6 @@ void connection_unref(struct connection *connection)
 {
 	if (!connection || atomic_fetch_sub(&connection->references, 1) != 1)
 		return;
-	fork_keep(&connection->head.segment.fd);
 	/* A child of fork() has no HEAD; giving the seat back is the parent's business. */
 	if (connection->owner != process_id())
 		connection->head.segment.base = NULL;
@@ -159,7 +172,10 @@ void connection_unref(struct connection *connection)
 	if (connection->owner != process_id())
 		connection->index.segment.base = NULL;
 	index_release(&connection->index);
+	fork_block();
+	fork_keep(&connection->head.segment.fd);
 	head_release(&connection->head);
+	fork_unblock();
 	put_spare(connection);
 }
 

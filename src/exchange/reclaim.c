@@ -5,6 +5,7 @@
 #include "exchange/head_report.h"
 #include "exchange/leftovers.h"
 #include "exchange/life.h"
+#include "shm/fork.h"
 #include "shm/lock.h"
 #include "shm/segment.h"
 
@@ -327,7 +328,10 @@ int reclaim_namespace(
 	do {
 		memset(&last, 0, sizeof last);
 		before = seen;
+		/* A child that is made now would keep its locks. */
+		fork_block();
 		status = reclaim_once(space, reclaim ? reclaim : &by_default, &seen, &last);
+		fork_unblock();
 		if (status != LOOK_AGAIN) {
 			if (status && err)
 				*err = last;

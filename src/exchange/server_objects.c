@@ -131,18 +131,14 @@ static struct access read_only(const struct access *access)
 	return (struct access){.mode = (access->mode & 0444) | 0600, .group = access->group};
 }
 
-/*
- * Makes the namespace ours: HEAD, complete and locked, gets its name if nobody has it. What a dead
- * responder left is removed and the attempt repeated.
- */
-static int create_head(struct server_objects *server_objects, struct error *err)
+/* A HEAD that is complete and locked, and has no name yet. */
+static int make_head(struct server_objects *server_objects, struct error *err)
 {
 	const struct server_objects_options *options = &server_objects->options;
 	size_t page = options->page ? options->page : page_size();
 	size_t size = wire_head_size(page, options->seats);
 	struct segment *segment = &server_objects->head.segment;
 	struct access access = read_only(&options->access);
-	char name[OBJECT_NAME_SIZE];
 	uint64_t instance = 0;
 	int status, failed;
 
@@ -155,8 +151,25 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 	server_objects->head.page = page;
 	write_constants(server_objects, instance);
 	failed = lock_alive(&segment->fd, segment);
-	if (failed)
-		return error_os(err, failed, "cannot lock the header segment");
+	return failed ? error_os(err, failed, "cannot lock the header segment") : STATUS_OK;
+}
+
+/*
+ * Makes the namespace ours: HEAD, complete and locked, gets its name if nobody has it. What a dead
+ * responder left is removed and the attempt repeated.
+ */
+static int create_head(struct server_objects *server_objects, struct error *err)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	struct segment *segment = &server_objects->head.segment;
+	char name[OBJECT_NAME_SIZE];
+	int status;
+
+	fork_block();
+	status = make_head(server_objects, err);
+	fork_unblock();
+	if (status)
+		return status;
 	object_name(&options->space, OBJECT_HEAD, 0, name);
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
 		status = reclaim_patiently(&options->space, err);
@@ -282,6 +295,24 @@ static int create_index(struct server_objects *server_objects, struct error *err
 	return publish_segment(server_objects, segment, OBJECT_INDEX, 0, false, err);
 }
 
+/* All but HEAD. */
+static int create_rest(struct server_objects *server_objects, struct error *err)
+{
+	const struct server_objects_options *options = &server_objects->options;
+	int status = create_request(server_objects, err);
+
+	for (unsigned i = 0; i < options->seats && !status; i++)
+		status = create_response(server_objects, i, err);
+	for (unsigned i = 0; i < options->segments && !status; i++)
+		status = create_data(server_objects, i, err);
+	if (status || !options->index_entries)
+		return status;
+	status = create_index(server_objects, err);
+	if (!status)
+		server_objects_announce_index(server_objects);
+	return status;
+}
+
 int server_objects_create(struct server_objects *server_objects,
 	const struct server_objects_options *options, struct error *err)
 {
@@ -302,24 +333,10 @@ int server_objects_create(struct server_objects *server_objects,
 	status = create_head(server_objects, err);
 	if (status)
 		return status;
-	status = create_request(server_objects, err);
-	if (status)
-		return status;
-	for (unsigned i = 0; i < options->seats; i++) {
-		status = create_response(server_objects, i, err);
-		if (status)
-			return status;
-	}
-	for (unsigned i = 0; i < options->segments; i++) {
-		status = create_data(server_objects, i, err);
-		if (status)
-			return status;
-	}
-	if (!options->index_entries)
-		return STATUS_OK;
-	status = create_index(server_objects, err);
-	if (!status)
-		server_objects_announce_index(server_objects);
+	/* A child that got one before it is hidden would keep its lock. */
+	fork_block();
+	status = create_rest(server_objects, err);
+	fork_unblock();
 	return status;
 }
 
@@ -400,6 +417,7 @@ void server_objects_release(struct server_objects *server_objects)
 			semaphore_close(server_objects->responses[i]);
 	if (server_objects->request)
 		semaphore_close(server_objects->request);
+	fork_block();
 	for (unsigned i = 0; server_objects->data && i < options->segments; i++) {
 		fork_keep(&server_objects->data[i].fd);
 		segment_release(&server_objects->data[i]);
@@ -409,9 +427,10 @@ void server_objects_release(struct server_objects *server_objects)
 	fork_keep(&server_objects->head.segment.fd);
 	if (server_objects->request_lock >= 0)
 		close(server_objects->request_lock);
+	head_release(&server_objects->head);
+	fork_unblock();
 	published_release(&server_objects->published);
 	free(server_objects->responses);
 	free(server_objects->data);
-	head_release(&server_objects->head);
 	*server_objects = SERVER_OBJECTS_NONE;
 }

@@ -1,6 +1,7 @@
 #include "shm/fork.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,6 +10,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int **hidden;
 static size_t count, room;
+
+/* How often this thread has blocked forks, and its signals before. */
+static _Thread_local unsigned depth;
+static _Thread_local sigset_t signals;
 
 static void before_fork(void)
 {
@@ -35,12 +40,36 @@ static void install(void)
 	pthread_atfork(before_fork, in_parent, in_child);
 }
 
+void fork_block(void)
+{
+	sigset_t blocked;
+
+	if (depth++)
+		return;
+	pthread_once(&once, install);
+	/* A handler that forks would wait for us. Faults cannot be blocked. */
+	sigfillset(&blocked);
+	sigdelset(&blocked, SIGBUS);
+	sigdelset(&blocked, SIGSEGV);
+	sigdelset(&blocked, SIGFPE);
+	sigdelset(&blocked, SIGILL);
+	pthread_sigmask(SIG_SETMASK, &blocked, &signals);
+	pthread_mutex_lock(&lock);
+}
+
+void fork_unblock(void)
+{
+	if (--depth)
+		return;
+	pthread_mutex_unlock(&lock);
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
+}
+
 bool fork_hide(int *fd, void *base, size_t size)
 {
 	bool done = true;
 
-	pthread_once(&once, install);
-	pthread_mutex_lock(&lock);
+	fork_block();
 	if (count == room) {
 		size_t more = room ? 2 * room : 8;
 		int **grown = realloc(hidden, more * sizeof(*grown));
@@ -53,19 +82,19 @@ bool fork_hide(int *fd, void *base, size_t size)
 	}
 	if (done)
 		hidden[count++] = fd;
-	pthread_mutex_unlock(&lock);
 	if (done && base)
 		madvise(base, size, MADV_DONTFORK);
+	fork_unblock();
 	return done;
 }
 
 void fork_keep(const int *fd)
 {
-	pthread_mutex_lock(&lock);
+	fork_block();
 	for (size_t i = 0; i < count; i++)
 		if (hidden[i] == fd) {
 			hidden[i] = hidden[--count];
 			break;
 		}
-	pthread_mutex_unlock(&lock);
+	fork_unblock();
 }

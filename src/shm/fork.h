@@ -9,6 +9,13 @@
 #include <stddef.h>
 
 /*
+ * Between these no other thread of the process forks, and no signal handler runs but for faults: a child that
+ * was made between the opening of a file and fork_hide would have it. They may be nested.
+ */
+void fork_block(void);
+void fork_unblock(void);
+
+/*
  * In children forked from now on *fd is closed and -1, and base[0..size) is not mapped (base may be
  * NULL). False when out of memory. `fd` must stay where it is until fork_keep.
  */

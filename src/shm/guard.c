@@ -1,14 +1,15 @@
 #include "shm/guard.h"
 
+#include "shm/fork.h"
+
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Written under `lock`, read by the handler without: `end` is 0 while a row is free or being
+/* Written while forks are blocked, so that no child has a row half written; read by the handler without: `end` is 0 while a row is free or being
  * changed. */
 struct range {
 	_Atomic uintptr_t base, end;
@@ -17,7 +18,6 @@ struct range {
 
 static struct range ranges[GUARD_RANGES];
 static _Atomic size_t ranges_used; /* rows at or above it were never used */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous;
 static bool installed;
 static uintptr_t page_mask;
@@ -74,7 +74,7 @@ int guard_install(struct error *err)
 	int status = STATUS_OK;
 
 	sigemptyset(&action.sa_mask);
-	pthread_mutex_lock(&lock);
+	fork_block();
 	if (!installed) {
 		page_mask = ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
 		if (sigaction(SIGBUS, &action, &previous) == 0)
@@ -82,7 +82,7 @@ int guard_install(struct error *err)
 		else
 			status = error_os(err, errno, "cannot handle SIGBUS");
 	}
-	pthread_mutex_unlock(&lock);
+	fork_unblock();
 	return status;
 }
 
@@ -90,7 +90,7 @@ int guard_add(void *base, size_t size)
 {
 	int found = -1;
 
-	pthread_mutex_lock(&lock);
+	fork_block();
 	for (size_t i = 0; i < GUARD_RANGES; i++) {
 		if (atomic_load(&ranges[i].end))
 			continue;
@@ -102,7 +102,7 @@ int guard_add(void *base, size_t size)
 		found = (int)i;
 		break;
 	}
-	pthread_mutex_unlock(&lock);
+	fork_unblock();
 	return found;
 }
 
@@ -110,9 +110,9 @@ void guard_remove(int range)
 {
 	if (range < 0)
 		return;
-	pthread_mutex_lock(&lock);
+	fork_block();
 	atomic_store(&ranges[range].end, 0);
-	pthread_mutex_unlock(&lock);
+	fork_unblock();
 }
 
 bool guard_hit(int range)
