@@ -32,19 +32,17 @@ struct list {
 struct worker {
 	struct shmsem_queue *queue;
 	pthread_t thread;
-	struct shmsem *client; /* under the queue's lock where others look at it */
+	struct shmsem *client; /* cancelled by who closes the queue */
 };
 
 struct shmsem_queue {
-	struct shmsem_connect_options options;
-	char *name_space;
 	pid_t owner;
 	int event; /* counts what is to be collected */
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
 	struct list todo, done;
 	bool closing;
-	unsigned started;
+	unsigned threads, started;
 	struct worker workers[];
 };
 
@@ -67,29 +65,12 @@ static struct item *list_take(struct list *list)
 	return item;
 }
 
-/* Makes the client, under the lock, so that closing can cancel it, even while it connects. */
-static int make_client(struct worker *worker, struct error *err)
-{
-	struct shmsem_queue *queue = worker->queue;
-	int status = SHMSEM_OK;
-
-	pthread_mutex_lock(&queue->lock);
-	if (queue->closing)
-		status = error_cancelled(err, "the queue was closed");
-	else if (!worker->client)
-		status = client_new(&worker->client, &queue->options, err);
-	pthread_mutex_unlock(&queue->lock);
-	return status;
-}
-
 static void run(struct worker *worker, struct item *item)
 {
 	struct shmsem_result *result = &item->result;
 	struct error err = {0};
-	int status = make_client(worker, &err);
+	int status = client_connect(worker->client, &err);
 
-	if (!status)
-		status = client_connect(worker->client, &err);
 	result->status = status ? error_export(&result->error, &err, status)
 				: shmsem_fetch(worker->client, &item->request, &result->image,
 					  &result->error);
@@ -119,22 +100,31 @@ static void *worker_main(void *context)
 	return NULL;
 }
 
-static int start(struct shmsem_queue *queue, unsigned threads)
+static int start(struct shmsem_queue *queue, unsigned threads,
+	const struct shmsem_connect_options *options, struct error *err)
 {
 	sigset_t all, before;
-	int failed = 0;
+	int failed = 0, status;
 
+	for (unsigned i = 0; i < threads; i++) {
+		queue->workers[i].queue = queue;
+		status = client_new(&queue->workers[i].client, options, err);
+		if (status)
+			return status;
+	}
+	queue->event = fd_above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
+	if (queue->event < 0)
+		return error_os(err, errno, "cannot make a queue");
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 0; i < threads && !failed; i++) {
-		queue->workers[i].queue = queue;
 		failed = pthread_create(
 			&queue->workers[i].thread, NULL, worker_main, &queue->workers[i]);
 		queue->started += !failed;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return failed;
+	return failed ? error_os(err, failed, "cannot make a queue") : STATUS_OK;
 }
 
 int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_options *options,
@@ -142,7 +132,7 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 {
 	struct shmsem_queue *queue;
 	struct error err = {0};
-	int failed = 0;
+	int status;
 
 	if (!threads || threads > THREADS_MAX)
 		return shmsem_fail(error, SHMSEM_USAGE, "a queue has 1 to %d threads, not %u",
@@ -150,26 +140,17 @@ int shmsem_queue_open(struct shmsem_queue **ret, const struct shmsem_connect_opt
 	queue = calloc(1, sizeof *queue + threads * sizeof *queue->workers);
 	if (!queue)
 		return error_export(error, &err, error_os(&err, ENOMEM, "cannot make a queue"));
-	if (options)
-		queue->options = *options;
 	queue->owner = process_id();
+	queue->event = -1;
+	queue->threads = threads;
 	queue->todo.last = &queue->todo.first;
 	queue->done.last = &queue->done.first;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->wanted, NULL);
-	if (queue->options.name_space) {
-		queue->name_space = strdup(queue->options.name_space);
-		queue->options.name_space = queue->name_space;
-		failed = queue->name_space ? 0 : ENOMEM;
-	}
-	queue->event = fd_above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
-	if (queue->event < 0)
-		failed = errno;
-	if (!failed)
-		failed = start(queue, threads);
-	if (failed) {
+	status = start(queue, threads, options, &err);
+	if (status) {
 		shmsem_queue_close(queue);
-		return error_export(error, &err, error_os(&err, failed, "cannot make a queue"));
+		return error_export(error, &err, status);
 	}
 	*ret = queue;
 	return error_export(error, &err, SHMSEM_OK);
@@ -230,8 +211,7 @@ static void end_threads(struct shmsem_queue *queue)
 	pthread_mutex_lock(&queue->lock);
 	queue->closing = true;
 	for (unsigned i = 0; i < queue->started; i++)
-		if (queue->workers[i].client)
-			shmsem_cancel(queue->workers[i].client);
+		shmsem_cancel(queue->workers[i].client);
 	pthread_cond_broadcast(&queue->wanted);
 	pthread_mutex_unlock(&queue->lock);
 	for (unsigned i = 0; i < queue->started; i++)
@@ -247,7 +227,7 @@ void shmsem_queue_close(struct shmsem_queue *queue)
 	/* A child of fork() has none of the threads, and perhaps a lock that one of them held. */
 	if (queue->owner == process_id())
 		end_threads(queue);
-	for (unsigned i = 0; i < queue->started; i++)
+	for (unsigned i = 0; i < queue->threads; i++)
 		shmsem_close(queue->workers[i].client);
 	while ((item = list_take(&queue->todo)))
 		free(item);
@@ -257,6 +237,5 @@ void shmsem_queue_close(struct shmsem_queue *queue)
 	}
 	if (queue->event >= 0)
 		close(queue->event);
-	free(queue->name_space);
 	free(queue);
 }

@@ -1,4 +1,5 @@
 /* libshmsem: what a client asks its server, and what it believes of the answers. */
+#include "base/process.h"
 #include "client/client.h"
 #include "client/error.h"
 #include "client/lookup.h"
@@ -269,7 +270,11 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (connection && !connection_holds(connection, image->hold, image->use))
+	/* A child of fork() has no HEAD, which tells of what was truncated. */
+	if (connection && connection->owner != process_id())
+		status = error_set(&err, STATUS_USAGE,
+			"this image was fetched before fork(); only the parent can check it");
+	else if (connection && !connection_holds(connection, image->hold, image->use))
 		status = error_set(&err, STATUS_USAGE, "the image was released");
 	else if (connection)
 		status = connection_check(connection, image->hold, image->info.segment,

@@ -19,6 +19,15 @@
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 #define CHECK_NS      (250 * NS_PER_MS)
 
+bool responder_is_ours(const struct shmsem_server *server, struct error *err)
+{
+	if (server->owner == process_id())
+		return true;
+	error_set(err, STATUS_USAGE,
+		"this server was made before fork(); only the parent can use it");
+	return false;
+}
+
 /* ---- running ---- */
 
 static bool take_from(void *context, unsigned seat)
@@ -85,9 +94,8 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (server->owner != process_id())
-		return shmsem_fail(error, SHMSEM_USAGE,
-			"this server was made before fork(); only the parent can run it");
+	if (!responder_is_ours(server, &err))
+		return error_export(error, &err, STATUS_USAGE);
 	while (!status && !atomic_exchange(&server->stopping, false)) {
 		struct timeout timeout = {.deadline = deadline};
 		bool found = timeout_ns ? wait_for(&server->wait, &timeout, WAIT_SLICE_NS, NULL,

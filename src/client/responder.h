@@ -62,6 +62,9 @@ struct shmsem_server {
 	atomic_bool stopping;
 };
 
+/* False in a child of fork(), where nothing of it is mapped: then *err (may be NULL) says so. */
+bool responder_is_ours(const struct shmsem_server *server, struct error *err);
+
 /* Gives back the room of an image that is in no list. This and what follows, up to the answers, with
  * the lock held. */
 void responder_forget(struct shmsem_server *server, struct placed *placed);

@@ -91,14 +91,24 @@ static int publish(struct shmsem_server *server, const char *name, struct error 
 	return STATUS_OK;
 }
 
+static int check_keeps(const struct shmsem_server *server, struct error *err)
+{
+	if (!responder_is_ours(server, err))
+		return STATUS_USAGE;
+	if (!server->options.kept)
+		return error_set(err, STATUS_USAGE, "this server keeps no names");
+	return STATUS_OK;
+}
+
 int shmsem_prepare(struct shmsem_server *server, const struct shmsem_info *info, void **ret_pixels,
 	void **ret_icc, struct shmsem_error *error)
 {
 	struct error err = {0};
 	int status;
 
-	if (!server->options.kept)
-		return shmsem_fail(error, SHMSEM_USAGE, "this server keeps no names");
+	status = check_keeps(server, &err);
+	if (status)
+		return error_export(error, &err, status);
 	pthread_mutex_lock(&server->lock);
 	if (server->prepared.placed)
 		responder_forget(server, server->prepared.placed);
@@ -113,8 +123,9 @@ int shmsem_publish(struct shmsem_server *server, const char *name, struct shmsem
 	struct error err = {0};
 	int status;
 
-	if (!server->options.kept)
-		return shmsem_fail(error, SHMSEM_USAGE, "this server keeps no names");
+	status = check_keeps(server, &err);
+	if (status)
+		return error_export(error, &err, status);
 	pthread_mutex_lock(&server->lock);
 	status = publish(server, name, &err);
 	pthread_mutex_unlock(&server->lock);
@@ -137,7 +148,7 @@ void shmsem_withdraw(struct shmsem_server *server, const char *name)
 {
 	struct kept **at;
 
-	if (!server->options.kept)
+	if (check_keeps(server, NULL))
 		return;
 	pthread_mutex_lock(&server->lock);
 	at = find(server, name);

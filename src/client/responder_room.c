@@ -102,6 +102,9 @@ static int check_geometry(
 {
 	uint64_t stride;
 
+	if (given->reserved)
+		return error_set(
+			err, STATUS_USAGE, "the image has a field that this library does not know");
 	*ret = *given;
 	if (!ret->bits)
 		ret->bits = 8;
@@ -149,6 +152,8 @@ static int place_image(struct shmsem_answer *answer, const struct shmsem_info *i
 	struct shmsem_server *server = answer->server;
 	int status;
 
+	if (!responder_is_ours(server, err))
+		return STATUS_USAGE;
 	if (answer->listing || answer->info.width)
 		return error_set(
 			err, STATUS_USAGE, "shmsem_place is for one image of the callback 'make'");

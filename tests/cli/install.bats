@@ -78,7 +78,16 @@ build() {
 }
 
 @test "the header is C++ as well" {
-	printf '#include <shmsem.h>\nint main() { return shmsem_version()[0] == 0; }\n' >"$BATS_TEST_TMPDIR/plus.cc"
+	cat >"$BATS_TEST_TMPDIR/plus.cc" <<-'END'
+		#include <shmsem.h>
+		int main()
+		{
+			int (*function)(shmsem *, const shmsem_request *, struct shmsem_info *, shmsem_error *) = shmsem_info;
+			shmsem_image_info info = {};
+			struct shmsem_info &same = info;
+			return function == nullptr || &same != &info || shmsem_version()[0] == 0;
+		}
+	END
 	# shellcheck disable=SC2046 # several words each
 	c++ -Wall -Wextra -Werror $(pkg-config --cflags shmsem) -o "$BATS_TEST_TMPDIR/plus" "$BATS_TEST_TMPDIR/plus.cc" \
 		$(pkg-config --libs shmsem)
