@@ -1,5 +1,6 @@
 #include "cli/table.h"
 
+#include "base/grow.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "cli/table_text.h"
@@ -89,17 +90,13 @@ void table_release(struct table *table)
 
 int table_add_line(struct table *table, struct error *err)
 {
-	if (table->lines == table->room) {
-		size_t room = table->room ? 2 * table->room : 32;
-		struct table_cell *more = reallocarray(
-			table->cells, room * table->width, sizeof *more);
+	size_t line = table->width * sizeof *table->cells;
+	struct table_cell *more = grow(table->cells, table->lines, &table->room, line);
 
-		if (!more)
-			return no_memory(err);
-		table->cells = more;
-		table->room = room;
-	}
-	memset(table->cells + table->lines * table->width, 0, table->width * sizeof *table->cells);
+	if (!more)
+		return no_memory(err);
+	table->cells = more;
+	memset(table->cells + table->lines * table->width, 0, line);
 	table->lines++;
 	return STATUS_OK;
 }

@@ -1,5 +1,7 @@
 #include "exchange/leftovers.h"
 
+#include "base/grow.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,22 +24,17 @@ static int note_leftover(void *context, int directory, const char *file)
 {
 	struct search *search = context;
 	struct leftovers *found = &search->found;
-	struct leftover one = {0};
+	struct leftover one = {0}, *more;
 	struct name_space its;
 
 	if (!object_file_parse(file, &its, &one.kind, &one.index) ||
 		strcmp(its.text, search->space->text) != 0 ||
 		fstatat(directory, file, &one.status, AT_SYMLINK_NOFOLLOW) != 0)
 		return 0;
-	if (found->count == search->room) {
-		size_t room = search->room ? 2 * search->room : 16;
-		struct leftover *more = reallocarray(found->items, room, sizeof *more);
-
-		if (!more)
-			return ENOMEM;
-		found->items = more;
-		search->room = room;
-	}
+	more = grow(found->items, found->count, &search->room, sizeof *more);
+	if (!more)
+		return ENOMEM;
+	found->items = more;
 	object_file(search->space, one.kind, one.index, one.file);
 	found->items[found->count++] = one;
 	return 0;

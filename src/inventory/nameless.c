@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/grow.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static char *name_in(const char *path, size_t length, bool memfd)
 bool nameless_note(struct nameless_list *list, struct file_id file, const char *path, size_t length,
 	const struct statx *status, uint64_t mapped)
 {
-	struct nameless one = {.file = file, .size = mapped};
+	struct nameless one = {.file = file, .size = mapped}, *more;
 
 	if (length <= strlen(DELETED) ||
 		memcmp(path + length - strlen(DELETED), DELETED, strlen(DELETED)) != 0)
@@ -55,15 +56,10 @@ bool nameless_note(struct nameless_list *list, struct file_id file, const char *
 		one.changed = status->stx_ctime.tv_sec * (int64_t)NS_PER_SECOND +
 			      status->stx_ctime.tv_nsec;
 	}
-	if (list->count == list->room) {
-		size_t room = list->room ? 2 * list->room : 64;
-		struct nameless *more = reallocarray(list->items, room, sizeof *more);
-
-		if (!more)
-			return false;
-		list->items = more;
-		list->room = room;
-	}
+	more = grow(list->items, list->count, &list->room, sizeof *more);
+	if (!more)
+		return false;
+	list->items = more;
 	one.name = name_in(path, length, one.memfd);
 	if (one.name)
 		list->items[list->count++] = one;

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/io.h"
 #include "inventory/mounts.h"
 
@@ -45,15 +46,11 @@ const char *object_state_text(enum object_state state)
 
 struct object *objects_add(struct objects *objects)
 {
-	if (objects->count == objects->room) {
-		size_t room = objects->room ? 2 * objects->room : 64;
-		struct object *more = reallocarray(objects->items, room, sizeof *more);
+	struct object *more = grow(objects->items, objects->count, &objects->room, sizeof *more);
 
-		if (!more)
-			return NULL;
-		objects->items = more;
-		objects->room = room;
-	}
+	if (!more)
+		return NULL;
+	objects->items = more;
 	objects->items[objects->count] = (struct object){.attached = -1};
 	return &objects->items[objects->count++];
 }

@@ -1,6 +1,7 @@
 #include "inventory/process_walk.h"
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,18 +23,13 @@ static void note_holder(
 	struct process_walk *walk, enum holder_kind kind, struct file_id file, bool mapped)
 {
 	struct holders *found = &walk->found;
+	struct holder *more = grow(found->items, found->count, &walk->room, sizeof *more);
 
-	if (found->count == walk->room) {
-		size_t room = walk->room ? 2 * walk->room : 64;
-		struct holder *more = reallocarray(found->items, room, sizeof *more);
-
-		if (!more) {
-			walk->out_of_memory = true;
-			return;
-		}
-		found->items = more;
-		walk->room = room;
+	if (!more) {
+		walk->out_of_memory = true;
+		return;
 	}
+	found->items = more;
 	if (!walk->command[0])
 		process_command(walk->pid, walk->command);
 	found->items[found->count] = (struct holder){

@@ -1,8 +1,9 @@
-/* Errors, numbers, text, the number of the process. */
+/* Errors, numbers, text, lists, the number of the process. */
 #include "test.h"
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/grow.h"
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/process.h"
@@ -10,6 +11,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -211,6 +214,26 @@ static void the_process_id_is_right_in_children_too(void **state)
 	assert_int_equal(process_id(), getpid());
 }
 
+static void lists_keep_what_is_in_them_when_they_grow(void **state)
+{
+	size_t count = 0, room = 0, huge = SIZE_MAX / 8;
+	uint64_t *items = NULL;
+
+	(void)state;
+	/* 16 MB, past the size from which huge pages are asked for. */
+	for (; count < 2000000; count++) {
+		items = grow(items, count, &room, sizeof *items);
+		assert_non_null(items);
+		assert_true(count < room);
+		items[count] = count;
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(items[i], i);
+	assert_null(grow(items, huge, &huge, sizeof *items));
+	assert_int_equal(items[count - 1], count - 1);
+	free(items);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +247,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_read_whole),
 		cmocka_unit_test(numbers_are_written_for_people),
 		cmocka_unit_test(text_is_escaped),
+		cmocka_unit_test(lists_keep_what_is_in_them_when_they_grow),
 		cmocka_unit_test(the_process_id_is_right_in_children_too),
 	};
 
