@@ -6,26 +6,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <stdbool.h>
 #include <time.h>
 
 /* Another one who only looks at the file is gone again in an instant. */
 #define TRIES 5
 #define PAUSE (2 * NS_PER_MS)
 
+/* Who opens the file while the lease is held makes the kernel send SIGIO, which ends a process. */
+static void ignore_notices(void)
+{
+	static bool ignored;
+
+	if (!ignored)
+		signal(SIGIO, SIG_IGN);
+	ignored = true;
+}
+
 static int lease_try(const char *file, struct file_id id)
 {
-	struct stat status;
-	AUTO_CLOSE int fd = shm_file_open(file, O_RDONLY, &status);
+	AUTO_CLOSE int fd = shm_file_open_again(file, id);
 
-	if (fd < 0)
-		return -1;
-	if (!file_id_equal(file_id_of(&status), id)) {
-		errno = ESTALE;
-		return -1;
-	}
-	/* Who opens the file now makes the kernel send a signal: one that does nothing. */
-	if (fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
+	if (fd < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
 		return -1;
 	return steal_fd(&fd);
 }
@@ -34,6 +36,7 @@ int lease_open(const char *file, struct file_id id)
 {
 	const struct timespec pause = clock_timespec(PAUSE);
 
+	ignore_notices();
 	for (unsigned left = TRIES; left-- > 0;) {
 		int lease = lease_try(file, id);
 

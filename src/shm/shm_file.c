@@ -34,6 +34,12 @@ bool shm_file_is(const char *file, struct file_id id)
 	return shm_file_look(file, &status) == 0 && file_id_equal(file_id_of(&status), id);
 }
 
+/* A FIFO that stands there by now does not make it wait. */
+static int open_unfollowed(const char *path, int flags)
+{
+	return fd_above_standard(open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+}
+
 static int open_once(const char *path, int flags, struct stat *ret_status)
 {
 	AUTO_CLOSE int fd = -1;
@@ -46,7 +52,7 @@ static int open_once(const char *path, int flags, struct stat *ret_status)
 		errno = S_ISLNK(before.st_mode) ? ELOOP : EINVAL;
 		return -1;
 	}
-	fd = fd_above_standard(open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+	fd = open_unfollowed(path, flags);
 	if (fd < 0 || fstat(fd, &after) != 0)
 		return -1;
 	if (!file_id_equal(file_id_of(&after), file_id_of(&before))) {
@@ -67,6 +73,21 @@ int shm_file_open(const char *file, int flags, struct stat *ret_status)
 	for (unsigned left = TRIES; left-- > 0 && fd < 0 && errno == ESTALE;)
 		fd = open_once(path, flags, ret_status);
 	return fd;
+}
+
+int shm_file_open_again(const char *file, struct file_id id)
+{
+	char path[PATH_SIZE];
+	struct stat status;
+	AUTO_CLOSE int fd = open_unfollowed(path_of(file, path), O_RDONLY);
+
+	if (fd < 0 || fstat(fd, &status) != 0)
+		return -1;
+	if (!file_id_equal(file_id_of(&status), id)) {
+		errno = ESTALE;
+		return -1;
+	}
+	return steal_fd(&fd);
 }
 
 const char *file_kind_text(mode_t mode)

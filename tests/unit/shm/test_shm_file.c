@@ -40,6 +40,30 @@ static struct file_id make(const char *what)
 	return file_id_of(&status);
 }
 
+static void test_a_file_is_opened_again_only_while_it_is_the_same(void **state)
+{
+	struct file_id first = make("again"), second;
+	char name[64], path[96];
+	int fd = shm_file_open_again(name_of("again", name), first);
+
+	(void)state;
+	assert_true(fd > 2);
+	close(fd);
+	unlink(path_of("again", path));
+	second = make("again");
+	assert_int_equal(shm_file_open_again(name, first), -1);
+	assert_int_equal(errno, ESTALE);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(shm_file_open_again(name, second), -1);
+	assert_int_equal(errno, ESTALE);
+	unlink(path);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(shm_file_open_again(name, second), -1);
+	assert_int_equal(errno, ELOOP);
+	unlink(path);
+}
+
 static void test_only_regular_files_are_opened(void **state)
 {
 	char name[64], path[96];
@@ -147,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_regular_files_are_opened),
+		cmocka_unit_test(test_a_file_is_opened_again_only_while_it_is_the_same),
 		cmocka_unit_test(test_a_name_is_unlinked_only_with_its_file),
 		cmocka_unit_test(test_a_name_exchanged_all_the_time_never_opens_another_kind),
 		cmocka_unit_test(test_a_walk_ends_when_told),
