@@ -8,6 +8,12 @@
 /* The server of the test. */
 extern struct served served;
 
+/* Whether the kernel can note changes where requesters see them; a test that needs that is skipped
+ * otherwise. */
+bool has_flag(void);
+
+#define SKIPPED 77 /* to meson */
+
 /* An image of one value, as wide as its number says. */
 void write_image(const char *name, uint32_t width);
 
@@ -23,3 +29,9 @@ bool fetch_found(const char *name, uint32_t width);
 void expect_found(const char *name, uint32_t width);
 
 void pause_ns(uint64_t ns);
+
+/* ---- tests of both kinds of index ---- */
+
+/* Each name and each option leads to its image, and none after the image has gone. */
+void one_file_under_many_names_and_options(void **state);
+void the_table_grows(void **state);
