@@ -25,7 +25,7 @@ class Kills:
         # More than there is room for, so that there is always something to decode.
         self.images = [scene.image(f'i{i}', seed=i, width=100 + i) for i in range(IMAGES)]
         self.killed = self.calls = self.failed = 0
-        self.killed_decoder = None  # the decoder that was killed last: it may take a moment to die
+        self.killed_decoders = set()  # since the last look: they may take a moment to die
         self.bad = dict.fromkeys(('hangs', 'leaks', 'wrong pixels', 'lost seats'), 0)
         self.server = self.serve()
         self.workers = [scene.worker() for _ in range(CLIENTS)]
@@ -33,8 +33,16 @@ class Kills:
         self.whole = self.server.before
 
     def serve(self):
-        self.scene.servers.clear()
-        return self.scene.serve('-s', str(SEATS), '--cache', '512K')
+        """A killed server's lock lives until a decoder that it was just starting has been started."""
+        def started():
+            self.scene.servers.clear()
+            server = self.scene.serve('-s', str(SEATS), '--cache', '512K', ready=False)
+            until(lambda: 'serving' in server.said() or server.process.poll() is not None)
+            assert server.process.returncode in (None, TRY_AGAIN), server.said()
+            return server.process.returncode is None and server
+        server = until(started, 'a server to start where one was killed')
+        server.wait_ready()
+        return server
 
     def kill(self, busy):
         """One, while all are at work; those of the clients that are left."""
@@ -45,11 +53,12 @@ class Kills:
             pids = self.server.decoder_pids()
             if not pids:
                 return busy  # both are just being replaced
-            self.killed_decoder = self.chance.choice(pids)
+            decoder = self.chance.choice(pids)
             try:
-                os.kill(self.killed_decoder, signal.SIGKILL)
+                os.kill(decoder, signal.SIGKILL)
             except ProcessLookupError:
                 return busy  # just replaced
+            self.killed_decoders.add(decoder)
         else:
             worker, _ = busy.pop(self.chance.randrange(len(busy)))
             worker.kill()
@@ -83,8 +92,9 @@ class Kills:
 
     def look(self):
         """Everybody has right pixels, every seat can be had, and nothing is there that was not at the beginning."""
-        until(lambda: len(self.server.decoder_pids()) == 2 and self.killed_decoder not in self.server.decoder_pids() and
+        until(lambda: len(self.server.decoder_pids()) == 2 and not self.killed_decoders & set(self.server.decoder_pids()) and
               all(state_of(pid) != 'Z' for pid in self.server.decoder_pids()), 'new decoders')
+        self.killed_decoders.clear()
         for worker in self.workers:
             image = self.chance.choice(self.images)
             # A client that has lost its server says so once.
