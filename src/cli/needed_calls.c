@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -73,6 +74,41 @@ static long try_no_new_privileges(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+static long try_unlink(void)
+{
+	return unlink("") < 0 && errno == ENOENT ? 0 : -1;
+}
+
+static long try_epoll_wait(void)
+{
+	struct epoll_event event;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	return epoll < 0 ? -1 : epoll_wait(epoll, &event, 1, 0);
+}
+
+static long try_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_AS, &limit);
+}
+
+/* Where the kernel does not know it (ENOSYS), the C library takes clone. */
+static long try_thread(void)
+{
+	return syscall(SYS_clone3, NULL, 0) < 0 && errno == EPERM ? -1 : 0;
+}
+
+/* arm64 has none but the newer one of such pairs. */
+#ifdef SYS_unlink
+#define CALL_UNLINK     "unlink"
+#define CALL_EPOLL_WAIT "epoll_wait"
+#else
+#define CALL_UNLINK     "unlinkat"
+#define CALL_EPOLL_WAIT "epoll_pwait"
+#endif
+
 static const struct {
 	const char *name;
 	long (*try)(void);
@@ -86,6 +122,10 @@ static const struct {
 	{"socketpair", try_socketpair},
 	{"timerfd_create", try_timerfd},
 	{"close_range", try_close_range},
+	{CALL_UNLINK, try_unlink},
+	{CALL_EPOLL_WAIT, try_epoll_wait},
+	{"prlimit64", try_limit},
+	{"clone3", try_thread},
 	{"prctl", try_no_new_privileges},
 };
 
@@ -108,7 +148,7 @@ static int try_call(long (*try)(void))
 		failed = errno;
 	else
 		failed = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	return used_up(failed) ? 0 : failed;
+	return failed;
 }
 
 static long try_all(void)
@@ -130,7 +170,7 @@ bool needed_calls_refused(char refused[CALLS_TEXT_SIZE])
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		int failed = try_call(calls[i].try);
 
-		if (failed && used < CALLS_TEXT_SIZE)
+		if (failed && !used_up(failed) && used < CALLS_TEXT_SIZE)
 			used += (size_t)snprintf(refused + used, CALLS_TEXT_SIZE - used,
 				"%s%s (%s)", used ? ", " : "", calls[i].name,
 				failed < 0 ? "killed" : strerror(failed));

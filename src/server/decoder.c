@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "server/job.h"
 #include "server/sandbox.h"
+#include "shm/segment.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -77,7 +78,7 @@ static int enter_pool(struct decoder_context *state, struct error *err)
 	state->segment = mmap(NULL, state->setup.reserve, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_NORESERVE, DECODER_SEGMENT, 0);
 	if (state->segment == MAP_FAILED)
-		return error_os(err, errno, "cannot map a data segment");
+		return segment_map_error(errno, state->setup.reserve, "a data segment", err);
 	return sandbox_enter(&sandbox, &missing, err);
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -45,6 +46,20 @@ int object_open_failed(int os_error, const char *name, struct error *err)
 	return error_os(err, os_error, "cannot open '%s'", name);
 }
 
+int segment_map_error(int os_error, uint64_t bytes, const char *name, struct error *err)
+{
+	char need[SIZE_TEXT_SIZE], most[SIZE_TEXT_SIZE];
+	struct rlimit limit;
+
+	format_size(bytes, need);
+	if (os_error != ENOMEM || getrlimit(RLIMIT_AS, &limit) != 0 ||
+		limit.rlim_cur == RLIM_INFINITY)
+		return error_os(err, os_error, "cannot map %s of %s", need, name);
+	return error_os(err, os_error,
+		"cannot map %s of %s in a process that 'ulimit -v' (RLIMIT_AS) limits to %s", need,
+		name, format_size(limit.rlim_cur, most));
+}
+
 /* Fills in what fstat says and maps `reserve` bytes. */
 static int segment_map(struct segment *segment, int protection, size_t reserve, const char *name,
 	struct error *err)
@@ -55,7 +70,7 @@ static int segment_map(struct segment *segment, int protection, size_t reserve, 
 		return STATUS_OK;
 	base = mmap(NULL, reserve, protection, MAP_SHARED | MAP_NORESERVE, segment->fd, 0);
 	if (base == MAP_FAILED)
-		return error_os(err, errno, "cannot map %zu bytes of '%s'", reserve, name);
+		return segment_map_error(errno, reserve, name, err);
 	segment->base = base;
 	segment->reserved = reserve;
 	return STATUS_OK;

@@ -63,6 +63,9 @@ int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length);
 /* The same, with a sentence. No room: STATUS_TRY_AGAIN. */
 int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err);
 
+/* Why mmap failed with `os_error` to map so much of it, which names RLIMIT_AS if there is one. */
+int segment_map_error(int os_error, uint64_t bytes, const char *name, struct error *err);
+
 /* Asks the kernel for the size now and keeps it in segment->size. */
 int segment_refresh(struct segment *segment, struct error *err);
 

@@ -77,6 +77,12 @@ finding() {
 	[ "$(finding 'file size' state)" = ok ]
 }
 
+@test "a limit to the address space is what serve fails with" {
+	run -75 bash -c 'ulimit -v 200000; exec "$SHMSEM" serve "$SHMSEM_IMAGES" -N space -- true'
+	[[ $output == "shmsem serve: cannot map "*" in a process that 'ulimit -v' (RLIMIT_AS) limits to 195M: "* ]]
+	[ "$("$SHMSEM" list -n -o NAME space)" = '' ]
+}
+
 @test "inotify instances used up are told, and by whom" {
 	run -0 without_inotify "$BATS_TEST_TMPDIR/shmsem" doctor --json
 	local pid=${lines[0]}

@@ -45,12 +45,17 @@ many_images() {
 
 @test "a server to which a call is refused says which before it starts, and leaves nothing" {
 	local call
-	for call in openat2 statx close_range pidfd_open eventfd2; do
+	local -A old=([x86_64]='unlink epoll_wait' [aarch64]='unlinkat epoll_pwait')
+	for call in openat2 statx close_range pidfd_open eventfd2 prlimit64 clone3 ${old[$(uname -m)]}; do
 		run -77 --separate-stderr env ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null -e "trace=$call" -e "inject=$call:error=EPERM" \
 			"$SHMSEM" serve "$SHMSEM_IMAGES" -N refused -- true
 		[[ $stderr == "shmsem serve: system calls that a server needs are refused: $call (Operation not permitted); what helps: "* ]]
 		[ "$("$SHMSEM" list -n -o NAME 'refused')" = '' ]
 	done
+	# A limit that is used up, which is none, hides no refusal after it.
+	run -77 --separate-stderr env ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null -e trace=memfd_create,statx \
+		-e inject=memfd_create:error=EMFILE -e inject=statx:error=EPERM "$SHMSEM" serve "$SHMSEM_IMAGES" -N refused -- true
+	[[ $stderr == *" are refused: statx (Operation not permitted); "* ]]
 }
 
 @test "a folder stays the one it was, a link below it is followed as it is switched" {
