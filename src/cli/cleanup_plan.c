@@ -191,7 +191,7 @@ static void remove_file(
 	}
 	/* No lease to be had: then the processes that can be seen must do. */
 	if (failed != ENOENT && failed != ESTALE)
-		failed = shm_file_unlink(object->name, object->file);
+		failed = shm_file_remove(object->name, object->file);
 	if (failed == ENOENT || failed == ESTALE)
 		planned->action = ACTION_GONE;
 	else if (failed)

@@ -44,7 +44,7 @@ static int remove_stale(const struct name_space *space, enum object_kind kind, s
 		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 	object_file(space, kind, 0, file);
 	held = lock_held(segment.fd, WIRE_SERVER_LOCK, 1) == 1;
-	failed = held ? 0 : shm_file_unlink(file, segment.id);
+	failed = held ? 0 : shm_file_remove(file, segment.id);
 	segment_release(&segment);
 	if (held)
 		return error_set(err, STATUS_TRY_AGAIN,

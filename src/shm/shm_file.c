@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PATH_SIZE (sizeof SHM_DIRECTORY + NAME_MAX + 1)
@@ -146,6 +147,34 @@ int shm_file_unlink(const char *file, struct file_id id)
 	if (!file_id_equal(file_id_of(&status), id))
 		return ENOENT;
 	return unlink(path) == 0 ? 0 : errno;
+}
+
+/* A name in the same folder. */
+static const char *aside_of(const char *path, char aside[PATH_SIZE + 32])
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	snprintf(aside, PATH_SIZE + 32, "%.*sshmsem-removes-%d", (int)(name - path), path,
+		(int)getpid());
+	return aside;
+}
+
+int shm_file_remove(const char *file, struct file_id id)
+{
+	char path[PATH_SIZE], aside[PATH_SIZE + 32];
+	struct stat status;
+
+	if (!shm_file_is(file, id))
+		return ENOENT;
+	aside_of(path_of(file, path), aside);
+	if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) != 0)
+		return errno;
+	if (lstat(aside, &status) == 0 && file_id_equal(file_id_of(&status), id))
+		return unlink(aside) == 0 ? 0 : errno;
+	/* If its name is another's by now, nobody would find it here. */
+	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+		unlink(aside);
+	return ENOENT;
 }
 
 int shm_file_walk(int at, const char *folder,

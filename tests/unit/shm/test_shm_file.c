@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,6 +155,55 @@ static int count_ours(void *context, int directory, const char *file)
 	return 7;
 }
 
+/* Just before the kernel is asked to take the name away, somebody gives it to another file. */
+static bool replaces;
+static struct file_id replacement;
+
+static void replace_once(void)
+{
+	char path[96];
+
+	if (!replaces)
+		return;
+	replaces = false;
+	unlink(path_of("replaced", path));
+	replacement = make("replaced");
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+	replace_once();
+	return __real_unlink(path);
+}
+
+int __real_renameat2(int from, const char *old, int to, const char *new, unsigned flags);
+int __wrap_renameat2(int from, const char *old, int to, const char *new, unsigned flags);
+int __wrap_renameat2(int from, const char *old, int to, const char *new, unsigned flags)
+{
+	replace_once();
+	return __real_renameat2(from, old, to, new, flags);
+}
+
+static void test_a_file_that_has_got_the_name_keeps_it(void **state)
+{
+	struct file_id old = make("replaced");
+	char name[64], path[96];
+
+	(void)state;
+	name_of("replaced", name);
+	replaces = true;
+	assert_int_equal(shm_file_remove(name, old), ENOENT);
+	assert_false(replaces);
+	assert_true(shm_file_is(name, replacement));
+	assert_int_equal(shm_file_remove(name, old), ENOENT);
+	assert_int_equal(shm_file_remove(name, replacement), 0);
+	assert_int_equal(access(path_of("replaced", path), F_OK), -1);
+	snprintf(path, sizeof path, "%s/shmsem-removes-%d", SHM_DIRECTORY, (int)getpid());
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_a_walk_ends_when_told(void **state)
 {
 	struct file_id id = make("walked");
@@ -174,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_a_file_is_opened_again_only_while_it_is_the_same),
 		cmocka_unit_test(test_a_name_is_unlinked_only_with_its_file),
 		cmocka_unit_test(test_a_name_exchanged_all_the_time_never_opens_another_kind),
+		cmocka_unit_test(test_a_file_that_has_got_the_name_keeps_it),
 		cmocka_unit_test(test_a_walk_ends_when_told),
 	};
 
