@@ -178,7 +178,8 @@ static int confine(bool allow_degraded, struct error *err)
 		.profile = SANDBOX_HELPER, .allow_degraded = allow_degraded};
 	int version = landlock_version(), failed;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || close_range(HELPER_FOLDER + 1, ~0U, 0))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ||
+		close_range(HELPER_FOLDER + 1, ~0U, 0))
 		return error_os(err, errno, "cannot confine a helper");
 	/* One that hangs for ever must not keep a pipe of the server's open. What a sanitizer finds,
 	 * it says there. */

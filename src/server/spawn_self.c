@@ -1,17 +1,47 @@
 #include "server/spawn_self.h"
 
 #include "base/cleanup.h"
+#include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
 
 extern char **environ;
+
+/* Of the environment, which may have secrets in it, what the loader and the C library look at as the
+ * program starts. */
+static const char *const needed[] = {
+	"LD_",
+	"MALLOC_",
+	"GLIBC_TUNABLES=",
+#if SANITIZED
+	"ASAN_OPTIONS=",
+	"UBSAN_OPTIONS=",
+	"LSAN_OPTIONS=",
+	"TSAN_OPTIONS=",
+#endif
+};
+
+#define VARIABLES_MAX 16
+
+static void find_needed(char *ret[VARIABLES_MAX + 1])
+{
+	size_t count = 0;
+
+	for (char **variable = environ; variable && *variable; variable++)
+		for (size_t i = 0; i < sizeof needed / sizeof *needed && count < VARIABLES_MAX; i++)
+			if (!strncmp(*variable, needed[i], strlen(needed[i])))
+				ret[count++] = *variable;
+	ret[count] = NULL;
+}
 
 static int spawn(char *const *arguments, int first, int second, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
+	char *environment[VARIABLES_MAX + 1];
 	posix_spawnattr_t attributes;
 	sigset_t signals;
 	int failed;
@@ -24,7 +54,8 @@ static int spawn(char *const *arguments, int first, int second, pid_t *ret)
 	posix_spawnattr_setsigmask(&attributes, &signals);
 	posix_spawnattr_setpgroup(&attributes, 0);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	failed = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, arguments, environ);
+	find_needed(environment);
+	failed = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, arguments, environment);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return failed;

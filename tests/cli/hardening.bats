@@ -3,6 +3,12 @@
 
 bats_require_minimum_version 1.5.0
 
+load server.bash
+
+teardown() {
+	serve_end_all
+}
+
 @test "the program is position independent, and so can lie anywhere" {
 	readelf -h "$SHMSEM" | grep -q 'Type: *DYN'
 	readelf -d "$SHMSEM" | grep -q 'FLAGS_1.*PIE'
@@ -32,6 +38,32 @@ bats_require_minimum_version 1.5.0
 	*) skip "no such processor" ;;
 	esac
 	objdump -d --disassemble=shmsem_fetch "$LIBSHMSEM" | grep -A1 '<shmsem_fetch' | grep -qE "$landing"
+}
+
+# maps_owner PID -- whose its /proc/PID/maps is: root's if it is not dumpable.
+maps_owner() {
+	stat -c %u "/proc/$1/maps"
+}
+
+@test "decoders and helpers leave no core, cannot be looked into, and know nothing of the environment" {
+	chmod 0755 "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")" "$(dirname "$(dirname "$BATS_TEST_TMPDIR")")"
+	cp -r "$SHMSEM" "$SHMSEM_IMAGES" "$BATS_TEST_TMPDIR"
+	SECRET=of-the-server setpriv --reuid nobody --regid nogroup --clear-groups \
+		"$BATS_TEST_TMPDIR/shmsem" serve -q -N hardened -w 1 "$BATS_TEST_TMPDIR/images" 3>&- &
+	SERVER=$!
+	SERVERS+=("$SERVER")
+	run -0 "$SHMSEM" fetch -q -N hardened --server-user nobody --wait 15 apple
+	# So that list can say who holds what, the server itself can be looked into by its user.
+	[ "$(maps_owner "$SERVER")" = "$(id -u nobody)" ]
+	grep -qz SECRET=of-the-server "/proc/$SERVER/environ"
+	local pid found=0
+	for pid in $(cat "/proc/$SERVER/task/"*/children); do
+		[ "$(maps_owner "$pid")" = 0 ]
+		run -1 grep -azvE '^(LD_|MALLOC_|GLIBC_TUNABLES=)' "/proc/$pid/environ"
+		found=$((found + 1))
+	done
+	[ "$found" -ge 2 ]
+	serve_stop "$SERVER"
 }
 
 @test "calls that write into a buffer know its size where the compiler optimizes" {
