@@ -1,8 +1,10 @@
 #include "cli/stats.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "exchange/head_report.h"
 #include "exchange/life.h"
+#include "exchange/wire_index.h"
 #include "shm/lock.h"
 #include "shm/shm_file.h"
 
@@ -34,7 +36,43 @@ struct stats {
 	bool alive;
 	int queued;
 	struct head_report_seat *seats;
+	uint64_t index_bytes, index_entries; /* of INDEX: its memory, and names it has places for */
 };
+
+/* How requesters get at stored images: a word for programs, a sentence for people. */
+static const struct way {
+	uint64_t flag;
+	const char *word, *text;
+} ways[] = {{WIRE_SERVER_FLAG, "flag",
+		    "stored images are found without asking, until the kernel notes a change"},
+	{WIRE_SERVER_FRESH, "fresh",
+		"stored images are found without asking, for as long as --fresh says"},
+	{WIRE_SERVER_NO_INOTIFY, "no-inotify", "without inotify: each answer looks at its file"},
+	{0, "asked", "each stored image is asked for"}};
+
+static const struct way *way_of(uint64_t flags)
+{
+	const struct way *way = ways;
+
+	while (way->flag && !(flags & way->flag))
+		way++;
+	return way;
+}
+
+/* Zeros where there is none. */
+static void read_index(const struct name_space *space, struct stats *stats)
+{
+	char file[OBJECT_FILE_SIZE];
+	struct stat status;
+	struct wire_index header;
+	AUTO_CLOSE int fd = shm_file_open(
+		object_file(space, OBJECT_INDEX, 0, file), O_RDONLY, &status);
+
+	if (fd < 0 || pread_full(fd, &header, sizeof header, 0) != sizeof header)
+		return;
+	stats->index_bytes = (uint64_t)status.st_blocks * 512;
+	stats->index_entries = header.entries;
+}
 
 static int stats_read(const struct name_space *space, struct stats *ret, struct error *err)
 {
@@ -63,6 +101,7 @@ static int stats_read(const struct name_space *space, struct stats *ret, struct 
 		if (head_report_read_seat(fd, &stats.report, i, &seats[i]) != 0)
 			return error_os(err, errno, "cannot read '%s'", file);
 	stats.seats = steal_pointer(&seats);
+	read_index(space, &stats);
 	*ret = stats;
 	return STATUS_OK;
 }
@@ -85,9 +124,12 @@ static int print_json(const struct name_space *space, const struct stats *stats,
 				       "failures", (json_int_t)seat->failures, "bytes",
 				       (json_int_t)seat->bytes, "held", (int)seat->held));
 	}
-	root = json_pack("{s:s, s:i, s:b, s:i, s:o, s:o}", "namespace", space->text, "pid",
-		(int)stats->report.pid, "alive", stats->alive, "queued", stats->queued, "counters",
-		counted, "seats", seats);
+	root = json_pack("{s:s, s:i, s:b, s:i, s:o, s:{s:s, s:I, s:I, s:I}, s:o}", "namespace",
+		space->text, "pid", (int)stats->report.pid, "alive", stats->alive, "queued",
+		stats->queued, "counters", counted, "index", "way",
+		way_of(stats->report.flags)->word, "found", (json_int_t)stats->report.found,
+		"bytes", (json_int_t)stats->index_bytes, "entries",
+		(json_int_t)stats->index_entries, "seats", seats);
 	if (!root)
 		return error_os(err, ENOMEM, "cannot make the JSON text");
 	failed = json_dumpf(root, stdout, JSON_INDENT(3));
@@ -165,18 +207,6 @@ static int print_seats(
 	return status;
 }
 
-/* How requesters get at stored images. */
-static const char *way_of(uint64_t flags)
-{
-	if (flags & WIRE_SERVER_FLAG)
-		return "stored images are found without asking, until the kernel notes a change";
-	if (flags & WIRE_SERVER_FRESH)
-		return "stored images are found without asking, for as long as --fresh says";
-	if (flags & WIRE_SERVER_NO_INOTIFY)
-		return "without inotify: each answer looks at its file";
-	return "each stored image is asked for";
-}
-
 int stats_print(const struct name_space *space, const struct table_style *style, struct error *err)
 {
 	struct stats stats = {0};
@@ -189,7 +219,7 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 	} else {
 		printf("%s: server %u, %s\n", space->text, stats.report.pid,
 			stats.alive ? "running" : "dead");
-		puts(way_of(stats.report.flags));
+		puts(way_of(stats.report.flags)->text);
 		if (stats.queued)
 			printf("%d requester%s for a seat\n", stats.queued,
 				stats.queued == 1 ? " waits" : "s wait");

@@ -14,7 +14,8 @@
 #define QUEUE_SHOWN_MAX 4096
 
 /* What requesters found without the server counts as answered from the store. */
-static int add_index_hits(int fd, size_t page, unsigned seats, struct wire_server *server)
+static int add_index_hits(
+	int fd, size_t page, unsigned seats, struct wire_server *server, uint64_t *ret_found)
 {
 	off_t at = (off_t)wire_seat_counters_offset(page, seats);
 
@@ -25,6 +26,7 @@ static int add_index_hits(int fd, size_t page, unsigned seats, struct wire_serve
 		if (pread_full(fd, &row, sizeof row, at) < 0)
 			return -1;
 		wire_count(&server->counters[WIRE_COUNT_HITS], row.index_hits);
+		*ret_found += row.index_hits;
 	}
 	return 0;
 }
@@ -58,7 +60,8 @@ int head_report_read(int fd, struct head_report *ret)
 	if (pread_full(fd, &server, sizeof server,
 		    (off_t)wire_server_offset(report.page, seat.seats)) < 0)
 		return -1;
-	if (seat.version != FIRST_VERSION && add_index_hits(fd, report.page, seat.seats, &server))
+	if (seat.version != FIRST_VERSION &&
+		add_index_hits(fd, report.page, seat.seats, &server, &report.found))
 		return -1;
 	report.native = true;
 	report.version = seat.version;

@@ -28,6 +28,7 @@ struct head_report {
 	uint64_t started; /* CLOCK_REALTIME, ns */
 	uint64_t flags;
 	uint64_t counters[WIRE_COUNTERS];
+	uint64_t found; /* of the hits: by requesters, in INDEX */
 };
 
 /* 0, or -1 with errno. A file that is too short or has no magic number is read as not native. */

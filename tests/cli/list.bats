@@ -314,7 +314,8 @@ assert text == 'memfd:mine-of-test memfd 8K live\\n', text"
 	[[ $output == *requests*100*hits*101*decodes*102* ]]
 	"$SHMSEM" list -N cam --stats -J | /usr/bin/python3 -c "import json, sys
 stats = json.load(sys.stdin)
-assert stats['alive'] and stats['counters']['evictions'] == 104 and len(stats['seats']) == 2"
+assert stats['alive'] and stats['counters']['evictions'] == 104 and len(stats['seats']) == 2
+assert stats['index'] == {'way': 'asked', 'found': 0, 'bytes': 0, 'entries': 0}"
 	run "$SHMSEM" list -N none --stats
 	[ "$status" -eq 69 ]
 }

@@ -301,4 +301,9 @@ way_of() {
 	[ "$(way_of strace -f -o /dev/null -e trace=set_robust_list -e inject=set_robust_list:error=EPERM)" = "$asked" ]
 	fresh='--fresh 1'
 	[ "$(way_of)" = 'stored images are found without asking, for as long as --fresh says' ]
+	"$SHMSEM" serve "$SHMSEM_IMAGES" -N way --fresh 600 -- sh -c '
+		"$0" fetch -N way apple >/dev/null && "$0" fetch -N way apple >/dev/null && "$0" list --stats -J -N way' "$SHMSEM" |
+		/usr/bin/python3 -c "import json, sys
+index = json.load(sys.stdin)['index']
+assert index['way'] == 'fresh' and index['found'] == 1 and index['bytes'] > 0 and index['entries'] > 0, index"
 }
