@@ -55,8 +55,8 @@ enum shmsem_status {
 	SHMSEM_BAD_DATA = 65,  /* not a decodable image, or a corrupt segment */
 	SHMSEM_NOT_FOUND = 66, /* the server has no such image */
 	/* No server, or it died and no other took its place: each call tries once more at a
-	 * successor that appears within 100 ms, and waits until its deadline for that to be ready.
-	 */
+	 * successor that appears within 100 ms, or within wait_ns of the connection's options if
+	 * that is longer, and waits until its deadline for that to be ready. */
 	SHMSEM_UNAVAILABLE = 69,
 	SHMSEM_INTERNAL = 70,      /* a bug, or a kernel without what we need */
 	SHMSEM_IO = 74,            /* could not write */
@@ -71,6 +71,7 @@ enum shmsem_event {
 	SHMSEM_CONNECTED = 1, /* a connection was made */
 	SHMSEM_LOST = 2,      /* a connection was lost: the server is gone */
 	SHMSEM_QUEUED = 3,    /* all seats are taken, and the call waits for one */
+	SHMSEM_AWAITING = 4,  /* there is no server, and the call waits for one to appear */
 };
 
 /*
@@ -119,7 +120,7 @@ enum shmsem_connect_flags {
 /* All zero is a good choice. */
 struct shmsem_connect_options {
 	const char *name_space; /* NULL: $SHMSEM_NAMESPACE, else "shmsem" */
-	uint64_t wait_ns;       /* wait so long for a server to appear; 0: not at all */
+	uint64_t wait_ns;       /* wait so long for a server, or its successor, to appear; 0: not */
 	uint64_t timeout_ns;    /* for each call, waiting for a seat included; 0: 30 s */
 	unsigned flags;         /* enum shmsem_connect_flags */
 	shmsem_log *log;        /* NULL: nobody is told */

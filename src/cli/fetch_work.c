@@ -22,11 +22,11 @@ static int take_over(const struct shmsem_error *error, struct error *err)
 	return error->status;
 }
 
-/* That there is no seat yet is not seen otherwise. */
-static void say_queued(void *data, int event, const char *message)
+/* What it waits for is not seen otherwise. */
+static void say_waiting(void *data, int event, const char *message)
 {
 	(void)data;
-	if (event == SHMSEM_QUEUED)
+	if (event == SHMSEM_QUEUED || event == SHMSEM_AWAITING)
 		fprintf(stderr, FETCH_COMMAND ": %s\n", message);
 }
 
@@ -34,18 +34,10 @@ int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct err
 {
 	struct shmsem_connect_options options = plan->connect;
 	struct shmsem_error error;
-	char time[SIZE_TEXT_SIZE];
 	int status;
 
-	options.wait_ns = 0;
-	options.log = say_queued;
+	options.log = say_waiting;
 	status = shmsem_connect(ret, &options, &error);
-	if (status == SHMSEM_UNAVAILABLE && plan->connect.wait_ns) {
-		fprintf(stderr, FETCH_COMMAND ": waiting for a server to appear, at most %s: %s\n",
-			format_duration(plan->connect.wait_ns, time), error.message);
-		options.wait_ns = plan->connect.wait_ns;
-		status = shmsem_connect(ret, &options, &error);
-	}
 	return status ? take_over(&error, err) : STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /* libshmsem: a client from its beginning to its end, and the connection that it has or makes. */
 #include "client/client.h"
 
+#include "base/number.h"
 #include "base/process.h"
 #include "client/error.h"
 #include "client/lookup.h"
@@ -14,8 +15,8 @@
 #define DEFAULT_TIMEOUT_NS (30 * NS_PER_SECOND)
 #define WAIT_POLL_NS       (10 * NS_PER_MS)
 
-/* How long the successor of a server that is gone may take to appear: who waits for a server that
- * died learns of it within 250 ms. */
+/* How long the successor of a server that is gone may take to appear, where the options name no longer
+ * time: who waits for a server that died learns of it within 250 ms. */
 #define SUCCESSOR_NS (100 * NS_PER_MS)
 
 static void tell(const struct shmsem *client, enum shmsem_event event)
@@ -43,6 +44,20 @@ static int no_server(const struct shmsem *client, const struct error *cause, str
 		client->space.text, client->space.text);
 }
 
+/* Nobody wonders about a wait that is not longer than for a successor. */
+static void tell_awaiting(const struct shmsem *client, const struct error *cause)
+{
+	char message[ERROR_TEXT_SIZE + 64], time[SIZE_TEXT_SIZE];
+	struct error why;
+
+	if (!client->log || client->wait_ns <= SUCCESSOR_NS)
+		return;
+	no_server(client, cause, &why);
+	snprintf(message, sizeof message, "waiting for a server to appear, at most %s: %s",
+		format_duration(client->wait_ns, time), why.text);
+	client->log(client->log_data, SHMSEM_AWAITING, message);
+}
+
 /*
  * Connects, waiting for a server to appear until `appear`, and for one that has appeared and is not
  * ready yet until `ready`; never to the one that was lost.
@@ -53,7 +68,7 @@ static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
 	const struct timespec poll = clock_timespec(WAIT_POLL_NS);
 	const struct file_id *lost = client->lost ? &client->lost_head : NULL;
 
-	for (;;) {
+	for (bool told = false;; told = true) {
 		int status = connection_open(&client->space, &client->accepted,
 			client->flags & SHMSEM_GUARD_SIGBUS, timeout_deadline(timeout),
 			&client->waiting, lost, &client->connection, err);
@@ -68,6 +83,8 @@ static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
 			return status;
 		if (waiting_cancelled(&client->waiting))
 			return error_cancelled(err, "cancelled while waiting for a server");
+		if (!told)
+			tell_awaiting(client, err);
 		waiting_begin(&client->waiting);
 		nanosleep(&poll, NULL);
 		if (waiting_end(&client->waiting))
@@ -106,7 +123,8 @@ void client_detach(struct shmsem *client, bool lost)
 
 bool client_reattach(struct shmsem *client, struct timeout *timeout, struct error *err)
 {
-	uint64_t deadline = timeout_deadline(timeout), appear = deadline_after(SUCCESSOR_NS);
+	uint64_t wait = client->wait_ns > SUCCESSOR_NS ? client->wait_ns : SUCCESSOR_NS;
+	uint64_t deadline = timeout_deadline(timeout), appear = deadline_after(wait);
 	struct error cause;
 	int status;
 

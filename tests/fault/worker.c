@@ -75,17 +75,23 @@ static void print_result(int status, const struct shmsem_error *error)
 	samples_count = 0;
 }
 
+/* Waits by itself: with wait_ns, calls would wait as long for the successor of a server that died. */
 static int connect_to(
 	const char *space, int guard, unsigned timeout, unsigned wait, struct shmsem_error *error)
 {
 	const struct shmsem_connect_options options = {.name_space = space,
 		.timeout_ns = timeout * NS_PER_MS,
-		.wait_ns = wait * NS_PER_MS,
 		.flags = guard ? SHMSEM_GUARD_SIGBUS : 0};
+	const struct timespec turn = clock_timespec(5 * NS_PER_MS);
+	uint64_t appear = deadline_after(wait * NS_PER_MS);
+	int status;
 
 	shmsem_close(client);
-	client = NULL;
-	return shmsem_connect(&client, &options, error);
+	for (client = NULL;; nanosleep(&turn, NULL)) {
+		status = shmsem_connect(&client, &options, error);
+		if (status != SHMSEM_UNAVAILABLE || clock_now() >= appear)
+			return status;
+	}
 }
 
 static void fetch(const char *name)

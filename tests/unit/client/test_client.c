@@ -106,12 +106,14 @@ static void end_server(struct scene *scene, int signal)
 static struct shmsem *connect_to(const struct scene *scene)
 {
 	const struct shmsem_connect_options options = {
-		.name_space = scene->space, .wait_ns = TIMEOUT, .timeout_ns = TIMEOUT};
+		.name_space = scene->space, .timeout_ns = TIMEOUT};
+	uint64_t appear = deadline_after(TIMEOUT);
 	struct shmsem_error error;
 	struct shmsem *client;
 
-	if (shmsem_connect(&client, &options, &error))
-		fail_msg("%s", error.message);
+	while (shmsem_connect(&client, &options, &error))
+		if (error.status != SHMSEM_UNAVAILABLE || clock_now() > appear)
+			fail_msg("%s", error.message);
 	return client;
 }
 
@@ -557,6 +559,35 @@ static void a_call_during_a_restart_works_at_the_new_server(void **state)
 	kill(child, SIGCONT);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
+}
+
+static void start_server_later(void *data, int event, const char *message)
+{
+	(void)message;
+	if (event == SHMSEM_AWAITING)
+		start_server(data, "1", "16M");
+}
+
+/* Nobody starts the next one before the call waits for it. */
+static void a_call_waits_for_the_next_server_as_long_as_for_the_first(void **state)
+{
+	struct scene *scene = *state;
+	const struct shmsem_connect_options options = {.name_space = scene->space,
+		.wait_ns = TIMEOUT,
+		.timeout_ns = TIMEOUT,
+		.log = start_server_later,
+		.log_data = scene};
+	struct shmsem_image image;
+	struct shmsem_error error;
+
+	shmsem_close(scene->client);
+	assert_int_equal(shmsem_connect(&scene->client, &options, &error), SHMSEM_OK);
+	end_server(scene, SIGKILL);
+	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_OK);
+	shmsem_release(&image);
+	end_server(scene, SIGTERM);
+	assert_int_equal(fetch(scene->client, "a", &image), SHMSEM_OK);
+	shmsem_release(&image);
 }
 
 static void without_a_server_the_error_says_how_to_start_one(void **state)
@@ -1039,6 +1070,7 @@ int main(void)
 		TEST(a_changed_file_is_never_answered_with_old_pixels),
 		TEST(a_call_after_a_restart_works_at_the_new_server),
 		TEST(a_call_during_a_restart_works_at_the_new_server),
+		TEST(a_call_waits_for_the_next_server_as_long_as_for_the_first),
 		TEST(without_a_server_the_error_says_how_to_start_one),
 		TEST(a_stopped_server_ends_the_wait_at_the_deadline_and_counts_as_alive),
 		TEST(a_cancelled_call_ends_and_the_next_one_works),
