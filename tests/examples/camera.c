@@ -78,6 +78,13 @@ static int take_frame(struct shmsem_server *server, uint32_t number, struct shms
 	return shmsem_publish(server, "front", error) ? -1 : 0;
 }
 
+static uint64_t until_then(uint64_t then)
+{
+	uint64_t time = now();
+
+	return then > time ? then - time : 0;
+}
+
 static int film(const char *space, uint64_t until)
 {
 	struct shmsem_serve_options options = {.name_space = space, .kept = 1, .memory = 8 << 20};
@@ -95,7 +102,7 @@ static int film(const char *space, uint64_t until)
 			return fprintf(stderr, "camera: %s\n", error.message), 1;
 		dropped += status == 1;
 		next += 1000000;
-		if (shmsem_server_run(server, next > now() ? next - now() : 0, &error))
+		if (shmsem_server_run(server, until_then(next), &error))
 			return fprintf(stderr, "camera: %s\n", error.message), 1;
 	}
 	/* Readers may be in their last look. */
