@@ -312,6 +312,9 @@ static void a_killed_server_is_not_believed(void **state)
 	}
 	unlink(served_path(&served, "a.png"));
 	rmdir(served.folder);
+	/* Another one removes what the last has left. */
+	set_up(state);
+	assert_int_equal(tear_down(state), 0);
 }
 
 /* A child has neither the seat nor the index of its parent. */
