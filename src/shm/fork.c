@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,9 +13,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int **hidden;
 static size_t count, room;
 
-/* How often this thread has blocked forks, and its signals before. */
-static _Thread_local unsigned depth;
-static _Thread_local sigset_t signals;
+/* Which thread has blocked forks, or 0; under the lock: how often, and its signals before. Variables of
+ * each thread would have the library need the dynamic linker. */
+static _Atomic uintptr_t blocker;
+static unsigned depth;
+static sigset_t signals;
 
 static void before_fork(void)
 {
@@ -40,12 +44,20 @@ static void install(void)
 	pthread_atfork(before_fork, in_parent, in_child);
 }
 
+static uintptr_t this_thread(void)
+{
+	return (uintptr_t)pthread_self();
+}
+
 void fork_block(void)
 {
-	sigset_t blocked;
+	sigset_t blocked, before;
 
-	if (depth++)
+	/* Relaxed: only this thread writes its own value, and takes it back. */
+	if (atomic_load_explicit(&blocker, memory_order_relaxed) == this_thread()) {
+		depth++;
 		return;
+	}
 	pthread_once(&once, install);
 	/* A handler that forks would wait for us. Faults cannot be blocked. */
 	sigfillset(&blocked);
@@ -53,16 +65,22 @@ void fork_block(void)
 	sigdelset(&blocked, SIGSEGV);
 	sigdelset(&blocked, SIGFPE);
 	sigdelset(&blocked, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &blocked, &signals);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before);
 	pthread_mutex_lock(&lock);
+	depth = 1;
+	signals = before;
+	atomic_store_explicit(&blocker, this_thread(), memory_order_relaxed);
 }
 
 void fork_unblock(void)
 {
+	const sigset_t before = signals;
+
 	if (--depth)
 		return;
+	atomic_store_explicit(&blocker, 0, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
-	pthread_sigmask(SIG_SETMASK, &signals, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 bool fork_hide(int *fd, void *base, size_t size)
