@@ -116,9 +116,10 @@ static int put(struct classic *state, enum classic_segment which, const void *da
 	AUTO_UNMAP struct map map = {0};
 	int status = open_access(state, which, length, &map, err);
 
-	if (!status)
-		memcpy(map.base, data, length);
-	return status;
+	if (status)
+		return status;
+	memcpy(map.base, data, length);
+	return STATUS_OK;
 }
 
 static int get(struct classic *state, enum classic_segment which, void *data, size_t length,
@@ -127,60 +128,94 @@ static int get(struct classic *state, enum classic_segment which, void *data, si
 	AUTO_UNMAP struct map map = {0};
 	int status = open_access(state, which, length, &map, err);
 
-	if (!status)
-		memcpy(data, map.base, length);
-	return status;
+	if (status)
+		return status;
+	memcpy(data, map.base, length);
+	return STATUS_OK;
+}
+
+static int send_request(struct channel *channel, struct error *err)
+{
+	struct classic *state = channel->state;
+	const uint64_t length = sizeof channel->word;
+	int status = put(state, CLASSIC_HEAD, &length, sizeof length, err);
+
+	if (status)
+		return status;
+	status = put(state, CLASSIC_DATA, &channel->word, sizeof channel->word, err);
+	return status ? status : shared_post(state->semaphores[false], err);
+}
+
+static int receive_answer(struct channel *channel, struct error *err)
+{
+	struct classic *state = channel->state;
+	AUTO_UNMAP struct map map = {0};
+	uint64_t words[4];
+	int status = shared_sleep(channel, state->semaphores[true], err);
+
+	if (status)
+		return status;
+	status = get(state, CLASSIC_HEAD, words, sizeof words, err);
+	if (status)
+		return status;
+	if (words[0] != channel->size)
+		return error_set(err, STATUS_BAD_DATA, "the header says %llu bytes",
+			(unsigned long long)words[0]);
+	status = open_access(state, CLASSIC_DATA, channel->size, &map, err);
+	if (status)
+		return status;
+	channel_consume(channel, map.base, channel->size);
+	return STATUS_OK;
 }
 
 static int ask(struct channel *channel, struct error *err)
 {
-	struct classic *state = channel->state;
-	AUTO_UNMAP struct map map = {0};
-	uint64_t words[4] = {sizeof channel->word};
-	int status = put(state, CLASSIC_HEAD, words, sizeof words[0], err);
+	int status = send_request(channel, err);
 
-	if (!status)
-		status = put(state, CLASSIC_DATA, &channel->word, sizeof channel->word, err);
-	if (!status)
-		status = shared_post(state->semaphores[false], err);
-	if (!status)
-		status = shared_sleep(channel, state->semaphores[true], err);
-	if (!status)
-		status = get(state, CLASSIC_HEAD, words, sizeof words, err);
-	if (!status && words[0] != channel->size)
-		status = error_set(err, STATUS_BAD_DATA, "the header says %llu bytes",
-			(unsigned long long)words[0]);
-	if (!status)
-		status = open_access(state, CLASSIC_DATA, channel->size, &map, err);
-	if (!status)
-		channel_consume(channel, map.base, channel->size);
-	return status;
+	return status ? status : receive_answer(channel, err);
 }
 
-static int answer(struct channel *channel, struct error *err)
+static int receive_request(struct channel *channel, struct error *err)
+{
+	struct classic *state = channel->state;
+	uint64_t length = 0, word = 0;
+	int status = shared_sleep(channel, state->semaphores[false], err);
+
+	if (status)
+		return status;
+	status = get(state, CLASSIC_HEAD, &length, sizeof length, err);
+	if (status)
+		return status;
+	if (length != sizeof word)
+		return error_set(err, STATUS_BAD_DATA, "the name has %llu bytes",
+			(unsigned long long)length);
+	status = get(state, CLASSIC_DATA, &word, sizeof word, err);
+	return status ? status : channel_expect(channel, word, err);
+}
+
+static int send_answer(struct channel *channel, struct error *err)
 {
 	struct classic *state = channel->state;
 	const uint64_t words[4] = {channel->size, channel->size, 1, 1};
 	const uint8_t *payload = channel->source;
-	uint64_t length = 0, word = 0;
-	int status = shared_sleep(channel, state->semaphores[false], err);
+	int status = STATUS_OK;
 
-	if (!status)
-		status = get(state, CLASSIC_HEAD, &length, sizeof length, err);
-	if (!status && length != sizeof word)
-		status = error_set(err, STATUS_BAD_DATA, "the name has %llu bytes",
-			(unsigned long long)length);
-	if (!status)
-		status = get(state, CLASSIC_DATA, &word, sizeof word, err);
-	if (!status)
-		status = channel_expect(channel, word, err);
-	if (!status && channel->make)
+	if (channel->make)
 		status = channel->make(channel->make_context, channel->size, &payload, err);
-	if (!status)
-		status = put(state, CLASSIC_DATA, payload, channel->size, err);
-	if (!status)
-		status = put(state, CLASSIC_HEAD, words, sizeof words, err);
+	if (status)
+		return status;
+	status = put(state, CLASSIC_DATA, payload, channel->size, err);
+	if (status)
+		return status;
+	status = put(state, CLASSIC_HEAD, words, sizeof words, err);
 	return status ? status : shared_post(state->semaphores[true], err);
+}
+
+static int answer(struct channel *channel, struct error *err)
+{
+	int status = receive_request(channel, err);
+
+	return status ? status : send_answer(channel, err);
 }
 
 const struct transport transport_classic = {

@@ -63,9 +63,9 @@ static int decode_once(struct decode_job *job, struct error *err)
 	image_reader_by_libpng(job->reader, job->way == DECODE_LIBPNG);
 	status = image_probe(
 		job->reader, picture->data, picture->size, &options, NULL, &job->info, err);
-	if (!status && job->way != DECODE_PROBE)
-		status = image_decode(job->reader, job->pixels, job->room, NULL, err);
-	return status;
+	if (status || job->way == DECODE_PROBE)
+		return status;
+	return image_decode(job->reader, job->pixels, job->room, NULL, err);
 }
 
 static int run_decode(void *context, uint64_t operations, struct error *err)
@@ -83,12 +83,13 @@ int decode_make(void *context, size_t size, const uint8_t **ret_pixels, struct e
 	struct decode_job *job = context;
 	int status = run_decode(job, 1, err);
 
-	if (!status && size > job->room)
-		status = error_set(err, STATUS_INTERNAL, "'%s' has fewer pixels than thought",
+	if (status)
+		return status;
+	if (size > job->room)
+		return error_set(err, STATUS_INTERNAL, "'%s' has fewer pixels than thought",
 			job->picture->name);
-	if (!status)
-		*ret_pixels = job->pixels;
-	return status;
+	*ret_pixels = job->pixels;
+	return STATUS_OK;
 }
 
 static const char *way_name(const struct decode_job *job)
@@ -148,46 +149,47 @@ static void note_scale(struct bench_session *session, const struct decode_job *j
 static int measure_one(struct bench_session *session, const struct picture *picture, uint8_t scale,
 	double *whole_ratio, struct error *err)
 {
+	AUTO_DECODE_JOB struct decode_job limit = {0};
 	struct decode_job jobs[WAYS_MAX];
 	struct bench_subject subjects[WAYS_MAX];
 	struct bench_result *rows;
 	char group[64];
 	int ways[WAYS_MAX];
-	int status = decode_job_init(&jobs[0], picture, scale, PLAIN_ROWS, err);
+	size_t count;
+	int status = decode_job_init(&limit, picture, scale, PLAIN_ROWS, err);
 
-	if (!status) {
-		const struct image_info *info = &jobs[0].info;
-		size_t count = choose_ways(jobs[0].format, ways);
-
-		for (size_t i = 1; i < count; i++)
-			jobs[i] = decode_job_borrow(&jobs[0], ways[i]);
-		for (size_t i = 0; i < count; i++)
-			subjects[i] = decode_subject(&jobs[i]);
-		snprintf(group, sizeof group, "%.32s %ux%u, scale 1/%u", picture->name,
-			info->file_width, info->file_height, scale);
-		status = session_measure(
-			session, "decode", group, info->bytes, subjects, count, &rows, err);
+	if (status)
+		return status;
+	count = choose_ways(limit.format, ways);
+	for (size_t i = 0; i < count; i++) {
+		jobs[i] = decode_job_borrow(&limit, ways[i]);
+		subjects[i] = decode_subject(&jobs[i]);
 	}
-	if (!status && jobs[0].format == IMAGE_FORMAT_PNG && scale > 1)
-		for (int i = 0; i < 2; i++)
-			snprintf(rows[i].note, sizeof rows[i].note, "does not scale");
-	if (!status)
-		note_scale(session, &jobs[0], rows[2].ratio, whole_ratio);
-	decode_job_release(&jobs[0]);
-	return status;
+	snprintf(group, sizeof group, "%.32s %ux%u, scale 1/%u", picture->name,
+		limit.info.file_width, limit.info.file_height, scale);
+	status = session_measure(
+		session, "decode", group, limit.info.bytes, subjects, count, &rows, err);
+	if (status)
+		return status;
+	for (int i = 0; limit.format == IMAGE_FORMAT_PNG && scale > 1 && i < 2; i++)
+		snprintf(rows[i].note, sizeof rows[i].note, "does not scale");
+	note_scale(session, &limit, rows[2].ratio, whole_ratio);
+	return STATUS_OK;
 }
 
 int decode_measure(struct bench_session *session, const struct pictures *pictures, size_t scales,
 	struct error *err)
 {
-	int status = STATUS_OK;
-
 	for (size_t i = 0; i < pictures->count; i++) {
 		double whole_ratio = 0;
 
-		for (size_t k = 0; !status && k < scales; k++)
-			status = measure_one(
+		for (size_t k = 0; k < scales; k++) {
+			int status = measure_one(
 				session, &pictures->list[i], (uint8_t)(1 << k), &whole_ratio, err);
+
+			if (status)
+				return status;
+		}
 	}
-	return status;
+	return STATUS_OK;
 }

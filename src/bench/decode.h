@@ -30,6 +30,8 @@ int decode_job_init(struct decode_job *job, const struct picture *picture, uint8
 	struct error *err);
 void decode_job_release(struct decode_job *job);
 
+#define AUTO_DECODE_JOB __attribute__((cleanup(decode_job_release)))
+
 /* The same picture, scale and memory, in another way; not to be released. */
 struct decode_job decode_job_borrow(const struct decode_job *job, int way);
 

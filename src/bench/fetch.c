@@ -26,19 +26,16 @@
 static int check_picture(
 	struct fetch_client *client, const struct picture *picture, struct error *err)
 {
-	struct decode_job job;
+	AUTO_DECODE_JOB struct decode_job job = {0};
 	int status = decode_job_init(&job, picture, 1, DECODE_SHMSEM, err);
 
-	if (!status)
-		status = fetch_check_pixels(client, &job, err);
-	decode_job_release(&job);
-	return status;
+	return status ? status : fetch_check_pixels(client, &job, err);
 }
 
 /* A limit, an empty request, every stored picture, and the classic exchange of the smallest and the
  * largest of them; one after the other or with pauses. */
 struct answers {
-	struct transport_pair *limit, *classic[2];
+	struct transport_pair *classic[2];
 	struct fetch_client *clients; /* the first pings */
 	struct bench_subject subjects[SUBJECTS];
 	char names[SUBJECTS][NAME_SIZE];
@@ -46,25 +43,38 @@ struct answers {
 	size_t count;
 };
 
+static void answers_release(struct answers *answers, size_t pictures)
+{
+	for (size_t i = 0; i <= pictures; i++)
+		fetch_client_release(&answers->clients[i]);
+	transport_pair_free(answers->classic[0]);
+	transport_pair_free(answers->classic[1]);
+}
+
 static int connect_all(struct answers *answers, const struct served *served,
 	const struct pictures *pictures, struct error *err)
 {
 	int status = fetch_client_init(&answers->clients[0], served, "", false, err);
 
+	if (status)
+		return status;
 	answers->subjects[1] = ping_subject(&answers->clients[0]);
 	answers->count = 2;
-	for (size_t i = 0; !status && i < pictures->count && answers->count < SUBJECTS - 2; i++) {
+	for (size_t i = 0; i < pictures->count && answers->count < SUBJECTS - 2; i++) {
 		struct fetch_client *client = &answers->clients[i + 1];
 		char *name = answers->names[answers->count];
 
 		snprintf(name, NAME_SIZE, "stored %.48s", pictures->list[i].name);
 		status = fetch_client_init(client, served, pictures->list[i].name, false, err);
-		if (!status)
-			status = check_picture(client, &pictures->list[i], err);
+		if (status)
+			return status;
+		status = check_picture(client, &pictures->list[i], err);
+		if (status)
+			return status;
 		answers->subjects[answers->count++] = fetch_subject(client, name);
 	}
 	answers->stored = answers->count;
-	return status;
+	return STATUS_OK;
 }
 
 /* Nothing is decoded there either: the payload has the size of the picture's pixels. */
@@ -73,19 +83,19 @@ static int add_classic(struct answers *answers, size_t index, const struct pictu
 {
 	struct transport_pair **pair = &answers->classic[index];
 	char *name = answers->names[answers->count];
-	struct decode_job job;
+	AUTO_DECODE_JOB struct decode_job job = {0};
 	int status = decode_job_init(&job, picture, 1, DECODE_PROBE, err);
 
+	if (status)
+		return status;
+	status = transport_pair_new(
+		transport_find("classic"), (size_t)job.info.bytes, responder_cpu, pair, err);
+	if (status)
+		return status;
 	snprintf(name, NAME_SIZE, "classic %.48s", picture->name);
-	if (!status)
-		status = transport_pair_new(transport_find("classic"), (size_t)job.info.bytes,
-			responder_cpu, pair, err);
-	if (!status) {
-		answers->subjects[answers->count] = transport_pair_subject(*pair);
-		answers->subjects[answers->count++].name = name;
-	}
-	decode_job_release(&job);
-	return status;
+	answers->subjects[answers->count] = transport_pair_subject(*pair);
+	answers->subjects[answers->count++].name = name;
+	return STATUS_OK;
 }
 
 static int add_baseline(struct bench_session *session, struct answers *answers,
@@ -94,9 +104,9 @@ static int add_baseline(struct bench_session *session, struct answers *answers,
 	int cpu = session->report.machine.responder_cpu;
 	int status = add_classic(answers, 0, &pictures->list[0], cpu, err);
 
-	if (!status && pictures->count > 1)
-		status = add_classic(answers, 1, &pictures->list[pictures->count - 1], cpu, err);
-	return status;
+	if (status || pictures->count == 1)
+		return status;
+	return add_classic(answers, 1, &pictures->list[pictures->count - 1], cpu, err);
 }
 
 static void note_answers(
@@ -124,21 +134,36 @@ static void note_answers(
 static int measure_answers(
 	struct bench_session *session, struct answers *answers, bool asleep, struct error *err)
 {
+	AUTO_TRANSPORT_PAIR struct transport_pair *limit = NULL;
 	struct bench_result *rows;
 	int status = transport_pair_new(transport_find(asleep ? "posix-sleep-place" : "cache-line"),
-		WORD_BYTES, session->report.machine.responder_cpu, &answers->limit, err);
+		WORD_BYTES, session->report.machine.responder_cpu, &limit, err);
 
 	if (status)
 		return status;
-	answers->subjects[0] = transport_pair_subject(answers->limit);
+	answers->subjects[0] = transport_pair_subject(limit);
 	for (size_t i = 0; i < answers->count; i++)
 		answers->subjects[i].pause_ns = asleep ? PAUSE_NS : 0;
 	status = session_measure(session, "fetch", asleep ? "1 ms apart" : "hot", 0,
 		answers->subjects, answers->count, &rows, err);
-	if (!status)
-		note_answers(session, rows, answers->stored, asleep);
-	answers->limit = transport_pair_free(answers->limit);
-	return status;
+	if (status)
+		return status;
+	note_answers(session, rows, answers->stored, asleep);
+	return STATUS_OK;
+}
+
+static int measure_with(struct bench_session *session, const struct served *served,
+	struct answers *answers, const struct pictures *pictures, struct error *err)
+{
+	int status = connect_all(answers, served, pictures, err);
+
+	if (status)
+		return status;
+	status = add_baseline(session, answers, pictures, err);
+	if (status)
+		return status;
+	status = measure_answers(session, answers, false, err);
+	return status ? status : measure_answers(session, answers, true, err);
 }
 
 /* The server, too, stays on the responder's CPU: nothing is decoded while this is timed. */
@@ -150,26 +175,17 @@ static int measure_stored(
 		.cpu = session->report.machine.responder_cpu};
 	AUTO_FREE struct answers *answers = calloc(1, sizeof *answers);
 	AUTO_FREE struct fetch_client *clients = calloc(pictures->count + 1, sizeof *clients);
-	struct served served;
+	AUTO_SERVED struct served served = {0};
 	int status;
 
 	if (!answers || !clients)
 		return error_os(err, ENOMEM, "cannot measure");
-	answers->clients = clients;
 	status = served_start(&served, pictures, &options, &session->report.machine, err);
-	if (!status)
-		status = connect_all(answers, &served, pictures, err);
-	if (!status)
-		status = add_baseline(session, answers, pictures, err);
-	if (!status)
-		status = measure_answers(session, answers, false, err);
-	if (!status)
-		status = measure_answers(session, answers, true, err);
-	for (size_t i = 0; i <= pictures->count; i++)
-		fetch_client_release(&clients[i]);
-	transport_pair_free(answers->classic[0]);
-	transport_pair_free(answers->classic[1]);
-	served_stop(&served);
+	if (status)
+		return status;
+	answers->clients = clients;
+	status = measure_with(session, &served, answers, pictures, err);
+	answers_release(answers, pictures->count);
 	return status;
 }
 
@@ -205,33 +221,33 @@ static void note_fresh(struct bench_session *session, const struct bench_result 
 static int measure_fresh(struct bench_session *session, const struct served *served,
 	struct decode_job *job, struct error *err)
 {
-	struct fetch_client client;
-	struct transport_pair *classic = NULL;
+	AUTO_FETCH_CLIENT struct fetch_client client = {0};
+	AUTO_TRANSPORT_PAIR struct transport_pair *classic = NULL;
 	struct bench_subject subjects[3];
 	struct bench_result *rows;
 	char group[64];
 	int status = fetch_client_init(&client, served, job->picture->name, true, err);
 
-	if (!status)
-		status = fetch_check_pixels(&client, job, err);
-	if (!status)
-		status = transport_pair_new_making((size_t)job->info.bytes,
-			session->report.machine.responder_cpu, decode_make, job, &classic, err);
-	if (!status) {
-		subjects[0] = decode_subject(job);
-		subjects[1] = fetch_subject(&client, "decoded fresh");
-		subjects[2] = transport_pair_subject(classic);
-		subjects[2].name = "classic, decoded fresh";
-		snprintf(group, sizeof group, "%.32s %ux%u", job->picture->name, job->info.width,
-			job->info.height);
-		status = session_measure(
-			session, "fetch", group, job->info.bytes, subjects, 3, &rows, err);
-	}
-	if (!status)
-		note_fresh(session, rows, job);
-	transport_pair_free(classic);
-	fetch_client_release(&client);
-	return status;
+	if (status)
+		return status;
+	status = fetch_check_pixels(&client, job, err);
+	if (status)
+		return status;
+	status = transport_pair_new_making((size_t)job->info.bytes,
+		session->report.machine.responder_cpu, decode_make, job, &classic, err);
+	if (status)
+		return status;
+	subjects[0] = decode_subject(job);
+	subjects[1] = fetch_subject(&client, "decoded fresh");
+	subjects[2] = transport_pair_subject(classic);
+	subjects[2].name = "classic, decoded fresh";
+	snprintf(group, sizeof group, "%.32s %ux%u", job->picture->name, job->info.width,
+		job->info.height);
+	status = session_measure(session, "fetch", group, job->info.bytes, subjects, 3, &rows, err);
+	if (status)
+		return status;
+	note_fresh(session, rows, job);
+	return STATUS_OK;
 }
 
 static int measure_picture(
@@ -239,19 +255,16 @@ static int measure_picture(
 {
 	const struct pictures only = {.list = (struct picture *)picture, .count = 1};
 	struct served_options options = {.decoders = 1, .seats = 4, .cpu = -1};
-	struct served served = {0};
-	struct decode_job job;
+	AUTO_SERVED struct served served = {0};
+	AUTO_DECODE_JOB struct decode_job job = {0};
 	int status = decode_job_init(&job, picture, 1, PLAIN_ROWS, err);
 
+	if (status)
+		return status;
 	/* Room for two: space is used again, as in a server that has run for a while. */
 	options.cache = 2 * job.info.bytes + (1 << 20);
-	if (!status)
-		status = served_start(&served, &only, &options, &session->report.machine, err);
-	if (!status)
-		status = measure_fresh(session, &served, &job, err);
-	served_stop(&served);
-	decode_job_release(&job);
-	return status;
+	status = served_start(&served, &only, &options, &session->report.machine, err);
+	return status ? status : measure_fresh(session, &served, &job, err);
 }
 
 /* The picture that many clients decode: the first that is neither small nor very large. */
@@ -275,17 +288,26 @@ size_t fetch_groups(const struct bench_session *session, const struct pictures *
 
 int fetch_measure(struct bench_session *session, const struct pictures *pictures, struct error *err)
 {
+	const struct picture *crowd = crowd_picture(pictures);
 	unsigned cpus = (unsigned)session->report.machine.allowed;
 	int status = measure_stored(session, pictures, err);
 
-	if (!status)
-		status = fetch_measure_one_cpu(session, pictures, err);
-	for (size_t i = 0; !status && i < pictures->count; i++)
+	if (status)
+		return status;
+	status = fetch_measure_one_cpu(session, pictures, err);
+	if (status)
+		return status;
+	for (size_t i = 0; i < pictures->count; i++) {
 		status = measure_picture(session, &pictures->list[i], err);
-	for (unsigned clients = cpus > 1 ? 2 : 1; !status && clients <= cpus;
-		clients = fetch_next_crowd(clients, cpus))
-		status = fetch_measure_crowd(session, crowd_picture(pictures), clients, err);
-	if (!status)
-		status = fetch_measure_stored_crowds(session, crowd_picture(pictures), err);
+		if (status)
+			return status;
+	}
+	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
+		clients = fetch_next_crowd(clients, cpus)) {
+		status = fetch_measure_crowd(session, crowd, clients, err);
+		if (status)
+			return status;
+	}
+	status = fetch_measure_stored_crowds(session, crowd, err);
 	return status ? status : fetch_measure_resources(session, pictures, err);
 }

@@ -39,11 +39,13 @@ static int fetch_once(struct fetch_client *client, struct error *err)
 
 static int run_fetch(void *context, uint64_t operations, struct error *err)
 {
-	int status = STATUS_OK;
+	for (uint64_t i = 0; i < operations; i++) {
+		int status = fetch_once(context, err);
 
-	for (uint64_t i = 0; !status && i < operations; i++)
-		status = fetch_once(context, err);
-	return status;
+		if (status)
+			return status;
+	}
+	return STATUS_OK;
 }
 
 static int touch_before(void *context, struct error *err)

@@ -24,6 +24,8 @@ int fetch_client_init(struct fetch_client *client, const struct served *served, 
 	bool fresh, struct error *err);
 void fetch_client_release(struct fetch_client *client);
 
+#define AUTO_FETCH_CLIENT __attribute__((cleanup(fetch_client_release)))
+
 /* Asks for its picture; if fresh, after its file has been touched. */
 struct bench_subject fetch_subject(struct fetch_client *client, const char *name);
 

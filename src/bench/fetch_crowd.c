@@ -68,23 +68,25 @@ static struct picture *copies_of(const struct picture *picture, unsigned count)
 static int measure_groups(struct bench_session *session, struct crowd *crowd, unsigned clients,
 	const char *group, struct error *err)
 {
-	struct process_group *decoding = NULL, *fetching = NULL;
+	AUTO_PROCESS_GROUP struct process_group *decoding = NULL;
+	AUTO_PROCESS_GROUP struct process_group *fetching = NULL;
 	struct bench_subject subjects[2];
 	struct bench_result *rows;
 	int status = process_group_new(clients, make_decoding, crowd, &decoding, err);
 
-	if (!status)
-		status = process_group_new(clients, make_fetching, crowd, &fetching, err);
-	if (!status) {
-		subjects[0] = process_group_subject(decoding, "only decode", 1);
-		subjects[1] = process_group_subject(fetching, "decoded fresh", 1);
-		status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
-	}
-	if (!status && clients == (unsigned)crowd->machine->allowed && rows[1].ratio > 0)
+	if (status)
+		return status;
+	status = process_group_new(clients, make_fetching, crowd, &fetching, err);
+	if (status)
+		return status;
+	subjects[0] = process_group_subject(decoding, "only decode", 1);
+	subjects[1] = process_group_subject(fetching, "decoded fresh", 1);
+	status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
+	if (status)
+		return status;
+	if (clients == (unsigned)crowd->machine->allowed && rows[1].ratio > 0)
 		goal_note(&session->report.goals, GOAL_CROWD, 1 / rows[1].ratio);
-	process_group_free(decoding);
-	process_group_free(fetching);
-	return status;
+	return STATUS_OK;
 }
 
 int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
@@ -94,57 +96,61 @@ int fetch_measure_crowd(struct bench_session *session, const struct picture *pic
 	const struct pictures pictures = {.list = copies, .count = clients};
 	struct served_options options = {.decoders = clients, .seats = clients + 2, .cpu = -1};
 	struct crowd crowd = {.machine = &session->report.machine, .pictures = &pictures};
-	struct served served = {0};
-	struct decode_job job;
+	AUTO_SERVED struct served served = {0};
+	AUTO_DECODE_JOB struct decode_job job = {0};
 	char group[64];
-	int status = copies ? decode_job_init(&job, picture, 1, PLAIN_ROWS, err)
-			    : error_os(err, ENOMEM, "cannot measure");
+	int status;
 
 	if (!copies)
+		return error_os(err, ENOMEM, "cannot measure");
+	status = decode_job_init(&job, picture, 1, PLAIN_ROWS, err);
+	if (status)
 		return status;
 	options.cache = 2 * clients * job.info.bytes + (1 << 20);
-	decode_job_release(&job);
 	crowd.served = &served;
-	if (!status)
-		status = served_start(&served, &pictures, &options, crowd.machine, err);
+	status = served_start(&served, &pictures, &options, crowd.machine, err);
+	if (status)
+		return status;
 	snprintf(group, sizeof group, "%u clients, %u decoders, %.24s", clients, clients,
 		picture->name);
-	if (!status)
-		status = measure_groups(session, &crowd, clients, group, err);
-	served_stop(&served);
-	return status;
+	return measure_groups(session, &crowd, clients, group, err);
 }
 
 /* The first request has it decoded. */
-static int first_fetch(struct fetch_client *client, struct error *err)
+static int decode_once(
+	const struct served *served, const struct picture *picture, struct error *err)
 {
-	return fetch_subject(client, "first").run(client, 1, err);
+	AUTO_FETCH_CLIENT struct fetch_client first = {0};
+	int status = fetch_client_init(&first, served, picture->name, true, err);
+
+	return status ? status : fetch_subject(&first, "first").run(&first, 1, err);
 }
 
-/* Crews of one client, of two and so on, which all ask for the same stored picture. */
+/* Groups of one client, of two and so on, which all ask for the same stored picture. */
 static int measure_stored_groups(
 	struct bench_session *session, struct crowd *crowd, const char *group, struct error *err)
 {
-	struct process_group *crews[CROWD_SIZES] = {0};
+	struct process_group *groups[CROWD_SIZES] = {0};
 	struct bench_subject subjects[CROWD_SIZES];
 	char names[CROWD_SIZES][32];
 	unsigned cpus = (unsigned)crowd->machine->allowed, clients = 1;
 	size_t count = 0;
 	int status = STATUS_OK;
 
-	for (; !status && clients <= cpus && count < CROWD_SIZES; count++) {
-		status = process_group_new(clients, make_stored, crowd, &crews[count], err);
+	for (; clients <= cpus && count < CROWD_SIZES; count++) {
+		status = process_group_new(clients, make_stored, crowd, &groups[count], err);
+		if (status)
+			break;
 		snprintf(names[count], sizeof names[count], "%u client%s", clients,
 			clients == 1 ? "" : "s");
-		if (!status)
-			subjects[count] = process_group_subject(
-				crews[count], names[count], STORED_FETCHES);
+		subjects[count] = process_group_subject(
+			groups[count], names[count], STORED_FETCHES);
 		clients = fetch_next_crowd(clients, cpus);
 	}
 	if (!status)
 		status = session_measure(session, "fetch", group, 0, subjects, count, NULL, err);
 	for (size_t i = 0; i < count; i++)
-		process_group_free(crews[i]);
+		process_group_free(groups[i]);
 	return status;
 }
 
@@ -156,21 +162,17 @@ int fetch_measure_stored_crowds(
 	const struct pictures only = {.list = &copy, .count = 1};
 	/* A seat for each client of each process group. */
 	const struct served_options options = {.decoders = cpus, .seats = 4 * cpus + 4, .cpu = -1};
-	struct served served;
+	AUTO_SERVED struct served served = {0};
 	struct crowd crowd = {
 		.machine = &session->report.machine, .served = &served, .pictures = &only};
-	struct fetch_client first = {0};
 	char group[64];
 	int status = served_start(&served, &only, &options, crowd.machine, err);
 
-	if (!status)
-		status = fetch_client_init(&first, &served, picture->name, true, err);
-	if (!status)
-		status = first_fetch(&first, err);
-	fetch_client_release(&first);
+	if (status)
+		return status;
+	status = decode_once(&served, picture, err);
+	if (status)
+		return status;
 	snprintf(group, sizeof group, "stored %.24s, %d by each", picture->name, STORED_FETCHES);
-	if (!status)
-		status = measure_stored_groups(session, &crowd, group, err);
-	served_stop(&served);
-	return status;
+	return measure_stored_groups(session, &crowd, group, err);
 }

@@ -26,26 +26,31 @@
 extern char **environ;
 
 /* Connects, which waits for a seat, fetches and leaves. */
-static int visit(void *context, uint64_t operations, struct error *err)
+static int visit_once(const struct crowd *crowd, struct error *err)
 {
-	struct crowd *crowd = context;
 	const struct shmsem_request request = {
 		.name = crowd->pictures->list[0].name, .flags = SHMSEM_KEEP_ORIENTATION};
 	struct shmsem_error error;
 	struct shmsem_image image;
 	struct shmsem *client;
+	int status = served_connect(crowd->served, &client, err);
 
+	if (status)
+		return status;
+	status = shmsem_fetch(client, &request, &image, &error);
+	if (!status)
+		shmsem_release(&image);
+	shmsem_close(client);
+	return status ? served_error(&error, err) : STATUS_OK;
+}
+
+static int visit(void *context, uint64_t operations, struct error *err)
+{
 	for (uint64_t i = 0; i < operations; i++) {
-		int status = served_connect(crowd->served, &client, err);
+		int status = visit_once(context, err);
 
 		if (status)
 			return status;
-		status = shmsem_fetch(client, &request, &image, &error);
-		if (!status)
-			shmsem_release(&image);
-		shmsem_close(client);
-		if (status)
-			return served_error(&error, err);
 	}
 	return STATUS_OK;
 }
@@ -84,28 +89,39 @@ static int take_visits(struct bench_session *session, struct process_group *proc
 	return status;
 }
 
+static int time_visits(struct bench_session *session, struct crowd *crowd,
+	struct bench_series *series, struct error *err)
+{
+	AUTO_PROCESS_GROUP struct process_group *process_group = NULL;
+	int status = process_group_new(CROWDED_CLIENTS, make_visiting, crowd, &process_group, err);
+
+	return status ? status : take_visits(session, process_group, series, err);
+}
+
+static int add_visits(struct bench_session *session, struct bench_series *series, struct error *err)
+{
+	struct bench_result *row = report_add(&session->report, "fetch", "64 clients on 8 seats");
+	int status;
+
+	if (!row)
+		return error_os(err, ENOMEM, "cannot keep the results");
+	snprintf(row->name, sizeof row->name, "connect, fetch, close");
+	status = report_finish_group(&session->report, series, 1, err);
+	if (status)
+		return status;
+	if (row->statistics.p50 > 0)
+		goal_note(&session->report.goals, GOAL_FAIR,
+			row->statistics.most / row->statistics.p50);
+	return STATUS_OK;
+}
+
 static int measure_seats(struct bench_session *session, struct crowd *crowd, struct error *err)
 {
 	struct bench_series series = {0};
-	struct bench_result *row;
-	struct process_group *process_group = NULL;
-	int status = process_group_new(CROWDED_CLIENTS, make_visiting, crowd, &process_group, err);
+	int status = time_visits(session, crowd, &series, err);
 
 	if (!status)
-		status = take_visits(session, process_group, &series, err);
-	process_group_free(process_group);
-	if (!status) {
-		row = report_add(&session->report, "fetch", "64 clients on 8 seats");
-		if (!row)
-			status = error_os(err, ENOMEM, "cannot keep the results");
-	}
-	if (!status) {
-		snprintf(row->name, sizeof row->name, "connect, fetch, close");
-		status = report_finish_group(&session->report, &series, 1, err);
-	}
-	if (!status && row->statistics.p50 > 0)
-		goal_note(&session->report.goals, GOAL_FAIR,
-			row->statistics.most / row->statistics.p50);
+		status = add_visits(session, &series, err);
 	bench_series_release(&series);
 	session->groups_done++;
 	return status;
@@ -132,18 +148,18 @@ static int measure_held(struct bench_session *session, struct crowd *crowd, stru
 {
 	const struct picture *last = &crowd->pictures->list[crowd->pictures->count - 1];
 	uint64_t before = served_memory(crowd->served);
-	struct process_group *process_group = NULL;
-	struct decode_job job;
+	AUTO_PROCESS_GROUP struct process_group *process_group = NULL;
+	AUTO_DECODE_JOB struct decode_job job = {0};
 	int status = decode_job_init(&job, last, 1, PLAIN_ROWS, err);
 
-	if (!status)
-		status = process_group_new(HOLDERS, make_holding, crowd, &process_group, err);
-	if (!status)
-		goal_note(&session->report.goals, GOAL_HELD,
-			(double)(served_memory(crowd->served) - before) / (double)job.info.bytes);
-	process_group_free(process_group);
-	decode_job_release(&job);
-	return status;
+	if (status)
+		return status;
+	status = process_group_new(HOLDERS, make_holding, crowd, &process_group, err);
+	if (status)
+		return status;
+	goal_note(&session->report.goals, GOAL_HELD,
+		(double)(served_memory(crowd->served) - before) / (double)job.info.bytes);
+	return STATUS_OK;
 }
 
 static int do_nothing(uint64_t ns, struct error *err)
@@ -165,8 +181,9 @@ static int measure_idle(struct bench_session *session, struct crowd *crowd, stru
 	int status = do_nothing(SETTLE_NS, err);
 	uint64_t start = clock_now(), used = served_cpu_time(crowd->served);
 
-	if (!status)
-		status = do_nothing(IDLE_NS, err);
+	if (status)
+		return status;
+	status = do_nothing(IDLE_NS, err);
 	if (status)
 		return status;
 	used = served_cpu_time(crowd->served) - used;
@@ -218,28 +235,24 @@ static int measure_process(struct bench_session *session, struct crowd *crowd, s
 	snprintf(name, sizeof name, "%s", crowd->pictures->list[0].name);
 	status = session_measure(
 		session, "fetch", "whole process, stored image", 0, subjects, 2, &rows, err);
-	if (!status)
-		goal_note(&session->report.goals, GOAL_PROCESS, rows[1].ratio);
-	return status;
+	if (status)
+		return status;
+	goal_note(&session->report.goals, GOAL_PROCESS, rows[1].ratio);
+	return STATUS_OK;
 }
 
 int fetch_measure_resources(
 	struct bench_session *session, const struct pictures *pictures, struct error *err)
 {
+	static int (*const measures[])(struct bench_session *, struct crowd *, struct error *) = {
+		measure_process, measure_held, measure_seats, measure_idle};
 	const struct served_options options = {.decoders = 1, .seats = CROWDED_SEATS, .cpu = -1};
-	struct served served;
+	AUTO_SERVED struct served served = {0};
 	struct crowd crowd = {
 		.machine = &session->report.machine, .served = &served, .pictures = pictures};
 	int status = served_start(&served, pictures, &options, crowd.machine, err);
 
-	if (!status)
-		status = measure_process(session, &crowd, err);
-	if (!status)
-		status = measure_held(session, &crowd, err);
-	if (!status)
-		status = measure_seats(session, &crowd, err);
-	if (!status)
-		status = measure_idle(session, &crowd, err);
-	served_stop(&served);
+	for (size_t i = 0; !status && i < sizeof measures / sizeof *measures; i++)
+		status = measures[i](session, &crowd, err);
 	return status;
 }

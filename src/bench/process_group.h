@@ -21,6 +21,13 @@ int process_group_new(size_t count,
 	void *context, struct process_group **ret, struct error *err);
 struct process_group *process_group_free(struct process_group *process_group);
 
+static inline void cleanup_process_group(struct process_group **process_group)
+{
+	*process_group = process_group_free(*process_group);
+}
+
+#define AUTO_PROCESS_GROUP __attribute__((cleanup(cleanup_process_group)))
+
 /*
  * The process group as a subject. What it does may be much shorter than to tell it so and to hear from it:
  * an operation is then `repeat` of each of them.

@@ -37,6 +37,8 @@ int served_start(struct served *served, const struct pictures *pictures,
 /* Ends the server, and removes the folder. */
 void served_stop(struct served *served);
 
+#define AUTO_SERVED __attribute__((cleanup(served_stop)))
+
 /*
  * Connects to it. A client that may run on one CPU only never spins, and rightly so; ours is on a
  * CPU of its own. So this process may run anywhere until it is connected, and is then where it was.

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
-#include "bench/machine.h"
+#include "bench/responder.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,74 +23,6 @@ struct transport_pair {
 	uint64_t sum; /* of the payload that the responder was last told to send */
 	bool exposed; /* there is something for hide or remove */
 };
-
-/* The responder is to refill its payload if the seed is new, then to answer so many requests. */
-struct order {
-	uint64_t operations;
-	uint64_t seed;
-};
-
-static int serve_order(struct channel *channel, const struct order *order, struct error *err)
-{
-	int status = STATUS_OK;
-
-	for (uint64_t i = 0; !status && i < order->operations; i++) {
-		if (watchdog_ticked)
-			status = watchdog_check(&channel->watchdog, err);
-		if (!status)
-			status = channel->transport->answer(channel, err);
-		watchdog_progress(&channel->watchdog);
-	}
-	return status;
-}
-
-/* The responder: follows orders until it is killed or the requester is gone. */
-static int serve_orders(struct channel *channel, int control, struct error *err)
-{
-	const struct error ready = {0};
-	uint64_t seed = 0;
-	int status = channel->transport->join(channel, err);
-
-	if (!status && !channel->source && !(channel->source = malloc(channel->size)))
-		status = error_os(err, ENOMEM, "no room for the payload");
-	if (!status)
-		status = channel_write(channel, control, &ready, sizeof ready, err);
-	while (!status) {
-		struct order order;
-
-		status = channel_read(channel, control, &order, sizeof order, err);
-		watchdog_progress(&channel->watchdog);
-		if (!status && order.seed != seed) {
-			seed = order.seed;
-			payload_fill(channel->source, channel->size, seed);
-		}
-		if (!status)
-			status = serve_order(channel, &order, err);
-	}
-	return status;
-}
-
-static _Noreturn void run_responder(
-	struct channel *channel, int control, pid_t parent, int cpu, struct error *err)
-{
-	int status = watchdog_begin_child(&channel->watchdog, parent, err);
-
-	channel->requester = false;
-	if (!status)
-		status = machine_run_on(cpu, err);
-	if (!status)
-		status = serve_orders(channel, control, err);
-	if (getppid() != parent) {
-		/* The requester was killed: no one else is left to remove what both used. */
-		if (channel->transport->hide)
-			channel->transport->hide(channel);
-		if (channel->transport->remove)
-			channel->transport->remove(channel);
-	} else {
-		send(control, err, sizeof *err, MSG_NOSIGNAL | MSG_DONTWAIT);
-	}
-	_exit(status ? status : STATUS_INTERNAL);
-}
 
 /* An error of the requester's is often that of the responder, who may have said what it was. */
 static int blame(struct transport_pair *pair, struct error *err)
@@ -150,7 +82,7 @@ static int open_pair(struct transport_pair *pair, int responder_cpu, struct erro
 		return error_os(err, errno, "fork");
 	}
 	if (!pair->child)
-		run_responder(channel, ends[1], parent, responder_cpu, err);
+		responder_run(channel, ends[1], parent, responder_cpu, err);
 	close(ends[1]);
 	channel->watchdog = (struct watchdog){.peer = pair->child, .peer_is_child = true};
 	status = channel->transport->join(channel, err);
@@ -181,9 +113,10 @@ static void close_pair(struct transport_pair *pair)
 static int exchange(struct transport_pair *pair, uint64_t operations, struct error *err)
 {
 	struct channel *channel = &pair->channel;
-	int status = STATUS_OK;
 
-	for (uint64_t i = 0; !status && i < operations; i++) {
+	for (uint64_t i = 0; i < operations; i++) {
+		int status;
+
 		channel->word++;
 		channel->sum = 0;
 		channel->consumed = 0;
@@ -193,17 +126,17 @@ static int exchange(struct transport_pair *pair, uint64_t operations, struct err
 			return blame(pair, err);
 		if (channel->consumed != channel->size || channel->wrong ||
 			(!channel->expected && channel->sum != pair->sum))
-			status = error_set(err, STATUS_BAD_DATA,
+			return error_set(err, STATUS_BAD_DATA,
 				"%s: request %llu was answered with the wrong bytes",
 				channel->transport->name, (unsigned long long)channel->word);
 	}
-	return status;
+	return STATUS_OK;
 }
 
 static int give_order(
 	struct transport_pair *pair, uint64_t operations, uint64_t seed, struct error *err)
 {
-	const struct order order = {.operations = operations, .seed = seed};
+	const struct responder_order order = {.operations = operations, .seed = seed};
 	int status = channel_write(&pair->channel, pair->control, &order, sizeof order, err);
 
 	return status ? blame(pair, err) : STATUS_OK;
@@ -239,23 +172,39 @@ static int fill_expected(
 	return status;
 }
 
-/* Compares a few round trips byte for byte, each with a payload of its own. */
-static int check_pair(struct transport_pair *pair, uint8_t *expected, struct error *err)
+/* A round trip that is compared byte for byte. */
+static int check_once(
+	struct transport_pair *pair, uint8_t *expected, uint64_t seed, struct error *err)
 {
-	struct channel *channel = &pair->channel;
-	int status = STATUS_OK;
+	int status = fill_expected(&pair->channel, expected, seed, err);
 
-	channel->expected = expected;
-	for (uint64_t seed = 1; !status && seed <= CHECKS; seed++) {
-		status = fill_expected(channel, expected, seed, err);
-		if (!status)
-			status = give_order(pair, 1, seed, err);
-		if (!status)
-			status = exchange(pair, 1, err);
-	}
-	channel->expected = NULL;
-	pair->sum = payload_sum(expected, channel->size);
+	if (status)
+		return status;
+	status = give_order(pair, 1, seed, err);
+	if (status)
+		return status;
+	pair->channel.expected = expected;
+	status = exchange(pair, 1, err);
+	pair->channel.expected = NULL;
 	return status;
+}
+
+/* Compares a few round trips, each with a payload of its own. */
+static int check_pair(struct transport_pair *pair, struct error *err)
+{
+	size_t size = pair->channel.size;
+	AUTO_FREE uint8_t *expected = malloc(size);
+
+	if (!expected)
+		return error_os(err, ENOMEM, "no room for the payload");
+	for (uint64_t seed = 1; seed <= CHECKS; seed++) {
+		int status = check_once(pair, expected, seed, err);
+
+		if (status)
+			return status;
+	}
+	pair->sum = payload_sum(expected, size);
+	return STATUS_OK;
 }
 
 struct transport_pair *transport_pair_free(struct transport_pair *pair)
@@ -271,34 +220,28 @@ struct transport_pair *transport_pair_free(struct transport_pair *pair)
 static int new_pair(const struct channel *plan, int responder_cpu, struct transport_pair **ret,
 	struct error *err)
 {
-	size_t size = plan->size;
-	struct transport_pair *pair = calloc(1, sizeof *pair);
-	AUTO_FREE uint8_t *expected = malloc(size);
+	AUTO_TRANSPORT_PAIR struct transport_pair *pair = calloc(1, sizeof *pair);
 	struct channel *channel;
-	int status = STATUS_OK;
+	int status;
 
-	if (!pair || !expected) {
-		free(pair);
+	if (!pair)
 		return error_os(err, ENOMEM, "no room for the payload");
-	}
 	channel = &pair->channel;
 	pair->control = -1;
 	*channel = *plan;
 	channel->requester = true;
-	channel->buffer = malloc(size + BUFFER_SLACK);
+	channel->buffer = malloc(plan->size + BUFFER_SLACK);
+	if (!channel->buffer)
+		return error_os(err, ENOMEM, "no room for the payload");
 	snprintf(channel->name, sizeof channel->name, "shmsem-bench-%d-%llx", (int)getpid(),
 		(unsigned long long)clock_now());
-	if (!channel->buffer)
-		status = error_os(err, ENOMEM, "no room for the payload");
-	if (!status && open_pair(pair, responder_cpu, err))
-		status = blame(pair, err);
-	if (!status)
-		status = check_pair(pair, expected, err);
+	if (open_pair(pair, responder_cpu, err))
+		return blame(pair, err);
+	status = check_pair(pair, err);
 	if (status)
-		transport_pair_free(pair);
-	else
-		*ret = pair;
-	return status;
+		return status;
+	*ret = steal_pointer(&pair);
+	return STATUS_OK;
 }
 
 int transport_pair_new(const struct transport *transport, size_t size, int responder_cpu,
@@ -341,35 +284,39 @@ static void note_pieces(
 	}
 }
 
-static int measure_pairs(struct bench_session *session, struct transport_pair *const *pairs,
-	size_t count, size_t size, struct bench_result **ret_rows, struct error *err)
+static int measure_pairs(struct bench_session *session, const struct transport *const *chosen,
+	struct transport_pair *const *pairs, size_t count, size_t size, struct error *err)
 {
 	AUTO_FREE struct bench_subject *subjects = calloc(count, sizeof *subjects);
+	struct bench_result *rows;
 	char group[SIZE_TEXT_SIZE];
+	int status;
 
 	if (!subjects)
 		return error_os(err, ENOMEM, "cannot measure");
 	for (size_t i = 0; i < count; i++)
 		subjects[i] = transport_pair_subject(pairs[i]);
-	return session_measure(session, "transport", format_size(size, group), size, subjects,
-		count, ret_rows, err);
+	status = session_measure(
+		session, "transport", format_size(size, group), size, subjects, count, &rows, err);
+	if (status)
+		return status;
+	note_pieces(rows, chosen, count, size);
+	return STATUS_OK;
 }
 
 int transport_measure(struct bench_session *session, const struct transport *const *chosen,
 	size_t count, size_t size, struct error *err)
 {
 	AUTO_FREE struct transport_pair **pairs = calloc(count, sizeof *pairs);
-	struct bench_result *rows;
-	int status = pairs ? STATUS_OK : error_os(err, ENOMEM, "cannot measure");
+	int cpu = session->report.machine.responder_cpu, status = STATUS_OK;
 
+	if (!pairs)
+		return error_os(err, ENOMEM, "cannot measure");
 	for (size_t i = 0; !status && i < count; i++)
-		status = transport_pair_new(
-			chosen[i], size, session->report.machine.responder_cpu, &pairs[i], err);
+		status = transport_pair_new(chosen[i], size, cpu, &pairs[i], err);
 	if (!status)
-		status = measure_pairs(session, pairs, count, size, &rows, err);
-	if (!status)
-		note_pieces(rows, chosen, count, size);
-	for (size_t i = 0; pairs && i < count; i++)
+		status = measure_pairs(session, chosen, pairs, count, size, err);
+	for (size_t i = 0; i < count; i++)
 		transport_pair_free(pairs[i]);
 	return status;
 }

@@ -103,6 +103,14 @@ int transport_pair_new(const struct transport *transport, size_t size, int respo
 int transport_pair_new_making(size_t size, int responder_cpu, payload_make *make, void *context,
 	struct transport_pair **ret, struct error *err);
 struct transport_pair *transport_pair_free(struct transport_pair *pair);
+
+static inline void cleanup_transport_pair(struct transport_pair **pair)
+{
+	*pair = transport_pair_free(*pair);
+}
+
+#define AUTO_TRANSPORT_PAIR __attribute__((cleanup(cleanup_transport_pair)))
+
 struct bench_subject transport_pair_subject(struct transport_pair *pair);
 
 /* For the mechanisms: */
