@@ -50,11 +50,13 @@ static int answer(struct channel *channel, struct error *err)
 {
 	int status = await(channel, 2 * channel->word + 1, err);
 
-	if (!status)
-		status = channel_expect(channel, channel->word + 1, err);
-	if (!status)
-		__atomic_store_n(&shared_area(channel)->word, 2 * channel->word, __ATOMIC_RELEASE);
-	return status;
+	if (status)
+		return status;
+	status = channel_expect(channel, channel->word + 1, err);
+	if (status)
+		return status;
+	__atomic_store_n(&shared_area(channel)->word, 2 * channel->word, __ATOMIC_RELEASE);
+	return STATUS_OK;
 }
 
 const struct transport transport_cache_line = {

@@ -175,12 +175,34 @@ static int write_kind(
 	return STATUS_OK;
 }
 
+/* Writes the file, which then takes the place of `path`. */
+static int write_beside(const struct bench_report *report, enum export_kind kind, int fd,
+	const char *beside, const char *path, struct error *err)
+{
+	AUTO_FCLOSE FILE *file = fdopen(fd, "w");
+	mode_t mask = umask(0);
+	int status;
+
+	umask(mask);
+	if (!file) {
+		int failed = errno;
+
+		close(fd);
+		return error_os(err, failed, "'%s'", path);
+	}
+	fchmod(fd, 0666 & ~mask);
+	status = write_kind(report, kind, file, err);
+	if (status)
+		return status;
+	if (ferror(file) || fflush(file))
+		return error_os(err, errno ? errno : EIO, "cannot write '%s'", path);
+	return rename(beside, path) ? error_os(err, errno, "cannot write '%s'", path) : STATUS_OK;
+}
+
 int export_report(const struct bench_report *report, enum export_kind kind, const char *path,
 	struct error *err)
 {
 	char beside[4096];
-	AUTO_FCLOSE FILE *file = NULL;
-	mode_t mask;
 	int fd, status;
 
 	if (!strcmp(path, "-"))
@@ -190,17 +212,7 @@ int export_report(const struct bench_report *report, enum export_kind kind, cons
 	fd = mkostemp(beside, O_CLOEXEC);
 	if (fd < 0)
 		return error_os(err, errno, "cannot write '%s'", path);
-	mask = umask(0);
-	umask(mask);
-	fchmod(fd, 0666 & ~mask);
-	file = fdopen(fd, "w");
-	status = file ? write_kind(report, kind, file, err) : error_os(err, errno, "'%s'", path);
-	if (!file)
-		close(fd);
-	else if (!status && (ferror(file) || fflush(file)))
-		status = error_os(err, errno ? errno : EIO, "cannot write '%s'", path);
-	if (!status && rename(beside, path))
-		status = error_os(err, errno, "cannot write '%s'", path);
+	status = write_beside(report, kind, fd, beside, path, err);
 	if (status)
 		unlink(beside);
 	return status;

@@ -44,6 +44,16 @@ static int measure(struct bench_session *session, struct one_cpu *pairs, struct 
 	return status;
 }
 
+static int measure_pairs(struct bench_session *session, struct one_cpu *pairs,
+	const struct pictures *pictures, int cpu, struct error *err)
+{
+	int status = machine_run_on(cpu, err);
+
+	for (size_t i = 0; !status && i < 2; i++)
+		status = start_pair(pairs, i, pictures, &session->report.machine, cpu, err);
+	return status ? status : measure(session, pairs, err);
+}
+
 int fetch_measure_one_cpu(
 	struct bench_session *session, const struct pictures *pictures, struct error *err)
 {
@@ -52,12 +62,8 @@ int fetch_measure_one_cpu(
 	struct one_cpu pairs = {0};
 	cpu_set_t before;
 	bool moved = !sched_getaffinity(0, sizeof before, &before);
-	int status = machine_run_on(cpu, err);
+	int status = measure_pairs(session, &pairs, pictures, cpu, err);
 
-	for (size_t i = 0; !status && i < 2; i++)
-		status = start_pair(&pairs, i, pictures, machine, cpu, err);
-	if (!status)
-		status = measure(session, &pairs, err);
 	for (size_t i = 0; i < 2; i++) {
 		fetch_client_release(&pairs.clients[i]);
 		served_stop(&pairs.served[i]);

@@ -97,25 +97,33 @@ static void change_look(uint8_t *pixels, size_t count, enum look look)
 		deep[i] = (uint16_t)(pixels[i] << 8 | (next_grain(&state) & 255));
 }
 
-static int draw_one(struct picture *picture, const struct drawing *drawing, struct error *err)
+static int draw_into(FILE *file, const struct drawing *drawing, struct error *err)
 {
 	size_t count = (size_t)drawing->width * drawing->height;
 	AUTO_FREE uint8_t *pixels = malloc(count * 6);
 	const struct encode_options options = {0};
-	struct encode_image image = {.pixels = pixels,
+	const struct encode_image image = {.pixels = pixels,
 		.width = drawing->width,
 		.height = drawing->height,
 		.channels = drawing->look == LOOK_GREY ? 1 : 3,
 		.bits = drawing->look == LOOK_DEEP ? 16 : 8};
-	FILE *file = open_memstream((char **)&picture->data, &picture->size);
-	int status = pixels && file ? STATUS_OK : error_os(err, ENOMEM, "cannot draw an image");
 
-	if (!status) {
-		draw_photo(pixels, drawing->width, drawing->height);
-		change_look(pixels, count, drawing->look);
-		status = encode_write(file, drawing->format, &image, &options, err);
-	}
-	if (file && fclose(file) && !status)
+	if (!pixels)
+		return error_os(err, ENOMEM, "cannot draw an image");
+	draw_photo(pixels, drawing->width, drawing->height);
+	change_look(pixels, count, drawing->look);
+	return encode_write(file, drawing->format, &image, &options, err);
+}
+
+static int draw_one(struct picture *picture, const struct drawing *drawing, struct error *err)
+{
+	FILE *file = open_memstream((char **)&picture->data, &picture->size);
+	int status;
+
+	if (!file)
+		return error_os(err, errno, "cannot draw an image");
+	status = draw_into(file, drawing, err);
+	if (fclose(file) && !status)
 		status = error_os(err, errno, "cannot draw an image");
 	return status;
 }

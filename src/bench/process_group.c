@@ -56,15 +56,16 @@ static int transmit(
 
 static int follow_order(const struct bench_subject *subject, uint64_t operations, struct error *err)
 {
-	int status = STATUS_OK;
+	for (uint64_t i = 0; i < operations; i++) {
+		int status = subject->before ? subject->before(subject->context, err) : STATUS_OK;
 
-	for (uint64_t i = 0; !status && i < operations; i++) {
-		if (subject->before)
-			status = subject->before(subject->context, err);
-		if (!status)
-			status = subject->run(subject->context, 1, err);
+		if (status)
+			return status;
+		status = subject->run(subject->context, 1, err);
+		if (status)
+			return status;
 	}
-	return status;
+	return STATUS_OK;
 }
 
 static _Noreturn void work(struct process_group_member *member, const struct bench_subject *subject)
@@ -89,11 +90,12 @@ static int await_reply(struct process_group_member *member, uint64_t *ret_ns, st
 	struct process_group_reply reply;
 	int status = receive(member, &reply, sizeof reply, err);
 
-	if (!status && reply.error.status)
+	if (status)
+		return status;
+	if (reply.error.status)
 		return error_set(err, reply.error.status, "%s", reply.error.text);
-	if (!status)
-		*ret_ns = reply.took_ns;
-	return status;
+	*ret_ns = reply.took_ns;
+	return STATUS_OK;
 }
 
 static int hire(struct process_group *process_group,

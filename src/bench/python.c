@@ -244,26 +244,33 @@ static int run_and_parse(const struct served *served, const struct bench_plan *p
 	return status ? status : parse(text, plan, series, err);
 }
 
+static int measure(struct bench_session *session, const struct pictures *pictures, unsigned samples,
+	struct bench_series *series, struct error *err)
+{
+	const struct served_options options = {.decoders = 1, .seats = 4, .cpu = -1};
+	AUTO_SERVED struct served served = {0};
+	int status = make_series(series, session->plan.runs, samples, err);
+
+	if (status)
+		return status;
+	status = served_start(&served, pictures, &options, &session->report.machine, err);
+	if (status)
+		return status;
+	status = run_and_parse(
+		&served, &session->plan, pictures->list[0].name, samples, series, err);
+	return status ? status : report_all(session, series, err);
+}
+
 int python_measure(
 	struct bench_session *session, const struct pictures *pictures, struct error *err)
 {
 	const struct bench_plan *plan = &session->plan;
-	const struct served_options options = {.decoders = 1, .seats = 4, .cpu = -1};
 	uint64_t samples = plan->time_ns / plan->runs / SAMPLE_NS;
 	struct bench_series series[ROWS] = {0};
-	struct served served = {0};
 	int status;
 
 	samples = samples < 1 ? 1 : samples > BENCH_SAMPLES_MAX ? BENCH_SAMPLES_MAX : samples;
-	status = make_series(series, plan->runs, (unsigned)samples, err);
-	if (!status)
-		status = served_start(&served, pictures, &options, &session->report.machine, err);
-	if (!status)
-		status = run_and_parse(
-			&served, plan, pictures->list[0].name, (unsigned)samples, series, err);
-	if (!status)
-		status = report_all(session, series, err);
-	served_stop(&served);
+	status = measure(session, pictures, (unsigned)samples, series, err);
 	for (unsigned row = 0; row < ROWS; row++)
 		bench_series_release(&series[row]);
 	return status;

@@ -128,9 +128,10 @@ static int posix_ask(struct channel *channel, struct error *err)
 	for (size_t done = 0; !status && done < channel->size; done += MESSAGE_BYTES)
 		status = posix_receive(channel, true, channel->buffer + done, MESSAGE_BYTES,
 			piece_at(channel, done), err);
-	if (!status)
-		channel_consume(channel, channel->buffer, channel->size);
-	return status;
+	if (status)
+		return status;
+	channel_consume(channel, channel->buffer, channel->size);
+	return STATUS_OK;
 }
 
 static int posix_answer(struct channel *channel, struct error *err)
@@ -138,8 +139,9 @@ static int posix_answer(struct channel *channel, struct error *err)
 	uint64_t word = 0;
 	int status = posix_receive(channel, false, &word, sizeof word, sizeof word, err);
 
-	if (!status)
-		status = channel_expect(channel, word, err);
+	if (status)
+		return status;
+	status = channel_expect(channel, word, err);
 	for (size_t done = 0; !status && done < channel->size; done += MESSAGE_BYTES)
 		status = posix_send(
 			channel, true, channel->source + done, piece_at(channel, done), err);
@@ -234,14 +236,17 @@ static int sysv_ask(struct channel *channel, struct error *err)
 	struct sysv_queue *state = channel->state;
 	int status = sysv_send(channel, SYSV_REQUEST, &channel->word, sizeof channel->word, err);
 
-	while (!status && channel->consumed < channel->size) {
+	if (status)
+		return status;
+	while (channel->consumed < channel->size) {
 		size_t piece = piece_at(channel, channel->consumed);
 
 		status = sysv_receive(channel, SYSV_RESPONSE, piece, err);
-		if (!status)
-			channel_consume(channel, state->message.data, piece);
+		if (status)
+			return status;
+		channel_consume(channel, state->message.data, piece);
 	}
-	return status;
+	return STATUS_OK;
 }
 
 static int sysv_answer(struct channel *channel, struct error *err)

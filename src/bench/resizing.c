@@ -149,58 +149,76 @@ static void release(struct resizing *resizing)
 	*resizing = (struct resizing){0};
 }
 
+static int fill_source(struct resizing *resizing, struct image_reader *reader,
+	const struct picture *picture, uint8_t channels, struct error *err)
+{
+	const struct image_options options = {.channels = channels};
+	struct image_info info;
+	int status = image_probe(reader, picture->data, picture->size, &options, NULL, &info, err);
+
+	if (status)
+		return status;
+	resizing->pixels = malloc(info.bytes);
+	resizing->resized = malloc((size_t)SIDE * SIDE * channels);
+	resizing->width = info.width;
+	resizing->height = info.height;
+	resizing->channels = channels;
+	if (!resizing->pixels || !resizing->resized)
+		return error_os(err, ENOMEM, "cannot resize '%s'", picture->name);
+	status = image_decode(reader, resizing->pixels, info.bytes, NULL, err);
+	if (status)
+		return status;
+	/* Not all the same, or dividing by alpha would cost nothing. */
+	for (size_t i = 3; channels == 4 && i < info.bytes; i += 4)
+		resizing->pixels[i] = resizing->pixels[i - 1];
+	return STATUS_OK;
+}
+
 static int decode_source(struct resizing *resizing, const struct picture *picture, uint8_t channels,
 	struct error *err)
 {
-	const struct image_options options = {.channels = channels};
 	struct image_reader *reader;
-	struct image_info info;
 	int status = image_reader_new(&reader, err);
 
 	if (status)
 		return status;
-	status = image_probe(reader, picture->data, picture->size, &options, NULL, &info, err);
-	if (!status) {
-		resizing->pixels = malloc(info.bytes);
-		resizing->resized = malloc((size_t)SIDE * SIDE * channels);
-		resizing->width = info.width;
-		resizing->height = info.height;
-		resizing->channels = channels;
-	}
-	if (!status && (!resizing->pixels || !resizing->resized))
-		status = error_os(err, ENOMEM, "cannot resize '%s'", picture->name);
-	if (!status)
-		status = image_decode(reader, resizing->pixels, info.bytes, NULL, err);
-	/* Not all the same, or dividing by alpha would cost nothing. */
-	for (size_t i = 3; !status && channels == 4 && i < info.bytes; i += 4)
-		resizing->pixels[i] = resizing->pixels[i - 1];
+	status = fill_source(resizing, reader, picture, channels, err);
 	image_reader_free(reader);
 	return status;
+}
+
+static int measure_with(struct bench_session *session, struct resizing *resizing,
+	const struct picture *picture, uint8_t channels, struct error *err)
+{
+	struct bench_subject subjects[] = {
+		{.name = "Pillow", .context = resizing, .run = run_pillow},
+		{.name = "shmsem", .context = resizing, .run = run_ours},
+	};
+	struct bench_result *rows;
+	char group[64];
+	int status = decode_source(resizing, picture, channels, err);
+
+	if (status)
+		return status;
+	status = start_pillow(resizing, err);
+	if (status)
+		return status;
+	snprintf(group, sizeof group, "resize %s %ux%u to %dx%d, bicubic",
+		channels == 4 ? "RGBA" : "RGB", resizing->width, resizing->height, SIDE, SIDE);
+	status = session_measure(
+		session, "decode", group, SIDE * SIDE * channels, subjects, 2, &rows, err);
+	if (status)
+		return status;
+	goal_note(&session->report.goals, GOAL_RESIZE, rows[1].ratio);
+	return STATUS_OK;
 }
 
 static int measure(struct bench_session *session, const struct picture *picture, uint8_t channels,
 	struct error *err)
 {
 	struct resizing resizing = {0};
-	struct bench_subject subjects[] = {
-		{.name = "Pillow", .context = &resizing, .run = run_pillow},
-		{.name = "shmsem", .context = &resizing, .run = run_ours},
-	};
-	struct bench_result *rows;
-	char group[64];
-	int status = decode_source(&resizing, picture, channels, err);
+	int status = measure_with(session, &resizing, picture, channels, err);
 
-	if (!status)
-		status = start_pillow(&resizing, err);
-	if (!status) {
-		snprintf(group, sizeof group, "resize %s %ux%u to %dx%d, bicubic",
-			channels == 4 ? "RGBA" : "RGB", resizing.width, resizing.height, SIDE,
-			SIDE);
-		status = session_measure(
-			session, "decode", group, SIDE * SIDE * channels, subjects, 2, &rows, err);
-		if (!status)
-			goal_note(&session->report.goals, GOAL_RESIZE, rows[1].ratio);
-	}
 	release(&resizing);
 	return status;
 }

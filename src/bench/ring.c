@@ -120,8 +120,9 @@ static int answer(struct channel *channel, struct error *err)
 		return status;
 	memcpy(&word, slot, sizeof word);
 	status = consumer_done(&state->rings[false], err);
-	if (!status)
-		status = channel_expect(channel, word, err);
+	if (status)
+		return status;
+	status = channel_expect(channel, word, err);
 	for (size_t done = 0; !status && done < channel->size; done += SLOT_BYTES) {
 		size_t left = channel->size - done;
 

@@ -28,6 +28,15 @@ static int add_rows(struct bench_session *session, uint64_t bytes,
 	return report_finish_group(&session->report, series, count, err);
 }
 
+static int measure_group(struct bench_session *session, uint64_t bytes,
+	const struct bench_subject *subjects, struct bench_series *series, size_t count,
+	struct error *err)
+{
+	int status = bench_measure(subjects, count, &session->plan, series, err);
+
+	return status ? status : add_rows(session, bytes, subjects, series, count, err);
+}
+
 int session_measure(struct bench_session *session, const char *part, const char *group,
 	uint64_t bytes, const struct bench_subject *subjects, size_t count,
 	struct bench_result **ret_rows, struct error *err)
@@ -41,9 +50,7 @@ int session_measure(struct bench_session *session, const char *part, const char 
 	snprintf(session->group, sizeof session->group, "%s", group);
 	session->plan.progress = session->progress ? pass_progress : NULL;
 	session->plan.progress_context = session;
-	status = bench_measure(subjects, count, &session->plan, series, err);
-	if (!status)
-		status = add_rows(session, bytes, subjects, series, count, err);
+	status = measure_group(session, bytes, subjects, series, count, err);
 	for (size_t i = 0; i < count; i++)
 		bench_series_release(&series[i]);
 	session->groups_done++;

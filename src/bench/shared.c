@@ -41,11 +41,13 @@ int shared_ask(struct channel *channel, struct error *err)
 
 	area->word = channel->word;
 	status = channel->transport->post(channel, false, err);
-	if (!status)
-		status = channel->transport->wait(channel, true, err);
-	if (!status)
-		channel_consume(channel, area->payload, channel->size);
-	return status;
+	if (status)
+		return status;
+	status = channel->transport->wait(channel, true, err);
+	if (status)
+		return status;
+	channel_consume(channel, area->payload, channel->size);
+	return STATUS_OK;
 }
 
 int shared_answer(struct channel *channel, struct error *err)

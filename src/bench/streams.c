@@ -47,11 +47,13 @@ static int ask(struct channel *channel, struct error *err)
 	const struct stream *stream = channel->state;
 	int status = channel_write(channel, stream->out, &channel->word, sizeof channel->word, err);
 
-	if (!status)
-		status = channel_read(channel, stream->in, channel->buffer, channel->size, err);
-	if (!status)
-		channel_consume(channel, channel->buffer, channel->size);
-	return status;
+	if (status)
+		return status;
+	status = channel_read(channel, stream->in, channel->buffer, channel->size, err);
+	if (status)
+		return status;
+	channel_consume(channel, channel->buffer, channel->size);
+	return STATUS_OK;
 }
 
 static int answer(struct channel *channel, struct error *err)

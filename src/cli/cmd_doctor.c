@@ -38,32 +38,35 @@ static const char *const states[] = {
 	[FINDING_BAD] = "bad",
 };
 
+static int add_finding(struct table *table, const struct finding *finding, struct error *err)
+{
+	const char *const cells[] = {
+		[COLUMN_CHECK] = finding->check,
+		[COLUMN_STATE] = states[finding->state],
+		[COLUMN_FINDING] = finding->what,
+		[COLUMN_REMEDY] = finding->remedy,
+	};
+	int status = table_add_line(table, err);
+
+	for (size_t at = COLUMN_CHECK; !status && at <= COLUMN_REMEDY; at++)
+		if (cells[at][0])
+			status = table_put(table, at, cells[at], err);
+	return status;
+}
+
 static int print_json(const struct findings *findings, struct error *err)
 {
 	const struct table_style style = {.json = true};
 	struct table_selection all;
-	struct table table = TABLE_NONE;
+	AUTO_TABLE struct table table = TABLE_NONE;
 	int status = table_select(NULL, "CHECK,STATE,FINDING,REMEDY", columns, &all, err);
 
-	if (!status)
-		status = table_init(&table, "findings", columns, &all, &style, err);
-	for (size_t i = 0; i < findings->count && !status; i++) {
-		const struct finding *finding = &findings->items[i];
-
-		status = table_add_line(&table, err);
-		if (!status)
-			status = table_put(&table, COLUMN_CHECK, finding->check, err);
-		if (!status)
-			status = table_put(&table, COLUMN_STATE, states[finding->state], err);
-		if (!status)
-			status = table_put(&table, COLUMN_FINDING, finding->what, err);
-		if (!status && finding->remedy[0])
-			status = table_put(&table, COLUMN_REMEDY, finding->remedy, err);
-	}
-	if (!status)
-		status = table_print(&table, err);
-	table_release(&table);
-	return status;
+	if (status)
+		return status;
+	status = table_init(&table, "findings", columns, &all, &style, err);
+	for (size_t i = 0; i < findings->count && !status; i++)
+		status = add_finding(&table, &findings->items[i], err);
+	return status ? status : table_print(&table, err);
 }
 
 /* Where findings begin. */

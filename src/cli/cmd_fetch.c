@@ -186,31 +186,60 @@ static void suggest_preview(
 		text_escape(names->names[0], strlen(names->names[0]), shown, sizeof shown));
 }
 
+static int do_work(const struct fetch_options *given, struct fetch_work *work,
+	struct shmsem *client, struct error *err)
+{
+	int status = STATUS_OK;
+
+	if (client)
+		fetch_all(work, client);
+	else
+		status = fetch_create(work, err);
+	if (status)
+		return status;
+	status = print(given, work, err);
+	return status ? status : fetch_summary(work);
+}
+
+static int fetch_drawn(const struct fetch_options *given, struct fetch_plan *plan,
+	struct shmsem *client, const struct fetch_names *names, struct fetch_draw *drawn,
+	struct error *err)
+{
+	struct fetch_work work;
+	int status = make_output(given, drawn->count, plan, err);
+
+	if (status)
+		return status;
+	status = fetch_work_init(&work, plan, names, drawn, err);
+	if (status)
+		return status;
+	status = do_work(given, &work, client, err);
+	suggest_preview(given, names, status);
+	fetch_work_release(&work);
+	return status;
+}
+
 static int fetch_named(const struct fetch_options *given, struct fetch_plan *plan,
 	struct shmsem *client, const struct fetch_names *names, struct error *err)
 {
 	struct fetch_draw drawn = {0};
-	struct fetch_work work;
 	int status = draw(given, names->count, &drawn, err);
 
 	if (!status)
-		status = make_output(given, drawn.count, plan, err);
-	if (!status)
-		status = fetch_work_init(&work, plan, names, &drawn, err);
-	if (!status) {
-		if (client)
-			fetch_all(&work, client);
-		else
-			status = fetch_create(&work, err);
-		if (!status)
-			status = print(given, &work, err);
-		if (!status)
-			status = fetch_summary(&work);
-		suggest_preview(given, names, status);
-		fetch_work_release(&work);
-	}
+		status = fetch_drawn(given, plan, client, names, &drawn, err);
 	fetch_draw_release(&drawn);
 	return status;
+}
+
+static int use_names(const struct fetch_options *given, struct fetch_plan *plan,
+	struct shmsem *client, const struct fetch_names *names, struct error *err)
+{
+	if (!given->names)
+		return fetch_named(given, plan, client, names, err);
+	if (given->json)
+		return fetch_json_names(names, err);
+	fetch_print_names(names);
+	return STATUS_OK;
 }
 
 static int run(const void *options, int argc, char **argv, struct error *err)
@@ -229,17 +258,14 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 	if (!plan.patterns)
 		status = make_output(
 			given, given->count > words ? given->count : words, &plan, err);
-	if (!status && !given->create)
-		status = fetch_connect(&plan, &client, err);
+	if (status)
+		return status;
+	status = given->create ? STATUS_OK : fetch_connect(&plan, &client, err);
 	if (status)
 		return status;
 	status = find_names(given, client, argv, words, &names, err);
-	if (!status && !given->names)
-		status = fetch_named(given, &plan, client, &names, err);
-	else if (!status && given->json)
-		status = fetch_json_names(&names, err);
-	else if (!status)
-		fetch_print_names(&names);
+	if (!status)
+		status = use_names(given, &plan, client, &names, err);
 	fetch_names_release(&names);
 	shmsem_close(client);
 	return status;

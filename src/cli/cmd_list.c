@@ -98,7 +98,7 @@ static bool wanted(const void *context, const struct object *object)
 
 static int print_rows(const struct list *list, const struct view *view, struct error *err)
 {
-	struct table table;
+	AUTO_TABLE struct table table = TABLE_NONE;
 	int status = table_init(
 		&table, "objects", object_columns, &list->selection, &list->style, err);
 
@@ -108,10 +108,7 @@ static int print_rows(const struct list *list, const struct view *view, struct e
 			status = object_put_cell(
 				&table, at, list->selection.columns[at], view->rows[i].shown, err);
 	}
-	if (!status)
-		status = table_print(&table, err);
-	table_release(&table);
-	return status;
+	return status ? status : table_print(&table, err);
 }
 
 /* Everything that takes memory was asked for, so what was not seen is told, too. */
@@ -128,13 +125,16 @@ static int list_once(const struct list *list, struct error *err)
 	int status = survey_take(
 		&survey, SURVEY_SYSV | (list->options->all ? SURVEY_MEMFDS : 0), err);
 
-	if (!status && tells_all(list))
-		status = view_add_unaccounted(&survey.objects, err);
-	if (!status)
-		status = view_make(&survey.objects, wanted, list, list->order,
-			list->readable && !list->options->verbose, &view, err);
-	if (!status)
-		status = print_rows(list, &view, err);
+	if (status)
+		return status;
+	status = tells_all(list) ? view_add_unaccounted(&survey.objects, err) : STATUS_OK;
+	if (status)
+		return status;
+	status = view_make(&survey.objects, wanted, list, list->order,
+		list->readable && !list->options->verbose, &view, err);
+	if (status)
+		return status;
+	status = print_rows(list, &view, err);
 	if (!status && list->readable)
 		footer_print(&survey.objects, list->style.width);
 	return status;

@@ -132,6 +132,35 @@ static void say_no_inotify(void)
 		stderr);
 }
 
+static void say_started(const struct serve_options *serve, const struct server_options *options,
+	const struct service *service, bool with_command)
+{
+	say_missing(service->server ? server_missing(service->server) : sandbox_missing());
+	if (service->server && !server_has_inotify(service->server))
+		say_no_inotify();
+	if (serve->quiet || with_command)
+		return;
+	say_ready(options, service->server);
+	warn_of_logind();
+}
+
+static int make_options(const struct serve_options *serve, int argc, char **argv,
+	struct server_options *ret, struct error *err)
+{
+	int status = serve_options_check(serve, argc, argv, err);
+
+	if (status)
+		return status;
+	status = needed_calls_check(err);
+	if (status)
+		return status;
+	status = serve_options_make(serve, argc > 1, ret, err);
+	if (status)
+		return status;
+	ret->directory = argv[0];
+	return STATUS_OK;
+}
+
 static int run(const void *given, int argc, char **argv, struct error *err)
 {
 	const struct serve_options *serve = given;
@@ -139,15 +168,10 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	struct server_options options;
 	struct service service = {0};
 	bool ended = false;
-	int status = serve_options_check(serve, argc, argv, err);
+	int status = make_options(serve, argc, argv, &options, err);
 
-	if (!status)
-		status = needed_calls_check(err);
-	if (!status)
-		status = serve_options_make(serve, with_command, &options, err);
 	if (status)
 		return status;
-	options.directory = argv[0];
 	service_take_signals(&service);
 	status = start(&service, serve, &options, &ended, err);
 	if (ended) {
@@ -157,13 +181,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	}
 	if (status)
 		return status;
-	say_missing(service.server ? server_missing(service.server) : sandbox_missing());
-	if (service.server && !server_has_inotify(service.server))
-		say_no_inotify();
-	if (!serve->quiet && !with_command) {
-		say_ready(&options, service.server);
-		warn_of_logind();
-	}
+	say_started(serve, &options, &service, with_command);
 	notify_manager("READY=1");
 	if (with_command)
 		status = service_start_command(&service, argv + 1, &options.space, err);

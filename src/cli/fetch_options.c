@@ -146,11 +146,15 @@ int fetch_understand(
 	};
 	int status = check(given, words, err);
 
-	if (!status && given->server_user)
-		status = choose_server(given->server_user, &plan.connect, err);
-	if (!status)
-		status = fetch_make_request(given, &plan.request, err);
-	if (!status)
-		*ret = plan;
-	return status;
+	if (status)
+		return status;
+	status = given->server_user ? choose_server(given->server_user, &plan.connect, err)
+				    : STATUS_OK;
+	if (status)
+		return status;
+	status = fetch_make_request(given, &plan.request, err);
+	if (status)
+		return status;
+	*ret = plan;
+	return STATUS_OK;
 }

@@ -54,13 +54,14 @@ static int put_row(
 	char time[SIZE_TEXT_SIZE];
 	int status = table_add_line(table, err);
 
-	if (!status)
-		status = table_put(table, COLUMN_NAME, name, err);
+	if (status)
+		return status;
+	status = table_put(table, COLUMN_NAME, name, err);
 	for (size_t at = COLUMN_WIDTH; at <= COLUMN_BYTES && !status; at++)
 		status = put_number(table, at, numbers[at], err);
-	if (!status)
-		status = table_put(table, COLUMN_TIME, format_duration(result->took, time), err);
-	return status;
+	if (status)
+		return status;
+	return table_put(table, COLUMN_TIME, format_duration(result->took, time), err);
 }
 
 const char *fetch_name_of(const struct fetch_work *work, size_t at)
@@ -84,25 +85,21 @@ int fetch_print_rows(const struct fetch_work *work, struct error *err)
 {
 	const struct table_style style = {0};
 	struct table_selection selection;
-	struct table table;
+	AUTO_TABLE struct table table = TABLE_NONE;
 	size_t rows = 0;
 	int status = table_select(
 		NULL, "NAME,WIDTH,HEIGHT,CHANNELS,BYTES,TIME", columns, &selection, err);
 
-	if (!status)
-		status = table_init(&table, "images", columns, &selection, &style, err);
 	if (status)
 		return status;
+	status = table_init(&table, "images", columns, &selection, &style, err);
 	for (size_t i = 0; i < work->draw->count && !status; i++) {
 		if (work->results[i].status)
 			continue;
 		status = put_row(&table, fetch_name_of(work, i), &work->results[i], err);
 		rows++;
 	}
-	if (!status && rows)
-		status = table_print(&table, err);
-	table_release(&table);
-	return status;
+	return status || !rows ? status : table_print(&table, err);
 }
 
 void fetch_print_names(const struct fetch_names *names)

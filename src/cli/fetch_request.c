@@ -151,18 +151,24 @@ static int parse_crop(const char *text, struct shmsem_request *request, struct e
 int fetch_make_request(
 	const struct fetch_options *given, struct shmsem_request *ret, struct error *err)
 {
+	const struct {
+		const char *text;
+		int (*parse)(const char *text, struct shmsem_request *request, struct error *err);
+	} texts[] = {
+		{given->fit, parse_fit},
+		{given->size, parse_exact_size},
+		{given->crop, parse_crop},
+	};
 	struct shmsem_request request = {
 		.shorter = (uint32_t)given->shorter, .longer = (uint32_t)given->longer};
 	int status = parse_choices(given, &request, err);
 
 	add_flags(given, &request);
-	if (!status && given->fit)
-		status = parse_fit(given->fit, &request, err);
-	if (!status && given->size)
-		status = parse_exact_size(given->size, &request, err);
-	if (!status && given->crop)
-		status = parse_crop(given->crop, &request, err);
-	if (!status)
-		*ret = request;
-	return status;
+	for (size_t i = 0; !status && i < sizeof texts / sizeof *texts; i++)
+		if (texts[i].text)
+			status = texts[i].parse(texts[i].text, &request, err);
+	if (status)
+		return status;
+	*ret = request;
+	return STATUS_OK;
 }

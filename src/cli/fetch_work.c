@@ -97,12 +97,23 @@ static void say_failure(struct fetch_work *work, const char *name, const char *t
 		progress_say(&work->progress, "%s: %s", name, text);
 }
 
+static void say_success(struct fetch_work *work, const char *shown, const struct shmsem_info *info)
+{
+	char warning[4 * sizeof info->warning];
+
+	if (*info->warning)
+		progress_say(&work->progress, "%s: warning: %s", shown,
+			text_escape(info->warning, strlen(info->warning), warning, sizeof warning));
+	if (work->plan->say_orientation)
+		progress_say(&work->progress, "%s: %s", shown, orientation_text(info->orientation));
+}
+
 void fetch_done(struct fetch_work *work, size_t at, int status, const struct error *err)
 {
 	const struct fetch_plan *plan = work->plan;
 	struct fetch_result *result = &work->results[at];
 	const char *name = name_of(work, at);
-	char shown[256], warning[4 * sizeof result->info.warning];
+	char shown[256];
 
 	result->status = status;
 	if (status)
@@ -113,13 +124,8 @@ void fetch_done(struct fetch_work *work, size_t at, int status, const struct err
 		!atomic_exchange(&work->said[work->draw->wanted[at]], true)) {
 		if (status)
 			say_failure(work, shown, err->text);
-		if (!status && *result->info.warning)
-			progress_say(&work->progress, "%s: warning: %s", shown,
-				text_escape(result->info.warning, strlen(result->info.warning),
-					warning, sizeof warning));
-		if (!status && plan->say_orientation)
-			progress_say(&work->progress, "%s: %s", shown,
-				orientation_text(result->info.orientation));
+		else
+			say_success(work, shown, &result->info);
 	}
 	progress_step(&work->progress);
 }
@@ -178,11 +184,12 @@ static int use(const struct fetch_plan *plan, const char *name, const struct shm
 
 	memcpy(pixels.chromaticities, image->info.chromaticities, sizeof pixels.chromaticities);
 	status = plan->srgb ? srgb_convert(&pixels, &converted, err) : STATUS_OK;
-	if (!status)
-		status = fetch_put(plan, name, &pixels, check_whole, image, err);
-	if (!status && plan->icc)
-		status = write_profile(plan->icc, image, err);
-	return status;
+	if (status)
+		return status;
+	status = fetch_put(plan, name, &pixels, check_whole, image, err);
+	if (status || !plan->icc)
+		return status;
+	return write_profile(plan->icc, image, err);
 }
 
 /* One image; the time is that of the hand-off, not of writing a file. */

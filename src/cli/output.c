@@ -64,22 +64,33 @@ int output_parse(
 	const char *path, const char *type, bool several, struct output *ret, struct error *err)
 {
 	struct output output = {.kind = OUTPUT_NONE, .path = path};
-	int status = STATUS_OK;
+	int status;
 
 	if (!path && type)
 		return error_set(err, STATUS_USAGE, "-t says how to write; say where with -o");
-	if (path && !*path)
-		return error_set(err, STATUS_USAGE, "-o: the name is empty");
-	if (path) {
-		output.kind = kind_of(path, several);
-		status = choose_format(&output, type, &output.format, err);
-	}
-	if (!status && output.kind == OUTPUT_STREAM && isatty(STDOUT_FILENO))
-		status = error_set(
-			err, STATUS_USAGE, "-o -: refusing to write image data to a terminal");
-	if (!status)
+	if (!path) {
 		*ret = output;
-	return status;
+		return STATUS_OK;
+	}
+	if (!*path)
+		return error_set(err, STATUS_USAGE, "-o: the name is empty");
+	output.kind = kind_of(path, several);
+	status = choose_format(&output, type, &output.format, err);
+	if (status)
+		return status;
+	if (output.kind == OUTPUT_STREAM && isatty(STDOUT_FILENO))
+		return error_set(
+			err, STATUS_USAGE, "-o -: refusing to write image data to a terminal");
+	*ret = output;
+	return STATUS_OK;
+}
+
+static int write_into(FILE *file, const struct output *output, const struct encode_image *image,
+	int (*check)(const void *held, struct error *err), const void *held, struct error *err)
+{
+	int status = encode_write(file, output->format, image, &output->encode, err);
+
+	return status ? status : check(held, err);
 }
 
 /* A server may say any name, and we write where it leads: only ever down. */
@@ -138,11 +149,9 @@ static int write_file(const struct output *output, const char *path,
 	struct replacement replacement = {0};
 	int status = replacement_open(path, &replacement, err);
 
-	if (!status)
-		status = encode_write(
-			replacement.file, output->format, image, &output->encode, err);
-	if (!status)
-		status = check(held, err);
+	if (status)
+		return status;
+	status = write_into(replacement.file, output, image, check, held, err);
 	if (!status)
 		status = replacement_commit(&replacement, err);
 	replacement_release(&replacement);

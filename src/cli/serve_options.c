@@ -172,12 +172,21 @@ static void set_limits(const struct serve_options *given, struct server_options 
 	set_limit(given->decode_timeout, &options->decode_timeout_ns);
 }
 
+static int set_access(const struct serve_options *given, struct access *ret, struct error *err)
+{
+	int status = given->mode ? parse_mode(given->mode, &ret->mode, err) : STATUS_OK;
+
+	if (status || !given->group)
+		return status;
+	return parse_group(given->group, &ret->group, err);
+}
+
 int serve_options_make(const struct serve_options *given, bool command, struct server_options *ret,
 	struct error *err)
 {
 	struct server_options options = server_defaults;
 	unsigned cpus = process_cpus();
-	int status = STATUS_OK;
+	int status;
 
 	options.decoders = given->decoders       ? (unsigned)given->decoders
 			   : cpus < DECODERS_MAX ? cpus
@@ -189,15 +198,14 @@ int serve_options_make(const struct serve_options *given, bool command, struct s
 	options.isolate = given->isolate;
 	options.allow_degraded = given->allow_degraded;
 	set_limits(given, &options);
-	if (given->mode)
-		status = parse_mode(given->mode, &options.access.mode, err);
-	if (!status && given->group)
-		status = parse_group(given->group, &options.access.group, err);
-	if (!status)
-		status = command && !given->name_space
-				 ? own_namespace(&options.space, err)
-				 : namespace_parse(given->name_space, &options.space, err);
-	if (!status)
-		*ret = options;
-	return status;
+	status = set_access(given, &options.access, err);
+	if (status)
+		return status;
+	status = command && !given->name_space
+			 ? own_namespace(&options.space, err)
+			 : namespace_parse(given->name_space, &options.space, err);
+	if (status)
+		return status;
+	*ret = options;
+	return STATUS_OK;
 }

@@ -150,27 +150,31 @@ static int put_number(
 	return table_put(table, at, text, err);
 }
 
+static int add_counter(
+	struct table *table, const struct stats *stats, size_t number, struct error *err)
+{
+	int status = table_add_line(table, err);
+
+	if (status)
+		return status;
+	status = table_put(table, 0, counters[number].name, err);
+	if (status)
+		return status;
+	return put_number(table, 1, stats->report.counters[number], counters[number].bytes, err);
+}
+
 static int print_counters(
 	const struct stats *stats, const struct table_style *style, struct error *err)
 {
 	static const struct table_column columns[] = {{"COUNTER", TABLE_TEXT, "what is counted"},
 		{"VALUE", TABLE_SIZE, "since the server started"}, {0}};
 	static const struct table_selection both = {.columns = {0, 1}, .count = 2};
-	struct table table = TABLE_NONE;
+	AUTO_TABLE struct table table = TABLE_NONE;
 	int status = table_init(&table, "counters", columns, &both, style, err);
 
-	for (size_t i = 0; i < WIRE_COUNTERS && !status; i++) {
-		status = table_add_line(&table, err);
-		if (!status)
-			status = table_put(&table, 0, counters[i].name, err);
-		if (!status)
-			status = put_number(
-				&table, 1, stats->report.counters[i], counters[i].bytes, err);
-	}
-	if (!status)
-		status = table_print(&table, err);
-	table_release(&table);
-	return status;
+	for (size_t i = 0; i < WIRE_COUNTERS && !status; i++)
+		status = add_counter(&table, stats, i, err);
+	return status ? status : table_print(&table, err);
 }
 
 static int print_seats(
@@ -185,7 +189,7 @@ static int print_seats(
 		{"BYTES", TABLE_SIZE, "of images handed over"},
 		{"HELD", TABLE_NUMBER, "images held now"}, {0}};
 	static const struct table_selection all = {.columns = {0, 1, 2, 3, 4, 5, 6, 7}, .count = 8};
-	struct table table = TABLE_NONE;
+	AUTO_TABLE struct table table = TABLE_NONE;
 	int status = table_init(&table, "seats", columns, &all, style, err);
 
 	for (unsigned i = 0; i < stats->report.seats && !status; i++) {
@@ -201,10 +205,7 @@ static int print_seats(
 					 ? table_put(&table, at, cells[at] ? "yes" : "no", err)
 					 : put_number(&table, at, cells[at], at == 6, err);
 	}
-	if (!status)
-		status = table_print(&table, err);
-	table_release(&table);
-	return status;
+	return status ? status : table_print(&table, err);
 }
 
 int stats_print(const struct name_space *space, const struct table_style *style, struct error *err)

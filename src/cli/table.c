@@ -50,18 +50,21 @@ static int select_columns(const char *text, const struct table_column *all,
 int table_select(const char *text, const char *defaults, const struct table_column *all,
 	struct table_selection *ret, struct error *err)
 {
+	bool adds = text && *text == '+';
 	struct table_selection selection = {0};
 	int status = STATUS_OK;
 
-	if (!text || *text == '+')
+	if (!text || adds)
 		status = select_columns(defaults, all, &selection, err);
-	if (!status && text)
-		status = select_columns(text + (*text == '+'), all, &selection, err);
-	if (!status && !selection.count)
-		status = unknown_column("", 0, all, err);
-	if (!status)
-		*ret = selection;
-	return status;
+	if (status)
+		return status;
+	status = text ? select_columns(text + adds, all, &selection, err) : STATUS_OK;
+	if (status)
+		return status;
+	if (!selection.count)
+		return unknown_column("", 0, all, err);
+	*ret = selection;
+	return STATUS_OK;
 }
 
 static int no_memory(struct error *err)

@@ -84,6 +84,8 @@ int table_init(struct table *ret, const char *name, const struct table_column *a
 	struct error *err);
 void table_release(struct table *table);
 
+#define AUTO_TABLE __attribute__((cleanup(table_release)))
+
 /* Starts a line. */
 int table_add_line(struct table *table, struct error *err);
 

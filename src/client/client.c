@@ -73,10 +73,10 @@ static int await_server(struct shmsem *client, uint64_t appear, uint64_t ready,
 			client->flags & SHMSEM_GUARD_SIGBUS, timeout_deadline(timeout),
 			&client->waiting, lost, &client->connection, err);
 
-		if (!status)
+		if (!status) {
 			lookup_open(client->connection);
-		if (!status)
 			tell(client, SHMSEM_CONNECTED);
+		}
 		if (status != STATUS_UNAVAILABLE)
 			return status;
 		if (clock_now() >= (err->os_error == EAGAIN ? ready : appear))
@@ -185,6 +185,19 @@ int shmsem_server_user(
 	return error_export(error, &err, status);
 }
 
+static int understand_options(
+	struct shmsem *client, const struct shmsem_connect_options *options, struct error *err)
+{
+	int status = namespace_parse(options->name_space, &client->space, err);
+
+	if (status)
+		return status;
+	status = find_accepted(options, &client->accepted, err);
+	if (status || !(client->flags & SHMSEM_GUARD_SIGBUS))
+		return status;
+	return guard_install(err);
+}
+
 int client_new(struct shmsem **ret, const struct shmsem_connect_options *options, struct error *err)
 {
 	static const struct shmsem_connect_options plain;
@@ -209,11 +222,7 @@ int client_new(struct shmsem **ret, const struct shmsem_connect_options *options
 	client->waiting.queued = options->log ? tell_queued : NULL;
 	client->waiting.queued_data = client;
 	client->owner = process_id();
-	status = namespace_parse(options->name_space, &client->space, err);
-	if (!status)
-		status = find_accepted(options, &client->accepted, err);
-	if (!status && client->flags & SHMSEM_GUARD_SIGBUS)
-		status = guard_install(err);
+	status = understand_options(client, options, err);
 	if (status) {
 		free(client);
 		return status;

@@ -171,16 +171,30 @@ static int fetch_over(struct shmsem *client, const struct shmsem_request *given,
 	uint64_t words[4];
 	int status = make_request(given, WIRE_GET, image->hold, &request, err);
 
-	if (!status && find(client, &request, given->name, image))
-		return STATUS_OK;
-	if (!status)
-		status = client_call_once(
-			client, &request, given->name, timeout, &answer, words, text, err);
-	if (!status)
-		status = check_info(&answer, words, text, &image->info, err);
-	if (!status)
-		status = map_image(&answer, image, err);
-	return status;
+	if (status || find(client, &request, given->name, image))
+		return status;
+	status = client_call_once(
+		client, &request, given->name, timeout, &answer, words, text, err);
+	if (status)
+		return status;
+	status = check_info(&answer, words, text, &image->info, err);
+	return status ? status : map_image(&answer, image, err);
+}
+
+static int get_info(struct shmsem *client, const struct shmsem_request *given,
+	struct shmsem_info *ret, struct error *err)
+{
+	struct timeout timeout = call_timeout(client, given->timeout_ns);
+	char text[WIRE_TEXT_SIZE + 1];
+	struct wire_request request;
+	struct wire_answer answer;
+	uint64_t words[4];
+	int status = make_request(given, WIRE_INFO, 0, &request, err);
+
+	if (status)
+		return status;
+	status = client_call(client, &request, given->name, &timeout, &answer, words, text, err);
+	return status ? status : check_info(&answer, words, text, ret, err);
 }
 
 static int fetch_once(struct shmsem *client, const struct shmsem_request *given,
@@ -285,26 +299,17 @@ int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
 int shmsem_info(struct shmsem *client, const struct shmsem_request *given, struct shmsem_info *ret,
 	struct shmsem_error *error)
 {
-	struct timeout timeout = call_timeout(client, given->timeout_ns);
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_request request;
-	struct wire_answer answer;
 	struct error err;
-	uint64_t words[4];
-	int status = make_request(given, WIRE_INFO, 0, &request, &err);
 
-	if (!status)
-		status = client_call(
-			client, &request, given->name, &timeout, &answer, words, text, &err);
-	if (!status)
-		status = check_info(&answer, words, text, ret, &err);
-	return error_export(error, &err, status);
+	return error_export(error, &err, get_info(client, given, ret, &err));
 }
 
 /* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
 static int names_page(const char *text, size_t length, char *last,
 	int (*each)(void *data, const char *name), void *data, bool *ret_stop, struct error *err)
 {
+	if (length > WIRE_TEXT_SIZE)
+		return error_set(err, STATUS_BAD_DATA, "the server's list of names is damaged");
 	for (const char *at = text, *end; at < text + length; at = end + 1) {
 		end = memchr(at, '\0', (size_t)(text + length - at));
 		if (!end || end == at || end - at > WIRE_NAME_MAX || strcmp(at, last) <= 0)
@@ -327,19 +332,18 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 	struct wire_answer answer = {.text_length = 1};
 	struct error err = {0};
 	bool stop = false;
-	int status = STATUS_OK;
 
-	while (!status && !stop && answer.text_length) {
+	while (!stop && answer.text_length) {
 		struct timeout timeout = call_timeout(client, 0);
 		uint64_t words[4];
+		int status = client_call(
+			client, &request, last, &timeout, &answer, words, text, &err);
 
-		status = client_call(client, &request, last, &timeout, &answer, words, text, &err);
-		if (!status && answer.text_length > WIRE_TEXT_SIZE)
-			status = error_set(
-				&err, STATUS_BAD_DATA, "the server's list of names is damaged");
 		if (!status)
 			status = names_page(
 				text, answer.text_length, last, each, data, &stop, &err);
+		if (status)
+			return error_export(error, &err, status);
 	}
-	return error_export(error, &err, status);
+	return error_export(error, &err, STATUS_OK);
 }

@@ -96,6 +96,21 @@ static int create_segment(const struct name_space *space, enum object_kind kind,
 	return status;
 }
 
+static int create_head(
+	struct classic_objects *objects, const struct access *access, struct error *err)
+{
+	const struct name_space *space = &objects->space;
+	int status = remove_dead_server(space, err);
+
+	if (status)
+		return status;
+	status = remove_stale(space, OBJECT_HEAD, err);
+	if (status)
+		return status;
+	status = remove_stale(space, OBJECT_DATA, err);
+	return status ? status : create_segment(space, OBJECT_HEAD, access, &objects->head, err);
+}
+
 /*
  * HEAD first: the process that has its lock has the namespace. DATA last: a responder that waits for both
  * segments must not find stale counts.
@@ -103,18 +118,14 @@ static int create_segment(const struct name_space *space, enum object_kind kind,
 int classic_create(struct classic_objects *objects, const struct access *access, struct error *err)
 {
 	const struct name_space *space = &objects->space;
-	int status = remove_dead_server(space, err);
+	int status = create_head(objects, access, err);
 
-	if (!status)
-		status = remove_stale(space, OBJECT_HEAD, err);
-	if (!status)
-		status = remove_stale(space, OBJECT_DATA, err);
-	if (!status)
-		status = create_segment(space, OBJECT_HEAD, access, &objects->head, err);
-	if (!status)
-		status = get_semaphore(space, OBJECT_REQUEST, access, &objects->request, err);
-	if (!status)
-		status = get_semaphore(space, OBJECT_RESPONSE, access, &objects->response, err);
+	if (status)
+		return status;
+	status = get_semaphore(space, OBJECT_REQUEST, access, &objects->request, err);
+	if (status)
+		return status;
+	status = get_semaphore(space, OBJECT_RESPONSE, access, &objects->response, err);
 	if (status)
 		return status;
 	semaphore_drain(objects->request.handle, CLASSIC_STALE_MAX);

@@ -69,7 +69,7 @@ static int check_current(const struct classic_requester *requester, struct error
 }
 
 /* Whether to go on waiting. */
-static int check_patience(
+static int check_deadline(
 	const struct classic_requester *requester, uint64_t deadline, struct error *err)
 {
 	const atomic_bool *stop = requester->options.stop;
@@ -130,7 +130,7 @@ static int await_answer(struct classic_requester *requester, size_t length, uint
 		status = woken ? read_words(requester, ret, err) : STATUS_OK;
 		if (status || (woken && !is_unanswered(ret, length)))
 			return status;
-		status = check_patience(requester, deadline, err);
+		status = check_deadline(requester, deadline, err);
 		if (status)
 			return status;
 	}
@@ -204,20 +204,25 @@ static int fetch(struct classic_requester *requester, const char *name, const ch
 	struct classic_geometry words;
 	int status = check_current(requester, err);
 
-	if (!status)
-		status = settle(requester, deadline, err);
-	if (!status)
-		status = exchange(requester, name, strlen(name), deadline, &words, err);
-	if (!status && !memcmp(&words, &none, sizeof words))
+	if (status)
+		return status;
+	status = settle(requester, deadline, err);
+	if (status)
+		return status;
+	status = exchange(requester, name, strlen(name), deadline, &words, err);
+	if (status)
+		return status;
+	if (!memcmp(&words, &none, sizeof words))
 		return error_set(
 			err, STATUS_NOT_FOUND, "the responder could not serve '%s'", shown);
-	if (!status)
-		status = check_answer(requester, &words, err);
-	if (!status)
-		status = read_pixels(requester, words.bytes, err);
-	if (!status)
-		*ret = (struct classic_image){words, requester->pixels};
-	return status;
+	status = check_answer(requester, &words, err);
+	if (status)
+		return status;
+	status = read_pixels(requester, words.bytes, err);
+	if (status)
+		return status;
+	*ret = (struct classic_image){words, requester->pixels};
+	return STATUS_OK;
 }
 
 int classic_requester_fetch(struct classic_requester *requester, const char *name,

@@ -85,6 +85,7 @@ static int check_classic(
 static int open_segments(struct classic_responder *responder, struct error *err)
 {
 	const struct name_space *space = &responder->options.space;
+	struct classic_objects *objects = &responder->objects;
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	uint64_t reserve;
 	int status;
@@ -92,16 +93,16 @@ static int open_segments(struct classic_responder *responder, struct error *err)
 	if (!size_add(responder->options.max_bytes, CLASSIC_NAME_MAX, &reserve) ||
 		!size_align(reserve, page, &reserve))
 		return error_set(err, STATUS_USAGE, "the limit of an image's bytes is too large");
-	status = classic_segment_open(space, OBJECT_HEAD, page, &responder->objects.head, err);
-	if (!status)
-		status = check_classic(&responder->objects.head, space, err);
-	if (!status)
-		status = classic_segment_open(
-			space, OBJECT_DATA, reserve, &responder->objects.data, err);
+	status = classic_segment_open(space, OBJECT_HEAD, page, &objects->head, err);
 	if (status)
 		return status;
-	responder->data_guard = guard_add(
-		responder->objects.data.base, responder->objects.data.reserved);
+	status = check_classic(&objects->head, space, err);
+	if (status)
+		return status;
+	status = classic_segment_open(space, OBJECT_DATA, reserve, &objects->data, err);
+	if (status)
+		return status;
+	responder->data_guard = guard_add(objects->data.base, objects->data.reserved);
 	responder->generation++;
 	return STATUS_OK;
 }
@@ -110,14 +111,15 @@ static int open_segments(struct classic_responder *responder, struct error *err)
 static int attach(struct classic_responder *responder, struct error *err)
 {
 	const struct name_space *space = &responder->options.space;
-	int status;
+	int status = classic_semaphore_open(
+		space, OBJECT_REQUEST, &responder->objects.request, err);
 
-	status = classic_semaphore_open(space, OBJECT_REQUEST, &responder->objects.request, err);
-	if (!status)
-		status = classic_semaphore_open(
-			space, OBJECT_RESPONSE, &responder->objects.response, err);
-	if (!status)
-		status = open_segments(responder, err);
+	if (status)
+		return status;
+	status = classic_semaphore_open(space, OBJECT_RESPONSE, &responder->objects.response, err);
+	if (status)
+		return status;
+	status = open_segments(responder, err);
 	responder->attached = !status;
 	return status;
 }
@@ -171,25 +173,28 @@ static int serve_request(
 	const struct classic_responder_options *options = &responder->options;
 	struct classic_geometry geometry = {0};
 	char name[CLASSIC_NAME_MAX + 1];
-	int status;
+	int status = read_name(responder, name, err);
 
-	status = read_name(responder, name, err);
-	if (!status)
-		status = options->answer(options->context, responder, name, &geometry, err);
-	if (!status)
-		status = segment_refresh(&responder->objects.data, err);
-	if (!status)
-		status = classic_check(&geometry, responder->objects.data.size, err);
-	if (!status && guard_hit(responder->data_guard))
-		status = error_set(err, STATUS_BAD_DATA,
+	if (status)
+		return status;
+	status = options->answer(options->context, responder, name, &geometry, err);
+	if (status)
+		return status;
+	status = segment_refresh(&responder->objects.data, err);
+	if (status)
+		return status;
+	status = classic_check(&geometry, responder->objects.data.size, err);
+	if (status)
+		return status;
+	if (guard_hit(responder->data_guard))
+		return error_set(err, STATUS_BAD_DATA,
 			"the data segment was truncated while '%s' was put there", name);
-	if (!status)
-		*ret = geometry;
-	return status;
+	*ret = geometry;
+	return STATUS_OK;
 }
 
 /* Answers the request that has come. A requester that went away meanwhile gets none. */
-static int take_turn(
+static int answer_request(
 	struct classic_responder *responder, enum classic_outcome *ret, struct error *err)
 {
 	struct classic_geometry words = {0};
@@ -228,21 +233,27 @@ static void sleep_until(uint64_t end)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
+/* Attaches if needed, then waits; STATUS_NOT_FOUND if the requester's objects are not there. */
+static int serve_next(struct classic_responder *responder, uint64_t end, enum classic_outcome *ret,
+	struct error *err)
+{
+	int status = responder->attached ? STATUS_OK : attach(responder, err);
+
+	if (status == STATUS_NOT_FOUND)
+		sleep_until(end);
+	if (status)
+		return status;
+	if (semaphore_wait(responder->objects.request.handle, end))
+		return answer_request(responder, ret, err);
+	*ret = CLASSIC_IDLE;
+	return classic_semaphores_current(&responder->objects) ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
 int classic_responder_serve(struct classic_responder *responder, uint64_t deadline,
 	enum classic_outcome *ret, struct error *err)
 {
-	uint64_t end = classic_wait_end(deadline);
-	int status = responder->attached ? STATUS_OK : attach(responder, err);
+	int status = serve_next(responder, classic_wait_end(deadline), ret, err);
 
-	if (!status && semaphore_wait(responder->objects.request.handle, end)) {
-		status = take_turn(responder, ret, err);
-	} else if (!status) {
-		*ret = CLASSIC_IDLE;
-		status = classic_semaphores_current(&responder->objects) ? STATUS_OK
-									 : STATUS_NOT_FOUND;
-	} else if (status == STATUS_NOT_FOUND) {
-		sleep_until(end);
-	}
 	if (status)
 		detach(responder);
 	if (status != STATUS_NOT_FOUND)

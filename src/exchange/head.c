@@ -114,6 +114,21 @@ static bool find_life(struct head *head, const struct name_space *space)
 	return head->life >= 0;
 }
 
+static int check_served(
+	struct head *head, const struct name_space *space, const char *name, struct error *err)
+{
+	int status;
+
+	if (!find_life(head, space) || !head_server_alive(head))
+		return error_set(err, STATUS_UNAVAILABLE, "the server has died");
+	status = head_check(head, name, err);
+	if (status || atomic_load(&head_server(head)->ready))
+		return status;
+	error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
+	err->os_error = EAGAIN;
+	return STATUS_UNAVAILABLE;
+}
+
 int head_open(const struct name_space *space, const struct server_user *accepted, bool guarded,
 	struct head *ret, struct error *err)
 {
@@ -127,19 +142,13 @@ int head_open(const struct name_space *space, const struct server_user *accepted
 		return status;
 	if (guarded && head.segment.base)
 		head.guard = guard_add(head.segment.base, head.segment.reserved);
-	if (!find_life(&head, space) || !head_server_alive(&head))
-		status = error_set(err, STATUS_UNAVAILABLE, "the server has died");
-	if (!status)
-		status = head_check(&head, name, err);
-	if (!status && !atomic_load(&head_server(&head)->ready)) {
-		status = error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
-		err->os_error = EAGAIN;
-	}
-	if (status)
+	status = check_served(&head, space, name, err);
+	if (status) {
 		head_release(&head);
-	else
-		*ret = head;
-	return status;
+		return status;
+	}
+	*ret = head;
+	return STATUS_OK;
 }
 
 void head_release(struct head *head)

@@ -213,19 +213,26 @@ static int reclaim_headed(const struct name_space *space, const char *file,
 	return result ? result : remove_head(file, &status, reclaim, err);
 }
 
+/* An errno, or 0. */
+static int anchor_prepare(int fd, struct stat *ret_status)
+{
+	int failed = lock_take(fd, WIRE_CLEANER_LOCK);
+
+	if (failed)
+		return failed;
+	failed = lock_take(fd, WIRE_SERVER_LOCK);
+	if (failed)
+		return failed;
+	return fstat(fd, ret_status) ? errno : 0;
+}
+
 /* Makes a HEAD of our own, locked before it can be seen, so that no server starts meanwhile. */
 static int anchor_new(const char *file, int *ret_fd, struct stat *ret_status, struct error *err)
 {
 	const struct access private = {.mode = PLACE_HOLDER_MODE, .group = (gid_t)-1};
 	AUTO_CLOSE int fd = shm_file_unnamed(&private);
-	int failed = fd < 0 ? errno : 0;
+	int failed = fd < 0 ? errno : anchor_prepare(fd, ret_status);
 
-	if (!failed)
-		failed = lock_take(fd, WIRE_CLEANER_LOCK);
-	if (!failed)
-		failed = lock_take(fd, WIRE_SERVER_LOCK);
-	if (!failed && fstat(fd, ret_status) != 0)
-		failed = errno;
 	if (!failed)
 		failed = shm_file_link(fd, file);
 	if (failed == EEXIST)

@@ -119,11 +119,13 @@ static int settle(struct jpeg_codec *codec, struct error *err)
 		return status;
 	codec->reader->info.cmyk = profile && keeps_cmyk(codec, profile, size);
 	status = reader_settle(codec->reader, err);
-	if (!status && profile)
+	if (status)
+		return status;
+	if (profile)
 		return reader_keep_profile(codec->reader, profile, size, err);
-	if (!status && codec->pieces.broken)
+	if (codec->pieces.broken)
 		reader_warn(codec->reader, "the colour profile is broken and left out");
-	return status;
+	return STATUS_OK;
 }
 
 static int begin(struct image_reader *reader, struct error *err)

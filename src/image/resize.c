@@ -95,20 +95,27 @@ static int make_parts(struct resize *resize, struct error *err)
 	return STATUS_OK;
 }
 
+static int begin(struct resize *resize, struct error *err)
+{
+	const struct resize_plan *plan = &resize->plan;
+	struct resize_span across = span_across(plan), down = span_down(plan);
+	unsigned fraction = LANES_FRACTION(plan->bits);
+	int status = resize_axis_init(&resize->across, &across, fraction, err);
+
+	if (status)
+		return status;
+	status = resize_axis_init(&resize->down, &down, fraction, err);
+	return status ? status : make_parts(resize, err);
+}
+
 int resize_begin(
 	struct resize *resize, const struct resize_plan *plan, void *pixels, struct error *err)
 {
-	struct resize_span across = span_across(plan), down = span_down(plan);
-	unsigned fraction = LANES_FRACTION(plan->bits);
 	int status;
 
 	*resize = (struct resize){.plan = *plan, .pixels = pixels, .ring_rows = ring_rows(plan)};
 	resize->row = row_samples(plan) * (plan->bits / 8);
-	status = resize_axis_init(&resize->across, &across, fraction, err);
-	if (!status)
-		status = resize_axis_init(&resize->down, &down, fraction, err);
-	if (!status)
-		status = make_parts(resize, err);
+	status = begin(resize, err);
 	if (status) {
 		resize_end(resize);
 		return status;

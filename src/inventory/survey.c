@@ -14,20 +14,28 @@ static unsigned holders_needed(const struct objects *objects, bool all)
 	return wanted;
 }
 
+static int read_all(struct survey *survey, unsigned wanted, struct error *err)
+{
+	struct objects *objects = &survey->objects;
+	int status = objects_read(objects, err);
+
+	if (status)
+		return status;
+	status = wanted & SURVEY_SYSV ? sysv_read(objects, err) : STATUS_OK;
+	if (status)
+		return status;
+	status = holders_read(
+		holders_needed(objects, wanted & SURVEY_MEMFDS), &survey->holders, err);
+	return status ? status : objects_add_nameless(objects, &survey->holders, err);
+}
+
 int survey_take(struct survey *survey, unsigned wanted, struct error *err)
 {
 	struct objects *objects = &survey->objects;
 	int status;
 
 	*survey = SURVEY_NONE;
-	status = objects_read(objects, err);
-	if (!status && wanted & SURVEY_SYSV)
-		status = sysv_read(objects, err);
-	if (!status)
-		status = holders_read(
-			holders_needed(objects, wanted & SURVEY_MEMFDS), &survey->holders, err);
-	if (!status)
-		status = objects_add_nameless(objects, &survey->holders, err);
+	status = read_all(survey, wanted, err);
 	if (status)
 		return status;
 	objects_judge(objects, &survey->holders);

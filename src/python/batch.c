@@ -80,13 +80,15 @@ static int copy_into_array(struct batch *batch, Py_ssize_t index, const struct i
 static int put_into_array(struct batch *batch, Py_ssize_t index, PyObject *image)
 {
 	PyObject *hold = image_hold((struct image_object *)image);
-	int failed = hold ? 0 : -1;
+	int failed = 0;
 
-	if (!failed && !batch->first)
+	if (!hold)
+		return -1;
+	if (!batch->first)
 		failed = begin_array(batch, (PyObject *)hold_image(hold));
 	if (!failed)
 		failed = copy_into_array(batch, index, hold_image(hold));
-	Py_XDECREF(hold);
+	Py_DECREF(hold);
 	return failed;
 }
 

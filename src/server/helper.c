@@ -64,21 +64,28 @@ static int copy_bytes(int from, int to, uint64_t size, struct error *err)
 	return STATUS_OK;
 }
 
-/* A copy of the file in the place of its descriptor. What was read while it changed is no version
- * of it. */
+/* A sealed copy of the file. What was read while it changed is no version of it. */
+static int make_copy(const struct resolved *file, int copy, struct error *err)
+{
+	struct file_key now;
+	int status = copy_bytes(file->fd, copy, file->key.size, err);
+
+	if (status)
+		return status;
+	if (!files_key(file->fd, &now) || memcmp(&now, &file->key, sizeof now) != 0)
+		return error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+	return seal(copy, err);
+}
+
+/* A copy of the file in the place of its descriptor. */
 static int copy_file(struct resolved *file, struct error *err)
 {
 	AUTO_CLOSE int copy = new_copy();
-	struct file_key now;
 	int status;
 
 	if (copy < 0)
 		return error_os(err, errno, "no memory for a copy of the file");
-	status = copy_bytes(file->fd, copy, file->key.size, err);
-	if (!status && (!files_key(file->fd, &now) || memcmp(&now, &file->key, sizeof now) != 0))
-		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
-	if (!status)
-		status = seal(copy, err);
+	status = make_copy(file, copy, err);
 	close(file->fd);
 	file->fd = status ? -1 : steal_fd(&copy);
 	return status;

@@ -70,26 +70,38 @@ static int decode(struct decoder_context *state, const struct image_info *info, 
 	return STATUS_OK;
 }
 
+/* As job_work, whose reply->kind it leaves as it is, or makes LINK_NEED. */
+static int work(struct decoder_context *state, const struct link_job *job, uint8_t *room,
+	struct link_reply *reply, struct image_warning *warning, struct error *err)
+{
+	uint64_t profile = 0, total = 0;
+	int status = image_probe(state->reader, state->file, job->file_size, &job->options,
+		&job->limits, &reply->info, err);
+
+	if (status)
+		return status;
+	if (!link_layout(&reply->info, &profile, &total))
+		return error_set(err, STATUS_BAD_DATA, "is too large");
+	if (job->kind == LINK_PROBE) {
+		*warning = image_probe_warning(state->reader);
+		return STATUS_OK;
+	}
+	if (!room || total > job->length) {
+		reply->kind = LINK_NEED;
+		return STATUS_OK;
+	}
+	return decode(state, &reply->info, room, profile, warning, err);
+}
+
 void job_work(struct decoder_context *state, const struct link_job *job, uint8_t *room,
 	struct link_reply *reply)
 {
 	struct image_warning warning = {0};
-	uint64_t profile = 0, total = 0;
 	struct error err = {0};
-	int status = image_probe(state->reader, state->file, job->file_size, &job->options,
-		&job->limits, &reply->info, &err);
+	int status;
 
 	reply->kind = LINK_DONE;
-	if (!status && !link_layout(&reply->info, &profile, &total))
-		status = error_set(&err, STATUS_BAD_DATA, "is too large");
-	if (!status && job->kind != LINK_PROBE && (!room || total > job->length)) {
-		reply->kind = LINK_NEED;
-		return;
-	}
-	if (!status && job->kind == LINK_PROBE)
-		warning = image_probe_warning(state->reader);
-	if (!status && job->kind != LINK_PROBE)
-		status = decode(state, &reply->info, room, profile, &warning, &err);
+	status = work(state, job, room, reply, &warning, &err);
 	reply->status = (uint32_t)status;
 	memcpy(reply->text, status ? err.text : warning.text,
 		status ? sizeof err.text : sizeof warning.text);

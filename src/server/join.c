@@ -154,29 +154,40 @@ static int decode(
 	return STATUS_OK;
 }
 
+static int answer_open(struct join *join, const struct resolved *file, struct classic_geometry *ret,
+	struct error *err)
+{
+	struct image_info info = {0};
+	char shown[256];
+	int status = files_check(file, join->options.file_bytes, err);
+
+	if (status)
+		return status;
+	status = follow_segment(join, err);
+	if (status)
+		return status;
+	status = decode(join, file, &info, err);
+	if (status) {
+		error_prefix(err, "%s",
+			text_escape(file->path, strlen(file->path), shown, sizeof shown));
+		return status;
+	}
+	*ret = (struct classic_geometry){info.bytes, info.width, info.height, info.channels};
+	return STATUS_OK;
+}
+
 static int answer(void *context, struct classic_responder *responder, const char *name,
 	struct classic_geometry *ret, struct error *err)
 {
 	struct join *join = context;
 	struct resolved file = {.fd = -1};
-	struct image_info info = {0};
-	char shown[256];
-	int status;
+	int status = files_resolve(join->folder, name, &file, err);
 
 	(void)responder;
-	status = files_resolve(join->folder, name, &file, err);
-	if (!status)
-		status = files_check(&file, join->options.file_bytes, err);
-	if (!status)
-		status = follow_segment(join, err);
-	if (!status && (status = decode(join, &file, &info, err)))
-		error_prefix(
-			err, "%s", text_escape(file.path, strlen(file.path), shown, sizeof shown));
-	if (file.fd >= 0)
-		close(file.fd);
-	if (!status)
-		*ret = (struct classic_geometry){
-			info.bytes, info.width, info.height, info.channels};
+	if (status)
+		return status;
+	status = answer_open(join, &file, ret, err);
+	close(file.fd);
 	return status;
 }
 

@@ -207,7 +207,10 @@ static int submit(struct server *server, const char *name, struct resolved *file
 {
 	struct image_key key = {.file = file->key, .kind = LINK_DECODE};
 	struct job *job;
+	int status = files_check(file, server->options.file_bytes, err);
 
+	if (status)
+		return status;
 	watch_file(server->watch, file, token);
 	if (store_find(&server->store, &key)) {
 		watch_drop(server->watch, file->watched);
@@ -227,8 +230,6 @@ static int submit(struct server *server, const char *name, struct resolved *file
 static void admit(struct server *server, const char *name, int status, struct resolved *file,
 	struct watch_token *token, struct error *err)
 {
-	if (!status)
-		status = files_check(file, server->options.file_bytes, err);
 	if (!status)
 		status = submit(server, name, file, token, err);
 	if (file->fd >= 0)
@@ -320,15 +321,18 @@ static int run(struct server *server, bool *ret_go_on, struct error *err)
 	struct preload *preload = server->preload;
 	int status = await_names(server, ret_go_on, err);
 
-	if (!status && *ret_go_on)
-		status = choose(server, err);
-	while (!status && *ret_go_on && !preload->progress.finished) {
+	if (status || !*ret_go_on)
+		return status;
+	status = choose(server, err);
+	if (status)
+		return status;
+	while (*ret_go_on && !preload->progress.finished) {
 		preload_some(server);
 		preload->progress.finished = !preload->jobs && !more_names(server);
 		say_failures(server);
 		*ret_go_on = say_progress(server);
 	}
-	return status;
+	return STATUS_OK;
 }
 
 int preload_run(struct server *server, struct error *err)

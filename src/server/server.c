@@ -91,6 +91,21 @@ static int open_folder(struct server *server, struct error *err)
 		       : STATUS_OK;
 }
 
+/* An errno, or 0. */
+static int create_threads(struct server *server)
+{
+	int failed = pthread_create(&server->completion_thread, NULL, completion_main, server);
+
+	if (failed)
+		return failed;
+	server->completion_started = true;
+	failed = pthread_create(&server->request_thread, NULL, request_main, server);
+	if (failed)
+		return failed;
+	server->request_started = true;
+	return supply_start(server);
+}
+
 static int start_threads(struct server *server, struct error *err)
 {
 	sigset_t all, before;
@@ -100,13 +115,7 @@ static int start_threads(struct server *server, struct error *err)
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&server->completion_thread, NULL, completion_main, server);
-	server->completion_started = !failed;
-	if (!failed)
-		failed = pthread_create(&server->request_thread, NULL, request_main, server);
-	server->request_started = server->completion_started && !failed;
-	if (!failed)
-		failed = supply_start(server);
+	failed = create_threads(server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed ? error_os(err, failed, "cannot start a thread") : STATUS_OK;
 }
@@ -151,17 +160,22 @@ static int start_folder(struct server *server, struct error *err)
 {
 	int status = open_folder(server, err);
 
-	if (!status)
-		status = mount_table_new(server->folder, &server->mounts, err);
-	if (!status)
-		status = blocking_start(server, err);
-	if (!status)
-		status = allocate(server, err);
-	if (!status)
-		status = watch_new(server->folder, &server->watch, err);
-	if (!status)
-		watch_set_mounts(server->watch, server->mounts);
-	return status;
+	if (status)
+		return status;
+	status = mount_table_new(server->folder, &server->mounts, err);
+	if (status)
+		return status;
+	status = blocking_start(server, err);
+	if (status)
+		return status;
+	status = allocate(server, err);
+	if (status)
+		return status;
+	status = watch_new(server->folder, &server->watch, err);
+	if (status)
+		return status;
+	watch_set_mounts(server->watch, server->mounts);
+	return STATUS_OK;
 }
 
 /* The objects, and what is kept in them. */
@@ -178,6 +192,43 @@ static int start_store(struct server *server, struct error *err)
 	return status ? status : publish_start(server, err);
 }
 
+/* Once there is a store: the decoders, what is decoded beforehand, the threads. */
+static int start_work(struct server *server, struct error *err)
+{
+	bool preload = server->options.preload;
+	int status = pool_start(server, err);
+
+	if (status)
+		return status;
+	status = preload ? preload_new(server, err) : STATUS_OK;
+	if (status)
+		return status;
+	changes_start(server);
+	status = start_threads(server, err);
+	if (status || !preload)
+		return status;
+	return preload_run(server, err);
+}
+
+static int start(struct server *server, struct error *err)
+{
+	int status = server_check_sandbox(&server->options, &server->missing, err);
+
+	if (status)
+		return status;
+	status = guard_install(err);
+	if (status)
+		return status;
+	status = start_folder(server, err);
+	if (status)
+		return status;
+	status = start_store(server, err);
+	if (status)
+		return status;
+	status = start_work(server, err);
+	return status ? status : server_objects_ready(&server->objects, err);
+}
+
 int server_start(const struct server_options *options, struct server **ret, struct error *err)
 {
 	struct server *server = server_new(options);
@@ -185,25 +236,7 @@ int server_start(const struct server_options *options, struct server **ret, stru
 
 	if (!server)
 		return error_os(err, ENOMEM, "cannot start the server");
-	status = server_check_sandbox(options, &server->missing, err);
-	if (!status)
-		status = guard_install(err);
-	if (!status)
-		status = start_folder(server, err);
-	if (!status)
-		status = start_store(server, err);
-	if (!status)
-		status = pool_start(server, err);
-	if (!status && options->preload)
-		status = preload_new(server, err);
-	if (!status) {
-		changes_start(server);
-		status = start_threads(server, err);
-	}
-	if (!status && options->preload)
-		status = preload_run(server, err);
-	if (!status)
-		status = server_objects_ready(&server->objects, err);
+	status = start(server, err);
 	if (status) {
 		server_stop(server);
 		return status;
