@@ -49,41 +49,66 @@ const char *os_error_text(int os_error)
 #endif
 }
 
-int error_os(struct error *err, int os_error, const char *format, ...)
+int error_set_os(struct error *err, int status, int os_error, const char *format, ...)
 {
-	int status = error_status_of(os_error);
 	va_list arguments;
-	const char *cause = os_error_text(os_error);
+
+	va_start(arguments, format);
+	error_set_va(err, status, format, arguments);
+	va_end(arguments);
+	if (err)
+		err->os_error = os_error;
+	return status;
+}
+
+__attribute__((format(printf, 4, 0))) static int set_os_va(
+	struct error *err, int status, int os_error, const char *format, va_list arguments)
+{
 	size_t used;
 
 	if (!err)
 		return status;
-	va_start(arguments, format);
 	error_set_va(err, status, format, arguments);
-	va_end(arguments);
 	err->os_error = os_error;
 	used = strlen(err->text);
-	snprintf(err->text + used, sizeof err->text - used, ": %s", cause);
+	snprintf(err->text + used, sizeof err->text - used, ": %s", os_error_text(os_error));
+	return status;
+}
+
+int error_os(struct error *err, int os_error, const char *format, ...)
+{
+	int status = error_status_of(os_error);
+	va_list arguments;
+
+	va_start(arguments, format);
+	set_os_va(err, status, os_error, format, arguments);
+	va_end(arguments);
+	return status;
+}
+
+int error_os_as(struct error *err, int status, int os_error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	set_os_va(err, status, os_error, format, arguments);
+	va_end(arguments);
 	return status;
 }
 
 int error_cancelled(struct error *err, const char *text)
 {
-	int status = error_set(err, STATUS_TRY_AGAIN, "%s", text);
-
-	if (err)
-		err->os_error = ECANCELED;
-	return status;
+	return error_set_os(err, STATUS_TRY_AGAIN, ECANCELED, "%s", text);
 }
 
-int error_prefix(struct error *err, const char *format, ...)
+int error_prefix(struct error *err, int status, const char *format, ...)
 {
 	char text[ERROR_TEXT_SIZE];
 	va_list arguments;
 	size_t used;
 
 	if (!err)
-		return STATUS_INTERNAL;
+		return status;
 	memcpy(text, err->text, sizeof text);
 	va_start(arguments, format);
 	vsnprintf(err->text, sizeof err->text, format, arguments);
@@ -91,7 +116,14 @@ int error_prefix(struct error *err, const char *format, ...)
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof err->text - used, ": %s", text);
 	keep_whole_characters(err->text);
-	return err->status;
+	return status;
+}
+
+int error_copy(struct error *err, const struct error *from)
+{
+	if (err)
+		*err = *from;
+	return from->status;
 }
 
 int error_status_of(int os_error)

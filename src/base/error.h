@@ -6,7 +6,8 @@
  * exchange: one number from the decoder to the shell. STATUS_INTERNAL and STATUS_IO mean that
  * something is broken; every other one is an outcome that callers must expect.
  *
- * Outputs named ret_... are written on success only. Library code never prints: commands do, once.
+ * Outputs named ret_... are written on success only. *err is for messages: it may be NULL, and what a
+ * function does depends on the status that it got, or on an error of its own. Library code never prints: commands do, once.
  */
 #pragma once
 
@@ -40,6 +41,10 @@ int error_set(struct error *err, int status, const char *format, ...)
 int error_set_va(struct error *err, int status, const char *format, va_list arguments)
 	__attribute__((format(printf, 3, 0)));
 
+/* The same, of what has an errno that the text does not tell. */
+int error_set_os(struct error *err, int status, int os_error, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /* The words for an errno value, never translated; a constant. */
 const char *os_error_text(int os_error);
 
@@ -48,12 +53,19 @@ const char *os_error_text(int os_error);
 int error_os(struct error *err, int os_error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same where another status follows. */
+int error_os_as(struct error *err, int status, int os_error, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /* STATUS_TRY_AGAIN with os_error ECANCELED: somebody wanted the wait to end. */
 int error_cancelled(struct error *err, const char *text);
 
-/* Puts "<context>: " before the text that is there; returns the status that is there
- * (STATUS_INTERNAL if err is NULL). */
-int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "<context>: " before the text that is there; returns `status`. */
+int error_prefix(struct error *err, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Hands an error on; returns its status. */
+int error_copy(struct error *err, const struct error *from);
 
 /* The status that an errno means when nothing more is known about the call. */
 int error_status_of(int os_error);

@@ -22,11 +22,12 @@ int decode_job_init(struct decode_job *job, const struct picture *picture, uint8
 		.way = way,
 		.scale = scale};
 	status = image_reader_new(&job->reader, err);
-	if (!status)
-		status = image_probe(
-			job->reader, picture->data, picture->size, &options, NULL, &job->info, err);
 	if (status)
-		return error_prefix(err, "'%s'", picture->name);
+		return status;
+	status = image_probe(
+		job->reader, picture->data, picture->size, &options, NULL, &job->info, err);
+	if (status)
+		return error_prefix(err, status, "'%s'", picture->name);
 	/* libpng scales nothing, CMYK has four channels before it is converted. */
 	job->room = (size_t)job->info.file_width * job->info.file_height * 4;
 	job->pixels = malloc(job->room);
@@ -72,9 +73,12 @@ static int run_decode(void *context, uint64_t operations, struct error *err)
 {
 	struct decode_job *job = context;
 
-	for (uint64_t i = 0; i < operations; i++)
-		if (decode_once(job, err))
-			return error_prefix(err, "'%s'", job->picture->name);
+	for (uint64_t i = 0; i < operations; i++) {
+		int status = decode_once(job, err);
+
+		if (status)
+			return error_prefix(err, status, "'%s'", job->picture->name);
+	}
 	return STATUS_OK;
 }
 

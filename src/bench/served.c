@@ -136,7 +136,7 @@ int served_start(struct served *served, const struct pictures *pictures,
 		run_server(served, options, parent);
 	status = connect_within(served, START_NS, &client, err);
 	if (status)
-		return error_prefix(err, "the server of the measurement");
+		return error_prefix(err, status, "the server of the measurement");
 	shmsem_close(client);
 	return options->cpu < 0 ? STATUS_OK : pin_threads(served->pid, options->cpu, err);
 }

@@ -25,7 +25,7 @@ struct transport_pair {
 };
 
 /* An error of the requester's is often that of the responder, who may have said what it was. */
-static int blame(struct transport_pair *pair, struct error *err)
+static int blame(struct transport_pair *pair, int status, struct error *err)
 {
 	struct error said = {0};
 
@@ -33,11 +33,11 @@ static int blame(struct transport_pair *pair, struct error *err)
 		recv(pair->control, &said, sizeof said, MSG_DONTWAIT) == sizeof said &&
 		said.status) {
 		said.text[sizeof said.text - 1] = '\0';
-		error_set(err, said.status, "the responder: %s", said.text);
+		status = error_set(err, said.status, "the responder: %s", said.text);
 	} else if (pair->child && !watchdog_stopped()) {
-		watchdog_explain(&pair->channel.watchdog, err);
+		status = watchdog_explain(&pair->channel.watchdog, status, err);
 	}
-	return error_prefix(err, "%s", pair->channel.transport->name);
+	return error_prefix(err, status, "%s", pair->channel.transport->name);
 }
 
 /* The responder has joined, or says why not. */
@@ -123,7 +123,7 @@ static int exchange(struct transport_pair *pair, uint64_t operations, struct err
 		status = channel->transport->ask(channel, err);
 		watchdog_progress(&channel->watchdog);
 		if (status)
-			return blame(pair, err);
+			return blame(pair, status, err);
 		if (channel->consumed != channel->size || channel->wrong ||
 			(!channel->expected && channel->sum != pair->sum))
 			return error_set(err, STATUS_BAD_DATA,
@@ -139,7 +139,7 @@ static int give_order(
 	const struct responder_order order = {.operations = operations, .seed = seed};
 	int status = channel_write(&pair->channel, pair->control, &order, sizeof order, err);
 
-	return status ? blame(pair, err) : STATUS_OK;
+	return status ? blame(pair, status, err) : STATUS_OK;
 }
 
 static int prepare_pair(void *context, uint64_t operations, struct error *err)
@@ -235,8 +235,9 @@ static int new_pair(const struct channel *plan, int responder_cpu, struct transp
 		return error_os(err, ENOMEM, "no room for the payload");
 	snprintf(channel->name, sizeof channel->name, "shmsem-bench-%d-%llx", (int)getpid(),
 		(unsigned long long)clock_now());
-	if (open_pair(pair, responder_cpu, err))
-		return blame(pair, err);
+	status = open_pair(pair, responder_cpu, err);
+	if (status)
+		return blame(pair, status, err);
 	status = check_pair(pair, err);
 	if (status)
 		return status;

@@ -109,19 +109,18 @@ static int check_peer(const struct watchdog *watchdog, struct error *err)
 		info.si_status, sigabbrev_np(info.si_status));
 }
 
-void watchdog_explain(const struct watchdog *watchdog, struct error *err)
+int watchdog_explain(const struct watchdog *watchdog, int status, struct error *err)
 {
 	const struct timespec moment = clock_timespec(NS_PER_MS);
 	struct error cause = {0};
 
 	/* Descriptors are closed a little before the death of their process is told. */
 	for (int i = 0; i < 50 && !end_signal; i++) {
-		if (err && check_peer(watchdog, &cause)) {
-			*err = cause;
-			return;
-		}
+		if (check_peer(watchdog, &cause))
+			return error_copy(err, &cause);
 		nanosleep(&moment, NULL);
 	}
+	return status;
 }
 
 int watchdog_check(struct watchdog *watchdog, struct error *err)

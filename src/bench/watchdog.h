@@ -43,9 +43,9 @@ int watchdog_signal(void);
  * or, in the process that measures, nothing got done for 10 s. */
 int watchdog_check(struct watchdog *watchdog, struct error *err);
 
-/* An exchange broke: if that is because the other side died, which may take a moment to show, says
- * so in *err instead of what is there. */
-void watchdog_explain(const struct watchdog *watchdog, struct error *err);
+/* An exchange broke with `status`: if that is because the other side died, which may take a moment to
+ * show, says so in *err instead of what is there. Returns the status that is there then. */
+int watchdog_explain(const struct watchdog *watchdog, int status, struct error *err);
 
 /* Something got done: the 10 s start again. */
 static inline void watchdog_progress(struct watchdog *watchdog)

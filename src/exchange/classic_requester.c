@@ -192,7 +192,7 @@ static int settle(struct classic_requester *requester, uint64_t deadline, struct
 		return STATUS_OK;
 	status = await_answer(requester, requester->owed, deadline, &words, err);
 	if (status)
-		return error_prefix(err, "the responder still works on an earlier request");
+		return error_prefix(err, status, "the responder still works on an earlier request");
 	requester->owed = 0;
 	return STATUS_OK;
 }
@@ -238,7 +238,7 @@ int classic_requester_fetch(struct classic_requester *requester, const char *nam
 			"the name '%s' has %zu bytes; 1 to %d are allowed", shown, length,
 			CLASSIC_NAME_MAX);
 	status = fetch(requester, name, shown, deadline, ret, err);
-	if (status && status != STATUS_NOT_FOUND)
-		error_prefix(err, "cannot fetch '%s'", shown);
-	return status;
+	if (!status || status == STATUS_NOT_FOUND)
+		return status;
+	return error_prefix(err, status, "cannot fetch '%s'", shown);
 }

@@ -29,26 +29,19 @@
 static int server_lives(const struct name_space *space, uint32_t pid, struct error *err)
 {
 	if (pid)
-		error_set(err, STATUS_TRY_AGAIN,
+		return error_set_os(err, STATUS_TRY_AGAIN, EAGAIN,
 			"the namespace '%s' is in use by a running server, pid %u", space->text,
 			pid);
-	else
-		error_set(err, STATUS_TRY_AGAIN,
-			"the namespace '%s' is in use by a running program", space->text);
-	if (err)
-		err->os_error = EAGAIN;
-	return STATUS_TRY_AGAIN;
+	return error_set_os(err, STATUS_TRY_AGAIN, EAGAIN,
+		"the namespace '%s' is in use by a running program", space->text);
 }
 
 static int others_made(const struct name_space *space, const char *file, struct error *err)
 {
-	error_set(err, STATUS_TRY_AGAIN,
+	return error_set_os(err, STATUS_TRY_AGAIN, EEXIST,
 		"'%s' was not made by a shmsem server, so nobody can tell whether it is in use; if "
 		"it is not, 'shmsem cleanup --foreign %s' removes it",
 		file, space->text);
-	if (err)
-		err->os_error = EEXIST;
-	return STATUS_TRY_AGAIN;
 }
 
 /*
@@ -125,10 +118,7 @@ static int remove_head(
 		reclaim->tell(reclaim->context, file, (uint64_t)is->st_blocks * 512, failed);
 	if (!failed)
 		return STATUS_OK;
-	error_os(err, failed, "cannot remove '%s'", file);
-	if (err)
-		err->status = STATUS_NOT_PERMITTED;
-	return STATUS_NOT_PERMITTED;
+	return error_os_as(err, STATUS_NOT_PERMITTED, failed, "cannot remove '%s'", file);
 }
 
 /*
@@ -339,22 +329,18 @@ int reclaim_namespace(
 		fork_block();
 		status = reclaim_once(space, reclaim ? reclaim : &by_default, &seen, &last);
 		fork_unblock();
-		if (status != LOOK_AGAIN) {
-			if (status && err)
-				*err = last;
+		if (status && status != LOOK_AGAIN)
+			error_copy(err, &last);
+		if (status != LOOK_AGAIN)
 			return status;
-		}
 		/* Another HEAD: the others get on, and our turn comes. */
 		if (seen != before)
 			deadline = deadline_after(TIMEOUT);
 		nanosleep(&pause, NULL);
 	} while (clock_now() < deadline && clock_now() < last_deadline);
-	if (!last.status) {
-		error_set(&last, STATUS_TRY_AGAIN, "somebody else is cleaning the namespace '%s'",
-			space->text);
-		last.os_error = EBUSY;
-	}
-	if (err)
-		*err = last;
+	if (!last.status)
+		return error_set_os(err, STATUS_TRY_AGAIN, EBUSY,
+			"somebody else is cleaning the namespace '%s'", space->text);
+	error_copy(err, &last);
 	return STATUS_TRY_AGAIN;
 }

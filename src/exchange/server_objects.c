@@ -115,13 +115,14 @@ static int reclaim_patiently(const struct name_space *space, struct error *err)
 {
 	const struct timespec pause = clock_timespec(LINGER_PAUSE_NS);
 	uint64_t deadline = deadline_after(LINGER_NS);
-	int status = reclaim_namespace(space, NULL, err);
+	struct error cause;
+	int status;
 
-	while (status == STATUS_TRY_AGAIN && err && err->os_error == EAGAIN &&
-		clock_now() < deadline) {
+	while ((status = reclaim_namespace(space, NULL, &cause)) == STATUS_TRY_AGAIN &&
+		cause.os_error == EAGAIN && clock_now() < deadline)
 		nanosleep(&pause, NULL);
-		status = reclaim_namespace(space, NULL, err);
-	}
+	if (status)
+		error_copy(err, &cause);
 	return status;
 }
 
@@ -163,6 +164,7 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 	const struct server_objects_options *options = &server_objects->options;
 	struct segment *segment = &server_objects->head.segment;
 	char name[OBJECT_NAME_SIZE];
+	struct error cause;
 	int status;
 
 	fork_block();
@@ -175,13 +177,13 @@ static int create_head(struct server_objects *server_objects, struct error *err)
 		status = reclaim_patiently(&options->space, err);
 		if (status)
 			return status;
-		status = segment_publish(segment, name, err);
-		if (!status || !err || err->os_error != EEXIST)
+		status = segment_publish(segment, name, &cause);
+		if (!status || cause.os_error != EEXIST)
 			break;
 	}
 	server_objects->head.guard = guard_add(segment->base, segment->reserved);
 	if (status)
-		return status;
+		return error_copy(err, &cause);
 	published_add(
 		&server_objects->published, &options->space, OBJECT_HEAD, 0, segment->id, NULL, 0);
 	return STATUS_OK;

@@ -5,8 +5,5 @@
 
 int encode_write_error(int os_error, struct error *err)
 {
-	error_os(err, os_error ? os_error : EIO, "cannot write the image");
-	if (err)
-		err->status = STATUS_IO;
-	return STATUS_IO;
+	return error_os_as(err, STATUS_IO, os_error ? os_error : EIO, "cannot write the image");
 }

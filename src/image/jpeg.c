@@ -32,13 +32,6 @@ static int run_step(struct jpeg_codec *codec, void (*step)(struct jpeg_codec *))
 	return STATUS_OK;
 }
 
-static int hand_on(const struct jpeg_codec *codec, struct error *err)
-{
-	if (err)
-		*err = codec->error;
-	return codec->error.status;
-}
-
 /* Everything of one image; does nothing where there is none. */
 static void forget(struct jpeg_codec *codec)
 {
@@ -148,7 +141,7 @@ static int probe(struct jpeg_codec *codec, struct error *err)
 	int status;
 
 	if (run_step(codec, open_step))
-		return hand_on(codec, err);
+		return error_copy(err, &codec->error);
 	codec->described = true;
 	status = read_header(codec, err);
 	if (status == STATUS_OK)
@@ -233,12 +226,12 @@ static int start(struct jpeg_codec *codec, struct error *err)
 	if (!run_step(codec, start_step))
 		return STATUS_OK;
 	if (!may_go_on(codec))
-		return hand_on(codec, err);
+		return error_copy(err, &codec->error);
 	first = codec->error;
 	if (open_sound_part(codec) && !run_step(codec, start_step))
 		return STATUS_OK;
 	codec->error = first;
-	return hand_on(codec, err);
+	return error_copy(err, &codec->error);
 }
 
 static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
@@ -261,7 +254,7 @@ static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
 	if (!run_step(codec, pixels_step))
 		return STATUS_OK;
 	if (!may_go_on(codec) || reader->rows.taken == 0)
-		return hand_on(codec, err);
+		return error_copy(err, &codec->error);
 	reader_warn(reader, codec->error.text);
 	rows_blank(&reader->rows);
 	return STATUS_OK;

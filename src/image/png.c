@@ -103,13 +103,6 @@ static int run_step(struct png_codec *codec, void (*step)(struct png_codec *))
 	return STATUS_OK;
 }
 
-static int hand_on(struct png_codec *codec, struct error *err)
-{
-	if (err)
-		*err = codec->error;
-	return codec->error.status;
-}
-
 /* Everything of one image. */
 static void forget(struct png_codec *codec)
 {
@@ -237,7 +230,7 @@ int png_codec_probe(struct image_reader *reader, struct error *err)
 	codec = reader->png;
 	if (run_step(codec, open_step) || run_step(codec, header_step)) {
 		forget(codec);
-		return hand_on(codec, err);
+		return error_copy(err, &codec->error);
 	}
 	status = reader_settle(reader, err);
 	if (status == STATUS_OK)
@@ -269,7 +262,8 @@ static int salvage(struct png_codec *codec, struct error *err)
 	png_source_init(&codec->source, reader->data, reader->size, reader->limits.chunk_bytes);
 	codec->source.salvage = &codec->salvage;
 	run_step(codec, salvage_step);
-	return codec->over_memory || codec->out_of_memory ? hand_on(codec, err) : STATUS_OK;
+	return codec->over_memory || codec->out_of_memory ? error_copy(err, &codec->error)
+							  : STATUS_OK;
 }
 
 /* After an error: what the asker gets who wants what there is. */
@@ -278,7 +272,7 @@ static int make_do(struct png_codec *codec, struct error *err)
 	int status = STATUS_OK;
 
 	if (codec->over_memory || codec->out_of_memory)
-		return hand_on(codec, err);
+		return error_copy(err, &codec->error);
 	/* It matters more than anything said before. */
 	codec->reader->warning.text[0] = '\0';
 	reader_warn(codec->reader, codec->error.text);
@@ -296,11 +290,11 @@ static int decode(struct png_codec *codec, void *pixels, struct error *err)
 		return status;
 	codec->budget = UINT64_MAX;
 	if (run_step(codec, png_pixels_transform))
-		return hand_on(codec, err);
+		return error_copy(err, &codec->error);
 	if (png_fast_read(codec))
 		return STATUS_OK;
 	if (run_step(codec, png_pixels_read))
-		status = lenient ? make_do(codec, err) : hand_on(codec, err);
+		status = lenient ? make_do(codec, err) : error_copy(err, &codec->error);
 	if (status == STATUS_OK)
 		png_pixels_finish(codec);
 	return status;

@@ -38,7 +38,8 @@ static void fail(struct server *server, struct job *job, bool killed, struct err
 {
 	char shown[256];
 
-	error_prefix(err, "%s", text_escape(job->path, strlen(job->path), shown, sizeof shown));
+	error_prefix(err, err->status, "%s",
+		text_escape(job->path, strlen(job->path), shown, sizeof shown));
 	server_count(server, WIRE_COUNT_FAILURES, 1);
 	store_failed(job->image, err, killed);
 	conclude(server, job, err);

@@ -117,7 +117,7 @@ static void resolve(
 		close(file->fd);
 		file->fd = -1;
 	} else if (copy_file(file, err)) {
-		error_prefix(err, "%s", order->name);
+		error_prefix(err, err->status, "%s", order->name);
 	}
 }
 

@@ -168,7 +168,7 @@ static int answer_open(struct join *join, const struct resolved *file, struct cl
 		return status;
 	status = decode(join, file, &info, err);
 	if (status) {
-		error_prefix(err, "%s",
+		error_prefix(err, status, "%s",
 			text_escape(file->path, strlen(file->path), shown, sizeof shown));
 		return status;
 	}
@@ -275,9 +275,10 @@ int join_start(const struct server_options *options, void (*say)(const char *sen
 int join_upkeep(struct join *join, bool *ret_done, struct error *err)
 {
 	*ret_done = atomic_load(&join->ended);
-	if (*ret_done && join->status && err)
-		*err = join->failure;
-	return *ret_done ? join->status : STATUS_OK;
+	if (!*ret_done || !join->status)
+		return STATUS_OK;
+	error_copy(err, &join->failure);
+	return join->status;
 }
 
 void join_stop(struct join *join)

@@ -122,9 +122,7 @@ static int await_names(struct server *server, bool *ret_go_on, struct error *err
 		if (!*ret_go_on)
 			return STATUS_OK;
 	}
-	if (names->failure.status && err)
-		*err = names->failure;
-	return names->failure.status;
+	return names->failure.status ? error_copy(err, &names->failure) : STATUS_OK;
 }
 
 /* Chooses among the names. With the store's lock held, which is let go to say what is not there. */

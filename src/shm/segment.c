@@ -19,23 +19,16 @@ int segment_full(uint64_t needed, struct error *err)
 
 	statvfs(SHM_DIRECTORY, &system);
 	if (system.f_files && !system.f_favail)
-		error_set(err, STATUS_TRY_AGAIN,
+		return error_set_os(err, STATUS_TRY_AGAIN, ENOSPC,
 			"%s has no inodes left: %llu files are in it; 'shmsem list -a' shows them, "
 			"'shmsem cleanup' removes what crashed programs left, mount -o "
 			"remount,nr_inodes=… has more",
 			SHM_DIRECTORY, (unsigned long long)system.f_files);
-	else
-		error_set(err, STATUS_TRY_AGAIN,
-			"%s is full: %s needed, %s free; 'shmsem cleanup' removes what crashed "
-			"programs "
-			"left, "
-			"a container gets more with --shm-size, a host with mount -o "
-			"remount,size=…",
-			SHM_DIRECTORY, format_size(needed, need),
-			format_size((uint64_t)system.f_bavail * system.f_bsize, have));
-	if (err)
-		err->os_error = ENOSPC;
-	return STATUS_TRY_AGAIN;
+	return error_set_os(err, STATUS_TRY_AGAIN, ENOSPC,
+		"%s is full: %s needed, %s free; 'shmsem cleanup' removes what crashed programs "
+		"left, a container gets more with --shm-size, a host with mount -o remount,size=…",
+		SHM_DIRECTORY, format_size(needed, need),
+		format_size((uint64_t)system.f_bavail * system.f_bsize, have));
 }
 
 int object_open_failed(int os_error, const char *name, struct error *err)
@@ -113,10 +106,8 @@ int segment_publish(const struct segment *segment, const char *name, struct erro
 		return STATUS_OK;
 	if (failed == ENOSPC)
 		return segment_full(segment->size, err);
-	error_os(err, failed, "cannot create '%s'", name);
-	if (failed == EEXIST && err)
-		err->status = STATUS_TRY_AGAIN;
-	return failed == EEXIST ? STATUS_TRY_AGAIN : error_status_of(failed);
+	return error_os_as(err, failed == EEXIST ? STATUS_TRY_AGAIN : error_status_of(failed),
+		failed, "cannot create '%s'", name);
 }
 
 int segment_open(
@@ -169,12 +160,9 @@ static int segment_limited(uint64_t needed, struct error *err)
 {
 	char need[SIZE_TEXT_SIZE];
 
-	error_set(err, STATUS_TRY_AGAIN,
+	return error_set_os(err, STATUS_TRY_AGAIN, ENOSPC,
 		"a segment of %s is larger than a file may be here (RLIMIT_FSIZE, 'ulimit -f')",
 		format_size(needed, need));
-	if (err)
-		err->os_error = ENOSPC;
-	return STATUS_TRY_AGAIN;
 }
 
 int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err)

@@ -27,12 +27,8 @@ static int create_failed(int failed, const char *name, struct error *err)
 {
 	if (failed == ENOSPC)
 		return segment_full(sizeof(sem_t), err);
-	error_os(err, failed, "cannot create the semaphore '%s'", name);
-	if (failed != EEXIST)
-		return error_status_of(failed);
-	if (err)
-		err->status = STATUS_TRY_AGAIN;
-	return STATUS_TRY_AGAIN;
+	return error_os_as(err, failed == EEXIST ? STATUS_TRY_AGAIN : error_status_of(failed),
+		failed, "cannot create the semaphore '%s'", name);
 }
 
 int semaphore_new(const char *name, const struct access *access, int *ret_fd, struct error *err)

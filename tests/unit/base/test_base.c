@@ -60,12 +60,30 @@ static void errors_carry_status_and_sentence(void **state)
 	(void)state;
 	assert_int_equal(error_set(&err, STATUS_BAD_DATA, "%s is bad", "it"), STATUS_BAD_DATA);
 	assert_string_equal(err.text, "it is bad");
-	assert_int_equal(error_prefix(&err, "apple"), STATUS_BAD_DATA);
+	assert_int_equal(error_prefix(&err, err.status, "apple"), STATUS_BAD_DATA);
 	assert_string_equal(err.text, "apple: it is bad");
 	assert_int_equal(error_os(&err, EACCES, "cannot open '%s'", "x"), STATUS_NOT_PERMITTED);
 	assert_string_equal(err.text, "cannot open 'x': Permission denied");
 	assert_int_equal(err.os_error, EACCES);
-	assert_int_equal(error_set(NULL, STATUS_IO, "nobody listens"), STATUS_IO);
+	assert_int_equal(error_os_as(&err, STATUS_IO, EPERM, "no"), STATUS_IO);
+	assert_string_equal(err.text, "no: Operation not permitted");
+	assert_int_equal(error_set_os(&err, STATUS_TRY_AGAIN, ENOSPC, "full"), STATUS_TRY_AGAIN);
+	assert_string_equal(err.text, "full");
+	assert_int_equal(err.os_error, ENOSPC);
+}
+
+/* What a caller does must not depend on whether it wants to know what happened. */
+static void a_status_is_the_same_for_who_wants_no_message(void **state)
+{
+	const struct error from = {.status = STATUS_BAD_DATA};
+
+	(void)state;
+	assert_int_equal(error_set(NULL, STATUS_IO, "x"), STATUS_IO);
+	assert_int_equal(error_set_os(NULL, STATUS_IO, ENOSPC, "x"), STATUS_IO);
+	assert_int_equal(error_os(NULL, EACCES, "x"), STATUS_NOT_PERMITTED);
+	assert_int_equal(error_os_as(NULL, STATUS_IO, EACCES, "x"), STATUS_IO);
+	assert_int_equal(error_prefix(NULL, STATUS_BAD_DATA, "x"), STATUS_BAD_DATA);
+	assert_int_equal(error_copy(NULL, &from), STATUS_BAD_DATA);
 }
 
 static void long_errors_are_cut(void **state)
@@ -78,7 +96,7 @@ static void long_errors_are_cut(void **state)
 	text[sizeof text - 1] = '\0';
 	error_os(&err, ENOENT, "%s", text);
 	assert_int_equal(strlen(err.text), ERROR_TEXT_SIZE - 1);
-	error_prefix(&err, "y");
+	error_prefix(&err, err.status, "y");
 	assert_int_equal(strlen(err.text), ERROR_TEXT_SIZE - 1);
 	assert_memory_equal(err.text, "y: xx", 5);
 }
@@ -97,7 +115,7 @@ static void no_cut_error_ends_in_half_a_character(void **state)
 		error_set(&err, STATUS_BAD_DATA, "%s", text);
 		assert_true(text_is_plain(err.text, strlen(err.text)));
 		assert_in_range(strlen(err.text), ERROR_TEXT_SIZE - 4, ERROR_TEXT_SIZE - 1);
-		error_prefix(&err, "é");
+		error_prefix(&err, err.status, "é");
 		assert_true(text_is_plain(err.text, strlen(err.text)));
 	}
 }
@@ -240,6 +258,7 @@ int main(void)
 		cmocka_unit_test(a_hash_with_a_key_is_siphash),
 		cmocka_unit_test(no_two_processes_hash_alike),
 		cmocka_unit_test(errors_carry_status_and_sentence),
+		cmocka_unit_test(a_status_is_the_same_for_who_wants_no_message),
 		cmocka_unit_test(long_errors_are_cut),
 		cmocka_unit_test(no_cut_error_ends_in_half_a_character),
 		cmocka_unit_test(a_number_from_outside_is_an_error_only_if_a_call_can_fail_with_it),
