@@ -195,7 +195,7 @@ int process_group_run_once(struct process_group *process_group, double *ret_ns, 
 	return run_all(process_group, 1, ret_ns, err);
 }
 
-static int run_crew(void *context, uint64_t operations, struct error *err)
+static int run_members(void *context, uint64_t operations, struct error *err)
 {
 	struct process_group *process_group = context;
 
@@ -206,5 +206,5 @@ struct bench_subject process_group_subject(
 	struct process_group *process_group, const char *name, unsigned repeat)
 {
 	process_group->repeat = repeat;
-	return (struct bench_subject){.name = name, .context = process_group, .run = run_crew};
+	return (struct bench_subject){.name = name, .context = process_group, .run = run_members};
 }

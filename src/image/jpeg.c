@@ -194,7 +194,7 @@ static bool is_as_promised(
 }
 
 /* Whether the error that libjpeg gave up with may be a warning. */
-static bool may_go_on(const struct jpeg_codec *codec)
+static bool can_go_on(const struct jpeg_codec *codec)
 {
 	return codec->broken && !(codec->reader->options.flags & IMAGE_STRICT);
 }
@@ -225,7 +225,7 @@ static int start(struct jpeg_codec *codec, struct error *err)
 
 	if (!run_step(codec, start_step))
 		return STATUS_OK;
-	if (!may_go_on(codec))
+	if (!can_go_on(codec))
 		return error_copy(err, &codec->error);
 	first = codec->error;
 	if (open_sound_part(codec) && !run_step(codec, start_step))
@@ -253,7 +253,7 @@ static int decode(struct jpeg_codec *codec, void *pixels, struct error *err)
 		return status;
 	if (!run_step(codec, pixels_step))
 		return STATUS_OK;
-	if (!may_go_on(codec) || reader->rows.taken == 0)
+	if (!can_go_on(codec) || reader->rows.taken == 0)
 		return error_copy(err, &codec->error);
 	reader_warn(reader, codec->error.text);
 	rows_blank(&reader->rows);

@@ -23,10 +23,10 @@
 
 #define LEAST_FILES 10000
 /* On a busy machine, for all that is not decoding. */
-#define SLACK_NS      (10 * NS_PER_SECOND)
-#define FILL_FILES    20000
-#define GROWTH_MOST_K (16 << 10)
-#define ISOLATE_EACH  20 /* one of so many files: each costs a process or two */
+#define SLACK_NS     (10 * NS_PER_SECOND)
+#define FILL_FILES   20000
+#define GROWTH_MAX_K (16 << 10)
+#define ISOLATE_EACH 20 /* one of so many files: each costs a process or two */
 
 static struct served served;
 static bool isolated;
@@ -109,7 +109,7 @@ static void nasty_files_leave_the_server_as_it_was(void **state)
 		run.slowest_name, run.memory, after);
 	assert_true(run.count >= LEAST_FILES);
 	assert_true(run.slowest < server_defaults.decode_timeout_ns + SLACK_NS);
-	assert_true(run.memory && after < run.memory + GROWTH_MOST_K);
+	assert_true(run.memory && after < run.memory + GROWTH_MAX_K);
 }
 
 static void expect(const char *name, int status)

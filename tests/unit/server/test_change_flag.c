@@ -221,7 +221,7 @@ static long times_asleep(pid_t thread)
 	return times;
 }
 
-static void whoever_sleeps_meanwhile_is_not_woken(void **state)
+static void a_thread_that_sleeps_meanwhile_is_not_woken(void **state)
 {
 	struct sleeper sleeper = {.flag = *state};
 	pthread_t thread;
@@ -288,7 +288,7 @@ int main(void)
 			what_another_process_did_before_it_told_us_is_always_seen, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(
-			whoever_sleeps_meanwhile_is_not_woken, set_up, tear_down),
+			a_thread_that_sleeps_meanwhile_is_not_woken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_is_not_allowed_is_not_asked_for_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -247,7 +247,7 @@ static void touch(struct scene *scene, uint64_t inode)
 }
 
 /* Where one image's room is not enough, those go that make room together, and no others. */
-static void of_all_neighbours_that_would_do_those_used_longest_ago_go(void **state)
+static void of_neighbours_with_enough_room_those_used_longest_ago_are_evicted(void **state)
 {
 	static const uint64_t order[] = {1, 5, 3, 7, 8, 2, 4, 6};
 	struct scene *scene = *state;
@@ -742,7 +742,7 @@ int main(void)
 		TEST(an_image_has_a_bounded_number_of_names),
 		TEST(thousands_of_images_are_all_found),
 		TEST(the_least_recently_used_goes_first),
-		TEST(of_all_neighbours_that_would_do_those_used_longest_ago_go),
+		TEST(of_neighbours_with_enough_room_those_used_longest_ago_are_evicted),
 		TEST(what_is_to_go_is_found_by_looking_at_nothing_that_was_used_later),
 		TEST(a_decode_goes_to_where_lies_what_was_used_longest_ago),
 		TEST(a_segment_gets_room_that_others_have_and_do_not_use),
