@@ -19,15 +19,6 @@
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 #define CHECK_NS      (250 * NS_PER_MS)
 
-bool responder_is_ours(const struct shmsem_server *server, struct error *err)
-{
-	if (server->owner == process_id())
-		return true;
-	error_set(err, STATUS_USAGE,
-		"this server was made before fork(); only the parent can use it");
-	return false;
-}
-
 /* ---- running ---- */
 
 static bool take_from(void *context, unsigned seat)

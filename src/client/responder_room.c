@@ -1,5 +1,6 @@
 /* libshmsem: the responder's room. An image's room is used again once no requester holds it. */
 #include "base/number.h"
+#include "base/process.h"
 #include "client/error.h"
 #include "client/responder.h"
 #include "exchange/seats.h"
@@ -8,6 +9,15 @@
 #include <stdlib.h>
 
 #define ICC_ALIGN 64
+
+bool responder_is_ours(const struct shmsem_server *server, struct error *err)
+{
+	if (server->owner == process_id())
+		return true;
+	error_set(err, STATUS_USAGE,
+		"this server was made before fork(); only the parent can use it");
+	return false;
+}
 
 int responder_truncated(struct error *err)
 {
