@@ -361,5 +361,8 @@ int main(int argc, char **argv)
 	};
 
 	served_main(argc, argv);
-	return has_flag() ? cmocka_run_group_tests(tests, NULL, NULL) : SKIPPED;
+	if (has_flag())
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	fprintf(stderr, "skipped: there is no change flag here\n");
+	return argc > 1 ? SKIPPED : 0;
 }
