@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
-#include "exchange/server_objects.h"
+#include "exchange/server_defaults.h"
 #include "shm/names.h"
 
 #include <grp.h>
@@ -191,7 +191,7 @@ int serve_options_make(const struct serve_options *given, bool command, struct s
 	options.decoders = given->decoders       ? (unsigned)given->decoders
 			   : cpus < DECODERS_MAX ? cpus
 						 : DECODERS_MAX;
-	options.seats = given->seats ? (unsigned)given->seats : server_objects_default_seats();
+	options.seats = given->seats ? (unsigned)given->seats : server_default_seats();
 	options.requests = given->requests;
 	options.cache = given->cache;
 	options.fresh_ns = given->fresh;

@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "client/error.h"
 #include "exchange/seats.h"
+#include "exchange/server_defaults.h"
 #include "shm/guard.h"
 #include "shm/semaphore.h"
 
@@ -172,11 +173,11 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	server->next_number = 1;
 	server->objects = SERVER_OBJECTS_NONE;
 	if (!server->options.seats)
-		server->options.seats = server_objects_default_seats();
+		server->options.seats = server_default_seats();
 	if (!server->options.mode)
 		server->options.mode = 0600;
 	if (!server->options.memory)
-		server->options.memory = server_objects_default_reserve();
+		server->options.memory = server_default_reserve();
 	status = create(server, &err);
 	if (!status) {
 		wait_init(&server->wait, server->objects.request, &server->stopping);

@@ -1,6 +1,5 @@
 #include "exchange/server_objects.h"
 
-#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/process.h"
@@ -14,42 +13,12 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define RESERVE_DEFAULT (UINT64_C(512) << 20)
-#define RESERVE_LEAST   (UINT64_C(1) << 20)
-#define SEATS_DEFAULT   128
-#define SEATS_A_CPU     4
 #define CREATE_ATTEMPTS 8
 #define LINGER_NS       (100 * NS_PER_MS)
 #define LINGER_PAUSE_NS (5 * NS_PER_MS)
-
-uint64_t server_objects_default_reserve(void)
-{
-	uint64_t available = cgroup_memory_limit(""), quarter;
-	struct statvfs system;
-
-	/* What is written to /dev/shm is charged to the control group as well: beyond its limit
-	 * there is no ENOSPC, but an OOM kill. */
-	if (statvfs(SHM_DIRECTORY, &system) == 0 &&
-		(uint64_t)system.f_bavail * system.f_bsize < available)
-		available = (uint64_t)system.f_bavail * system.f_bsize;
-	quarter = available / 4;
-	if (quarter > RESERVE_DEFAULT)
-		return RESERVE_DEFAULT;
-	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;
-}
-
-unsigned server_objects_default_seats(void)
-{
-	unsigned seats = SEATS_A_CPU * process_cpus();
-
-	if (seats < SEATS_DEFAULT)
-		return SEATS_DEFAULT;
-	return seats < WIRE_SEATS_MAX ? seats : WIRE_SEATS_MAX;
-}
 
 /* Bytes that INDEX has at first. */
 static size_t index_size(const struct server_objects *server_objects)

@@ -43,13 +43,6 @@ struct server_objects {
 #define SERVER_OBJECTS_NONE \
 	((struct server_objects){.head = HEAD_NONE, .request_lock = -1, .index = INDEX_NONE})
 
-/* The address space of a data segment when nobody chose: half a gigabyte, or a quarter of what is
- * free where that is less. */
-uint64_t server_objects_default_reserve(void);
-
-/* The number of seats when nobody chose: 128, or four for each CPU where that is more. */
-unsigned server_objects_default_seats(void);
-
 /*
  * Creates every object; server_objects_ready then lets requesters in. A live responder in the
  * namespace is STATUS_TRY_AGAIN, naming its pid. After a failure, too, *server_objects wants

@@ -18,6 +18,7 @@
 #include "base/process.h"
 #include "config.h"
 #include "exchange/seats.h"
+#include "exchange/server_defaults.h"
 #include "server/sandbox.h"
 #include "shm/guard.h"
 #include "shm/semaphore.h"
@@ -150,7 +151,7 @@ static struct server *server_new(const struct server_options *options)
 	pthread_cond_init(&server->supply.wanted, NULL);
 	pthread_cond_init(&server->names.changed, NULL);
 	if (!server->options.cache)
-		server->options.cache = server_objects_default_reserve();
+		server->options.cache = server_default_reserve();
 	server->options.cache = (server->options.cache + page - 1) / page * page;
 	return server;
 }
