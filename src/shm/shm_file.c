@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PATH_SIZE (sizeof SHM_DIRECTORY + NAME_MAX + 1)
@@ -159,6 +160,16 @@ static const char *aside_of(const char *path, char aside[PATH_SIZE + 32])
 	return aside;
 }
 
+/* As renameat2(2) in one folder, which not every libc has. */
+static int rename_noreplace(const char *from, const char *to)
+{
+#ifdef RENAME_NOREPLACE
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+#else
+	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1U << 0);
+#endif
+}
+
 int shm_file_remove(const char *file, struct file_id id)
 {
 	char path[PATH_SIZE], aside[PATH_SIZE + 32];
@@ -167,12 +178,12 @@ int shm_file_remove(const char *file, struct file_id id)
 	if (!shm_file_is(file, id))
 		return ENOENT;
 	aside_of(path_of(file, path), aside);
-	if (renameat2(AT_FDCWD, path, AT_FDCWD, aside, RENAME_NOREPLACE) != 0)
+	if (rename_noreplace(path, aside) != 0)
 		return errno;
 	if (lstat(aside, &status) == 0 && file_id_equal(file_id_of(&status), id))
 		return unlink(aside) == 0 ? 0 : errno;
 	/* If its name is another's by now, nobody would find it here. */
-	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+	if (rename_noreplace(aside, path) != 0)
 		unlink(aside);
 	return ENOENT;
 }
