@@ -3,11 +3,13 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "cli/footer.h"
+#include "cli/terminal.h"
 #include "inventory/known.h"
 #include "inventory/tally.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct cleanup_totals cleanup_count(const struct objects *objects, const struct planned *actions)
@@ -45,9 +47,9 @@ static const char *action_text(enum action action)
 static void print_reason(FILE *file, const struct object *object, const struct planned *planned)
 {
 	if (planned->action == ACTION_REFUSED)
-		fprintf(file, ": %s; but %s\n", object->why, planned->reason);
+		fprintf(file, ": %s; but %s", object->why, planned->reason);
 	else
-		fprintf(file, ": %s\n",
+		fprintf(file, ": %s",
 			planned->action == ACTION_KEPT ? planned->reason : object->why);
 }
 
@@ -91,6 +93,26 @@ static void print_group(FILE *file, const struct objects *objects, const struct 
 	print_reason(file, object, &actions[first]);
 }
 
+/* What is to be said of the `sum` objects from `first` on. */
+static void print_line(FILE *file, const struct objects *objects, const struct planned *actions,
+	size_t first, const struct sum *sum)
+{
+	char *text = NULL;
+	size_t size, width = file == stdout ? terminal_width() : 0;
+	FILE *line = width ? open_memstream(&text, &size) : NULL;
+	FILE *to = line ? line : file;
+
+	if (sum->count == 1)
+		print_one(to, &objects->items[first], &actions[first]);
+	else
+		print_group(to, objects, actions, first, sum);
+	if (!line)
+		putc('\n', file);
+	else if (fclose(line) == 0)
+		print_wrapped(text, 0, 2, width);
+	free(text);
+}
+
 void cleanup_print(
 	FILE *file, const struct objects *objects, const struct planned *actions, bool verbose)
 {
@@ -107,10 +129,7 @@ void cleanup_print(
 			sum.bytes += object_bytes(&objects->items[end++]);
 			sum.count++;
 		}
-		if (sum.count == 1)
-			print_one(file, &objects->items[start], &actions[start]);
-		else
-			print_group(file, objects, actions, start, &sum);
+		print_line(file, objects, actions, start, &sum);
 	}
 }
 
@@ -129,7 +148,7 @@ void cleanup_print_totals(FILE *file, const struct cleanup_totals *totals, bool 
 	putc('\n', file);
 }
 
-void cleanup_print_rest(FILE *file, const struct objects *objects, const struct planned *actions)
+void cleanup_print_rest(const struct objects *objects, const struct planned *actions)
 {
 	struct tally tally = tally_of(objects);
 	char text[ADVICE_SIZE];
@@ -146,7 +165,7 @@ void cleanup_print_rest(FILE *file, const struct objects *objects, const struct 
 	}
 	for (enum owner_class owner = 0; owner < OWNER_CLASSES; owner++)
 		if (advice_text(&tally, owner, text))
-			fprintf(file, "%s\n", text);
+			print_wrapped(text, 0, 2, terminal_width());
 }
 
 int cleanup_print_json(const struct objects *objects, const struct planned *actions,

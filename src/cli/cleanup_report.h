@@ -30,7 +30,7 @@ void cleanup_print(
 void cleanup_print_totals(FILE *file, const struct cleanup_totals *totals, bool done);
 
 /* What else is stale, and the options that remove it; `actions` tell what this was asked to. */
-void cleanup_print_rest(FILE *file, const struct objects *objects, const struct planned *actions);
+void cleanup_print_rest(const struct objects *objects, const struct planned *actions);
 
 int cleanup_print_json(const struct objects *objects, const struct planned *actions,
 	const struct cleanup_totals *totals, bool done, struct error *err);

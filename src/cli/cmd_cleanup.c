@@ -101,7 +101,7 @@ static int plan_and_do(const struct objects *objects, const struct cleanup_rules
 	} else if (!cleanup->quiet) {
 		cleanup_print(stdout, objects, actions, cleanup->verbose);
 		cleanup_print_totals(stdout, &totals, done);
-		cleanup_print_rest(stdout, objects, actions);
+		cleanup_print_rest(objects, actions);
 	}
 	return status ? status : outcome(&totals, cleanup, err);
 }

@@ -518,3 +518,14 @@ serve_in_turn() {
 	[ "$(files)" -eq 0 ]
 	[ "$(cat "$BATS_TEST_TMPDIR"/states-* | wc -l)" -ge 14 ]
 }
+
+@test "on a terminal, lines are wrapped at words" {
+	local line
+	touch -d '1 hour ago' /dev/shm/psm_with-a-long-name-that-makes-its-line-too-long-for-it
+	run -0 script -qec "stty cols 60; '$SHMSEM' cleanup -n --known --min-age 0s" /dev/null
+	while IFS= read -r line; do
+		line=${line%$'\r'}
+		[ "${#line}" -le 60 ]
+	done <<<"$output"
+	[[ ${output//$'\r\n  '/ } == *'would remove psm_with-'*' (segment, 0B): nobody holds it open or maps it now'* ]]
+}
