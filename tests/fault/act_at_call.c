@@ -69,7 +69,7 @@ static bool by_thread(void)
 	return is("fork") || is("exec") || is("use");
 }
 
-static void complain(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
 {
 	va_list arguments;
 
