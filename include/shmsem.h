@@ -29,8 +29,8 @@
  *
  * fork(): the child must connect anew; the parent's handles refuse to work there. Images held at
  * the fork can be read in the child for as long as the parent holds them. The child inherits no
- * lock, so nothing stays taken when the parent ends. (One of _Fork() or clone() does, until it executes
- * another program.)
+ * lock, so nothing stays taken when the parent ends. (One of _Fork() or clone() does, until it
+ * executes another program.)
  */
 #ifndef SHMSEM_H
 #define SHMSEM_H

@@ -6,8 +6,9 @@
  * exchange: one number from the decoder to the shell. STATUS_INTERNAL and STATUS_IO mean that
  * something is broken; every other one is an outcome that callers must expect.
  *
- * Outputs named ret_... are written on success only. *err is for messages: it may be NULL, and what a
- * function does depends on the status that it got, or on an error of its own. Library code never prints: commands do, once.
+ * Outputs named ret_... are written on success only. *err is for messages: it may be NULL, so what a
+ * function does never depends on it, but on the status that it got, or on an error of its own.
+ * Library code never prints: commands do, once.
  */
 #pragma once
 

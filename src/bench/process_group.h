@@ -29,8 +29,8 @@ static inline void cleanup_process_group(struct process_group **process_group)
 #define AUTO_PROCESS_GROUP __attribute__((cleanup(cleanup_process_group)))
 
 /*
- * The process group as a subject. What it does may be much shorter than to tell it so and to hear from it:
- * an operation is then `repeat` of each of them.
+ * The process group as a subject. What it does may be much shorter than to tell it so and to hear
+ * from it: an operation is then `repeat` of each of them.
  */
 struct bench_subject process_group_subject(
 	struct process_group *process_group, const char *name, unsigned repeat);

@@ -112,8 +112,8 @@ static int create_head(
 }
 
 /*
- * HEAD first: the process that has its lock has the namespace. DATA last: a responder that waits for both
- * segments must not find stale counts.
+ * HEAD first: the process that has its lock has the namespace. DATA last: a responder that waits for
+ * both segments must not find stale counts.
  */
 int classic_create(struct classic_objects *objects, const struct access *access, struct error *err)
 {

@@ -2,13 +2,22 @@
 
 #include "base/cleanup.h"
 #include "exchange/wire.h"
+#include "shm/fork.h"
 #include "shm/lock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 bool life_open_to_others(const struct stat *object)
 {
 	return object->st_mode & (S_IWGRP | S_IWOTH);
+}
+
+int life_take(int *fd, const struct segment *segment)
+{
+	if (!fork_hide(fd, segment ? segment->base : NULL, segment ? segment->reserved : 0))
+		return ENOMEM;
+	return lock_take(*fd, WIRE_SERVER_LOCK);
 }
 
 int life_open(const struct name_space *space, const struct stat *object, int flags)

@@ -1,5 +1,6 @@
 #include "exchange/published.h"
 
+#include "exchange/life.h"
 #include "shm/guard.h"
 
 #include <stdlib.h>
@@ -24,6 +25,24 @@ void published_add(struct published_list *list, const struct name_space *space,
 	*object = (struct published){
 		.kind = kind, .index = index, .id = id, .guard = base ? guard_add(base, size) : -1};
 	object_file(space, kind, index, object->file);
+}
+
+int published_segment(struct published_list *list, const struct name_space *space,
+	struct segment *segment, enum object_kind kind, unsigned index, bool guarded,
+	struct error *err)
+{
+	int failed = life_take(&segment->fd, segment), status;
+	char name[OBJECT_NAME_SIZE];
+
+	object_name(space, kind, index, name);
+	if (failed)
+		return error_os(err, failed, "cannot lock '%s'", name + 1);
+	status = segment_publish(segment, name, err);
+	if (status)
+		return status;
+	published_add(list, space, kind, index, segment->id, guarded ? segment->base : NULL,
+		segment->reserved);
+	return STATUS_OK;
 }
 
 int published_check(const struct published *object, struct stat *ret_status, struct error *err)

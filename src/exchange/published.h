@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "shm/names.h"
+#include "shm/segment.h"
 #include "shm/shm_file.h"
 
 #include <stdbool.h>
@@ -32,6 +33,11 @@ void published_release(struct published_list *list);
 /* One more, which base[0..size) is a mapping of: it is guarded. NULL: it is not, or elsewhere. */
 void published_add(struct published_list *list, const struct name_space *space,
 	enum object_kind kind, unsigned index, struct file_id id, void *base, size_t size);
+
+/* Locks a new segment (life_take), and gives it its name. Guarded if it is mapped and `guarded`. */
+int published_segment(struct published_list *list, const struct name_space *space,
+	struct segment *segment, enum object_kind kind, unsigned index, bool guarded,
+	struct error *err);
 
 /* STATUS_UNAVAILABLE if the name leads to the object no more; else *ret_status is that of its file. */
 int published_check(const struct published *object, struct stat *ret_status, struct error *err);

@@ -329,10 +329,8 @@ int reclaim_namespace(
 		fork_block();
 		status = reclaim_once(space, reclaim ? reclaim : &by_default, &seen, &last);
 		fork_unblock();
-		if (status && status != LOOK_AGAIN)
-			error_copy(err, &last);
 		if (status != LOOK_AGAIN)
-			return status;
+			return status ? error_copy(err, &last) : STATUS_OK;
 		/* Another HEAD: the others get on, and our turn comes. */
 		if (seen != before)
 			deadline = deadline_after(TIMEOUT);
@@ -341,6 +339,5 @@ int reclaim_namespace(
 	if (!last.status)
 		return error_set_os(err, STATUS_TRY_AGAIN, EBUSY,
 			"somebody else is cleaning the namespace '%s'", space->text);
-	error_copy(err, &last);
-	return STATUS_TRY_AGAIN;
+	return error_copy(err, &last);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/process.h"
+#include "exchange/life.h"
 #include "exchange/reclaim.h"
 #include "shm/fork.h"
 #include "shm/guard.h"
@@ -70,14 +71,6 @@ static void write_constants(struct server_objects *server_objects, uint64_t inst
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_LIMIT], options->reserve);
 }
 
-/* Takes the lock that says we live, and that no child of ours is to keep. */
-static int lock_alive(int *fd, const struct segment *segment)
-{
-	if (!fork_hide(fd, segment ? segment->base : NULL, segment ? segment->reserved : 0))
-		return ENOMEM;
-	return lock_take(*fd, WIRE_SERVER_LOCK);
-}
-
 /* A killed server's locks live on for a moment where it was just starting a decoder: until that
  * executes, it has every descriptor. */
 static int reclaim_patiently(const struct name_space *space, struct error *err)
@@ -90,9 +83,7 @@ static int reclaim_patiently(const struct name_space *space, struct error *err)
 	while ((status = reclaim_namespace(space, NULL, &cause)) == STATUS_TRY_AGAIN &&
 		cause.os_error == EAGAIN && clock_now() < deadline)
 		nanosleep(&pause, NULL);
-	if (status)
-		error_copy(err, &cause);
-	return status;
+	return status ? error_copy(err, &cause) : STATUS_OK;
 }
 
 /* For what clients read, and only read; we ourselves must be able to write. */
@@ -120,7 +111,7 @@ static int make_head(struct server_objects *server_objects, struct error *err)
 		instance = clock_now();
 	server_objects->head.page = page;
 	write_constants(server_objects, instance);
-	failed = lock_alive(&segment->fd, segment);
+	failed = life_take(&segment->fd, segment);
 	return failed ? error_os(err, failed, "cannot lock the header segment") : STATUS_OK;
 }
 
@@ -196,7 +187,7 @@ static int create_request(struct server_objects *server_objects, struct error *e
 		name, &server_objects->options.access, &server_objects->request_lock, err);
 	if (status)
 		return status;
-	failed = lock_alive(&server_objects->request_lock, NULL);
+	failed = life_take(&server_objects->request_lock, NULL);
 	if (failed)
 		return error_os(err, failed, "cannot lock the request semaphore");
 	status = semaphore_publish(server_objects->request_lock, name, &id, err);
@@ -204,25 +195,6 @@ static int create_request(struct server_objects *server_objects, struct error *e
 		return status;
 	return open_semaphore(
 		server_objects, name, OBJECT_REQUEST, 0, id, &server_objects->request, err);
-}
-
-/* Locks a new segment and gives it its name. Guards it if it is mapped and `guarded`. */
-static int publish_segment(struct server_objects *server_objects, struct segment *segment,
-	enum object_kind kind, unsigned index, bool guarded, struct error *err)
-{
-	const struct name_space *space = &server_objects->options.space;
-	int failed = lock_alive(&segment->fd, segment), status;
-	char name[OBJECT_NAME_SIZE];
-
-	object_name(space, kind, index, name);
-	if (failed)
-		return error_os(err, failed, "cannot lock '%s'", name + 1);
-	status = segment_publish(segment, name, err);
-	if (status)
-		return status;
-	published_add(&server_objects->published, space, kind, index, segment->id,
-		guarded ? segment->base : NULL, segment->reserved);
-	return STATUS_OK;
 }
 
 static int create_data(struct server_objects *server_objects, unsigned index, struct error *err)
@@ -236,7 +208,8 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 		&access, segment, err);
 	if (status)
 		return status;
-	return publish_segment(server_objects, segment, OBJECT_DATA, index, true, err);
+	return published_segment(&server_objects->published, &options->space, segment, OBJECT_DATA,
+		index, true, err);
 }
 
 /* Leaves out what grants read only: who cannot write cannot ask, but could take read locks, which
@@ -263,7 +236,8 @@ static int create_index(struct server_objects *server_objects, struct error *err
 	index_init(&server_objects->index, head->page, head->instance, options->index_entries,
 		options->index_rings);
 	server_objects->index.guard = guard_add(segment->base, segment->reserved);
-	return publish_segment(server_objects, segment, OBJECT_INDEX, 0, false, err);
+	return published_segment(
+		&server_objects->published, &options->space, segment, OBJECT_INDEX, 0, false, err);
 }
 
 /* All but HEAD. */

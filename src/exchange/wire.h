@@ -37,8 +37,8 @@
 /*
  * Bytes of HEAD that are locked (lock.h), none of them inside the file except the seats': the
  * server's for as long as it runs, a seat's (its page's offset) while a requester is connected, and
- * one from WIRE_QUEUE_LOCK on for each requester that waits for a seat. A process that removes what a dead
- * server left holds the cleaner's byte of its HEAD, and never the server's.
+ * one from WIRE_QUEUE_LOCK on for each requester that waits for a seat. A process that removes what
+ * a dead server left holds the cleaner's byte of its HEAD, and never the server's.
  */
 #define WIRE_SERVER_LOCK  (UINT64_C(1) << 40)
 #define WIRE_QUEUE_LOCK   (UINT64_C(1) << 41)

@@ -1,5 +1,7 @@
 #include "shm/fork.h"
 
+#include "base/grow.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,8 +15,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int **hidden;
 static size_t count, room;
 
-/* Which thread has blocked forks, or 0; under the lock: how often, and its signals before. Variables of
- * each thread would have the library need the dynamic linker. */
+/* Which thread has blocked forks, or 0; under the lock: how often, and its signals before. Variables
+ * of each thread would have the library need the dynamic linker. */
 static _Atomic uintptr_t blocker;
 static unsigned depth;
 static sigset_t signals;
@@ -85,25 +87,18 @@ void fork_unblock(void)
 
 bool fork_hide(int *fd, void *base, size_t size)
 {
-	bool done = true;
+	int **more;
 
 	fork_block();
-	if (count == room) {
-		size_t more = room ? 2 * room : 8;
-		int **grown = realloc(hidden, more * sizeof(*grown));
-
-		done = grown != NULL;
-		if (done) {
-			hidden = grown;
-			room = more;
-		}
-	}
-	if (done)
+	more = grow(hidden, count, &room, sizeof *more);
+	if (more) {
+		hidden = more;
 		hidden[count++] = fd;
-	if (done && base)
-		madvise(base, size, MADV_DONTFORK);
+		if (base)
+			madvise(base, size, MADV_DONTFORK);
+	}
 	fork_unblock();
-	return done;
+	return more;
 }
 
 void fork_keep(const int *fd)

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * Between these no other thread of the process forks, and no signal handler runs but for faults: a child that
- * was made between the opening of a file and fork_hide would have it. They may be nested.
+ * Between these no other thread of the process forks, and no signal handler runs but for faults: a
+ * child that was made between the opening of a file and fork_hide would have it. They may be nested.
  */
 void fork_block(void);
 void fork_unblock(void);

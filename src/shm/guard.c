@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Written while forks are blocked, so that no child has a row half written; read by the handler without: `end` is 0 while a row is free or being
- * changed. */
+/* Written while forks are blocked, so that no child has a row half written; read by the handler at any
+ * time: `end` is 0 while a row is free or being changed. */
 struct range {
 	_Atomic uintptr_t base, end;
 	atomic_bool hit;

@@ -1,11 +1,12 @@
 /*
- * act_at_call LIFE ACT SPACE NAME CRC EVERY: a process lives through the calls of the library, once for each
- * EVERYth system call that it makes, and at that call something happens:
+ * act_at_call LIFE ACT SPACE NAME CRC EVERY: a process lives through the calls of the library, once
+ * for each EVERYth system call that it makes, and at that call something happens:
  *
  *	fork	another thread forks, and the child lives on
  *	exec	the same, and the child executes another program
  *	use	the same, and the child uses and closes what it has inherited
- *	handler	a signal handler forks, in a process without other threads: elsewhere fork(2) may wait for ever
+ *	handler	a signal handler forks, in a process without other threads: elsewhere fork(2) may
+ *		wait for ever
  *	signal	a signal handler does nothing
  *	cancel	a signal handler calls shmsem_cancel
  *
