@@ -35,7 +35,8 @@ static void take_in(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t size)
+static uint64_t hash(
+	const uint64_t key[2], const uint64_t *words, size_t count, const void *bytes, size_t size)
 {
 	uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575),
 		key[1] ^ UINT64_C(0x646f72616e646f6d), key[0] ^ UINT64_C(0x6c7967656e657261),
@@ -43,16 +44,23 @@ uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t size)
 	const uint8_t *at = bytes;
 	uint64_t word;
 
+	for (size_t i = 0; i < count; i++)
+		take_in(v, le64toh(words[i]));
 	for (size_t left = size / sizeof word; left-- > 0; at += sizeof word) {
 		memcpy(&word, at, sizeof word);
 		take_in(v, le64toh(word));
 	}
 	word = 0;
 	memcpy(&word, at, size % sizeof word);
-	take_in(v, le64toh(word) | (uint64_t)size << 56);
+	take_in(v, le64toh(word) | (uint64_t)(count * sizeof word + size) << 56);
 	v[2] ^= 0xff;
 	mix(v, 4);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t size)
+{
+	return hash(key, NULL, 0, bytes, size);
 }
 
 static uint64_t own_key[2];
@@ -67,6 +75,11 @@ static void draw_key(void)
 
 uint64_t hash_keyed(const void *bytes, size_t size)
 {
+	return hash_keyed_after(NULL, 0, bytes, size);
+}
+
+uint64_t hash_keyed_after(const uint64_t *words, size_t count, const void *bytes, size_t size)
+{
 	pthread_once(&once, draw_key);
-	return hash_with_key(own_key, bytes, size);
+	return hash(own_key, words, count, bytes, size);
 }

@@ -11,3 +11,6 @@ uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t size);
 
 /* With a key that this process has drawn at random. */
 uint64_t hash_keyed(const void *bytes, size_t size);
+
+/* The same of so many words, and of bytes that follow them. */
+uint64_t hash_keyed_after(const uint64_t *words, size_t count, const void *bytes, size_t size);

@@ -83,12 +83,10 @@ void store_release(struct store *store)
 
 static uint64_t hash_name(const char *name, uint32_t kind, const struct image_options *options)
 {
-	struct {
-		uint64_t name, kind;
-		struct image_options options;
-	} whole = {hash_keyed(name, strlen(name)), kind, *options};
+	uint64_t words[1 + sizeof *options / sizeof(uint64_t)] = {kind};
 
-	return hash_keyed(&whole, sizeof whole);
+	memcpy(words + 1, options, sizeof *options);
+	return hash_keyed_after(words, sizeof words / sizeof *words, name, strlen(name));
 }
 
 static struct stored **image_bucket(const struct store *store, const struct image_key *key)

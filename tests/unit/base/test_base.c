@@ -31,7 +31,20 @@ static void a_hash_with_a_key_is_siphash(void **state)
 	assert_true(hash_with_key(key, bytes, 15) == UINT64_C(0xa129ca6149be45e5));
 }
 
-/* A child that draws a key of its own is another process. */
+static void words_and_what_follows_are_hashed_as_one(void **state)
+{
+	const uint64_t words[] = {1, UINT64_MAX / 3};
+	const char name[] = "name";
+	uint8_t joined[sizeof words + sizeof name];
+
+	(void)state;
+	memcpy(joined, words, sizeof words);
+	memcpy(joined + sizeof words, name, sizeof name);
+	assert_true(
+		hash_keyed_after(words, 2, name, sizeof name) == hash_keyed(joined, sizeof joined));
+}
+
+/* A child that draws a key of its own, as this process has none yet, is another process. */
 static void no_two_processes_hash_alike(void **state)
 {
 	uint64_t theirs = 0;
@@ -257,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hash_with_a_key_is_siphash),
 		cmocka_unit_test(no_two_processes_hash_alike),
+		cmocka_unit_test(words_and_what_follows_are_hashed_as_one),
 		cmocka_unit_test(errors_carry_status_and_sentence),
 		cmocka_unit_test(a_status_is_the_same_for_who_wants_no_message),
 		cmocka_unit_test(long_errors_are_cut),
