@@ -89,7 +89,7 @@ int mount_table_new(int folder, struct mount_table **ret, struct error *err)
 		mount_table_free(mounts);
 		return error_os(err, failed, "cannot read " MOUNTINFO);
 	}
-	mounts->blocks = !mounts->below.own_local;
+	mounts->blocks = mounts->below.own_listed ? !mounts->below.own_local : !files_local(folder);
 	if (!mounts->blocks)
 		mounts->rules = rules_for(folder);
 	*ret = mounts;

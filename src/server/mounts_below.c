@@ -42,8 +42,10 @@ static void take(struct mounts_below *below, const struct mountinfo *mount, cons
 	const char *point = mount->path;
 	bool local = type_is_local(mount->type);
 
-	if ((int)mount->id == own)
+	if ((int)mount->id == own) {
+		below->own_listed = true;
 		below->own_local = local;
+	}
 	if (!strncmp(point, path, length) && point[length] == '/' && point[length + 1])
 		add(below, (int)mount->id, local, point + length + 1);
 }

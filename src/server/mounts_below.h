@@ -17,7 +17,8 @@ struct mount_below {
 struct mounts_below {
 	struct mount_below *mounts;
 	size_t count;
-	bool own_local; /* false, too, if the folder's own mount is not in the list */
+	bool own_listed; /* the folder's own mount: not that of / where a chroot is none itself */
+	bool own_local;
 };
 
 /* Reads the mounts below the folder that has this path and is on the mount `own`; -1 with errno. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A folder in memory, in a mount namespace of the test's own, with a tmpfs mounted at "disk" in it. */
@@ -193,11 +194,39 @@ static bool own_mounts(void)
 	       mount(NULL, "/dev/shm", NULL, MS_PRIVATE, NULL) == 0;
 }
 
+/* Whose root is no mount point, and so not in the list of mounts. */
+static bool blocks_in_a_chroot(const struct tree *tree)
+{
+	struct mount_table *mounts;
+	int folder;
+
+	if (chdir(tree->path) || mkdir("proc", 0700) || mount("proc", "proc", "proc", 0, NULL) ||
+		chroot("."))
+		return true;
+	folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return mount_table_new(folder, &mounts, NULL) || mount_table_all_block(mounts);
+}
+
+static void a_local_folder_in_a_chroot_blocks_no_more_than_elsewhere(void **state)
+{
+	struct tree *tree = *state;
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (!child)
+		_exit(unshare(CLONE_NEWNS) || blocks_in_a_chroot(tree));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(unlinkat(tree->root, "proc", AT_REMOVEDIR), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_local_mount_is_entered_and_no_other),
+		TEST(a_local_folder_in_a_chroot_blocks_no_more_than_elsewhere),
 		TEST(files_of_a_local_mount_are_watched),
 		TEST(a_mount_over_a_watched_folder_is_watched_instead),
 	};
