@@ -200,7 +200,12 @@ class Server:
     def wait_ready(self):
         until(lambda: 'serving' in self.said() or self.process.poll() is not None, what='the server to start')
         assert self.process.returncode is None, self.said()
-        self.before = self.measure()
+        self.before = until(self.measure_twice, 'the server to change no mappings')
+
+    def measure_twice(self):
+        """None unless both are the same: of mappings that change meanwhile, as threads begin, the kernel may leave some out."""
+        first = self.measure()
+        return first if first == self.measure() else None
 
     def measure(self):
         """Descriptors, mappings of shared memory, children."""
