@@ -4,9 +4,19 @@
 #include <string.h>
 
 _Static_assert(SHMSEM_MESSAGE_SIZE == ERROR_TEXT_SIZE, "errors are copied whole");
-_Static_assert((int)SHMSEM_NOT_PERMITTED == (int)STATUS_NOT_PERMITTED &&
-		       (int)SHMSEM_TRY_AGAIN == (int)STATUS_TRY_AGAIN,
-	"one set of statuses");
+
+#define STATUS_ALIKE(name) \
+	_Static_assert((int)SHMSEM_##name == (int)STATUS_##name, "one set of statuses")
+
+STATUS_ALIKE(OK);
+STATUS_ALIKE(USAGE);
+STATUS_ALIKE(BAD_DATA);
+STATUS_ALIKE(NOT_FOUND);
+STATUS_ALIKE(UNAVAILABLE);
+STATUS_ALIKE(INTERNAL);
+STATUS_ALIKE(IO);
+STATUS_ALIKE(TRY_AGAIN);
+STATUS_ALIKE(NOT_PERMITTED);
 
 int error_export(struct shmsem_error *ret, const struct error *err, int status)
 {

@@ -36,6 +36,9 @@ OPTION_ALIKE(crop_width);
 OPTION_ALIKE(crop_height);
 OPTION_ALIKE(resample);
 
+_Static_assert(WIRE_LAYOUT_MAX == SHMSEM_BGR, "the layouts");
+_Static_assert(WIRE_RESAMPLE_MAX == SHMSEM_LANCZOS, "the filters");
+
 static inline struct wire_options options_of(const struct shmsem_request *request)
 {
 	struct wire_options options = {0};

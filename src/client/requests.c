@@ -4,6 +4,7 @@
 #include "client/error.h"
 #include "client/lookup.h"
 #include "client/options.h"
+#include "exchange/image_answer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,13 +60,11 @@ static int make_request(const struct shmsem_request *given, enum wire_operation 
 static int check_info(const struct wire_answer *answer, const uint64_t words[4], const char *text,
 	struct shmsem_info *ret, struct error *err)
 {
-	uint64_t stride, bytes;
+	uint64_t bytes;
+	uint32_t stride;
 
-	if (!words[1] || words[1] > INT32_MAX || !words[2] || words[2] > INT32_MAX || !words[3] ||
-		words[3] > 4 || (answer->bits != 8 && answer->bits != 16) ||
-		(stride = words[1] * words[3] * (answer->bits / 8)) > UINT32_MAX ||
-		__builtin_mul_overflow(stride, words[2], &bytes) || bytes != words[0] ||
-		answer->stride != stride)
+	if (!image_answer_geometry(words[1], words[2], words[3], answer->bits, &stride, &bytes) ||
+		bytes != words[0] || answer->stride != stride)
 		return error_set(err, STATUS_BAD_DATA,
 			"the server's answer does not fit together: %llu bytes for %llu×%llu×%llu",
 			(unsigned long long)words[0], (unsigned long long)words[1],
@@ -74,30 +73,18 @@ static int check_info(const struct wire_answer *answer, const uint64_t words[4],
 	ret->bytes = bytes;
 	ret->width = (uint32_t)words[1];
 	ret->height = (uint32_t)words[2];
-	ret->stride = (uint32_t)stride;
+	ret->stride = stride;
 	ret->channels = (uint8_t)words[3];
-	ret->bits = answer->bits;
-	ret->format = answer->format;
-	ret->orientation = answer->orientation;
-	ret->scale = answer->scale;
-	ret->file_bits = answer->file_bits;
-	ret->file_channels = answer->file_channels;
+	IMAGE_ANSWER_COPY(ret, answer);
 	ret->from_store = !!(answer->flags & WIRE_FROM_STORE);
-	ret->file_width = answer->file_width;
-	ret->file_height = answer->file_height;
-	ret->icc_bytes = answer->icc_bytes;
-	ret->gamma = answer->gamma;
-	ret->comments = answer->comments;
 	ret->holders = answer->holders;
 	ret->segment = answer->segment;
 	ret->offset = answer->offset;
 	ret->age_ns = answer->age;
 	ret->file_bytes = answer->file_bytes;
 	ret->animated = !!(answer->flags & WIRE_ANIMATED);
-	ret->srgb = answer->srgb;
 	ret->cmyk = !!(answer->flags & WIRE_CMYK);
 	ret->reserved = 0;
-	memcpy(ret->chromaticities, answer->chromaticities, sizeof ret->chromaticities);
 	ret->warning[0] = '\0';
 	if (answer->flags & WIRE_WARNING) {
 		size_t length = strnlen(text, sizeof ret->warning - 1);

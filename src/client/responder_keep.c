@@ -91,12 +91,14 @@ static int publish(struct shmsem_server *server, const char *name, struct error 
 	return STATUS_OK;
 }
 
-static int check_keeps(const struct shmsem_server *server, struct error *err)
+/* Takes the lock if the server keeps names. */
+static int lock_keeps(struct shmsem_server *server, struct error *err)
 {
 	if (!responder_is_ours(server, err))
 		return STATUS_USAGE;
 	if (!server->options.kept)
 		return error_set(err, STATUS_USAGE, "this server keeps no names");
+	pthread_mutex_lock(&server->lock);
 	return STATUS_OK;
 }
 
@@ -104,12 +106,10 @@ int shmsem_prepare(struct shmsem_server *server, const struct shmsem_info *info,
 	void **ret_icc, struct shmsem_error *error)
 {
 	struct error err = {0};
-	int status;
+	int status = lock_keeps(server, &err);
 
-	status = check_keeps(server, &err);
 	if (status)
 		return error_export(error, &err, status);
-	pthread_mutex_lock(&server->lock);
 	if (server->prepared.placed)
 		responder_forget(server, server->prepared.placed);
 	server->prepared = (struct shmsem_answer){.server = server};
@@ -121,12 +121,10 @@ int shmsem_prepare(struct shmsem_server *server, const struct shmsem_info *info,
 int shmsem_publish(struct shmsem_server *server, const char *name, struct shmsem_error *error)
 {
 	struct error err = {0};
-	int status;
+	int status = lock_keeps(server, &err);
 
-	status = check_keeps(server, &err);
 	if (status)
 		return error_export(error, &err, status);
-	pthread_mutex_lock(&server->lock);
 	status = publish(server, name, &err);
 	pthread_mutex_unlock(&server->lock);
 	return error_export(error, &err, status);
@@ -148,9 +146,8 @@ void shmsem_withdraw(struct shmsem_server *server, const char *name)
 {
 	struct kept **at;
 
-	if (check_keeps(server, NULL))
+	if (lock_keeps(server, NULL))
 		return;
-	pthread_mutex_lock(&server->lock);
 	at = find(server, name);
 	if (*at)
 		withdraw(server, at);

@@ -3,6 +3,7 @@
 #include "base/process.h"
 #include "client/error.h"
 #include "client/responder.h"
+#include "exchange/image_answer.h"
 #include "exchange/seats.h"
 
 #include <errno.h>
@@ -110,22 +111,17 @@ static int take_room(
 static int check_geometry(
 	const struct shmsem_info *given, struct shmsem_info *ret, struct error *err)
 {
-	uint64_t stride;
-
 	if (given->reserved)
 		return error_set(
 			err, STATUS_USAGE, "the image has a field that this library does not know");
 	*ret = *given;
 	if (!ret->bits)
 		ret->bits = 8;
-	stride = (uint64_t)ret->width * ret->channels * (ret->bits / 8);
-	if (!ret->width || ret->width > INT32_MAX || !ret->height || ret->height > INT32_MAX ||
-		!ret->channels || ret->channels > 4 || (ret->bits != 8 && ret->bits != 16) ||
-		stride > UINT32_MAX || !size_multiply(stride, ret->height, &ret->bytes))
+	if (!image_answer_geometry(
+		    ret->width, ret->height, ret->channels, ret->bits, &ret->stride, &ret->bytes))
 		return error_set(err, STATUS_INTERNAL,
 			"the program made an impossible image: %u×%u×%u of %u bits", ret->width,
 			ret->height, ret->channels, ret->bits);
-	ret->stride = (uint32_t)stride;
 	return STATUS_OK;
 }
 
@@ -191,34 +187,15 @@ void responder_image_answer(
 	const struct shmsem_answer *made, struct wire_answer *ret, uint64_t ret_words[4])
 {
 	const struct shmsem_info *info = &made->info;
-	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
 	const struct placed *placed = made->placed;
-	struct wire_answer answer = {
-		.flags = (info->warning[0] ? WIRE_WARNING : 0) |
-			 (info->animated ? WIRE_ANIMATED : 0) | (info->cmyk ? WIRE_CMYK : 0),
-		.image = placed ? placed->number : 0,
-		.stride = info->stride,
-		.icc_bytes = info->icc_bytes,
-		.file_width = info->file_width,
-		.file_height = info->file_height,
-		.bits = info->bits,
-		.format = info->format,
-		.orientation = info->orientation,
-		.scale = info->scale ? info->scale : 1,
-		.file_bits = info->file_bits,
-		.file_channels = info->file_channels,
-		.file_bytes = info->file_bytes,
-		.gamma = info->gamma,
-		.srgb = info->srgb,
-		.comments = info->comments,
-		.age = info->age_ns,
-	};
 
-	memcpy(answer.chromaticities, info->chromaticities, sizeof answer.chromaticities);
-	if (placed) {
-		answer.offset = placed->extent->offset;
-		answer.icc_offset = placed->extent->offset + info->offset;
-	}
-	*ret = answer;
-	memcpy(ret_words, words, sizeof words);
+	IMAGE_ANSWER_DESCRIBE(ret, ret_words, info, info->warning);
+	ret->scale = info->scale ? info->scale : 1;
+	ret->age = info->age_ns;
+	ret->file_bytes = info->file_bytes;
+	if (!placed)
+		return;
+	ret->image = placed->number;
+	ret->offset = placed->extent->offset;
+	ret->icc_offset = placed->extent->offset + info->offset;
 }

@@ -1,6 +1,7 @@
 #include "server/answer.h"
 
 #include "base/clock.h"
+#include "exchange/image_answer.h"
 #include "server/blocking.h"
 #include "server/jobs.h"
 #include "shm/semaphore.h"
@@ -49,30 +50,11 @@ void answer_describe(const struct server *server, const struct stored *image,
 	struct wire_answer *ret, uint64_t ret_words[4])
 {
 	const struct image_info *info = &image->decoded.info;
-	const uint64_t words[4] = {info->bytes, info->width, info->height, info->channels};
 
-	*ret = (struct wire_answer){
-		.flags = (image->decoded.warning[0] ? WIRE_WARNING : 0) |
-			 (info->animated ? WIRE_ANIMATED : 0) | (info->cmyk ? WIRE_CMYK : 0),
-		.image = image->number,
-		.stride = (uint32_t)(info->bytes / info->height),
-		.icc_bytes = info->icc_bytes,
-		.file_width = info->file_width,
-		.file_height = info->file_height,
-		.bits = info->bits,
-		.format = info->format,
-		.orientation = info->orientation,
-		.scale = info->scale,
-		.file_bits = info->file_bits,
-		.file_channels = info->file_channels,
-		.file_bytes = image->key.file.size,
-		.gamma = info->gamma,
-		.srgb = info->srgb,
-		.comments = info->comments,
-		.truncations = server->store.all_truncations,
-	};
-	memcpy(ret->chromaticities, info->chromaticities, sizeof ret->chromaticities);
-	memcpy(ret_words, words, sizeof words);
+	IMAGE_ANSWER_DESCRIBE(ret, ret_words, info, image->decoded.warning);
+	ret->image = image->number;
+	ret->file_bytes = image->key.file.size;
+	ret->truncations = server->store.all_truncations;
 	if (!image->extent)
 		return;
 	ret->segment = image->segment;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "exchange/image_answer.h"
 #include "server/descriptor.h"
 
 #include <errno.h>
@@ -38,14 +39,12 @@ static bool send_job(const struct decoder *decoder, int file)
 static bool info_fits(
 	const struct image_info *info, const struct image_limits *limits, struct decoded *ret)
 {
-	uint64_t pixels, bytes;
+	uint64_t pixels = (uint64_t)info->width * info->height, bytes;
+	uint32_t stride;
 
-	if (!info->width || !info->height || info->width > INT32_MAX || info->height > INT32_MAX ||
-		!info->channels || info->channels > 4 || (info->bits != 8 && info->bits != 16) ||
-		!size_multiply(info->width, info->height, &pixels) ||
-		!size_multiply(pixels, (uint64_t)info->channels * (info->bits / 8), &bytes) ||
-		bytes != info->bytes ||
-		(uint64_t)info->width * info->channels * (info->bits / 8) > UINT32_MAX)
+	if (!image_answer_geometry(
+		    info->width, info->height, info->channels, info->bits, &stride, &bytes) ||
+		bytes != info->bytes)
 		return false;
 	if ((limits->pixels && pixels > limits->pixels) ||
 		(limits->bytes && bytes > limits->bytes) ||

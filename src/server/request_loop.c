@@ -10,6 +10,7 @@
 #include "server/changes.h"
 #include "server/name_list.h"
 #include "server/serve_image.h"
+#include "shmsem.h"
 
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 
@@ -24,6 +25,29 @@ OPTION_ALIKE(fit_height);
 OPTION_ALIKE(longer);
 OPTION_ALIKE(crop_height);
 OPTION_ALIKE(resample);
+
+#define NUMBER_ALIKE(name)                                      \
+	_Static_assert((int)SHMSEM_##name == (int)IMAGE_##name, \
+		"numbers of the public header and of an image")
+
+/* So are their numbers, and the format in the answer. */
+NUMBER_ALIKE(NATIVE_DEPTH);
+NUMBER_ALIKE(KEEP_ORIENTATION);
+NUMBER_ALIKE(PREMULTIPLY);
+NUMBER_ALIKE(STRICT);
+NUMBER_ALIKE(LENIENT);
+NUMBER_ALIKE(DRAFT);
+NUMBER_ALIKE(CROP_CENTRED);
+NUMBER_ALIKE(KEEP_CMYK);
+NUMBER_ALIKE(BICUBIC);
+NUMBER_ALIKE(BOX);
+NUMBER_ALIKE(BILINEAR);
+NUMBER_ALIKE(LANCZOS);
+NUMBER_ALIKE(FORMAT_UNKNOWN);
+_Static_assert((int)SHMSEM_RGB == (int)IMAGE_LAYOUT_RGB, "layouts");
+_Static_assert((int)SHMSEM_BGR == (int)IMAGE_LAYOUT_BGR, "layouts");
+_Static_assert((int)SHMSEM_PNG == (int)IMAGE_FORMAT_PNG, "formats");
+_Static_assert((int)SHMSEM_JPEG == (int)IMAGE_FORMAT_JPEG, "formats");
 
 static void serve_request(struct server *server, struct request *request)
 {

@@ -1,6 +1,8 @@
-/* Which seats the responder looks at, those whose bits say that they ask; and a page of names. */
+/* Which seats the responder looks at, those whose bits say that they ask; a page of names; which
+ * images an answer can describe. */
 #include "test.h"
 
+#include "exchange/image_answer.h"
 #include "exchange/request.h"
 
 #include <stdio.h>
@@ -135,6 +137,41 @@ static void a_page_of_names_begins_behind_the_last_one(void **state)
 	}
 }
 
+static void geometry_that_no_image_has_is_refused(void **state)
+{
+	static const struct {
+		uint64_t width, height, channels;
+		unsigned bits;
+	} impossible[] = {
+		{0, 1, 1, 8},
+		{1, 0, 1, 8},
+		{1, 1, 0, 8},
+		{1, 1, 5, 8},
+		{1, 1, 1, 0},
+		{1, 1, 1, 12},
+		{UINT64_C(1) << 31, 1, 1, 8},
+		{1, UINT64_C(1) << 31, 1, 8},
+		{UINT64_C(1) << 63, 2, 2, 8},
+		{INT32_MAX, 1, 3, 8},
+		{UINT64_C(1) << 29, 1, 4, 16},
+	};
+	uint32_t stride = 7;
+	uint64_t bytes = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++)
+		assert_false(image_answer_geometry(impossible[i].width, impossible[i].height,
+			impossible[i].channels, impossible[i].bits, &stride, &bytes));
+	assert_int_equal(stride, 7);
+	assert_int_equal(bytes, 7);
+	assert_true(image_answer_geometry(3, 5, 4, 16, &stride, &bytes));
+	assert_int_equal(stride, 24);
+	assert_int_equal(bytes, 120);
+	assert_true(image_answer_geometry(INT32_MAX, INT32_MAX, 2, 8, &stride, &bytes));
+	assert_int_equal(stride, 2 * (uint32_t)INT32_MAX);
+	assert_int_equal(bytes, UINT64_C(2) * INT32_MAX * INT32_MAX);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_head, free_head)
@@ -142,6 +179,7 @@ int main(void)
 		TEST(only_seats_that_ask_are_looked_at_behind_the_last_one_first),
 		TEST(a_request_without_its_bit_is_found_among_all),
 		cmocka_unit_test(a_page_of_names_begins_behind_the_last_one),
+		cmocka_unit_test(geometry_that_no_image_has_is_refused),
 		TEST(bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last),
 	};
 
