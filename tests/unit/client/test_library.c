@@ -20,13 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MANY          500
-#define THREADS       8
-#define ROUNDS        100
-#define SECOND        1000000000ULL
-#define MEMORY        (8ULL << 20)
-#define WITHOUT_INDEX 250  /* bytes of a name that the server is always asked for */
-#define LARGE         3000 /* pixels a side: one in 8 MiB would need two */
+#define MANY    500
+#define THREADS 8
+#define ROUNDS  100
+#define SECOND  1000000000ULL
+#define MEMORY  (8ULL << 20)
+#define LARGE   3000 /* pixels a side: one in 8 MiB would need two */
 
 static char space[64];
 
@@ -667,239 +666,30 @@ static void every_option_gets_to_the_program(void **state)
 		.crop_width = 12,
 		.crop_height = 13,
 		.resample = SHMSEM_LANCZOS};
+	struct shmsem *client = *state;
 	struct shmsem_image image;
 	struct shmsem_error error;
-	struct drawing drawing;
-	struct shmsem *client;
 
-	(void)state;
-	start(&drawing, 1);
-	client = connected();
 	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
 	assert_memory_equal(&last_request.scale, &request.scale,
 		offsetof(struct shmsem_request, reserved_bytes) -
 			offsetof(struct shmsem_request, scale));
 	shmsem_release(&image);
-	shmsem_close(client);
-	stop(&drawing);
-}
-
-/* ---- names that a program keeps ---- */
-
-static void publish(struct shmsem_server *server, const char *name, unsigned char value)
-{
-	const struct shmsem_info info = {.width = 100, .height = 100, .channels = 1};
-	struct shmsem_error error;
-	void *pixels;
-
-	assert_int_equal(shmsem_prepare(server, &info, &pixels, NULL, &error), SHMSEM_OK);
-	memset(pixels, value, 10000);
-	assert_int_equal(shmsem_publish(server, name, &error), SHMSEM_OK);
-}
-
-static bool all_bytes_are(const struct shmsem_image *image, unsigned char value)
-{
-	const unsigned char *bytes = image->pixels;
-	size_t i = 0;
-
-	while (i < image->info.bytes && bytes[i] == value)
-		i++;
-	return i == image->info.bytes;
-}
-
-/* Connects while nobody answers requests: nothing needs an answer then. */
-static void what_is_kept_is_found_while_the_program_does_nothing(void **state)
-{
-	const struct shmsem_serve_options options = {
-		.name_space = space, .kept = 2, .memory = 64 << 10};
-	const struct shmsem_connect_options patient = {
-		.name_space = space, .timeout_ns = SECOND / 20};
-	struct shmsem_image old, image;
-	struct shmsem_server *server;
-	struct shmsem_error error;
-	struct shmsem *client;
-
-	(void)state;
-	assert_int_equal(shmsem_serve(&server, &options, &error), SHMSEM_OK);
-	publish(server, "front", 1);
-	assert_int_equal(shmsem_connect(&client, &patient, &error), SHMSEM_OK);
-	assert_int_equal(get(client, "front", &old, &error), SHMSEM_OK);
-	assert_true(all_bytes_are(&old, 1));
-	assert_true(old.info.from_store);
-	/* Each is found as soon as it is published, and what is held stays as it is. */
-	for (unsigned value = 2; value < 1000; value++) {
-		publish(server, "front", (unsigned char)value);
-		assert_int_equal(get(client, "front", &image, &error), SHMSEM_OK);
-		assert_true(all_bytes_are(&image, (unsigned char)value));
-		shmsem_release(&image);
-	}
-	assert_true(all_bytes_are(&old, 1));
-	/* Another name is no business of it, nor are other options, nor what is withdrawn. */
-	assert_int_equal(get(client, "back", &image, &error), SHMSEM_TRY_AGAIN);
-	shmsem_withdraw(server, "front");
-	assert_int_equal(get(client, "front", &image, &error), SHMSEM_TRY_AGAIN);
-	publish(server, "front", 3);
-	shmsem_server_close(server);
-	assert_int_equal(get(client, "front", &image, &error), SHMSEM_UNAVAILABLE);
-	assert_true(all_bytes_are(&old, 1));
-	shmsem_release(&old);
-	shmsem_close(client);
-}
-
-/* Its own channels are the image as it is; what else is asked for, nobody makes. */
-static void what_is_kept_has_channels_and_no_other_form(void **state)
-{
-	const struct shmsem_serve_options options = {.name_space = space, .kept = 2};
-	const struct shmsem_connect_options here = {.name_space = space, .timeout_ns = SECOND / 20};
-	struct shmsem_request request = {.name = "front", .channels = 3};
-	const struct shmsem_info info = {.width = 10, .height = 10, .channels = 3};
-	struct shmsem_image image;
-	struct shmsem_server *server;
-	struct shmsem_error error;
-	struct shmsem *client;
-	void *pixels;
-
-	(void)state;
-	assert_int_equal(shmsem_serve(&server, &options, &error), SHMSEM_OK);
-	publish(server, "front", 1);
-	assert_int_equal(shmsem_prepare(server, &info, &pixels, NULL, &error), SHMSEM_OK);
-	assert_int_equal(shmsem_publish(server, "front", &error), SHMSEM_OK);
-	assert_int_equal(shmsem_connect(&client, &here, &error), SHMSEM_OK);
-	assert_int_equal(get(client, "front", &image, &error), SHMSEM_OK);
-	shmsem_release(&image);
-	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
-	assert_int_equal(image.info.channels, 3);
-	shmsem_release(&image);
-	/* Nobody answers now; these are not found without. */
-	request.channels = 1;
-	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_TRY_AGAIN);
-	request.channels = 3;
-	request.width = 5;
-	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_TRY_AGAIN);
-	shmsem_withdraw(server, "front");
-	request.width = 0;
-	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_TRY_AGAIN);
-	shmsem_close(client);
-	shmsem_server_close(server);
-}
-
-struct camera {
-	struct shmsem_server *server;
-	char long_name[WITHOUT_INDEX + 1];
-	atomic_bool ended;
-};
-
-static void *film(void *context)
-{
-	struct camera *camera = context;
-
-	for (unsigned value = 1; value < 2000; value++) {
-		publish(camera->server, "front", (unsigned char)value);
-		publish(camera->server, camera->long_name, (unsigned char)value);
-	}
-	atomic_store(&camera->ended, true);
-	return NULL;
-}
-
-static void *answer_requests(void *server)
-{
-	struct shmsem_error error;
-
-	assert_int_equal(shmsem_server_run(server, UINT64_MAX, &error), SHMSEM_OK);
-	return NULL;
-}
-
-/* By one thread while another answers: whether that one is asked or not, images are whole. */
-static void frames_are_published_while_another_thread_answers(void **state)
-{
-	const struct shmsem_serve_options options = {.name_space = space, .kept = 2};
-	const struct shmsem_connect_options here = {.name_space = space};
-	struct shmsem_request request = {.name = "front", .scale = 1};
-	struct camera camera = {0};
-	struct shmsem_image image;
-	struct shmsem_error error;
-	pthread_t filming, answering;
-	struct shmsem *client;
-
-	(void)state;
-	assert_int_equal(shmsem_serve(&camera.server, &options, &error), SHMSEM_OK);
-	memset(camera.long_name, 'f', WITHOUT_INDEX);
-	publish(camera.server, "front", 0);
-	publish(camera.server, camera.long_name, 0);
-	assert_int_equal(pthread_create(&answering, NULL, answer_requests, camera.server), 0);
-	assert_int_equal(shmsem_connect(&client, &here, &error), SHMSEM_OK);
-	assert_int_equal(pthread_create(&filming, NULL, film, &camera), 0);
-	do {
-		struct shmsem_info known;
-
-		request.name = request.name == camera.long_name ? "front" : camera.long_name;
-		assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
-		assert_true(all_bytes_are(&image, *(const unsigned char *)image.pixels));
-		shmsem_release(&image);
-		assert_int_equal(shmsem_info(client, &request, &known, &error), SHMSEM_OK);
-		request.width = 5;
-		assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_USAGE);
-		request.width = 0;
-	} while (!atomic_load(&camera.ended));
-	assert_int_equal(pthread_join(filming, NULL), 0);
-	shmsem_server_stop(camera.server);
-	assert_int_equal(pthread_join(answering, NULL), 0);
-	shmsem_close(client);
-	shmsem_server_close(camera.server);
-}
-
-/* 64 KiB have room for five: four that are held, and the newest. */
-static void frames_that_are_held_leave_no_room_and_come_back(void **state)
-{
-	const struct shmsem_info info = {.width = 100, .height = 100, .channels = 1};
-	const struct shmsem_serve_options options = {
-		.name_space = space, .kept = 1, .memory = 64 << 10};
-	const struct shmsem_connect_options here = {.name_space = space};
-	struct shmsem_image images[5];
-	struct shmsem_server *server;
-	struct shmsem_error error;
-	struct shmsem *client;
-	void *pixels;
-
-	(void)state;
-	assert_int_equal(shmsem_serve(&server, &options, &error), SHMSEM_OK);
-	assert_int_equal(shmsem_connect(&client, &here, &error), SHMSEM_OK);
-	for (int i = 0; i < 5; i++) {
-		publish(server, "front", (unsigned char)i);
-		assert_int_equal(get(client, "front", &images[i], &error), SHMSEM_OK);
-	}
-	assert_int_equal(shmsem_prepare(server, &info, &pixels, NULL, &error), SHMSEM_TRY_AGAIN);
-	for (int i = 0; i < 5; i++)
-		assert_true(all_bytes_are(&images[i], (unsigned char)i));
-	shmsem_release(&images[2]);
-	publish(server, "front", 5);
-	for (int i = 0; i < 5; i++)
-		if (i != 2)
-			assert_true(all_bytes_are(&images[i], (unsigned char)i));
-	for (int i = 0; i < 5; i++)
-		shmsem_release(&images[i]);
-	shmsem_close(client);
-	shmsem_server_close(server);
 }
 
 int main(void)
 {
+#define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cut_segment_is_told_instead_of_a_death),
 		cmocka_unit_test(an_image_that_a_callback_made_arrives_as_it_was_made),
-		cmocka_unit_test_setup_teardown(
-			what_a_callback_refuses_is_refused_in_its_words, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			what_is_known_of_an_image_takes_no_room, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			room_is_used_again_once_nobody_holds_it, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			names_come_in_order_however_many, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			many_are_fetched_each_with_its_own_outcome, set_up, tear_down),
+		SERVED(what_a_callback_refuses_is_refused_in_its_words),
+		SERVED(what_is_known_of_an_image_takes_no_room),
+		SERVED(room_is_used_again_once_nobody_holds_it),
+		SERVED(names_come_in_order_however_many),
+		SERVED(many_are_fetched_each_with_its_own_outcome),
 		cmocka_unit_test(a_signal_handler_ends_a_wait),
-		cmocka_unit_test_setup_teardown(
-			a_cancel_ends_the_next_call_and_only_that, set_up, tear_down),
+		SERVED(a_cancel_ends_the_next_call_and_only_that),
 		cmocka_unit_test(run_for_no_time_answers_what_is_there),
 		cmocka_unit_test(a_server_ends_before_it_grows_over_what_was_cut_off),
 		cmocka_unit_test(a_queue_says_by_its_descriptor_that_there_is_something),
@@ -907,16 +697,11 @@ int main(void)
 		cmocka_unit_test(closing_a_queue_does_not_wait_for_a_server_that_never_comes),
 		cmocka_unit_test(threads_with_a_client_each_disturb_nobody),
 		cmocka_unit_test(connections_made_and_lost_are_told),
-		cmocka_unit_test_setup_teardown(
-			a_forked_child_must_connect_anew, set_up, tear_down),
+		SERVED(a_forked_child_must_connect_anew),
 		cmocka_unit_test(a_child_does_not_keep_the_seat_of_its_dead_parent),
 		cmocka_unit_test(two_servers_do_not_share_a_namespace),
 		cmocka_unit_test(a_server_of_another_version_is_told),
-		cmocka_unit_test(what_is_kept_is_found_while_the_program_does_nothing),
-		cmocka_unit_test(what_is_kept_has_channels_and_no_other_form),
-		cmocka_unit_test(frames_are_published_while_another_thread_answers),
-		cmocka_unit_test(frames_that_are_held_leave_no_room_and_come_back),
-		cmocka_unit_test(every_option_gets_to_the_program),
+		SERVED(every_option_gets_to_the_program),
 	};
 
 	alarm(600);
