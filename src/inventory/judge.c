@@ -52,21 +52,19 @@ void judge_held(struct object *object, const char *verb)
 
 /* ---- by who holds it ---- */
 
-/*
- * Nobody who can be seen holds it. Where only a few processes are shielded from us, the kernel may
- * be asked about them.
- */
+/* Whether the kernel is to be asked who uses what nobody seems to: only a few processes are shielded
+ * from us. */
+static bool asks_kernel(const struct holders *holders)
+{
+	return holders->blind[0] && holders->privileged;
+}
+
+/* Nobody who can be seen holds it. */
 static void judge_unheld(struct object *object, const struct holders *holders)
 {
-	AUTO_CLOSE int lease = -1;
-
-	if (holders->blind[0] && holders->privileged)
-		lease = lease_open(object->name, object->file);
-	if (!holders->blind[0] || lease >= 0)
+	if (!holders->blind[0])
 		judge(object, OBJECT_STALE, STALE_WHY);
-	else if (holders->privileged && errno == EAGAIN)
-		judge(object, OBJECT_LIVE, "in use by a process that cannot be seen");
-	else
+	else if (!asks_kernel(holders)) /* otherwise all are asked about together, at the end */
 		judge(object, OBJECT_UNKNOWN, "%s", holders->blind);
 }
 
@@ -217,6 +215,34 @@ static size_t space_end(const struct objects *objects, size_t start)
 	return end;
 }
 
+static void judge_by_lease(struct object *object, int refused, const struct holders *holders)
+{
+	if (!refused)
+		judge(object, OBJECT_STALE, STALE_WHY);
+	else if (refused == EAGAIN)
+		judge(object, OBJECT_LIVE, "in use by a process that cannot be seen");
+	else
+		judge(object, OBJECT_UNKNOWN, "%s", holders->blind);
+}
+
+/* Those that were left to the kernel. Without memory for that they stay unknown. */
+static void judge_the_rest(struct objects *objects, const struct holders *holders)
+{
+	AUTO_FREE struct lease_query *queries = calloc(objects->count + 1, sizeof *queries);
+	size_t count = 0;
+
+	if (!queries)
+		return;
+	for (size_t i = 0; i < objects->count; i++)
+		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
+			queries[count++] = (struct lease_query){.file = objects->items[i].name,
+				.id = objects->items[i].file};
+	lease_ask(queries, count);
+	for (size_t i = 0, at = 0; i < objects->count; i++)
+		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
+			judge_by_lease(&objects->items[i], queries[at++].error, holders);
+}
+
 void objects_judge(struct objects *objects, const struct holders *holders)
 {
 	size_t end;
@@ -239,4 +265,6 @@ void objects_judge(struct objects *objects, const struct holders *holders)
 		for (size_t i = start; i < end; i++)
 			judge_by_locks(&objects->items[i], &verdict, holders);
 	}
+	if (asks_kernel(holders))
+		judge_the_rest(objects, holders);
 }

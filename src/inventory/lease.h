@@ -10,9 +10,20 @@
 
 #include "shm/shm_file.h"
 
+#include <stddef.h>
+
 /*
  * Opens that file below SHM_DIRECTORY and takes the lease; closing the descriptor gives it back. -1
  * with errno: EAGAIN when somebody uses the file, for longer than a look at it takes; ESTALE when
  * the name leads to another one by now; EACCES or EINVAL when the kernel grants us none.
  */
 int lease_open(const char *file, struct file_id id);
+
+struct lease_query {
+	const char *file;
+	struct file_id id;
+	int error; /* the answer: 0 if nobody used it, otherwise as lease_open */
+};
+
+/* Asks about many files, by several threads, with no lease kept. */
+void lease_ask(struct lease_query *queries, size_t count);

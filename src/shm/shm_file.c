@@ -37,9 +37,10 @@ bool shm_file_is(const char *file, struct file_id id)
 }
 
 /* A FIFO that stands there by now does not make it wait. */
-static int open_unfollowed(const char *path, int flags)
+static int open_unfollowed(int directory, const char *path, int flags)
 {
-	return fd_above_standard(open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+	return fd_above_standard(
+		openat(directory, path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 }
 
 static int open_once(const char *path, int flags, struct stat *ret_status)
@@ -54,7 +55,7 @@ static int open_once(const char *path, int flags, struct stat *ret_status)
 		errno = S_ISLNK(before.st_mode) ? ELOOP : EINVAL;
 		return -1;
 	}
-	fd = open_unfollowed(path, flags);
+	fd = open_unfollowed(AT_FDCWD, path, flags);
 	if (fd < 0 || fstat(fd, &after) != 0)
 		return -1;
 	if (!file_id_equal(file_id_of(&after), file_id_of(&before))) {
@@ -77,11 +78,10 @@ int shm_file_open(const char *file, int flags, struct stat *ret_status)
 	return fd;
 }
 
-int shm_file_open_again(const char *file, struct file_id id)
+int shm_file_open_again(int directory, const char *file, struct file_id id)
 {
-	char path[PATH_SIZE];
 	struct stat status;
-	AUTO_CLOSE int fd = open_unfollowed(path_of(file, path), O_RDONLY);
+	AUTO_CLOSE int fd = open_unfollowed(directory, file, O_RDONLY);
 
 	if (fd < 0 || fstat(fd, &status) != 0)
 		return -1;

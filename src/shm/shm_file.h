@@ -50,8 +50,8 @@ bool shm_file_is(const char *file, struct file_id id);
 int shm_file_open(const char *file, int flags, struct stat *ret_status);
 
 /* Opens for reading what was seen to be a regular file, with a call less; ESTALE if the name leads to
- * another one by now. */
-int shm_file_open_again(const char *file, struct file_id id);
+ * another one by now. `directory`: an open SHM_DIRECTORY, which spares the way there. */
+int shm_file_open_again(int directory, const char *file, struct file_id id);
 
 /* What a mode says of a file: "a symbolic link", "a directory", ... */
 const char *file_kind_text(mode_t mode);

@@ -45,22 +45,23 @@ static void test_a_file_is_opened_again_only_while_it_is_the_same(void **state)
 {
 	struct file_id first = make("again"), second;
 	char name[64], path[96];
-	int fd = shm_file_open_again(name_of("again", name), first);
+	AUTO_CLOSE int directory = open(SHM_DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = shm_file_open_again(directory, name_of("again", name), first);
 
 	(void)state;
 	assert_true(fd > 2);
 	close(fd);
 	unlink(path_of("again", path));
 	second = make("again");
-	assert_int_equal(shm_file_open_again(name, first), -1);
+	assert_int_equal(shm_file_open_again(directory, name, first), -1);
 	assert_int_equal(errno, ESTALE);
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(shm_file_open_again(name, second), -1);
+	assert_int_equal(shm_file_open_again(directory, name, second), -1);
 	assert_int_equal(errno, ESTALE);
 	unlink(path);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(shm_file_open_again(name, second), -1);
+	assert_int_equal(shm_file_open_again(directory, name, second), -1);
 	assert_int_equal(errno, ELOOP);
 	unlink(path);
 }
