@@ -97,6 +97,13 @@ struct supply {
 	pthread_cond_t wanted;
 };
 
+/* See renew.h. In turns of upkeep. */
+struct renewal {
+	unsigned shut, open; /* for so many in a row nothing, or something, was found in the index */
+	unsigned wait;       /* after an index that could not be armed; 0 before the first one */
+	unsigned left;       /* of it */
+};
+
 struct server {
 	struct server_options options;
 	int folder;                    /* the served one */
@@ -105,7 +112,7 @@ struct server {
 	struct server_objects objects; /* data is not mapped here: the server touches no pixel */
 	struct wire_server constants;  /* of HEAD, as it was made */
 	unsigned next_check;           /* object that is next looked at; main thread */
-	unsigned index_unsettled;      /* looks since the index was not shut; main thread */
+	struct renewal renewal;        /* main thread */
 	struct store store;
 	struct watch *watch;
 	struct mount_table *mounts;

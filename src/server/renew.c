@@ -6,8 +6,13 @@
 
 #include <sys/stat.h>
 
-/* So often in a row no change could be taken in: the rings are not as the kernel left them. */
-#define UNSETTLED_MAX 8
+/* Turns of upkeep, of which there are four a second. For so many in a row no change could be taken
+ * in: the rings are not as the kernel left them. */
+#define SHUT_MAX 8
+
+/* Where one index after another cannot be armed, each means work for all clients: the waits. */
+#define WAIT_FIRST 4
+#define WAIT_MAX   240
 
 /* Neither shorter nor emptier than we made it. */
 static bool all_there(const struct index *index)
@@ -30,13 +35,28 @@ static bool unchanged(const struct server *server)
 	return index_whole(index) && lives == !!server->request_word && !guard_hit(index->guard);
 }
 
+/* Whether changes come to it; how long to wait for another one, if not. */
+static bool armed(struct renewal *renewal, bool shut)
+{
+	renewal->shut = shut ? renewal->shut + 1 : 0;
+	renewal->open = shut ? 0 : renewal->open + 1;
+	if (renewal->open >= WAIT_MAX)
+		renewal->wait = 0;
+	if (renewal->shut <= SHUT_MAX)
+		return true;
+	renewal->wait = renewal->wait ? 2 * renewal->wait : WAIT_FIRST;
+	if (renewal->wait > WAIT_MAX)
+		renewal->wait = WAIT_MAX;
+	renewal->left = renewal->wait;
+	return false;
+}
+
 static void check(struct server *server)
 {
 	bool whole = all_there(&server->objects.index);
 
 	store_lock(&server->store);
-	server->index_unsettled = server->objects.index.shut ? server->index_unsettled + 1 : 0;
-	if (!whole || !unchanged(server) || server->index_unsettled > UNSETTLED_MAX)
+	if (!whole || !unchanged(server) || !armed(&server->renewal, server->objects.index.shut))
 		publish_stop(server);
 	store_unlock(&server->store);
 }
@@ -53,7 +73,7 @@ static void make(struct server *server)
 		server_objects_drop_index(objects);
 	else
 		changes_start(server);
-	server->index_unsettled = 0;
+	server->renewal.shut = server->renewal.open = 0;
 	if (server->store.index.index)
 		publish_announce(server);
 	store_unlock(&server->store);
@@ -65,6 +85,10 @@ void renew_index(struct server *server)
 
 	if (server->store.index.index) {
 		check(server);
+		return;
+	}
+	if (server->renewal.left) {
+		server->renewal.left--;
 		return;
 	}
 	store_lock(&server->store);

@@ -1,6 +1,7 @@
 /*
  * An index that somebody damaged is given up, and another one made. It is never repaired: the kernel
- * goes on writing to the pages that it was, and requesters believe what they have mapped.
+ * goes on writing to the pages that it was, and requesters believe what they have mapped. So is an index
+ * that does not learn of changes; the next one is waited for twice as long each time, up to a minute.
  */
 #pragma once
 

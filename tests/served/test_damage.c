@@ -319,6 +319,76 @@ static void a_renewed_index_takes_what_the_first_one_took(void **state)
 	}
 }
 
+/* ---- an index that cannot be armed ---- */
+
+/* What renew.c waits in turns of upkeep: a minute at most. */
+#define WAIT_FIRST 4
+#define WAIT_MAX   240
+
+static atomic_bool refused;
+
+bool __real_change_flag_arm(struct change_flag *flag);
+bool __wrap_change_flag_arm(struct change_flag *flag);
+
+/* Stands in for the kernel that will not have the poll. */
+bool __wrap_change_flag_arm(struct change_flag *flag)
+{
+	return !atomic_load(&refused) && __real_change_flag_arm(flag);
+}
+
+/* The request thread, asked for what it has, takes changes in, and lets go of an index that was given
+ * up; then it is the main thread's turn. */
+static void turn(uint64_t deadline)
+{
+	assert_true(clock_now() < deadline);
+	assert_false(found_by(served.client));
+	upkeep();
+}
+
+/* The turns from when there is none to another one. */
+static unsigned turns_without(void)
+{
+	uint64_t deadline = deadline_after(60 * NS_PER_SECOND);
+	unsigned turns = 0;
+
+	while (index_number())
+		turn(deadline);
+	for (; !index_number(); turns++)
+		turn(deadline);
+	return turns;
+}
+
+static void assert_waited(unsigned turns)
+{
+	unsigned waited = turns_without();
+
+	/* The request thread may need a turn to let go, and the next one is made in another. */
+	assert_in_range(waited, turns, turns + 3);
+}
+
+static void one_that_cannot_be_armed_is_made_ever_less_often(void **state)
+{
+	(void)state;
+	if (!with_flag)
+		return;
+	restore_guard();
+	write_image("a.png", width);
+	expect_found_by(served.client);
+	atomic_store(&refused, true);
+	change_image();
+	for (unsigned wait = WAIT_FIRST; wait < 4 * WAIT_MAX; wait *= 2)
+		assert_waited(wait < WAIT_MAX ? wait : WAIT_MAX);
+	atomic_store(&refused, false);
+	await_found(served.client);
+	for (int i = 0; i < WAIT_MAX; i++)
+		upkeep();
+	/* One that worked for so long ends the series. */
+	atomic_store(&refused, true);
+	change_image();
+	assert_waited(WAIT_FIRST);
+	atomic_store(&refused, false);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +397,8 @@ int main(int argc, char **argv)
 			it_is_tried_again_until_it_can_be_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_renewed_index_takes_what_the_first_one_took, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			one_that_cannot_be_armed_is_made_ever_less_often, set_up, tear_down),
 	};
 
 	served_main(argc, argv);
