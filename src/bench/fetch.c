@@ -3,7 +3,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/decode.h"
+#include "bench/fetch_cpu.h"
 #include "bench/fetch_crowd.h"
+#include "bench/fetch_lookup.h"
 #include "bench/fetch_one_cpu.h"
 #include "bench/fetch_resources.h"
 #include "bench/plain.h"
@@ -20,7 +22,8 @@
 #define SUBJECTS     64
 #define NAME_SIZE    80
 #define ICON_SIDE    64
-#define MEDIUM_LEAST 500000 /* pixels */
+#define MEDIUM_LEAST 500000  /* pixels */
+#define LARGE_LEAST  1000000 /* above these, what touching the memory costs counts most */
 
 /* Once before anything is timed: right pixels, and in the store from now on. */
 static int check_picture(
@@ -225,6 +228,7 @@ static int measure_fresh(struct bench_session *session, const struct served *ser
 	AUTO_TRANSPORT_PAIR struct transport_pair *classic = NULL;
 	struct bench_subject subjects[3];
 	struct bench_result *rows;
+	uint64_t pixels;
 	char group[64];
 	int status = fetch_client_init(&client, served, job->picture->name, true, err);
 
@@ -247,7 +251,10 @@ static int measure_fresh(struct bench_session *session, const struct served *ser
 	if (status)
 		return status;
 	note_fresh(session, rows, job);
-	return STATUS_OK;
+	pixels = (uint64_t)job->info.width * job->info.height;
+	return job->format == IMAGE_FORMAT_JPEG && pixels >= MEDIUM_LEAST && pixels < LARGE_LEAST
+		       ? fetch_measure_cpu(session, &client, job, err)
+		       : STATUS_OK;
 }
 
 static int measure_picture(
@@ -278,7 +285,7 @@ static const struct picture *crowd_picture(const struct pictures *pictures)
 size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures)
 {
 	unsigned cpus = (unsigned)session->report.machine.allowed;
-	size_t groups = 4 + pictures->count + FETCH_RESOURCE_GROUPS;
+	size_t groups = 4 + FETCH_LOOKUP_GROUPS + pictures->count + FETCH_RESOURCE_GROUPS;
 
 	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
 		clients = fetch_next_crowd(clients, cpus))
@@ -292,6 +299,9 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 	unsigned cpus = (unsigned)session->report.machine.allowed;
 	int status = measure_stored(session, pictures, err);
 
+	if (status)
+		return status;
+	status = fetch_measure_lookup(session, pictures, err);
 	if (status)
 		return status;
 	status = fetch_measure_one_cpu(session, pictures, err);

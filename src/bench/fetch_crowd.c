@@ -132,6 +132,7 @@ static int measure_stored_groups(
 {
 	struct process_group *groups[CROWD_SIZES] = {0};
 	struct bench_subject subjects[CROWD_SIZES];
+	struct bench_result *rows;
 	char names[CROWD_SIZES][32];
 	unsigned cpus = (unsigned)crowd->machine->allowed, clients = 1;
 	size_t count = 0;
@@ -148,7 +149,11 @@ static int measure_stored_groups(
 		clients = fetch_next_crowd(clients, cpus);
 	}
 	if (!status)
-		status = session_measure(session, "fetch", group, 0, subjects, count, NULL, err);
+		status = session_measure(session, "fetch", group, 0, subjects, count, &rows, err);
+	if (!status && count == 1)
+		goal_note(&session->report.goals, GOAL_STORED_CROWD, 1);
+	else if (!status && rows[count - 1].ratio > 0)
+		goal_note(&session->report.goals, GOAL_STORED_CROWD, 1 / rows[count - 1].ratio);
 	for (size_t i = 0; i < count; i++)
 		process_group_free(groups[i]);
 	return status;

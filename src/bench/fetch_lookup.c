@@ -1,0 +1,173 @@
+#include "bench/fetch_lookup.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "bench/fetch_client.h"
+#include "bench/served.h"
+#include "exchange/index.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAMES    1000
+#define ENTRIES  4096 /* of the private table: a power of two, as large as INDEX makes it for them */
+#define PAUSE_NS NS_PER_MS
+
+/* The limit: the same hash and comparison, and a copy of the answer, in memory of our own. */
+struct private_table {
+	struct index index; /* for its hash */
+	struct wire_entry entries[ENTRIES];
+	struct index_answer found;
+};
+
+struct lookups {
+	struct pictures pictures;
+	struct private_table *table;
+	struct fetch_client *client;
+	size_t at; /* which name is next, in an order that jumps */
+};
+
+static const char *next_name(struct lookups *lookups)
+{
+	/* Comes to each before it comes to one again: 377 and 1000 have no common divisor. */
+	lookups->at = (lookups->at + 377) % NAMES;
+	return lookups->pictures.list[lookups->at].name;
+}
+
+static struct index_key key_of(const char *name)
+{
+	return (struct index_key){.name = name, .length = strlen(name)};
+}
+
+static struct wire_entry *private_find(struct private_table *table, const struct index_key *key)
+{
+	uint64_t hash = index_hash(&table->index, key);
+	unsigned probe = 0;
+
+	for (;;) {
+		struct wire_entry *entry =
+			&table->entries[index_place(&table->index, hash, probe++)];
+
+		if (!entry->length)
+			return entry;
+		if (entry->hash == hash && entry->length == key->length &&
+			!memcmp(&entry->options, &key->options, sizeof key->options) &&
+			!memcmp(entry->name, key->name, key->length))
+			return entry;
+	}
+}
+
+static void private_put(struct private_table *table, const char *name)
+{
+	struct index_key key = key_of(name);
+	struct wire_entry *entry = private_find(table, &key);
+
+	entry->hash = index_hash(&table->index, &key);
+	entry->length = (uint32_t)key.length;
+	memcpy(entry->name, name, key.length);
+}
+
+static int run_private(void *context, uint64_t operations, struct error *err)
+{
+	struct lookups *lookups = context;
+	struct private_table *table = lookups->table;
+
+	(void)err;
+	for (uint64_t i = 0; i < operations; i++) {
+		struct index_key key = key_of(next_name(lookups));
+		const struct wire_entry *entry = private_find(table, &key);
+
+		wire_copy(&table->found.answer, &entry->answer, sizeof entry->answer);
+		wire_copy(table->found.words, entry->words, sizeof entry->words);
+	}
+	return STATUS_OK;
+}
+
+static int run_stored(void *context, uint64_t operations, struct error *err)
+{
+	struct lookups *lookups = context;
+
+	for (uint64_t i = 0; i < operations; i++) {
+		const struct shmsem_request request = {.name = next_name(lookups)};
+		struct shmsem_error error;
+		struct shmsem_image image;
+
+		if (shmsem_fetch(lookups->client->client, &request, &image, &error))
+			return served_error(&error, err);
+		shmsem_release(&image);
+	}
+	return STATUS_OK;
+}
+
+static int measure(
+	struct bench_session *session, struct lookups *lookups, bool asleep, struct error *err)
+{
+	struct lookups own = *lookups; /* each side has its own place in the order */
+	struct bench_subject subjects[2] = {
+		{.name = "private look-up", .context = &own, .run = run_private},
+		{.name = "stored", .context = lookups, .run = run_stored}};
+	struct bench_result *rows;
+	char group[64];
+	int status;
+
+	for (size_t i = 0; i < 2; i++)
+		subjects[i].pause_ns = asleep ? PAUSE_NS : 0;
+	snprintf(group, sizeof group, "one of %d stored%s", NAMES, asleep ? ", 1 ms apart" : "");
+	status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
+	if (!status)
+		goal_note(&session->report.goals, asleep ? GOAL_LOOKUP_ASLEEP : GOAL_LOOKUP,
+			rows[1].ratio);
+	return status;
+}
+
+/* All are decoded once, and found once more. */
+static int measure_client(struct bench_session *session, const struct served *served,
+	struct lookups *lookups, struct error *err)
+{
+	AUTO_FETCH_CLIENT struct fetch_client client = {0};
+	int status = fetch_client_init(&client, served, "", false, err);
+
+	if (status)
+		return status;
+	lookups->client = &client;
+	status = run_stored(lookups, 2 * NAMES, err);
+	if (status)
+		return status;
+	status = measure(session, lookups, false, err);
+	return status ? status : measure(session, lookups, true, err);
+}
+
+static void fill(struct lookups *lookups, const struct picture *picture)
+{
+	const char *ending = strrchr(picture->name, '.');
+
+	lookups->table->index.entries = ENTRIES;
+	for (size_t i = 0; i < NAMES; i++) {
+		struct picture *copy = &lookups->pictures.list[i];
+
+		*copy = *picture;
+		/* 30 bytes, as many as names of files often have. */
+		snprintf(copy->name, sizeof copy->name, "stored-%019zu%.8s", i,
+			ending ? ending : "");
+		private_put(lookups->table, copy->name);
+	}
+}
+
+int fetch_measure_lookup(
+	struct bench_session *session, const struct pictures *pictures, struct error *err)
+{
+	AUTO_FREE struct picture *list = calloc(NAMES, sizeof *list);
+	AUTO_FREE struct private_table *table = calloc(1, sizeof *table);
+	struct lookups lookups = {.pictures = {.list = list, .count = NAMES}, .table = table};
+	const struct served_options options = {.decoders = 1, .seats = 4, .cpu = -1};
+	AUTO_SERVED struct served served = {0};
+	int status;
+
+	if (!list || !table)
+		return error_os(err, ENOMEM, "cannot measure");
+	fill(&lookups, &pictures->list[0]);
+	status = served_start(
+		&served, &lookups.pictures, &options, &session->report.machine, err);
+	return status ? status : measure_client(session, &served, &lookups, err);
+}
