@@ -5,6 +5,7 @@
 #include "unit/test.h"
 
 #include "served/served.h"
+#include "server/internal.h"
 #include "unit/image/image_samples.h"
 
 #include <dirent.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -420,6 +422,46 @@ static void names_that_do_not_exist_leave_no_watches(void **state)
 	assert_int_equal(count_watches(), before + 2);
 }
 
+/* A decoder may have just answered, and close its file in this moment. */
+static void unmount(const char *name)
+{
+	const struct timespec moment = {.tv_nsec = 5 * 1000 * 1000};
+	int tries = 0;
+
+	while (umount(served_path(&served, name)) != 0) {
+		assert_int_equal(errno, EBUSY);
+		assert_true(++tries < 10000);
+		nanosleep(&moment, NULL);
+	}
+}
+
+/* Without the flag nothing is reported of it: what is stored counts until another request has to open
+ * the file. */
+static void a_mount_over_a_file_or_a_folder_is_seen_by_who_opens_it(void **state)
+{
+	bool flag, stored;
+
+	(void)state;
+	store_lock(&served.server->store);
+	flag = served.server->flags_shared;
+	store_unlock(&served.server->store);
+	write_version(outside("image.png"), 2);
+	if (mount(outside("image.png"), served_path(&served, NAME), NULL, MS_BIND, NULL) != 0)
+		skip(); /* not root */
+	assert_int_equal(version_of(NAME, &stored), flag ? 2 : 1);
+	assert_int_equal(version_of("a/b/image", &stored), 2);
+	unmount(NAME);
+	expect(1);
+	assert_int_equal(mount(elsewhere, served_path(&served, "a/b"), NULL, MS_BIND, NULL), 0);
+	assert_int_equal(version_of(NAME, &stored), flag ? 2 : 1);
+	write_version(served_path(&served, "a/b/other.png"), 3);
+	assert_int_equal(version_of("a/b/other.png", &stored), 3);
+	unmount("a/b");
+	expect(1);
+	expect_stored(1);
+	assert_int_equal(version_of("a/b/other.png", &stored), 0);
+}
+
 static int set_up(void **state)
 {
 	struct server_options options = served_options();
@@ -468,6 +510,7 @@ int main(int argc, char **argv)
 		TEST(a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_file),
 		TEST(a_store_long_after_the_first_is_seen_behind_a_symbolic_link),
 		TEST(names_that_do_not_exist_leave_no_watches),
+		TEST(a_mount_over_a_file_or_a_folder_is_seen_by_who_opens_it),
 		TEST(a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file),
 	};
 

@@ -171,6 +171,37 @@ static void a_change_by_any_means_is_seen_at_once(void **state)
 	assert_in_range(hits, 20, 43);
 }
 
+/* Nothing in the served folders tells of a change through the other name, or of another target. */
+static void what_has_several_names_or_is_a_link_is_asked_for_each_time(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(served_path(&served, "d"), 0700), 0);
+	write_image("a.png", 5);
+	expect_found("a.png", 5);
+	assert_int_equal(symlink("a.png", served_path(&served, "soft.png")), 0);
+	assert_int_equal(symlink(".", served_path(&served, "d/up")), 0);
+	write_image("d/b.png", 6);
+	for (int i = 0; i < 5; i++) {
+		assert_false(fetch_found("soft.png", 5));
+		assert_false(fetch_found("d/up/b.png", 6));
+	}
+	/* What they lead to is found by its own name still. */
+	expect_found("a.png", 5);
+	expect_found("d/b.png", 6);
+	assert_int_equal(link(served_path(&served, "a.png"), served_path(&served, "d/hard.png")), 0);
+	for (int i = 0; i < 5; i++) {
+		assert_false(fetch_found("a.png", 5));
+		assert_false(fetch_found("d/hard.png", 5));
+	}
+	assert_int_equal(unlink(served_path(&served, "d/hard.png")), 0);
+	expect_found("a.png", 5);
+	for (int i = 0; i < 5; i++)
+		assert_false(fetch_found("soft.png", 5));
+	unlink(served_path(&served, "soft.png"));
+	unlink(served_path(&served, "d/up"));
+	unlink(served_path(&served, "d/b.png"));
+}
+
 static void another_candidate_for_a_name_is_seen_at_once(void **state)
 {
 	(void)state;
@@ -348,6 +379,9 @@ int main(int argc, char **argv)
 			what_happens_to_one_file_leaves_the_others_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_change_by_any_means_is_seen_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_has_several_names_or_is_a_link_is_asked_for_each_time, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(
 			another_candidate_for_a_name_is_seen_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
