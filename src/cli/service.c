@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,10 +84,29 @@ static bool command_ended(struct service *service, int *ret_status)
 	return true;
 }
 
+/* Says when no decoder can be started, once, and when one can again. */
+static void tell_of_decoders(struct service *service)
+{
+	struct error why;
+	bool lacks = server_lacks_decoders(service->server, &why);
+
+	if (lacks == service->lacks_decoders)
+		return;
+	service->lacks_decoders = lacks;
+	if (lacks)
+		fprintf(stderr,
+			"shmsem serve: %s: only images in the store are served; still trying\n",
+			why.text);
+	else
+		fputs("shmsem serve: decoders can be started again\n", stderr);
+}
+
 static int upkeep(struct service *service, bool *ret_done, struct error *err)
 {
-	if (service->server)
+	if (service->server) {
+		tell_of_decoders(service);
 		return server_upkeep(service->server, ret_done, err);
+	}
 	if (service->join)
 		return join_upkeep(service->join, ret_done, err);
 	*ret_done = false;

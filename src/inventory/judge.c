@@ -235,8 +235,8 @@ static void judge_the_rest(struct objects *objects, const struct holders *holder
 		return;
 	for (size_t i = 0; i < objects->count; i++)
 		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
-			queries[count++] = (struct lease_query){.file = objects->items[i].name,
-				.id = objects->items[i].file};
+			queries[count++] = (struct lease_query){
+				.file = objects->items[i].name, .id = objects->items[i].file};
 	lease_ask(queries, count);
 	for (size_t i = 0, at = 0; i < objects->count; i++)
 		if (object_is_named(&objects->items[i]) && !objects->items[i].why)

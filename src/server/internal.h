@@ -94,6 +94,8 @@ struct names_work {
 struct supply {
 	pthread_t thread;
 	bool started, ending;
+	bool fails;           /* no decoder could be started */
+	struct error failure; /* why, if so */
 	pthread_cond_t wanted;
 };
 

@@ -285,6 +285,18 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	return STATUS_OK;
 }
 
+bool server_lacks_decoders(struct server *server, struct error *ret_why)
+{
+	bool lacks;
+
+	store_lock(&server->store);
+	lacks = server->supply.fails;
+	if (lacks)
+		*ret_why = server->supply.failure;
+	store_unlock(&server->store);
+	return lacks;
+}
+
 /* ---- stop ---- */
 
 /* Lets what is under way finish for a while, then ends it. */

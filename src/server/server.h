@@ -59,6 +59,9 @@ uint64_t server_cache(const struct server *server);
  */
 int server_upkeep(struct server *server, bool *ret_done, struct error *err);
 
+/* Whether there is no decoder and none can be started, and why; it goes on trying. */
+bool server_lacks_decoders(struct server *server, struct error *ret_why);
+
 /* Refuses what has not been answered, ends decoders and threads, unlinks every object. NULL is
  * ignored. */
 void server_stop(struct server *server);

@@ -16,10 +16,15 @@ static void start_decoder(struct server *server, unsigned decoder)
 	status = pool_start_process(server, decoder, &err);
 	store_lock(&server->store);
 	if (!status) {
+		server->supply.fails = false;
 		decoder_set_idle(server, decoder);
 		return;
 	}
 	decoder_set_state(server, decoder, DECODER_DEAD);
+	if (pool_all_dead(server)) {
+		server->supply.fails = true;
+		server->supply.failure = err;
+	}
 	while (pool_all_dead(server) && (job = job_take_first(server))) {
 		struct error failure = err;
 

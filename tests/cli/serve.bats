@@ -43,6 +43,24 @@ many_images() {
 	run -153 "$SHMSEM" serve -q "$SHMSEM_IMAGES" -- sh -c 'ulimit -f 1; exec head -c 9999 /dev/zero >"$BATS_TEST_TMPDIR/x"'
 }
 
+@test "that no decoder can be started is said once, with the cause, and that one can again" {
+	serve_start alone --decoders 1 "$SHMSEM_IMAGES"
+	local limit
+	limit=$(prlimit --pid "$SERVER" --nofile --noheadings -o SOFT | tr -d ' ')
+	# Whatever is opened gets a number of 3 or more, which none may have then.
+	prlimit --pid "$SERVER" --nofile=3:
+	kill -KILL "$(pgrep -n -P "$SERVER")"
+	wait_for_line "$BATS_TEST_TMPDIR/serve.err" 'still trying'
+	prlimit --pid "$SERVER" --nofile="$limit":
+	wait_for_line "$BATS_TEST_TMPDIR/serve.err" 'again'
+	"$SHMSEM" fetch -q -N alone apple
+	serve_stop "$SERVER"
+	run -0 grep -v "as 'alone'" "$BATS_TEST_TMPDIR/serve.err"
+	[ "${#lines[@]}" -eq 2 ]
+	[ "${lines[0]}" = "shmsem serve: cannot start a decoder: Too many open files: only images in the store are served; still trying" ]
+	[ "${lines[1]}" = "shmsem serve: decoders can be started again" ]
+}
+
 @test "a server to which a call is refused says which before it starts, and leaves nothing" {
 	local call limits=prlimit64
 	local -A old=([x86_64]='unlink epoll_wait' [aarch64]='unlinkat epoll_pwait')
