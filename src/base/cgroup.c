@@ -22,38 +22,62 @@ static bool read_text(const char *path, char *text, size_t size)
 	return true;
 }
 
-/* "max", or a number of bytes. */
+/* "max", or a number of bytes, which version 1 has one beyond any memory for. */
 static uint64_t read_limit(const char *path)
 {
+	uint64_t limit;
 	char text[32];
 
 	if (!read_text(path, text, sizeof text) || text[0] < '0' || text[0] > '9')
 		return UINT64_MAX;
-	return strtoull(text, NULL, 10);
+	limit = strtoull(text, NULL, 10);
+	return limit > INT64_MAX / 2 ? UINT64_MAX : limit;
 }
 
-uint64_t cgroup_memory_limit(const char *root)
+/* The limits of a group, and of those around it, which hold for it, too. */
+static uint64_t lowest_limit(const char *folder, char *group, const char *file)
 {
-	char path[PATH_MAX], text[PATH_MAX], *group, *end;
 	uint64_t limit = UINT64_MAX;
+	char *end;
 
-	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-	if (!read_text(path, text, sizeof text) || !(group = strstr(text, "0::/")))
-		return limit;
-	group += strlen("0::");
-	group[strcspn(group, "\n")] = '\0';
-	/* What holds for a group holds for those within. */
 	do {
-		char file[2 * PATH_MAX];
+		char path[2 * PATH_MAX];
 		uint64_t one;
 
-		snprintf(file, sizeof file, "%s/sys/fs/cgroup%s/memory.max", root, group);
-		one = read_limit(file);
+		snprintf(path, sizeof path, "%s%s/%s", folder, group, file);
+		one = read_limit(path);
 		if (one < limit)
 			limit = one;
 		end = strrchr(group, '/');
 		if (end)
 			*end = '\0';
 	} while (end);
+	return limit;
+}
+
+uint64_t cgroup_memory_limit(const char *root)
+{
+	static const struct {
+		const char *line, *folder, *file;
+	} versions[] = {{"0::/", "/sys/fs/cgroup", "memory.max"},
+		{":memory:/", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"}};
+	char groups[PATH_MAX], folder[PATH_MAX], text[PATH_MAX];
+	uint64_t limit = UINT64_MAX;
+
+	snprintf(groups, sizeof groups, "%s/proc/self/cgroup", root);
+	for (size_t i = 0; i < 2; i++) {
+		char *group;
+		uint64_t one;
+
+		if (!read_text(groups, text, sizeof text) ||
+			!(group = strstr(text, versions[i].line)))
+			continue;
+		group += strlen(versions[i].line) - 1;
+		group[strcspn(group, "\n")] = '\0';
+		snprintf(folder, sizeof folder, "%s%s", root, versions[i].folder);
+		one = lowest_limit(folder, group, versions[i].file);
+		if (one < limit)
+			limit = one;
+	}
 	return limit;
 }

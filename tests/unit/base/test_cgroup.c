@@ -49,6 +49,17 @@ static void test_the_lowest_limit_of_all_groups_above_counts(void **state)
 	assert_int_equal(cgroup_memory_limit(root), 300000000);
 }
 
+static void test_groups_of_version_1_count_too(void **state)
+{
+	(void)state;
+	write_file("/proc/self/cgroup", "9:pids:/\n4:memory:/first/second\n0::/\n");
+	write_file("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+	write_file("/sys/fs/cgroup/memory.max", "max\n");
+	assert_true(cgroup_memory_limit(root) == UINT64_MAX);
+	write_file("/sys/fs/cgroup/memory/first/memory.limit_in_bytes", "70000000\n");
+	assert_int_equal(cgroup_memory_limit(root), 70000000);
+}
+
 static int remove_root(void **state)
 {
 	char command[64];
@@ -69,6 +80,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_groups_there_is_no_limit),
 		cmocka_unit_test(test_the_lowest_limit_of_all_groups_above_counts),
+		cmocka_unit_test(test_groups_of_version_1_count_too),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);
