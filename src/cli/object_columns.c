@@ -255,7 +255,7 @@ static void made_text(const struct table *table, const struct object *object, en
 			table_size_text(table, object->size, text);
 		break;
 	case COLUMN_ALLOC:
-		if (!object_is_sysv(object))
+		if (!object_is_sysv(object) || object->type == OBJECT_SYSV_SEGMENT)
 			table_size_text(table, object->allocated, text);
 		break;
 	case COLUMN_MODE:

@@ -1,5 +1,6 @@
 #include "inventory/sysv.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "inventory/judge.h"
 
@@ -84,12 +85,32 @@ static bool add_queue(struct objects *objects, int id, const struct msqid_ds *qu
 	return true;
 }
 
+/* How much of the segments is in memory or swapped out, which no call tells; `objects` from `first` on
+ * are segments. */
+static void measure_segments(struct objects *objects, size_t first)
+{
+	AUTO_FCLOSE FILE *file = fopen("/proc/sysvipc/shm", "re");
+	unsigned long long resident, swapped;
+	char line[512];
+	int id;
+
+	while (file && fgets(line, sizeof line, file)) {
+		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*u %*u %*u %*u %*u %*u %*u %*u %llu %llu",
+			    &id, &resident, &swapped) != 3)
+			continue;
+		for (size_t i = first; i < objects->count; i++)
+			if (objects->items[i].id == id)
+				objects->items[i].allocated = resident + swapped;
+	}
+}
+
 /* The kernel lists them by an index with holes; the calls give the id of each. */
 int sysv_read(struct objects *objects, struct error *err)
 {
 	struct shm_info segments;
 	struct seminfo sets;
 	struct msginfo queues;
+	size_t first = objects->count;
 	int most;
 
 	most = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&segments);
@@ -100,6 +121,8 @@ int sysv_read(struct objects *objects, struct error *err)
 		if (id >= 0 && !add_segment(objects, id, &segment))
 			goto no_memory;
 	}
+	if (objects->count > first)
+		measure_segments(objects, first);
 	most = semctl(0, 0, SEM_INFO, (union semaphore_argument){.info = &sets});
 	for (int i = 0; i <= most; i++) {
 		struct semid_ds set;

@@ -252,6 +252,20 @@ assert text == 'memfd:mine-of-test memfd 8K live\\n', text"
 	[[ $(field "msg:$msg" STATUS,WHY) == unknown*"last user $HOLDER is gone, others may use it still" ]]
 }
 
+@test "what a System V segment really uses is told" {
+	/usr/bin/python3 - <<-'END'
+		import ctypes, os, subprocess
+		libc = ctypes.CDLL(None)
+		libc.shmat.restype = ctypes.c_void_p
+		segment = libc.shmget(0, 1 << 20, 0o1600)
+		ctypes.memset(libc.shmat(segment, None, 0), 1, 40960)
+		text = subprocess.run([os.environ["SHMSEM"], "list", "-a", "-n", "-r", "-b", "-o", "SIZE,ALLOC", f"shm:{segment}"],
+		                      capture_output=True, check=True, text=True).stdout
+		libc.shmctl(segment, 0, None)
+		assert text == "1048576 40960\n", text
+	END
+}
+
 @test "a zombie that made System V objects is gone" {
 	hold sysv-zombie
 	read -r shm sem msg <<<"$READY"
