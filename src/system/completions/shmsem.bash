@@ -21,10 +21,12 @@ _shmsem() {
 			;;
 		*)
 			line="${line%%$'\t'*}"
-			COMPREPLY+=("$(printf %q "${line#"$lead"}")")
+			line=$(printf %q "${line#"$lead"}")
+			COMPREPLY+=("${line//\\,/,}")
 			;;
 		esac
-	done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:last - 1}" "$lead$word" 2>/dev/null)
+	# What was completed before stands there with its backslashes.
+	done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:last - 1}" "$lead${word//\\/}" 2>/dev/null)
 }
 
 complete -F _shmsem shmsem
