@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "exchange/life.h"
 #include "exchange/reclaim.h"
+#include "exchange/server_index.h"
 #include "shm/fork.h"
 #include "shm/guard.h"
 #include "shm/lock.h"
@@ -20,24 +21,6 @@
 #define CREATE_ATTEMPTS 8
 #define LINGER_NS       (100 * NS_PER_MS)
 #define LINGER_PAUSE_NS (5 * NS_PER_MS)
-
-/* Bytes that INDEX has at first. */
-static size_t index_size(const struct server_objects *server_objects)
-{
-	const struct server_objects_options *options = &server_objects->options;
-	size_t page = server_objects->head.page;
-
-	return wire_index_start(page, options->index_rings) +
-	       wire_table_size(page, options->index_entries);
-}
-
-static size_t index_reserve(const struct server_objects *server_objects)
-{
-	size_t size = index_size(server_objects);
-
-	return server_objects->options.index_reserve > size ? server_objects->options.index_reserve
-							    : size;
-}
 
 static void write_constants(struct server_objects *server_objects, uint64_t instance)
 {
@@ -65,7 +48,7 @@ static void write_constants(struct server_objects *server_objects, uint64_t inst
 	clock_gettime(CLOCK_REALTIME, &now);
 	page->pid = (uint32_t)getpid();
 	page->reserve = options->reserve;
-	page->index_reserve = options->index_entries ? index_reserve(server_objects) : 0;
+	page->index_reserve = options->index_entries ? server_index_reserve(server_objects) : 0;
 	page->flags = options->flags;
 	page->started = (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_LIMIT], options->reserve);
@@ -86,12 +69,6 @@ static int reclaim_patiently(const struct name_space *space, struct error *err)
 	return status ? error_copy(err, &cause) : STATUS_OK;
 }
 
-/* For what clients read, and only read; we ourselves must be able to write. */
-static struct access read_only(const struct access *access)
-{
-	return (struct access){.mode = (access->mode & 0444) | 0600, .group = access->group};
-}
-
 /* A HEAD that is complete and locked, and has no name yet. */
 static int make_head(struct server_objects *server_objects, struct error *err)
 {
@@ -99,7 +76,7 @@ static int make_head(struct server_objects *server_objects, struct error *err)
 	size_t page = options->page ? options->page : page_size();
 	size_t size = wire_head_size(page, options->seats);
 	struct segment *segment = &server_objects->head.segment;
-	struct access access = read_only(&options->access);
+	struct access access = access_read_only(&options->access);
 	uint64_t instance = 0;
 	int status, failed;
 
@@ -201,7 +178,7 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 {
 	const struct server_objects_options *options = &server_objects->options;
 	struct segment *segment = &server_objects->data[index];
-	struct access access = read_only(&options->access);
+	struct access access = access_read_only(&options->access);
 	int status;
 
 	status = segment_new(server_objects->head.page, options->map_data ? options->reserve : 0,
@@ -221,25 +198,6 @@ static mode_t usable_mode(mode_t mode)
 	return mode & (writers | writers << 1);
 }
 
-static int create_index(struct server_objects *server_objects, struct error *err)
-{
-	const struct server_objects_options *options = &server_objects->options;
-	struct segment *segment = &server_objects->index.segment;
-	const struct head *head = &server_objects->head;
-	struct access access = read_only(&options->access);
-	int status;
-
-	status = segment_new(
-		index_size(server_objects), index_reserve(server_objects), &access, segment, err);
-	if (status)
-		return status;
-	index_init(&server_objects->index, head->page, head->instance, options->index_entries,
-		options->index_rings);
-	server_objects->index.guard = guard_add(segment->base, segment->reserved);
-	return published_segment(
-		&server_objects->published, &options->space, segment, OBJECT_INDEX, 0, false, err);
-}
-
 /* All but HEAD. */
 static int create_rest(struct server_objects *server_objects, struct error *err)
 {
@@ -252,9 +210,9 @@ static int create_rest(struct server_objects *server_objects, struct error *err)
 		status = create_data(server_objects, i, err);
 	if (status || !options->index_entries)
 		return status;
-	status = create_index(server_objects, err);
+	status = server_index_create(server_objects, err);
 	if (!status)
-		server_objects_announce_index(server_objects);
+		server_index_announce(server_objects);
 	return status;
 }
 
@@ -306,37 +264,6 @@ int server_objects_check(const struct server_objects *server_objects, struct err
 	return published_check(&server_objects->published.objects[0], &status, err);
 }
 
-void server_objects_drop_index(struct server_objects *server_objects)
-{
-	index_shut(&server_objects->index);
-	atomic_store(&head_server(&server_objects->head)->index_number, 0);
-	published_unlink_kind(&server_objects->published, OBJECT_INDEX);
-}
-
-static void release_index(struct server_objects *server_objects)
-{
-	fork_keep(&server_objects->index.segment.fd);
-	index_release(&server_objects->index);
-}
-
-int server_objects_renew_index(struct server_objects *server_objects, struct error *err)
-{
-	int status;
-
-	release_index(server_objects);
-	status = create_index(server_objects, err);
-	if (status)
-		release_index(server_objects);
-	return status;
-}
-
-void server_objects_announce_index(struct server_objects *server_objects)
-{
-	/* Release: the name leads to it already. */
-	atomic_store_explicit(&head_server(&server_objects->head)->index_number,
-		++server_objects->index_number, memory_order_release);
-}
-
 void server_objects_withdraw(struct server_objects *server_objects)
 {
 	/* For ever: nothing is found from now on. */
@@ -367,7 +294,7 @@ void server_objects_release(struct server_objects *server_objects)
 		fork_keep(&server_objects->data[i].fd);
 		segment_release(&server_objects->data[i]);
 	}
-	release_index(server_objects);
+	server_index_release(server_objects);
 	fork_keep(&server_objects->request_lock);
 	fork_keep(&server_objects->head.segment.fd);
 	if (server_objects->request_lock >= 0)

@@ -59,14 +59,6 @@ bool server_objects_damaged(const struct server_objects *server_objects);
 /* STATUS_UNAVAILABLE if somebody removed the name of HEAD, which was made. */
 int server_objects_check(const struct server_objects *server_objects, struct error *err);
 
-/* Unlinks INDEX, in which nothing is found from now on, and which stays mapped. */
-void server_objects_drop_index(struct server_objects *server_objects);
-
-/* Makes another INDEX after that, empty, and unmaps the one of before. Requesters do not look for it
- * before it is announced. No room: STATUS_TRY_AGAIN; then there is none, and none is mapped. */
-int server_objects_renew_index(struct server_objects *server_objects, struct error *err);
-void server_objects_announce_index(struct server_objects *server_objects);
-
 /* Unlinks what still is ours: HEAD came first and goes last. */
 void server_objects_withdraw(struct server_objects *server_objects);
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "server/descriptor.h"
-#include "server/helper_maker.h"
+#include "server/helper_pool.h"
 #include "server/internal.h"
 #include "server/jobs.h"
 #include "server/pool.h"
@@ -15,78 +15,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HELPERS_A_LINE 2
-#define HELPERS_MAX    (HELPERS_A_LINE * FILE_LINES_MAX)
-
-/* Helpers that are kept though there is nothing to do. */
-#define SPARE_HELPERS 2
-
 /* As helper.c tries an open again that a lease keeps back. */
 #define LEASE_RETRY_NS (200 * NS_PER_MS)
 
-enum helper_state {
-	HELPER_NONE,
-	HELPER_IDLE,
-	HELPER_HAS_TASK,
-	HELPER_HUNG, /* its task has failed: whatever it says, and when, nobody waits for it */
-};
-
-struct helper {
-	enum helper_state state;
-	int socket;
-	bool heard; /* the completion thread listens */
-	struct file_line *line;
-	struct file_task *task;
-};
-
 struct blocking {
-	struct helper_maker maker;
+	struct helper_pool pool;
 	uint64_t number; /* of the last order */
 	struct file_lines lines;
-	struct helper helpers[HELPERS_MAX];
 };
 
 /* ---- helpers ---- */
-
-/* One more helper, which has nothing to do yet; NULL if none can be made now. */
-static struct helper *make_helper(struct blocking *blocking)
-{
-	struct helper *helper = blocking->helpers;
-	int socket;
-
-	while (helper < blocking->helpers + HELPERS_MAX && helper->state != HELPER_NONE)
-		helper++;
-	if (helper == blocking->helpers + HELPERS_MAX)
-		return NULL;
-	socket = helper_maker_fork(&blocking->maker);
-	if (socket < 0)
-		return NULL;
-	*helper = (struct helper){.state = HELPER_IDLE, .socket = socket};
-	return helper;
-}
-
-static struct helper *idle_helper(struct blocking *blocking)
-{
-	for (unsigned i = 0; i < HELPERS_MAX; i++)
-		if (blocking->helpers[i].state == HELPER_IDLE)
-			return &blocking->helpers[i];
-	return make_helper(blocking);
-}
-
-static void end_helper(struct helper *helper)
-{
-	close(helper->socket);
-	*helper = (struct helper){.state = HELPER_NONE, .socket = -1};
-}
-
-static unsigned count_idle(const struct blocking *blocking)
-{
-	unsigned idle = 0;
-
-	for (unsigned i = 0; i < HELPERS_MAX; i++)
-		idle += blocking->helpers[i].state == HELPER_IDLE;
-	return idle;
-}
 
 /* It does not answer any more orders of that line, which gets another helper if need be. */
 static void leave_line(struct blocking *blocking, struct helper *helper, bool alive)
@@ -95,14 +33,14 @@ static void leave_line(struct blocking *blocking, struct helper *helper, bool al
 	helper->line = NULL;
 	helper->task = NULL;
 	helper->state = HELPER_IDLE;
-	if (!alive || count_idle(blocking) > SPARE_HELPERS)
-		end_helper(helper);
+	if (!alive || helper_pool_has_spare(&blocking->pool))
+		helper_end(helper);
 }
 
 /* False if the helper has ended. */
 static bool give(struct server *server, struct helper *helper, struct file_task *task)
 {
-	unsigned index = (unsigned)(helper - server->blocking->helpers);
+	unsigned index = (unsigned)(helper - server->blocking->pool.helpers);
 	struct epoll_event event = {
 		.events = EPOLLIN, .data.u64 = (uint64_t)POOL_HELPER << 32 | index};
 
@@ -146,13 +84,13 @@ static void serve_line(struct server *server, struct file_line *line)
 			continue;
 		}
 		/* Where that fails, blocking_upkeep tries again. */
-		helper = idle_helper(blocking);
+		helper = helper_pool_idle(&blocking->pool);
 		if (!helper)
 			return;
 		task->order.number = ++blocking->number;
 		tell_known(server, task);
 		if (!give(server, helper, task)) {
-			end_helper(helper);
+			helper_end(helper);
 			return;
 		}
 		helper->state = HELPER_HAS_TASK;
@@ -183,13 +121,15 @@ bool blocking_ask(struct server *server, const struct file_task *what)
 void blocking_forget(struct server *server, const struct request *request)
 {
 	struct blocking *blocking = server->blocking;
+	struct helper *helpers;
 
 	if (!blocking)
 		return;
+	helpers = blocking->pool.helpers;
 	file_lines_forget(&blocking->lines, request);
 	for (unsigned i = 0; i < HELPERS_MAX; i++)
-		if (blocking->helpers[i].task && blocking->helpers[i].task->request == request)
-			blocking->helpers[i].task->request = NULL;
+		if (helpers[i].task && helpers[i].task->request == request)
+			helpers[i].task->request = NULL;
 }
 
 /* ---- answers ---- */
@@ -230,7 +170,7 @@ static bool try_again(const struct file_answer *answer)
 
 bool blocking_receive(struct server *server, unsigned index, struct file_answer *ret)
 {
-	struct helper *helper = &server->blocking->helpers[index];
+	struct helper *helper = &server->blocking->pool.helpers[index];
 	struct file_line *line = helper->line;
 	ssize_t size;
 	bool wanted, alive;
@@ -244,7 +184,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 		return false;
 	/* It was not asked: it has ended. */
 	if (helper->state == HELPER_IDLE) {
-		end_helper(helper);
+		helper_end(helper);
 		return false;
 	}
 	ret->task = helper->task;
@@ -272,7 +212,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 static struct file_task *take_expired(struct blocking *blocking, uint64_t now)
 {
 	for (unsigned i = 0; i < HELPERS_MAX; i++) {
-		struct helper *helper = &blocking->helpers[i];
+		struct helper *helper = &blocking->pool.helpers[i];
 
 		if (helper->state != HELPER_HAS_TASK || helper->task->deadline > now)
 			continue;
@@ -284,12 +224,12 @@ static struct file_task *take_expired(struct blocking *blocking, uint64_t now)
 
 static uint64_t next_deadline(const struct blocking *blocking)
 {
+	const struct helper *helpers = blocking->pool.helpers;
 	uint64_t next = file_lines_next_deadline(&blocking->lines);
 
 	for (unsigned i = 0; i < HELPERS_MAX; i++)
-		if (blocking->helpers[i].state == HELPER_HAS_TASK &&
-			blocking->helpers[i].task->deadline < next)
-			next = blocking->helpers[i].task->deadline;
+		if (helpers[i].state == HELPER_HAS_TASK && helpers[i].task->deadline < next)
+			next = helpers[i].task->deadline;
 	return next;
 }
 
@@ -322,14 +262,13 @@ int blocking_start(struct server *server, struct error *err)
 		return error_os(err, ENOMEM, "cannot start a helper process");
 	file_lines_init(&blocking->lines);
 	status = helper_maker_start(
-		&blocking->maker, server->folder, server->options.allow_degraded, err);
+		&blocking->pool.maker, server->folder, server->options.allow_degraded, err);
 	if (status) {
 		free(blocking);
 		return status;
 	}
 	server->blocking = blocking;
-	for (unsigned i = 0; i < SPARE_HELPERS; i++)
-		make_helper(blocking);
+	helper_pool_fill(&blocking->pool);
 	return STATUS_OK;
 }
 
@@ -342,14 +281,14 @@ void blocking_upkeep(struct server *server)
 	if (!blocking)
 		return;
 	store_lock(&server->store);
-	ended = helper_maker_ended(&blocking->maker);
+	ended = helper_maker_ended(&blocking->pool.maker);
 	store_unlock(&server->store);
 	if (ended &&
 		helper_maker_start(&maker, server->folder, server->options.allow_degraded, NULL))
 		return;
 	store_lock(&server->store);
 	if (ended)
-		blocking->maker = maker;
+		blocking->pool.maker = maker;
 	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
 		serve_line(server, &blocking->lines.lines[i]);
 	store_unlock(&server->store);
@@ -361,13 +300,8 @@ void blocking_stop(struct server *server)
 
 	if (!blocking)
 		return;
-	for (unsigned i = 0; i < HELPERS_MAX; i++) {
-		free(blocking->helpers[i].task);
-		if (blocking->helpers[i].state != HELPER_NONE)
-			end_helper(&blocking->helpers[i]);
-	}
+	helper_pool_release(&blocking->pool);
 	file_lines_release(&blocking->lines);
-	helper_maker_stop(&blocking->maker);
 	free(blocking);
 	server->blocking = NULL;
 }

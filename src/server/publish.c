@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mountinfo.h"
 #include "base/process.h"
+#include "exchange/server_index.h"
 #include "server/answer.h"
 #include "server/thread_word.h"
 
@@ -136,13 +137,13 @@ static void announce(struct server *server, uint64_t flags)
 
 void publish_announce(struct server *server)
 {
-	server_objects_announce_index(&server->objects);
+	server_index_announce(&server->objects);
 	announce(server, server->objects.options.flags | publish_flag(server));
 }
 
 void publish_stop(struct server *server)
 {
-	server_objects_drop_index(&server->objects);
+	server_index_drop(&server->objects);
 	index_writer_clear(&server->store.index);
 	index_writer_release(&server->store.index);
 	server->store.budget += index_bytes(server);

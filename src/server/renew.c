@@ -1,5 +1,6 @@
 #include "server/renew.h"
 
+#include "exchange/server_index.h"
 #include "server/changes.h"
 #include "server/publish.h"
 #include "shm/guard.h"
@@ -66,11 +67,11 @@ static void make(struct server *server)
 {
 	struct server_objects *objects = &server->objects;
 
-	if (!publish_possible(server) || server_objects_renew_index(objects, NULL))
+	if (!publish_possible(server) || server_index_renew(objects, NULL))
 		return;
 	store_lock(&server->store);
 	if (publish_start(server, NULL))
-		server_objects_drop_index(objects);
+		server_index_drop(objects);
 	else
 		changes_start(server);
 	server->renewal.shut = server->renewal.open = 0;

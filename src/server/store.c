@@ -1,23 +1,16 @@
 #include "server/store.h"
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/number.h"
+#include "server/store_tables.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FIRST_BUCKETS 256
 #define NEGATIVE_MAX  4096
 #define ALIASES_MAX   16
-
-_Static_assert(
-	sizeof(struct image_key) == 40 + sizeof(struct image_options) + 8, "keys have no padding");
-_Static_assert(sizeof(struct image_options) == 48, "options have no padding");
 
 int store_init(struct store *store, const struct head *head, struct segment *data,
 	unsigned segments, uint64_t budget, struct error *err)
@@ -81,123 +74,10 @@ void store_release(struct store *store)
 	pthread_mutex_destroy(&store->lock);
 }
 
-static uint64_t hash_name(const char *name, uint32_t kind, const struct image_options *options)
-{
-	uint64_t words[1 + sizeof *options / sizeof(uint64_t)] = {kind};
-
-	memcpy(words + 1, options, sizeof *options);
-	return hash_keyed_after(words, sizeof words / sizeof *words, name, strlen(name));
-}
-
-static struct stored **image_bucket(const struct store *store, const struct image_key *key)
-{
-	return &store->images[hash_keyed(key, sizeof *key) & (store->buckets - 1)];
-}
-
-static struct alias **name_bucket(const struct store *store, uint64_t hash)
-{
-	return &store->names[hash & (store->buckets - 1)];
-}
-
-/* Twice the buckets once there is more than one image for each; without memory it stays slow and
- * right. */
-static void grow_tables(struct store *store)
-{
-	size_t old = store->buckets;
-	struct stored **images = store->images, **new_images;
-	struct alias **names = store->names, **new_names;
-
-	if (store->ready.count + store->unnamed.count + store->negative.count < old)
-		return;
-	new_images = calloc(2 * old, sizeof *new_images);
-	new_names = calloc(2 * old, sizeof *new_names);
-	if (!new_images || !new_names) {
-		free(new_images);
-		free(new_names);
-		return;
-	}
-	store->images = new_images;
-	store->names = new_names;
-	store->buckets = 2 * old;
-	for (size_t i = 0; i < old; i++) {
-		for (struct stored *image = images[i], *next; image; image = next) {
-			struct stored **bucket = image_bucket(store, &image->key);
-
-			next = image->chain;
-			image->chain = *bucket;
-			*bucket = image;
-		}
-		for (struct alias *alias = names[i], *next; alias; alias = next) {
-			struct alias **bucket = name_bucket(store, alias->hash);
-
-			next = alias->chain;
-			alias->chain = *bucket;
-			*bucket = alias;
-		}
-	}
-	free(images);
-	free(names);
-}
-
-struct alias *store_alias(const struct store *store, const char *name, uint32_t kind,
-	const struct image_options *options)
-{
-	uint64_t hash = hash_name(name, kind, options);
-
-	for (struct alias *alias = *name_bucket(store, hash); alias; alias = alias->chain)
-		if (alias->hash == hash && alias->kind == kind &&
-			!memcmp(&alias->options, options, sizeof *options) &&
-			!strcmp(alias->name, name))
-			return alias;
-	return NULL;
-}
-
-struct stored *store_find(const struct store *store, const struct image_key *key)
-{
-	for (struct stored *image = *image_bucket(store, key); image; image = image->chain)
-		if (!memcmp(&image->key, key, sizeof *key))
-			return image;
-	return NULL;
-}
-
-static void list_remove(struct stored_list *list, struct stored *image)
-{
-	*(image->older ? &image->older->newer : &list->oldest) = image->newer;
-	*(image->newer ? &image->newer->older : &list->newest) = image->older;
-	image->older = image->newer = NULL;
-	list->count--;
-}
-
-static void list_append(struct store *store, struct stored_list *list, struct stored *image)
-{
-	image->used_at = ++store->uses;
-	image->older = list->newest;
-	image->newer = NULL;
-	*(list->newest ? &list->newest->newer : &list->oldest) = image;
-	list->newest = image;
-	list->count++;
-}
-
-static struct stored_list *list_of(struct store *store, const struct stored *image)
-{
-	if (!image->extent)
-		return &store->negative;
-	return image->unnamed ? &store->unnamed : &store->ready;
-}
-
-static void set_unnamed(struct store *store, struct stored *image, bool unnamed)
-{
-	if (image->unnamed == unnamed)
-		return;
-	list_remove(list_of(store, image), image);
-	image->unnamed = unnamed;
-	list_append(store, list_of(store, image), image);
-}
-
 void store_discard(struct store *store, struct stored *image)
 {
 	store_forget(store, image);
-	list_remove(list_of(store, image), image);
+	store_list_remove(store, image);
 	if (image->extent)
 		arena_give(&store->arenas[image->segment], image->extent);
 	watch_drop(store->watch, image->file);
@@ -220,37 +100,31 @@ static void limit_notes(struct store *store)
 
 struct stored *store_add(struct store *store, const struct image_key *key)
 {
-	struct stored *image = calloc(1, sizeof *image), **bucket;
+	struct stored *image = calloc(1, sizeof *image);
 
 	if (!image)
 		return NULL;
 	limit_notes(store);
-	grow_tables(store);
 	image->key = *key;
 	image->state = STORED_DECODING;
 	image->number = store->next_number++;
 	image->findable = true;
-	bucket = image_bucket(store, key);
-	image->chain = *bucket;
-	*bucket = image;
-	list_append(store, &store->negative, image);
+	store_table_add(store, image);
+	store_list_append(store, image);
 	return image;
 }
 
 static void unlink_alias(struct store *store, struct alias *alias)
 {
-	struct alias **at = name_bucket(store, alias->hash);
+	struct alias **at = &alias->image->aliases;
 
-	while (*at != alias)
-		at = &(*at)->chain;
-	*at = alias->chain;
-	at = &alias->image->aliases;
+	store_names_remove(store, alias);
 	while (*at != alias)
 		at = &(*at)->next;
 	*at = alias->next;
 	watch_untrack(store->watch, &alias->dependent);
 	index_writer_remove(&store->index, alias);
-	set_unnamed(store, alias->image, !alias->image->aliases);
+	store_list_unnamed(store, alias->image, !alias->image->aliases);
 	free(alias);
 }
 
@@ -270,8 +144,7 @@ static void alias_checked(
 struct alias *store_name(struct store *store, struct stored *image, const char *name,
 	const char *path, const struct watch_token *token, uint64_t now)
 {
-	struct alias *alias = store_alias(store, name, image->key.kind, &image->key.options),
-		     **bucket;
+	struct alias *alias = store_alias(store, name, image->key.kind, &image->key.options);
 	size_t length = strlen(name) + 1, count = 0;
 
 	if (alias && alias->image == image && !strcmp(alias->path, path)) {
@@ -287,17 +160,15 @@ struct alias *store_name(struct store *store, struct stored *image, const char *
 		return NULL;
 	*alias = (struct alias){.image = image,
 		.next = image->aliases,
-		.hash = hash_name(name, image->key.kind, &image->key.options),
+		.hash = store_hash_name(name, image->key.kind, &image->key.options),
 		.kind = image->key.kind,
 		.options = image->key.options,
 		.path = alias->name + length};
 	strcpy(alias->name, name);
 	strcpy(alias->path, path);
 	image->aliases = alias;
-	set_unnamed(store, image, false);
-	bucket = name_bucket(store, alias->hash);
-	alias->chain = *bucket;
-	*bucket = alias;
+	store_list_unnamed(store, image, false);
+	store_names_add(store, alias);
 	alias_checked(store, alias, token, now);
 	return alias;
 }
@@ -313,27 +184,13 @@ void store_watch(struct store *store, struct stored *image, struct watched_file 
 
 void store_forget(struct store *store, struct stored *image)
 {
-	struct stored **at = image_bucket(store, &image->key);
-
 	if (!image->findable)
 		return;
-	while (*at != image)
-		at = &(*at)->chain;
-	*at = image->chain;
+	store_table_remove(store, image);
 	while (image->aliases)
 		unlink_alias(store, image->aliases);
-	set_unnamed(store, image, true);
+	store_list_unnamed(store, image, true);
 	image->findable = false;
-}
-
-void store_touch(struct store *store, struct stored *image)
-{
-	struct stored_list *list = list_of(store, image);
-
-	if (list->newest == image)
-		return;
-	list_remove(list, image);
-	list_append(store, list, image);
 }
 
 void store_ready(struct store *store, struct stored *image, unsigned segment, struct extent *extent,
@@ -346,10 +203,10 @@ void store_ready(struct store *store, struct stored *image, unsigned segment, st
 	image->decoded_at = now;
 	if (!extent)
 		return;
-	list_remove(&store->negative, image);
+	store_list_remove(store, image);
 	image->segment = segment;
 	image->extent = extent;
-	list_append(store, list_of(store, image), image);
+	store_list_append(store, image);
 	if (size_align(decoded->total, store->head->page, &whole))
 		arena_trim(&store->arenas[segment], extent, whole);
 }

@@ -36,6 +36,12 @@ struct access {
 	gid_t group; /* (gid_t)-1: the process's own */
 };
 
+/* For what others may read, and only read; the owner must be able to write. */
+static inline struct access access_read_only(const struct access *access)
+{
+	return (struct access){.mode = (access->mode & 0444) | 0600, .group = access->group};
+}
+
 /* lstat of it: 0, or -1 with errno. */
 int shm_file_look(const char *file, struct stat *ret_status);
 
