@@ -1,5 +1,6 @@
 #include "base/process.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -44,4 +45,13 @@ unsigned process_cpus(void)
 	if (sched_getaffinity(0, sizeof set, &set) != 0)
 		return 1;
 	return (unsigned)CPU_COUNT(&set);
+}
+
+void process_block_signals(sigset_t *ret_before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	pthread_sigmask(SIG_SETMASK, &all, ret_before);
 }

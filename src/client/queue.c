@@ -103,7 +103,7 @@ static void *worker_main(void *context)
 static int start(struct shmsem_queue *queue, unsigned threads,
 	const struct shmsem_connect_options *options, struct error *err)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int failed = 0, status;
 
 	for (unsigned i = 0; i < threads; i++) {
@@ -115,9 +115,7 @@ static int start(struct shmsem_queue *queue, unsigned threads,
 	queue->event = fd_above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
 	if (queue->event < 0)
 		return error_os(err, errno, "cannot make a queue");
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	process_block_signals(&before);
 	for (unsigned i = 0; i < threads && !failed; i++) {
 		failed = pthread_create(
 			&queue->workers[i].thread, NULL, worker_main, &queue->workers[i]);

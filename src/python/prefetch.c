@@ -92,8 +92,10 @@ static void start_threads(struct prefetch *prefetch, size_t added)
 	sigset_t all, before;
 	pthread_t thread;
 
-	/* Signals are for the threads of the interpreter. */
+	/* Signals are for the threads of the interpreter; but a SIGBUS is for the thread that reads
+	 * a truncated segment, and blocked there it would end the process. */
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_mutex_lock(&prefetch->lock);
 	while (added-- && prefetch->threads < most &&

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "exchange/classic.h"
 #include "server/files.h"
@@ -30,7 +31,7 @@
 
 struct join {
 	struct server_options options;
-	void (*say)(const char *sentence);
+	void (*say)(const char *message);
 	int folder;
 	struct classic_responder *responder;
 	struct decoder decoder;
@@ -197,15 +198,15 @@ static void *respond(void *context)
 	uint64_t most = join->options.requests;
 
 	while (!atomic_load(&join->stopping) && !join->status && (!most || join->answers < most)) {
-		enum classic_outcome turn;
+		enum classic_outcome outcome;
 
 		join->status = classic_responder_serve(
-			join->responder, DEADLINE_NEVER, &turn, &join->failure);
+			join->responder, DEADLINE_NEVER, &outcome, &join->failure);
 		if (join->status)
 			break;
-		if (turn == CLASSIC_REFUSED)
+		if (outcome == CLASSIC_REFUSED)
 			join->say(join->failure.text);
-		if (turn == CLASSIC_REFUSED || turn == CLASSIC_ANSWERED)
+		if (outcome == CLASSIC_REFUSED || outcome == CLASSIC_ANSWERED)
 			join->answers++;
 	}
 	atomic_store(&join->ended, true);
@@ -215,12 +216,10 @@ static void *respond(void *context)
 /* Signals are for the thread that does upkeep. */
 static int start_thread(struct join *join, struct error *err)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int failed;
 
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	process_block_signals(&before);
 	failed = pthread_create(&join->thread, NULL, respond, join);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	join->started = !failed;
@@ -239,7 +238,7 @@ static uint64_t max_bytes(const struct image_limits *limits)
 	return RESERVE_MAX;
 }
 
-int join_start(const struct server_options *options, void (*say)(const char *sentence),
+int join_start(const struct server_options *options, void (*say)(const char *message),
 	struct join **ret, struct error *err)
 {
 	int status = server_check_sandbox(options, &(unsigned){0}, err);

@@ -109,13 +109,11 @@ static int create_threads(struct server *server)
 
 static int start_threads(struct server *server, struct error *err)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int failed;
 
 	/* Signals are for the main thread. */
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	process_block_signals(&before);
 	failed = create_threads(server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed ? error_os(err, failed, "cannot start a thread") : STATUS_OK;

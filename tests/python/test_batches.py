@@ -4,11 +4,19 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
 import time
 
 import numpy
 import pytest
-from conftest import SPACE, held, in_child, start_server, stop_server
+from conftest import (
+    SPACE,
+    held,
+    in_child,
+    pause_server,
+    start_server,
+    stop_server,
+)
 from PIL import Image as Pillow
 
 import shmsem
@@ -146,6 +154,33 @@ def test_what_is_not_begun_is_dropped_with_the_connection(batches, many):
     asyncio.run(ahead())
     while len(os.listdir("/proc/self/task")) > before:
         assert time.monotonic() < until
+
+
+def blocks(task, number):
+    with open(f"/proc/self/task/{task}/status") as file:
+        mask = next(line for line in file if line.startswith("SigBlk:"))
+    return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
+
+
+def test_threads_that_decode_ahead_take_no_signal_but_sigbus(many):
+    """Where a segment was truncated a blocked SIGBUS would end the process."""
+    space = SPACE + "-ahead"
+    server = start_server(space, many)
+    with shmsem.connect(space, guard=True) as client:
+        before = set(os.listdir("/proc/self/task"))
+        pause_server(server)
+        client.prefetch(NAMES)
+        threads = set(os.listdir("/proc/self/task")) - before
+        assert threads
+        # A thread that begins blocks all for a moment.
+        until = time.monotonic() + 60
+        while not all(
+            blocks(thread, signal.SIGINT) and not blocks(thread, signal.SIGBUS)
+            for thread in threads
+        ):
+            assert time.monotonic() < until
+        server.send_signal(signal.SIGCONT)
+    stop_server(server)
 
 
 def test_an_event_loop_fetches(batches):
