@@ -3,12 +3,12 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "cli/footer.h"
+#include "cli/print_json.h"
 #include "cli/terminal.h"
 #include "inventory/known.h"
 #include "inventory/tally.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,8 +171,7 @@ void cleanup_print_rest(const struct objects *objects, const struct planned *act
 int cleanup_print_json(const struct objects *objects, const struct planned *actions,
 	const struct cleanup_totals *totals, bool done, struct error *err)
 {
-	json_t *list = json_array(), *root;
-	int failed;
+	json_t *list = json_array();
 
 	for (size_t i = 0; i < objects->count; i++) {
 		const struct object *object = &objects->items[i];
@@ -191,13 +190,9 @@ int cleanup_print_json(const struct objects *objects, const struct planned *acti
 				object_state_text(object->state), "why", object->why, "action",
 				action_text(actions[i].action), "reason", stays ? reason : NULL));
 	}
-	root = json_pack("{s:o, s:b, s:I, s:I, s:I, s:I}", "objects", list, "done", done, "bytes",
-		(json_int_t)totals->bytes, "removed", (json_int_t)totals->removed, "kept",
-		(json_int_t)totals->kept, "refused", (json_int_t)totals->refused);
-	if (!root)
-		return error_os(err, ENOMEM, "cannot make the JSON text");
-	failed = json_dumpf(root, stdout, JSON_INDENT(3));
-	json_decref(root);
-	putchar('\n');
-	return failed ? error_set(err, STATUS_IO, "cannot print the report") : STATUS_OK;
+	return print_json(
+		json_pack("{s:o, s:b, s:I, s:I, s:I, s:I}", "objects", list, "done", done, "bytes",
+			(json_int_t)totals->bytes, "removed", (json_int_t)totals->removed, "kept",
+			(json_int_t)totals->kept, "refused", (json_int_t)totals->refused),
+		err);
 }

@@ -3,9 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/print_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,20 +65,6 @@ static json_t *json_result(const char *name, const struct fetch_result *result)
 		(double)result->took / 1e9, "bits", info->bits, "stride", (int)info->stride,
 		"scale", info->scale, "file", json_file(info), "store", json_store(info), "warning",
 		*info->warning ? json_text(info->warning) : NULL);
-}
-
-/* Takes the reference. */
-static int print_json(json_t *value, struct error *err)
-{
-	int failed;
-
-	if (!value)
-		return error_os(err, ENOMEM, "cannot make JSON");
-	failed = json_dumpf(value, stdout, JSON_INDENT(3) | JSON_REAL_PRECISION(9)) != 0;
-	json_decref(value);
-	if (failed || putchar('\n') == EOF)
-		return error_set(err, STATUS_IO, "cannot write to standard output");
-	return STATUS_OK;
 }
 
 int fetch_json_images(const struct fetch_work *work, struct error *err)

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "cli/print_json.h"
 #include "exchange/head_report.h"
 #include "exchange/life.h"
 #include "exchange/wire_index.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,7 +39,7 @@ struct stats {
 	uint64_t index_bytes, index_entries; /* of INDEX: its memory, and names it has places for */
 };
 
-/* How requesters get at stored images: a word for programs, a sentence for people. */
+/* How requesters get at stored images: a word for programs, and in words for people. */
 static const struct way {
 	uint64_t flag;
 	const char *word, *text;
@@ -106,10 +106,10 @@ static int stats_read(const struct name_space *space, struct stats *ret, struct 
 	return STATUS_OK;
 }
 
-static int print_json(const struct name_space *space, const struct stats *stats, struct error *err)
+static int print_as_json(
+	const struct name_space *space, const struct stats *stats, struct error *err)
 {
-	json_t *counted = json_object(), *seats = json_array(), *root;
-	int failed;
+	json_t *counted = json_object(), *seats = json_array();
 
 	for (size_t i = 0; i < WIRE_COUNTERS; i++)
 		json_object_set_new(counted, counters[i].name,
@@ -124,18 +124,14 @@ static int print_json(const struct name_space *space, const struct stats *stats,
 				       "failures", (json_int_t)seat->failures, "bytes",
 				       (json_int_t)seat->bytes, "held", (int)seat->held));
 	}
-	root = json_pack("{s:s, s:i, s:b, s:i, s:o, s:{s:s, s:I, s:I, s:I}, s:o}", "namespace",
-		space->text, "pid", (int)stats->report.pid, "alive", stats->alive, "queued",
-		stats->queued, "counters", counted, "index", "way",
-		way_of(stats->report.flags)->word, "found", (json_int_t)stats->report.found,
-		"bytes", (json_int_t)stats->index_bytes, "entries",
-		(json_int_t)stats->index_entries, "seats", seats);
-	if (!root)
-		return error_os(err, ENOMEM, "cannot make the JSON text");
-	failed = json_dumpf(root, stdout, JSON_INDENT(3));
-	json_decref(root);
-	putchar('\n');
-	return failed ? error_set(err, STATUS_IO, "cannot print the counters") : STATUS_OK;
+	return print_json(
+		json_pack("{s:s, s:i, s:b, s:i, s:o, s:{s:s, s:I, s:I, s:I}, s:o}", "namespace",
+			space->text, "pid", (int)stats->report.pid, "alive", stats->alive, "queued",
+			stats->queued, "counters", counted, "index", "way",
+			way_of(stats->report.flags)->word, "found", (json_int_t)stats->report.found,
+			"bytes", (json_int_t)stats->index_bytes, "entries",
+			(json_int_t)stats->index_entries, "seats", seats),
+		err);
 }
 
 static int put_number(
@@ -216,7 +212,7 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 	if (status)
 		return status;
 	if (style->json) {
-		status = print_json(space, &stats, err);
+		status = print_as_json(space, &stats, err);
 	} else {
 		printf("%s: server %u, %s\n", space->text, stats.report.pid,
 			stats.alive ? "running" : "dead");

@@ -1,17 +1,15 @@
 /* A word of shared memory says whether a thread lives, however it ends. */
+#include "../../refuse_call.h"
 #include "test.h"
 
 #include "server/thread_word.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,20 +156,6 @@ static void a_child_leaves_the_word_alone(void **state)
 	thread_word_free(taken);
 }
 
-static void refuse_robust_lists(void)
-{
-	struct sock_filter rules[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_robust_list, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog filter = {sizeof rules / sizeof *rules, rules};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
-		_exit(2);
-}
-
 static void where_it_is_refused_the_word_stays_as_it_is(void **state)
 {
 	pid_t child = fork();
@@ -179,7 +163,8 @@ static void where_it_is_refused_the_word_stays_as_it_is(void **state)
 
 	(void)state;
 	if (child == 0) {
-		refuse_robust_lists();
+		if (!refuse_call(SYS_set_robust_list))
+			_exit(2);
 		_exit(thread_word_take(word) || atomic_load(word) || thread_word_works());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);

@@ -1,0 +1,11 @@
+/*
+ * A JSON value on standard output.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <jansson.h>
+
+/* Takes the reference; NULL, as jansson returns it, is that memory ran out. */
+int print_json(json_t *value, struct error *err);
