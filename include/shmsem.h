@@ -58,7 +58,7 @@ enum shmsem_status {
 	 * successor that appears within 100 ms, or within wait_ns of the connection's options if
 	 * that is longer, and waits until its deadline for that to be ready. */
 	SHMSEM_UNAVAILABLE = 69,
-	SHMSEM_INTERNAL = 70,      /* a bug, or a kernel without what we need */
+	SHMSEM_INTERNAL = 70,      /* a bug, or a kernel without what is needed */
 	SHMSEM_IO = 74,            /* could not write */
 	SHMSEM_TRY_AGAIN = 75,     /* timed out, cancelled, busy, or out of shared memory */
 	SHMSEM_NOT_PERMITTED = 77, /* the system refuses */
@@ -75,7 +75,7 @@ enum shmsem_event {
 };
 
 /*
- * Told what a handle does that its caller does not see otherwise: the event (enum shmsem_event),
+ * Called with what a handle does that its caller does not see otherwise: the event (enum shmsem_event),
  * and a message for people, which may change. Called in the thread that the handle works in.
  */
 typedef void shmsem_log(void *data, int event, const char *message);
@@ -91,7 +91,7 @@ typedef int shmsem_wait_hook(void *data, int sleeps);
 struct shmsem_error {
 	int status;                        /* enum shmsem_status */
 	int os_error;                      /* the errno behind it, or 0 */
-	char message[SHMSEM_MESSAGE_SIZE]; /* one sentence, always terminated */
+	char message[SHMSEM_MESSAGE_SIZE]; /* the error message, always terminated */
 };
 
 /* Fills *error, which may be NULL, and returns `status`; for the callbacks of shmsem_serve. */
@@ -106,11 +106,11 @@ struct shmsem;
 
 enum shmsem_connect_flags {
 	/*
-	 * Handle SIGBUS for the mappings of this library: where somebody truncates a segment under
-	 * us, reads give zeros, and the call says SHMSEM_BAD_DATA instead of the process dying. The
-	 * handler is process-wide, installed once, never removed, and passes on every SIGBUS that
-	 * is not ours. Pixels read by the program itself between two calls give zeros in that case,
-	 * without a word until shmsem_check.
+	 * Handle SIGBUS for the mappings of this library: where a segment was truncated,
+	 * reads give zeros, and the call returns SHMSEM_BAD_DATA instead of the process dying. The
+	 * handler is process-wide, installed once, never removed, and passes on every other
+	 * SIGBUS. Pixels read by the program itself between two calls give zeros in that case,
+	 * which only shmsem_check tells.
 	 */
 	SHMSEM_GUARD_SIGBUS = 1 << 0,
 	SHMSEM_SERVER_USER = 1 << 1, /* the server must run as server_user */
@@ -123,7 +123,7 @@ struct shmsem_connect_options {
 	uint64_t wait_ns;       /* wait so long for a server, or its successor, to appear; 0: not */
 	uint64_t timeout_ns;    /* for each call, waiting for a seat included; 0: 30 s */
 	unsigned flags;         /* enum shmsem_connect_flags */
-	shmsem_log *log;        /* NULL: nobody is told */
+	shmsem_log *log;        /* NULL: none */
 	void *log_data;
 	shmsem_wait_hook *wait_hook; /* NULL: none */
 	void *wait_data;
@@ -293,7 +293,7 @@ SHMSEM_API int shmsem_fetch_many(struct shmsem *client, const struct shmsem_requ
 SHMSEM_API void shmsem_release(struct shmsem_image *image);
 
 /*
- * SHMSEM_OK if the segment under a held image is still whole; SHMSEM_BAD_DATA if somebody cut it.
+ * SHMSEM_OK if the segment under a held image is still whole; SHMSEM_BAD_DATA if it was truncated.
  * For users of SHMSEM_GUARD_SIGBUS, after reading the pixels. SHMSEM_USAGE for an image that was
  * released, and in a child of fork().
  */
@@ -375,7 +375,7 @@ struct shmsem_serve_options {
 	unsigned flags; /* enum shmsem_connect_flags */
 	/*
 	 * Makes the image that is asked for: calls shmsem_place, writes the pixels, returns
-	 * SHMSEM_OK; or a status with a sentence (shmsem_fail), which the client gets. Called for
+	 * SHMSEM_OK; or a status with an error message (shmsem_fail), which the client gets. Called for
 	 * every request, from shmsem_server_run, but for names that are kept. Options that it
 	 * ignores are ignored. May be NULL if names are kept: there are no others then.
 	 */
@@ -410,8 +410,8 @@ SHMSEM_API int shmsem_place(struct shmsem_answer *answer, const struct shmsem_in
 /*
  * Images that clients get without asking the program: a camera's latest frame, say. Between
  * shmsem_prepare and shmsem_publish the program writes the pixels. From the moment in which
- * shmsem_publish returns, one who fetches `name`, with all options zero but for the channels that the
- * image has, gets this image; those who hold the one before keep that as it was. Any thread may call
+ * shmsem_publish returns, a fetch of `name`, with all options zero but for the channels that the
+ * image has, gets this image; clients that hold the one before keep that as it was. Any thread may call
  * these three, but one at a time from shmsem_prepare to shmsem_publish.
  *
  * shmsem_prepare never waits: SHMSEM_TRY_AGAIN if images that are held leave no room. Its arguments
@@ -434,8 +434,8 @@ SHMSEM_API int shmsem_add_name(
 
 /*
  * Answers requests, in this thread, for `timeout_ns` (0: only those that are there, UINT64_MAX:
- * until shmsem_server_stop), then returns SHMSEM_OK. SHMSEM_UNAVAILABLE if somebody removed an
- * object or cut one off.
+ * until shmsem_server_stop), then returns SHMSEM_OK. SHMSEM_UNAVAILABLE if an object was
+ * removed or truncated.
  */
 SHMSEM_API int shmsem_server_run(
 	struct shmsem_server *server, uint64_t timeout_ns, struct shmsem_error *error);

@@ -1,4 +1,4 @@
-/* shmsem doctor: what on this host will bite, and what helps. */
+/* shmsem doctor: what on this host makes a server or its clients fail or slow, and what helps. */
 #include "cli/commands.h"
 
 #include "cli/doctor.h"
@@ -113,7 +113,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 
 const struct command command_doctor = {
 	.name = "doctor",
-	.summary = "look at this host for what will bite, and say what helps",
+	.summary = "check this host for what makes a server or its clients fail or slow",
 	.synopsis = "[-J] [DIR]",
 	.details = "Status 1 if something does not work; warnings alone are 0.",
 	.options = options,

@@ -49,9 +49,9 @@ static void say_ready(const struct server_options *options, const struct server 
 		server_user_text(options, user));
 }
 
-static void say(const char *sentence)
+static void say(const char *message)
 {
-	fprintf(stderr, "shmsem serve: %s\n", sentence);
+	fprintf(stderr, "shmsem serve: %s\n", message);
 }
 
 struct preloading {

@@ -65,7 +65,7 @@ extern const struct command *const commands[];
 /*
  * Parses argv[1..] by the table: options may stand between words, "--" ends them. Fills the options
  * struct, and sets *ret_first to the index of the first word, to which all words have been moved.
- * STATUS_USAGE with a sentence otherwise. *ret_help: --help was given (nothing else is then
+ * STATUS_USAGE with an error message otherwise. *ret_help: --help was given (nothing else is then
  * checked).
  */
 int options_parse(const struct command *command, int argc, char **argv, void *ret_options,

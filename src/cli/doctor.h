@@ -1,5 +1,5 @@
 /*
- * What on this host will bite a server or its clients, and what helps. Each group of checks is a file;
+ * What on this host makes a server or its clients fail or slow, and what helps. Each group of checks is a file;
  * nothing is changed but an unnamed file in /dev/shm, which is gone at once.
  */
 #pragma once
@@ -8,7 +8,7 @@
 
 enum finding_state {
 	FINDING_OK,
-	FINDING_WARNING, /* will bite one day, or costs speed */
+	FINDING_WARNING, /* may fail later, or costs speed */
 	FINDING_BAD,     /* does not work */
 };
 

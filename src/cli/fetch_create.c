@@ -105,7 +105,7 @@ int fetch_create(struct fetch_work *work, struct error *err)
 		.stop = &stop,
 	};
 	struct classic_requester *requester;
-	struct error why; /* may have a sentence after success, too */
+	struct error why; /* may have a message after success, too */
 	int status = namespace_parse(work->plan->connect.name_space, &options.space, err);
 
 	if (status)

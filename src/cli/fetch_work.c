@@ -85,7 +85,7 @@ static const char *orientation_text(unsigned orientation)
 	return orientation < sizeof texts / sizeof *texts ? texts[orientation] : texts[0];
 }
 
-/* Where the image is the trouble, most sentences have its name, or that of its file, already. */
+/* Where the image is the cause, most messages have its name, or that of its file, already. */
 static void say_failure(struct fetch_work *work, const char *name, const char *text)
 {
 	char quoted[258];

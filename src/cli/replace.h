@@ -26,5 +26,5 @@ int replacement_commit(struct replacement *replacement, struct error *err);
 /* Forgets what was not committed. All zero is ignored. */
 void replacement_release(struct replacement *replacement);
 
-/* The status and sentence for a failed write: STATUS_IO, but for a lack of permission. */
+/* The status and error message for a failed write: STATUS_IO, but for a lack of permission. */
 int replacement_error(int os_error, const char *path, struct error *err);

@@ -9,6 +9,6 @@
  */
 void suggest_try(const char *word, const char *candidate, const char **best);
 
-/* What joins two sentences: ", did you mean 'list'?", or ";" if nothing is near. */
+/* What joins two messages: ", did you mean 'list'?", or ";" if nothing is near. */
 #define SUGGEST_SIZE 96
 const char *suggest_text(const char *best, const char *dashes, char text[SUGGEST_SIZE]);

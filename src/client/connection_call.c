@@ -135,7 +135,7 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		wait_drain(&connection->wait);
 	status = await_answer(connection, page, timeout, waiting, err);
 	if (status) {
-		/* Withdrawn: an answer to it finds another turn and is dropped. */
+		/* Withdrawn: an answer to it finds another state word and is dropped. */
 		connection->sequence++;
 		atomic_store(&page->state_word, WIRE_STATE_WORD(connection->sequence, WIRE_IDLE));
 		return status;

@@ -87,8 +87,8 @@ void responder_kept_release(struct shmsem_server *server);
 /* What is said, and ends the server, once an object was truncated. */
 int responder_truncated(struct error *err);
 
-/* Answers to the request in server->turn: each writes the answer, completes it and wakes who
- * waits. */
+/* Answers to the request in server->received: each writes the answer, completes it and posts the
+ * semaphore of the seat. */
 void responder_answer_text(struct shmsem_server *server, const char *text, size_t length);
 void responder_refuse(struct shmsem_server *server, const struct error *failure);
 void responder_serve_image(struct shmsem_server *server);

@@ -38,7 +38,7 @@ static inline struct classic_objects classic_objects_none(const struct name_spac
 		*space, CLASSIC_SEMAPHORE_NONE, CLASSIC_SEMAPHORE_NONE, SEGMENT_NONE, SEGMENT_NONE};
 }
 
-/* The earlier of `deadline` and the end of a turn that starts now. */
+/* The earlier of `deadline` and the end of a wait that starts now. */
 uint64_t classic_wait_end(uint64_t deadline);
 
 /*

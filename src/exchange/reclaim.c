@@ -331,7 +331,7 @@ int reclaim_namespace(
 		fork_unblock();
 		if (status != LOOK_AGAIN)
 			return status ? error_copy(err, &last) : STATUS_OK;
-		/* Another HEAD: the others get on, and our turn comes. */
+		/* Another HEAD: the others make progress, so that ours will come. */
 		if (seen != before)
 			deadline = deadline_after(TIMEOUT);
 		nanosleep(&pause, NULL);

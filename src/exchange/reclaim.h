@@ -31,7 +31,7 @@ struct reclaim {
  * (os_error EBUSY), or what is there was made by other programs that know nothing of locks, a
  * classic namespace (os_error EEXIST).
  * STATUS_NOT_PERMITTED: the name of HEAD is taken by somebody else or by something that is no
- * segment, or some of the objects could not be removed; the sentence names the first.
+ * segment, or some of the objects could not be removed; the message names the first.
  *
  * `reclaim` may be NULL: only what belongs to this user, telling nobody.
  */

@@ -1,6 +1,6 @@
 /*
- * A turn of the exchange as the responder sees it: take a request up, check the copy, answer it.
- * And what must not be used again: the images that requesters hold.
+ * A request as the responder handles it: take it, check the copy, answer it. And the images that
+ * requesters hold, whose room must not be used again.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ static inline bool request_pending(const struct head *head, unsigned seat, uint6
 	return WIRE_STATE(state_word) == WIRE_REQUESTED;
 }
 
-/* Copies that request. It may be withdrawn meanwhile; then the copy is good for nothing, and the
+/* Copies that request. It may be withdrawn meanwhile; then the copy is of no use, and the
  * next two functions say so. */
 void request_read(
 	const struct head *head, unsigned seat, uint64_t sequence, struct seat_request *ret);
@@ -47,7 +47,7 @@ bool request_take(const struct head *head, struct seat_request *received);
  * STATUS_USAGE. */
 int request_check(const struct seat_request *received, struct error *err);
 
-/* Puts a text into an answer, cut to what fits. */
+/* Puts a text into an answer, truncated to what fits. */
 void request_put_text(
 	struct wire_seat *page, struct wire_answer *answer, const char *text, size_t length);
 
@@ -60,8 +60,8 @@ void request_put_failure(const struct head *head, unsigned seat, const struct er
 
 /*
  * Completes an answer that was written, and makes the requester hold the image numbered `image` (0:
- * none). A requester that withdrew, died or was replaced has another turn by now: then this answer
- * is nobody's, holds nothing, and the result is false. Otherwise post its semaphore.
+ * none). A requester that withdrew, died or was replaced has another state word by now: then this
+ * answer is dropped, holds nothing, and the result is false. Otherwise post its semaphore.
  */
 bool request_complete(const struct head *head, const struct seat_request *received, uint64_t image);
 

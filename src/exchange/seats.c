@@ -156,7 +156,7 @@ static bool queue_sleep(const struct queued *queued, uint32_t seen, uint64_t dea
 	return queued->waiting && waiting_end(queued->waiting);
 }
 
-/* Takes a seat that is free, if it is this one's turn. */
+/* Takes a free seat, if this one is the next to get one. */
 static bool queue_look(struct queued *queued, uint64_t now, unsigned *ret_seat)
 {
 	bool first = queue_first(queued);

@@ -12,7 +12,7 @@
  *	1344  the answer's text: an error message, or a list of names
  *
  * Everything here can be changed by the other side at any time: copy it with wire_copy(), check the
- * copy, use the copy. What is written by turns lies on different cache lines.
+ * copy, use the copy. What the sides write in turn lies on different cache lines.
  */
 #pragma once
 
@@ -47,8 +47,8 @@
 enum wire_state {
 	WIRE_IDLE,      /* the requester may write a request */
 	WIRE_REQUESTED, /* written by the requester: the request is complete */
-	WIRE_TAKEN,     /* written by the server: somebody works on it, and it will take a while */
-	WIRE_ANSWERED,  /* written by the server: the answer is complete */
+	WIRE_TAKEN,    /* written by the server: the server works on it, and it will take a while */
+	WIRE_ANSWERED, /* written by the server: the answer is complete */
 };
 
 #define WIRE_STATE_WORD(sequence, state) ((uint64_t)(sequence) << 8 | (uint64_t)(state))

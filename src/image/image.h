@@ -56,7 +56,7 @@ enum image_resample {
 };
 
 /*
- * What the asker wants. All zero: the whole image, 8 bits a sample, channels as the file has them,
+ * What is asked for. All zero: the whole image, 8 bits a sample, channels as the file has them,
  * turned as its EXIF orientation says (JPEG's APP1; a PNG's eXIf or, without one, a text chunk "Raw
  * profile type exif" or "Raw profile type APP1", each only before the pixels).
  *
@@ -142,7 +142,7 @@ enum image_format image_sniff(const void *data, size_t size);
 /*
  * Reads the header of the image in data[0..size), which must stay until the decode is over, and
  * says what a decode with these options gives. STATUS_BAD_DATA for what is no PNG or JPEG, is
- * broken or over a limit; the sentence gives the cause and names no file. STATUS_USAGE for options
+ * broken or over a limit; the message gives the cause and names no file. STATUS_USAGE for options
  * that make no sense. No pixel is decoded yet. `options` and `limits` may be NULL: none.
  */
 int image_probe(struct image_reader *reader, const void *data, size_t size,

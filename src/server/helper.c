@@ -25,7 +25,7 @@
 /* Linux 6.3; Debian 12's headers do not know it. */
 #define NOT_EXECUTABLE 0x0008U
 
-/* How long an open is tried again that a lease keeps back, before others get their turn. */
+/* How long an open is tried again that a lease keeps back, before other orders are worked on. */
 #define OPEN_RETRY_NS (100 * NS_PER_MS)
 
 /* ---- what is copied ---- */

@@ -48,7 +48,7 @@ struct link_reply {
 	int32_t call;    /* LINK_DIED: the system call that was refused, or -1 */
 	uint64_t number;
 	struct image_info info;
-	char text[ERROR_TEXT_SIZE]; /* an error's sentence, or a warning */
+	char text[ERROR_TEXT_SIZE]; /* an error message, or a warning */
 };
 
 /* Bytes that the decoder puts behind the pixels: the colour profile, from the next multiple of this

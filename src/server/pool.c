@@ -19,8 +19,8 @@
 
 #define DECODER_SPARE (UINT64_C(64) << 20)
 
-/* What a decoder without an image may use of the processor between two turns of upkeep, and after
- * how many turns beyond that it is ended. */
+/* What a decoder without an image may use of the processor between two calls of upkeep, and after
+ * how many calls beyond that it is ended. */
 #define IDLE_CPU_NS    (2 * NS_PER_MS)
 #define SUSPICIONS_MAX 2
 

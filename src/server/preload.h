@@ -25,8 +25,8 @@ struct preload_options {
 	/* Called about ten times a second and at the end, by the thread that starts the server;
 	 * false ends it all. */
 	bool (*progress)(void *context, const struct preload_progress *progress);
-	/* A sentence for what could not be decoded; called by any thread. */
-	void (*say)(const char *sentence);
+	/* A message about each image that could not be decoded; called by any thread. */
+	void (*say)(const char *message);
 	void *context; /* of `progress` */
 };
 

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Turns in which each object is looked at once: with four turns a second, within a second. */
-#define CHECK_TURNS 3
+/* Calls in which each object is looked at once: with four calls a second, within a second. */
+#define CHECK_CALLS 3
 
 void repair_remember(struct server *server)
 {
@@ -41,7 +41,7 @@ static int open_object(const struct published *object)
 	return steal_fd(&fd);
 }
 
-/* Without room or descriptors it stays as it is until the next turn: waits are bounded. */
+/* Without room or descriptors it stays as it is until the next call: waits are bounded. */
 static void repair_semaphore(const struct published *object, sem_t *semaphore)
 {
 	AUTO_CLOSE int fd = open_object(object);
@@ -56,7 +56,7 @@ static void repair_semaphore(const struct published *object, sem_t *semaphore)
 		return;
 	if (!guard_hit(object->guard))
 		return;
-	/* A hit between the two is put right in the next turn. */
+	/* A hit between the two is put right in the next call. */
 	guard_clear(object->guard);
 	mmap(semaphore_page(semaphore), page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		fd, 0);
@@ -78,12 +78,12 @@ static int check_object(const struct published *object, sem_t *semaphore, struct
 static int check_names(struct server *server, struct error *err)
 {
 	const struct published_list *published = &server->objects.published;
-	unsigned turn = (published->count + CHECK_TURNS - 1) / CHECK_TURNS;
+	unsigned count = (published->count + CHECK_CALLS - 1) / CHECK_CALLS;
 	int status;
 
 	/* HEAD every time: without it nobody new finds us. */
 	status = check_object(&published->objects[0], NULL, err);
-	for (unsigned i = 0; i < turn && !status; i++) {
+	for (unsigned i = 0; i < count && !status; i++) {
 		const struct published *object;
 
 		server->next_check = (server->next_check + 1) % published->count;

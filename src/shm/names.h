@@ -42,7 +42,7 @@ enum object_kind {
 
 /*
  * Checks a namespace that somebody typed: every '/' becomes '_', then 1 to 200 bytes of
- * [A-Za-z0-9._-]. STATUS_USAGE otherwise, the text escaped in the sentence. NULL means
+ * [A-Za-z0-9._-]. STATUS_USAGE otherwise, the text escaped in the message. NULL means
  * $SHMSEM_NAMESPACE, else "shmsem".
  */
 int namespace_parse(const char *text, struct name_space *ret, struct error *err);

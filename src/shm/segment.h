@@ -60,7 +60,7 @@ bool segment_truncated(const struct segment *segment);
 /* Has the system give offset[0..length), whole pages, within the reserve: 0, or an errno value. */
 int segment_reserve(struct segment *segment, uint64_t offset, uint64_t length);
 
-/* The same, with a sentence. No room: STATUS_TRY_AGAIN. */
+/* The same, with an error message. No room: STATUS_TRY_AGAIN. */
 int segment_back(struct segment *segment, uint64_t offset, uint64_t length, struct error *err);
 
 /* Why mmap failed with `os_error` to map so much of it, which names RLIMIT_AS if there is one. */
@@ -78,5 +78,5 @@ void segment_release(struct segment *segment);
 /* STATUS_TRY_AGAIN: "/dev/shm is full: <needed> needed, <free> free; ...", with the ways out. */
 int segment_full(uint64_t needed, struct error *err);
 
-/* The sentence and status for a failed open of the object `name`. */
+/* The error message and status for a failed open of the object `name`. */
 int object_open_failed(int os_error, const char *name, struct error *err);

@@ -2,7 +2,7 @@
 
 
 class Error(Exception):
-    """What went wrong, in one sentence; `status` is the exit status that the commands have."""
+    """What went wrong; `status` is the exit status that the commands have."""
 
     status = 70
 
