@@ -24,7 +24,7 @@ struct transport_pair {
 	bool exposed; /* there is something for hide or remove */
 };
 
-/* An error of the requester's is often that of the responder, who may have said what it was. */
+/* An error of the requester's is often that of the responder, which may have said what it was. */
 static int blame(struct transport_pair *pair, int status, struct error *err)
 {
 	struct error said = {0};

@@ -128,7 +128,7 @@ int watchdog_check(struct watchdog *watchdog, struct error *err)
 	watchdog_ticked = 0;
 	if (end_signal)
 		return error_set(err, STATUS_UNAVAILABLE, "interrupted");
-	/* Who is asked waits for as long as there is nothing to do. */
+	/* A responder waits for as long as there is nothing to do. */
 	if (watchdog->peer_is_child && ++watchdog->ticks > TICKS_A_SECOND * SECONDS_MAX)
 		return error_set(err, STATUS_TRY_AGAIN, "nothing came from the other side for %d s",
 			SECONDS_MAX);

@@ -170,7 +170,7 @@ static int print(
 	return STATUS_OK;
 }
 
-/* Who looks at rows might rather look at the image. */
+/* Says that there is --preview to somebody at a terminal. */
 static void suggest_preview(
 	const struct fetch_options *given, const struct fetch_names *names, int status)
 {

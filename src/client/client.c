@@ -16,7 +16,7 @@
 #define WAIT_POLL_NS       (10 * NS_PER_MS)
 
 /* How long the successor of a server that is gone may take to appear, where the options name no longer
- * time: who waits for a server that died learns of it within 250 ms. */
+ * time: a call that waits for a server that died learns of it within 250 ms. */
 #define SUCCESSOR_NS (100 * NS_PER_MS)
 
 static void tell(const struct shmsem *client, enum shmsem_event event)

@@ -92,7 +92,7 @@ bool lookup(struct connection *connection, unsigned hold, const char *name,
 			found = index_find(&connection->index, &key, word, ret);
 	}
 	if (found != INDEX_FOUND) {
-		/* For the next time: who asks anyway has time to look. */
+		/* For the next time: this call has to ask the server anyway. */
 		renew(connection);
 		return false;
 	}

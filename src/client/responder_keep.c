@@ -27,8 +27,8 @@ const struct kept *responder_kept(const struct shmsem_server *server, const char
 	return server->options.kept ? *find(server, name) : NULL;
 }
 
-/* The channels that one who wants the image as it is may ask for, each an entry of the index: none in
- * particular, and those that it has. */
+/* The entries of the index by which the image as it is can be asked for: with no channels in
+ * particular, and with those that it has. */
 static void find_keys(const char *name, const struct shmsem_info *info, struct index_key ret[2])
 {
 	ret[0] = ret[1] = (struct index_key){.name = name, .length = strlen(name)};

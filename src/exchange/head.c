@@ -77,7 +77,7 @@ static bool readable(const char *name)
 	return fd >= 0;
 }
 
-/* Opens HEAD if it is of one who is accepted; what a stranger's says is not even read. */
+/* Opens HEAD if its owner is accepted; of any other nothing is read. */
 static int open_accepted(const struct name_space *space, const char *name,
 	const struct server_user *accepted, struct segment *ret, struct error *err)
 {

@@ -1,5 +1,5 @@
 /*
- * HEAD as somebody sees it who is no party to the exchange: read with pread, never mapped, and
+ * HEAD as seen by a process outside of the exchange: read with pread, never mapped, and
  * whatever it says is for display.
  */
 #pragma once

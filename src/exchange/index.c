@@ -114,7 +114,7 @@ void index_end(struct index *index)
 		atomic_store_explicit(
 			&index_header(index)->sequence, ++index->sequence, memory_order_release);
 	/* Holds are collected after this. With the fence in index_find: a hold that is not seen
-	 * then belongs to somebody who sees the new word. */
+	 * then belongs to a requester that sees the new word. */
 	atomic_thread_fence(memory_order_seq_cst);
 }
 

@@ -109,7 +109,7 @@ static bool flags_clear(const struct index *index)
 		const struct index_ring *ring = &index->ring[i];
 
 		/* Acquire, all: the kernel clears flags and takes completions away only after the
-		 * word was odd, so who sees that sees the odd word later. */
+		 * word was odd, so a thread that sees that sees the odd word later. */
 		if (atomic_load_explicit(ring->flags, memory_order_acquire) & WIRE_RING_NOTED ||
 			atomic_load_explicit(ring->head, memory_order_acquire) !=
 				atomic_load_explicit(ring->tail, memory_order_acquire))

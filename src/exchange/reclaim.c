@@ -142,7 +142,7 @@ static int anchor_lock(const struct name_space *space, int head, int life,
 		failed = errno;
 	if (failed)
 		return error_os(err, failed, "cannot lock the header of '%s'", space->text);
-	/* For who comes when `life` is removed already. That others may have it stops nobody. */
+	/* For processes that come when `life` is removed already. It does not matter if others have it. */
 	if (life >= 0)
 		lock_take(head, WIRE_CLEANER_LOCK);
 	return STATUS_OK;

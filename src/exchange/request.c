@@ -164,7 +164,7 @@ static bool scan_word(const struct head *head, unsigned word, uint64_t mask, uns
 				return true;
 			continue;
 		}
-		/* Who was served last is likely to ask again: its bit stays, which saves both sides
+		/* The requester served last is likely to ask again: its bit stays, which saves both sides
 		 * a transfer of the cache line. A request that comes while the bit is cleared is
 		 * either seen now, or its requester sees the bit cleared and sets it. */
 		if (seat == last)

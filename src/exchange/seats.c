@@ -55,7 +55,7 @@ static void wake_queue(struct wire_server *server, uint32_t bits)
 	syscall(SYS_futex, &server->free_seats, FUTEX_WAKE_BITSET, INT_MAX, NULL, NULL, bits);
 }
 
-/* Wakes who waits with that ticket. */
+/* Wakes the requester that waits with that ticket. */
 static void seat_wake(struct wire_server *server, uint64_t ticket)
 {
 	wake_queue(server, UINT32_C(1) << ticket % 32);

@@ -189,8 +189,8 @@ static int create_data(struct server_objects *server_objects, unsigned index, st
 		index, true, err);
 }
 
-/* Leaves out what grants read only: who cannot write cannot ask, but could take read locks, which
- * keep everybody else from the locks that they need. */
+/* Leaves out what grants read only: users who cannot write cannot ask, but could take read locks,
+ * which keep others from the locks that they need. */
 static mode_t usable_mode(mode_t mode)
 {
 	mode_t writers = mode & 0222;

@@ -266,7 +266,7 @@ static int salvage(struct png_codec *codec, struct error *err)
 							  : STATUS_OK;
 }
 
-/* After an error: what the asker gets who wants what there is. */
+/* After an error, with IMAGE_LENIENT: delivers what was decoded before it. */
 static int make_do(struct png_codec *codec, struct error *err)
 {
 	int status = STATUS_OK;

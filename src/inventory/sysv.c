@@ -153,8 +153,8 @@ static const char *running_text(pid_t pid, char text[PROCESS_TEXT_SIZE])
 	return process_text(pid, process_command(pid, command), text);
 }
 
-/* The kernel counts who is attached, wherever they run: nobody, and nobody to attach it who made
- * it, is proof. */
+/* The kernel counts who is attached, wherever they run: that nobody
+ * is, and that its creator is gone, is proof. */
 static void judge_segment(struct object *object)
 {
 	char text[PROCESS_TEXT_SIZE];

@@ -1,7 +1,7 @@
 /*
  * What may block is done by helper processes (helper.h). Each mount has two of them at the most,
- * and a line of its own: who asks for files of a file system that hangs waits for nobody else's, and
- * lets nobody else wait. A task that has not been done by its deadline fails; a helper that hangs
+ * and a line of its own: requests for files of a file system that hangs do not delay requests for
+ * other files. A task that has not been done by its deadline fails; a helper that hangs
  * in it keeps its place until it comes back.
  *
  * All with the store's lock held, unless it says otherwise.

@@ -1,6 +1,6 @@
 /*
  * The completion thread: waits for what decoders say, for their ends and for their deadlines, and
- * answers who waits for their images.
+ * answers the requests that wait for their images.
  */
 #pragma once
 

@@ -15,7 +15,7 @@ struct request;
 #define MOUNT_UNKNOWN 0
 #define MOUNT_LISTS   (-1)
 
-/* Something for a helper to do, and who wants it. */
+/* Something for a helper to do, and the request that wants it. */
 struct file_task {
 	struct helper_order order;
 	int mount;

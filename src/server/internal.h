@@ -76,7 +76,7 @@ struct decoder_work {
 	unsigned suspicions;
 };
 
-/* The list of names, and who waits for one. Under the store's lock. */
+/* The list of names, and the requests that wait for one. Under the store's lock. */
 struct names_work {
 	struct request *waiting; /* for a list that has not been begun */
 	struct request *current; /* for the one that is being made */
@@ -101,9 +101,10 @@ struct supply {
 
 /* See renew.h. In turns of upkeep. */
 struct renewal {
-	unsigned shut, open; /* for so many in a row nothing, or something, was found in the index */
-	unsigned wait;       /* after an index that could not be armed; 0 before the first one */
-	unsigned left;       /* of it */
+	unsigned shut,
+		open;  /* for so many in a row nothing, or something, was found in the index */
+	unsigned wait; /* after an index that could not be armed; 0 before the first one */
+	unsigned left; /* of it */
 };
 
 struct server {

@@ -1,4 +1,4 @@
-/* Why a decoder gave no answer, in words for who asked for the image. */
+/* Why a decoder gave no answer, in words for the client that asked for the image. */
 #include "server/link.h"
 
 #include "base/number.h"

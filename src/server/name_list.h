@@ -1,6 +1,6 @@
 /*
- * Lists of names, which helpers make, of each mount by itself. Who asks for a list gets one that was
- * begun after that, in pages, as it was at that moment; what a mount that hangs has is left out.
+ * Lists of names, which helpers make, of each mount by itself. A request gets a list that was
+ * begun after it came, in pages, as it was at that moment; what a mount that hangs has is left out.
  *
  * All with the store's lock held.
  */

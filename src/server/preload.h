@@ -18,7 +18,7 @@ struct preload_progress {
 	bool finished; /* the last call */
 };
 
-/* What is to be decoded, and who is told. */
+/* What is to be decoded, and what is called about it. */
 struct preload_options {
 	const char *const *patterns; /* fnmatch(3), for the name with or without its extension */
 	size_t patterns_count;

@@ -142,7 +142,7 @@ void request_serve(struct server *server)
 		return;
 	}
 	serve_request(server, look.found);
-	/* Who asked waits for a decoder now. */
+	/* The request waits for a decoder now. */
 	if (atomic_load(&look.found->state) != REQUEST_NONE)
 		wait_skip_spin(&server->wait);
 }

@@ -190,8 +190,9 @@ static inline bool store_may_retry(const struct stored *image)
 }
 
 /*
- * All who waited for the image are answered: it goes if it is not worth keeping. A file's own
- * faults are, so that they are not found out again and again; what may succeed another time is not.
+ * Once all requests that waited for the image are answered: discards it if it is not worth keeping.
+ * Failures that are the file's own are kept, so that they are not found again and again; what may
+ * succeed another time is not.
  */
 void store_settled(struct store *store, struct stored *image);
 

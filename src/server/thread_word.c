@@ -35,7 +35,7 @@ struct thread_word *thread_word_take(_Atomic uint32_t *word)
 	taken->entry.next = &taken->head.list;
 	if (syscall(SYS_set_robust_list, &taken->head, sizeof taken->head) != 0)
 		return thread_word_free(taken);
-	/* Release: who sees the number may rely on all that was done before. */
+	/* Release: a thread that sees the number may rely on all that was done before. */
 	atomic_store_explicit(word, (uint32_t)gettid(), memory_order_release);
 	return taken;
 }

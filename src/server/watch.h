@@ -67,7 +67,7 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
  * through a mapping need not show in the file's status. */
 uint64_t watch_closes(const struct watched_file *file);
 
-/* One more and one less who wants it watched; NULL is ignored. */
+/* One user more or less of the watch; NULL is ignored. */
 void watch_hold(struct watched_file *file);
 void watch_drop(struct watch *watch, struct watched_file *file);
 

@@ -48,7 +48,7 @@ static int open_once(const char *path, int flags, struct stat *ret_status)
 	AUTO_CLOSE int fd = -1;
 	struct stat before, after;
 
-	/* The mere opening of a FIFO would wake who waits at its other end. */
+	/* The mere opening of a FIFO would wake a process that waits at its other end. */
 	if (lstat(path, &before) != 0)
 		return -1;
 	if (!S_ISREG(before.st_mode)) {
