@@ -167,7 +167,6 @@ int fetch_measure_lookup(
 	if (!list || !table)
 		return error_os(err, ENOMEM, "cannot measure");
 	fill(&lookups, &pictures->list[0]);
-	status = served_start(
-		&served, &lookups.pictures, &options, &session->report.machine, err);
+	status = served_start(&served, &lookups.pictures, &options, &session->report.machine, err);
 	return status ? status : measure_client(session, &served, &lookups, err);
 }

@@ -188,7 +188,8 @@ static void what_has_several_names_or_is_a_link_is_asked_for_each_time(void **st
 	/* What they lead to is found by its own name still. */
 	expect_found("a.png", 5);
 	expect_found("d/b.png", 6);
-	assert_int_equal(link(served_path(&served, "a.png"), served_path(&served, "d/hard.png")), 0);
+	assert_int_equal(
+		link(served_path(&served, "a.png"), served_path(&served, "d/hard.png")), 0);
 	for (int i = 0; i < 5; i++) {
 		assert_false(fetch_found("a.png", 5));
 		assert_false(fetch_found("d/hard.png", 5));
