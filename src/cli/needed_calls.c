@@ -79,6 +79,11 @@ static long try_unlink(void)
 	return unlink("") < 0 && errno == ENOENT ? 0 : -1;
 }
 
+static long try_fallocate(void)
+{
+	return fallocate(-1, 0, 0, 1) < 0 && errno == EBADF ? 0 : -1;
+}
+
 static long try_epoll_wait(void)
 {
 	struct epoll_event event;
@@ -122,6 +127,7 @@ static const struct {
 	{"socketpair", try_socketpair},
 	{"timerfd_create", try_timerfd},
 	{"close_range", try_close_range},
+	{"fallocate", try_fallocate},
 	{CALL_UNLINK, try_unlink},
 	{CALL_EPOLL_WAIT, try_epoll_wait},
 	{"prlimit64", try_limit},

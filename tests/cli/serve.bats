@@ -65,7 +65,7 @@ many_images() {
 	local call limits=prlimit64
 	local -A old=([x86_64]='unlink epoll_wait' [aarch64]='unlinkat epoll_pwait')
 	! grep -q __asan_init "$SHMSEM" || limits='' # the sanitizer itself ends without it
-	for call in openat2 statx close_range pidfd_open eventfd2 $limits clone3 ${old[$(uname -m)]}; do
+	for call in openat2 statx close_range pidfd_open eventfd2 fallocate $limits clone3 ${old[$(uname -m)]}; do
 		run -77 --separate-stderr env ASAN_OPTIONS=detect_leaks=0 strace -f -o /dev/null -e "trace=$call" -e "inject=$call:error=EPERM" \
 			"$SHMSEM" serve "$SHMSEM_IMAGES" -N refused -- true
 		[[ $stderr == "shmsem serve: system calls that a server needs are refused: $call (Operation not permitted); what helps: "* ]]
