@@ -21,8 +21,7 @@ static void print_usage(FILE *file)
 		file);
 	for (size_t i = 0; commands[i]; i++)
 		fprintf(file, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
-	fputs("\n'shmsem COMMAND --help' tells the options of a command; --version tells what this "
-	      "is.\n"
+	fputs("\n'shmsem COMMAND --help' tells the options of a command; --version the version.\n"
 	      "See shmsem(1), and shmsem(7) for the exchange itself.\n",
 		file);
 }

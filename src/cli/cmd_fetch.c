@@ -277,7 +277,7 @@ const struct command command_fetch = {
 	.synopsis = "[OPTION…] NAME…\n[OPTION…] --random [-c N] [NAME…]\n--create [OPTION…] "
 		    "NAME…\n--names [-J] [GLOB…]",
 	.details = "Asks the server of a namespace for images, which it decodes or has decoded "
-		   "already,\n"
+		   "already, "
 		   "and prints a row for each. A NAME with wildcards stands for what it matches "
 		   "there.",
 	.options = rows,

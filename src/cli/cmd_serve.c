@@ -103,15 +103,18 @@ static void warn_of_logind(void)
 	const struct passwd *user = getpwuid(geteuid());
 	const char *name = user ? user->pw_name : "";
 	enum logind_removal removal = logind_removal("", geteuid(), name);
+	char number[16];
 
 	if (removal == LOGIND_KEEPS)
 		return;
+	snprintf(number, sizeof number, "%u", (unsigned)geteuid());
 	fprintf(stderr,
 		"shmsem serve: warning: logind is set to remove the shared memory of user '%s' "
 		"when %s last session ends, and this server then ends, too; "
 		"'loginctl enable-linger', a system user or RemoveIPC=no (logind.conf(5)) prevents "
 		"that\n",
-		name, removal == LOGIND_LOGGED_IN ? "the" : "the user has logged in and the");
+		user ? name : number,
+		removal == LOGIND_LOGGED_IN ? "the" : "the user has logged in and the");
 }
 
 /* A sandbox with a hole is said once, whatever --quiet says. */
@@ -199,7 +202,7 @@ const struct command command_serve = {
 	.details = "Decodes the PNG and JPEG files below DIR on request and hands the pixels over "
 		   "in shared memory.\n"
 		   "With a COMMAND it serves under a namespace of its own, runs COMMAND with "
-		   "SHMSEM_NAMESPACE set,\n"
+		   "SHMSEM_NAMESPACE set, "
 		   "and ends with its status.",
 	.options = serve_rows,
 	.options_size = sizeof(struct serve_options),

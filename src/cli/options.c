@@ -1,7 +1,9 @@
 #include "cli/command.h"
 
+#include "base/cleanup.h"
 #include "base/number.h"
 #include "cli/suggest.h"
+#include "cli/terminal.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -189,7 +191,10 @@ int options_parse(const struct command *command, int argc, char **argv, void *re
 	return STATUS_OK;
 }
 
-static void print_row(char letter, const char *name, const char *argument, const char *help)
+#define HELP_COLUMN 28
+
+static void print_row(
+	char letter, const char *name, const char *argument, const char *help, size_t width)
 {
 	char left[64], dash[5] = "    ";
 	bool optional = argument && argument[0] == '[';
@@ -201,26 +206,45 @@ static void print_row(char letter, const char *name, const char *argument, const
 	else
 		snprintf(left, sizeof left, "%s--%s%s%s", dash, name, argument ? " " : "",
 			argument ? argument : "");
-	printf(strlen(left) < 26 ? "  %-26s%s\n" : "  %s\n                            %s\n", left,
-		help);
+	printf(strlen(left) < HELP_COLUMN - 2 ? "  %-26s" : "  %s\n                            ",
+		left);
+	print_wrapped(help, HELP_COLUMN, HELP_COLUMN, width);
+}
+
+/* Each line of a text behind `each`, the first also behind `lead`, the others behind as many blanks. */
+static void print_lines(const char *lead, const char *each, const char *text, size_t width)
+{
+	int blanks = (int)strlen(lead);
+	size_t indent = strlen(lead) + strlen(each);
+
+	for (const char *line = text; line; lead = "") {
+		const char *end = strchrnul(line, '\n');
+		AUTO_FREE char *one = strndup(line, (size_t)(end - line));
+
+		printf("%-*s%s", blanks, lead, each);
+		if (one)
+			print_wrapped(one, indent, indent, width);
+		line = *end ? end + 1 : NULL;
+	}
 }
 
 void command_print_help(const struct command *command)
 {
-	const char *line = command->synopsis;
+	size_t width = terminal_width();
+	char text[256], program[32];
 
-	for (const char *lead = "Usage:"; line; lead = "      ") {
-		const char *end = strchrnul(line, '\n');
-
-		printf("%s shmsem %s %.*s\n", lead, command->name, (int)(end - line), line);
-		line = *end ? end + 1 : NULL;
+	snprintf(program, sizeof program, "shmsem %s ", command->name);
+	print_lines("Usage: ", program, command->synopsis, width);
+	snprintf(text, sizeof text, "%s.", command->summary);
+	putchar('\n');
+	print_lines("", "", text, width);
+	if (command->details) {
+		putchar('\n');
+		print_lines("", "", command->details, width);
 	}
-	printf("\n%s.\n", command->summary);
-	if (command->details)
-		printf("\n%s\n", command->details);
 	printf("\nOptions:\n");
 	for (const struct option_row *row = command->options; row->name; row++)
-		print_row(row->letter, row->name, row->argument, row->help);
-	print_row('h', "help", NULL, "show this and exit");
+		print_row(row->letter, row->name, row->argument, row->help, width);
+	print_row('h', "help", NULL, "show this and exit", width);
 	printf("\nSee shmsem-%s(1).\n", command->name);
 }

@@ -490,6 +490,16 @@ at_terminal() {
 	[[ $output != *'+2 semaphores'* ]]
 }
 
+@test "help is wrapped on a terminal" {
+	local command line
+	for command in bench cleanup doctor fetch list serve; do
+		while IFS= read -r line; do
+			[ "$(LC_ALL=C.UTF-8 wc -m <<<"$line")" -le 81 ] || { echo "$command: $line" >&2; return 1; }
+		done < <(at_terminal 80 "$command" --help)
+	done
+	[ "$("$SHMSEM" list --help | sed -n 1p | wc -c)" -gt 100 ]
+}
+
 @test "colours are for terminals, unless asked for or NO_COLOR" {
 	touch /dev/shm/SEG_cam_HEAD
 	[[ $(TERM=xterm at_terminal 80 list) == *$'\e[3'* ]]
