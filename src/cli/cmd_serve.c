@@ -7,10 +7,12 @@
 #include "cli/notify.h"
 #include "cli/serve_options.h"
 #include "cli/service.h"
+#include "server/change_flag.h"
 #include "server/preload.h"
 #include "server/sandbox.h"
 #include "server/server.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -135,6 +137,18 @@ static void say_no_inotify(void)
 		stderr);
 }
 
+/* An older kernel is as it should be; one that refuses may be told not to. */
+static void say_no_io_uring(const struct server_options *options)
+{
+	int missing = options->fresh_ns ? 0 : change_flag_share_missing();
+
+	if (missing == EPERM || missing == EACCES)
+		fputs("shmsem serve: warning: io_uring is refused (kernel.io_uring_disabled or a "
+		      "seccomp profile, see 'shmsem doctor'): clients ask for each stored image; "
+		      "with --fresh they find them\n",
+			stderr);
+}
+
 static void say_started(const struct serve_options *serve, const struct server_options *options,
 	const struct service *service, bool with_command)
 {
@@ -144,6 +158,8 @@ static void say_started(const struct serve_options *serve, const struct server_o
 	if (serve->quiet || with_command)
 		return;
 	say_ready(options, service->server);
+	if (service->server)
+		say_no_io_uring(options);
 	warn_of_logind();
 }
 

@@ -101,10 +101,22 @@ static void tell_of_decoders(struct service *service)
 		fputs("shmsem serve: decoders can be started again\n", stderr);
 }
 
+static void tell_of_watches(struct service *service)
+{
+	if (service->lacks_watches || !server_lacks_watches(service->server))
+		return;
+	service->lacks_watches = true;
+	fputs("shmsem serve: warning: there are no more inotify watches "
+	      "(fs.inotify.max_user_watches or user.max_inotify_watches, see 'shmsem doctor'): "
+	      "answers for what got none look at its file, which is slower\n",
+		stderr);
+}
+
 static int upkeep(struct service *service, bool *ret_done, struct error *err)
 {
 	if (service->server) {
 		tell_of_decoders(service);
+		tell_of_watches(service);
 		return server_upkeep(service->server, ret_done, err);
 	}
 	if (service->join)

@@ -295,6 +295,16 @@ bool server_lacks_decoders(struct server *server, struct error *ret_why)
 	return lacks;
 }
 
+bool server_lacks_watches(struct server *server)
+{
+	bool lacks;
+
+	store_lock(&server->store);
+	lacks = watch_used_up(server->watch);
+	store_unlock(&server->store);
+	return lacks;
+}
+
 /* ---- stop ---- */
 
 /* Lets what is under way finish for a while, then ends it. */

@@ -62,6 +62,9 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err);
 /* Whether there is no decoder and none can be started, and why; it goes on trying. */
 bool server_lacks_decoders(struct server *server, struct error *ret_why);
 
+/* Whether there were too few inotify watches: what got none is looked at for each answer. */
+bool server_lacks_watches(struct server *server);
+
 /* Refuses what has not been answered, ends decoders and threads, unlinks every object. NULL is
  * ignored. */
 void server_stop(struct server *server);

@@ -30,6 +30,7 @@
 struct watch {
 	int root;
 	bool local;
+	bool used_up;               /* inotify gave no watch, for want of one */
 	struct mount_table *mounts; /* NULL: there are none below */
 	uint64_t mounts_seen;
 	uint64_t everything;
@@ -180,16 +181,32 @@ static int open_folder(const struct watch *watch, const char *path)
 	return (int)syscall(SYS_openat2, watch->root, *path ? path : ".", &how, sizeof how);
 }
 
+/* What the descriptor leads to; -1 if it cannot be watched. */
+static int add_watch(struct watch *watch, int fd, uint32_t events)
+{
+	char self[32];
+	int descriptor;
+
+	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+	descriptor = inotify_add_watch(watch->watched.inotify, self, events);
+	if (descriptor < 0 && errno == ENOSPC)
+		watch->used_up = true;
+	return descriptor;
+}
+
+bool watch_used_up(const struct watch *watch)
+{
+	return watch->used_up;
+}
+
 static uint32_t add_folder(struct watch *watch, const char *path)
 {
 	AUTO_CLOSE int fd = open_folder(watch, path);
-	char self[32];
 	int descriptor;
 
 	if (fd < 0 || !files_local(fd))
 		return 0;
-	snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-	descriptor = inotify_add_watch(watch->watched.inotify, self, EVENTS | IN_ONLYDIR);
+	descriptor = add_watch(watch, fd, EVENTS | IN_ONLYDIR);
 	if (descriptor < 0)
 		return 0;
 	return watched_folder_add(&watch->watched, path, descriptor, files_fold(fd));
@@ -243,7 +260,6 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token)
 {
 	int descriptor, folder = NOWHERE;
-	char self[32];
 
 	watch_look_at_mounts(watch);
 	if (!file->watchable)
@@ -254,8 +270,7 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 		return;
 	if (token->folder)
 		folder = watch->watched.folders[token->folder].descriptor;
-	snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
-	descriptor = inotify_add_watch(watch->watched.inotify, self, FILE_EVENTS);
+	descriptor = add_watch(watch, file->fd, FILE_EVENTS);
 	if (descriptor >= 0)
 		file->watched = watched_file_add(&watch->watched, descriptor, folder);
 	if (descriptor >= 0 && !file->watched)

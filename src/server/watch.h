@@ -39,6 +39,9 @@ void watch_set_mounts(struct watch *watch, struct mount_table *mounts);
 /* The descriptor that events are read from; -1 without inotify. */
 int watch_descriptor(const struct watch *watch);
 
+/* Whether the user's limit of watches has left something unwatched. */
+bool watch_used_up(const struct watch *watch);
+
 /* Takes in what happened since the last call: one system call while nothing has. */
 void watch_update(struct watch *watch);
 

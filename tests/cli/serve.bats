@@ -304,6 +304,25 @@ many_images() {
 	[ "$(grep '^  geometry' <<<"$output" | sort -u | wc -l)" = 2 ]
 }
 
+@test "a server without watches, or without io_uring, says so once" {
+	cd "$BATS_TEST_TMPDIR"
+	strace -f -o /dev/null -e trace=inotify_add_watch -e inject=inotify_add_watch:error=ENOSPC \
+		"$SHMSEM" serve "$SHMSEM_IMAGES" -N watches -- sh -c '
+		"$0" fetch -q -N watches apple && "$0" fetch -q -N watches apple car
+		for try in $(seq 300); do grep -q "no more inotify watches" serve.err && exit 0; sleep 0.1; done
+		exit 1' "$SHMSEM" 2>serve.err
+	[ "$(grep -c 'no more inotify watches' serve.err)" = 1 ]
+
+	strace -f -o /dev/null -e trace=io_uring_setup -e inject=io_uring_setup:error=EPERM \
+		"$SHMSEM" serve "$SHMSEM_IMAGES" -N uring 2>serve.err 3>&- &
+	wait_for_line serve.err 'io_uring is refused'
+	"$SHMSEM" fetch -q -N uring apple
+	kill "$(pgrep -P $! -f 'serve')"
+	wait $!
+	[ "$(grep -c 'io_uring is refused' serve.err)" = 1 ]
+	assert_nothing_left
+}
+
 # way_of [COMMAND...] -- how stored images are found, by what `list --stats` says of a server that the command starts
 way_of() {
 	"$@" "$SHMSEM" serve "$SHMSEM_IMAGES" -N way $fresh -- "$SHMSEM" list --stats -N way | sed -n 2p
