@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* What fetch needs where other users than ours are to ask. */
@@ -191,6 +192,8 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 
 	if (status)
 		return status;
+	/* No process of its user takes it over by ptrace(2), and it leaves no core. */
+	prctl(PR_SET_DUMPABLE, 0);
 	service_take_signals(&service);
 	status = start(&service, serve, &options, &ended, err);
 	if (ended) {
