@@ -50,7 +50,7 @@ double bench_percentile(const double *values, size_t count, double percent)
 }
 
 /* The median of values that are in no order and stay so; NAN if there is no memory or no value. */
-static double median_of(const double *values, size_t count)
+double bench_median(const double *values, size_t count)
 {
 	AUTO_FREE double *sorted = count ? malloc(count * sizeof *sorted) : NULL;
 
@@ -198,7 +198,7 @@ static int run_once(struct engine *engine, size_t index, bool counted, struct er
 	status = take_portions(engine, index, grown + series->count, count, &count, err);
 	if (status)
 		return status;
-	median = median_of(grown + series->count, count);
+	median = bench_median(grown + series->count, count);
 	if (median > 0)
 		engine->operation_ns[index] = median;
 	if (counted) {
@@ -255,7 +255,7 @@ static double *run_medians(const struct bench_series *series)
 	const double *run = series->samples;
 
 	for (unsigned i = 0; medians && i < series->runs; i++) {
-		medians[i] = median_of(run, series->run_sizes[i]);
+		medians[i] = bench_median(run, series->run_sizes[i]);
 		run += series->run_sizes[i];
 	}
 	return medians;
@@ -309,6 +309,6 @@ double bench_ratio(const struct bench_series *series, const struct bench_series 
 		return 0;
 	for (unsigned i = 0; i < runs; i++)
 		above[i] = below[i] > 0 ? above[i] / below[i] : 0;
-	ratio = median_of(above, runs);
+	ratio = bench_median(above, runs);
 	return isnan(ratio) ? 0 : ratio;
 }

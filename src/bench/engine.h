@@ -84,3 +84,6 @@ double bench_ratio(const struct bench_series *series, const struct bench_series 
  * interpolation); `values` are sorted, `count` is not 0.
  */
 double bench_percentile(const double *values, size_t count, double percent);
+
+/* The median of values in any order; NaN of none, or without memory. */
+double bench_median(const double *values, size_t count);

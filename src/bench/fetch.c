@@ -301,7 +301,7 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 
 	if (status)
 		return status;
-	status = fetch_measure_lookup(session, pictures, err);
+	status = fetch_measure_lookup(session, err);
 	if (status)
 		return status;
 	status = fetch_measure_one_cpu(session, pictures, err);

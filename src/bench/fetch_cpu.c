@@ -6,23 +6,14 @@
 #include "bench/watchdog.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
 /* Enough that what the clocks of other processes leave out for a moment does not count. */
 #define OPERATIONS 20
 
-static uint64_t own_cpu_time(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
-}
-
 static uint64_t cpu_time(const struct served *served)
 {
-	return own_cpu_time() + served_cpu_time(served);
+	return served_process_time(getpid()) + served_cpu_time(served);
 }
 
 static int run_times(const struct bench_subject *subject, struct error *err)
@@ -51,13 +42,6 @@ static int time_subject(const struct served *served, const struct bench_subject 
 	return watchdog_stopped() ? error_set(err, STATUS_UNAVAILABLE, "interrupted") : STATUS_OK;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 int fetch_measure_cpu(struct bench_session *session, struct fetch_client *client,
 	struct decode_job *job, struct error *err)
 {
@@ -77,8 +61,6 @@ int fetch_measure_cpu(struct bench_session *session, struct fetch_client *client
 			return status;
 		more[i] = there - here;
 	}
-	qsort(more, runs, sizeof *more, compare);
-	goal_note(&session->report.goals, GOAL_FRESH_CPU,
-		bench_percentile(more, runs, 50) / NS_PER_MS);
+	goal_note(&session->report.goals, GOAL_FRESH_CPU, bench_median(more, runs) / NS_PER_MS);
 	return STATUS_OK;
 }

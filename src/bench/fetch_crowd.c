@@ -52,19 +52,6 @@ static int make_stored(void *context, size_t index, struct bench_subject *ret, s
 	return status;
 }
 
-/* The picture under a name for each client, sharing its bytes. */
-static struct picture *copies_of(const struct picture *picture, unsigned count)
-{
-	struct picture *copies = calloc(count, sizeof *copies);
-	const char *ending = strrchr(picture->name, '.');
-
-	for (unsigned i = 0; copies && i < count; i++) {
-		copies[i] = *picture;
-		snprintf(copies[i].name, sizeof copies[i].name, "%u%.8s", i, ending ? ending : "");
-	}
-	return copies;
-}
-
 static int measure_groups(struct bench_session *session, struct crowd *crowd, unsigned clients,
 	const char *group, struct error *err)
 {
@@ -92,7 +79,7 @@ static int measure_groups(struct bench_session *session, struct crowd *crowd, un
 int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
 	unsigned clients, struct error *err)
 {
-	AUTO_FREE struct picture *copies = copies_of(picture, clients);
+	AUTO_FREE struct picture *copies = pictures_renamed(picture, clients, 1);
 	const struct pictures pictures = {.list = copies, .count = clients};
 	struct served_options options = {.decoders = clients, .seats = clients + 2, .cpu = -1};
 	struct crowd crowd = {.machine = &session->report.machine, .pictures = &pictures};

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/fetch_client.h"
+#include "bench/pictures.h"
 #include "bench/served.h"
 #include "exchange/index.h"
 
@@ -11,7 +12,9 @@
 #include <string.h>
 
 #define NAMES    1000
-#define ENTRIES  4096 /* of the private table: a power of two, as large as INDEX makes it for them */
+#define DIGITS   26 /* with .png, names of 30 bytes */
+#define CACHE    (UINT64_C(128) << 20)
+#define ENTRIES  4096 /* of the private table: as many as INDEX has for that cache */
 #define PAUSE_NS NS_PER_MS
 
 /* The limit: the same hash and comparison, and a copy of the answer, in memory of our own. */
@@ -25,7 +28,8 @@ struct lookups {
 	struct pictures pictures;
 	struct private_table *table;
 	struct fetch_client *client;
-	size_t at; /* which name is next, in an order that jumps */
+	bool decoded; /* all have been */
+	size_t at;    /* which name is next, in an order that jumps */
 };
 
 static const char *next_name(struct lookups *lookups)
@@ -96,6 +100,9 @@ static int run_stored(void *context, uint64_t operations, struct error *err)
 		if (shmsem_fetch(lookups->client->client, &request, &image, &error))
 			return served_error(&error, err);
 		shmsem_release(&image);
+		if (!image.info.from_store && lookups->decoded)
+			return error_set(
+				err, STATUS_INTERNAL, "'%s' was not in the store", request.name);
 	}
 	return STATUS_OK;
 }
@@ -131,42 +138,35 @@ static int measure_client(struct bench_session *session, const struct served *se
 	if (status)
 		return status;
 	lookups->client = &client;
-	status = run_stored(lookups, 2 * NAMES, err);
+	status = run_stored(lookups, NAMES, err);
+	if (status)
+		return status;
+	lookups->decoded = true;
+	status = run_stored(lookups, NAMES, err);
 	if (status)
 		return status;
 	status = measure(session, lookups, false, err);
 	return status ? status : measure(session, lookups, true, err);
 }
 
-static void fill(struct lookups *lookups, const struct picture *picture)
+int fetch_measure_lookup(struct bench_session *session, struct error *err)
 {
-	const char *ending = strrchr(picture->name, '.');
-
-	lookups->table->index.entries = ENTRIES;
-	for (size_t i = 0; i < NAMES; i++) {
-		struct picture *copy = &lookups->pictures.list[i];
-
-		*copy = *picture;
-		/* 30 bytes, as many as names of files often have. */
-		snprintf(copy->name, sizeof copy->name, "stored-%019zu%.8s", i,
-			ending ? ending : "");
-		private_put(lookups->table, copy->name);
-	}
-}
-
-int fetch_measure_lookup(
-	struct bench_session *session, const struct pictures *pictures, struct error *err)
-{
-	AUTO_FREE struct picture *list = calloc(NAMES, sizeof *list);
 	AUTO_FREE struct private_table *table = calloc(1, sizeof *table);
+	AUTO_PICTURES struct pictures dot = {0};
+	int status = pictures_draw_dot(&dot, err);
+	AUTO_FREE struct picture *list = status ? NULL : pictures_renamed(dot.list, NAMES, DIGITS);
 	struct lookups lookups = {.pictures = {.list = list, .count = NAMES}, .table = table};
-	const struct served_options options = {.decoders = 1, .seats = 4, .cpu = -1};
+	const struct served_options options = {
+		.decoders = 1, .seats = 4, .cache = CACHE, .cpu = -1};
 	AUTO_SERVED struct served served = {0};
-	int status;
 
+	if (status)
+		return status;
 	if (!list || !table)
 		return error_os(err, ENOMEM, "cannot measure");
-	fill(&lookups, &pictures->list[0]);
+	table->index.entries = ENTRIES;
+	for (size_t i = 0; i < NAMES; i++)
+		private_put(table, list[i].name);
 	status = served_start(&served, &lookups.pictures, &options, &session->report.machine, err);
 	return status ? status : measure_client(session, &served, &lookups, err);
 }

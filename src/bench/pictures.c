@@ -128,12 +128,12 @@ static int draw_one(struct picture *picture, const struct drawing *drawing, stru
 	return status;
 }
 
-int pictures_draw(struct pictures *ret, struct error *err)
+static int draw_first(size_t count, struct pictures *ret, struct error *err)
 {
 	struct pictures pictures = {0};
 	int status = STATUS_OK;
 
-	for (size_t i = 0; !status && i < sizeof drawn / sizeof *drawn; i++) {
+	for (size_t i = 0; !status && i < count; i++) {
 		struct picture *picture = add_picture(&pictures, drawn[i].name);
 
 		status = picture ? draw_one(picture, &drawn[i], err)
@@ -144,6 +144,29 @@ int pictures_draw(struct pictures *ret, struct error *err)
 	else
 		*ret = pictures;
 	return status;
+}
+
+int pictures_draw(struct pictures *ret, struct error *err)
+{
+	return draw_first(sizeof drawn / sizeof *drawn, ret, err);
+}
+
+int pictures_draw_dot(struct pictures *ret, struct error *err)
+{
+	return draw_first(1, ret, err);
+}
+
+struct picture *pictures_renamed(const struct picture *picture, unsigned count, int digits)
+{
+	struct picture *renamed = calloc(count, sizeof *renamed);
+	const char *ending = strrchr(picture->name, '.');
+
+	for (unsigned i = 0; renamed && i < count; i++) {
+		renamed[i] = *picture;
+		snprintf(renamed[i].name, sizeof renamed[i].name, "%0*u%.8s", digits, i,
+			ending ? ending : "");
+	}
+	return renamed;
 }
 
 void pictures_release(struct pictures *pictures)

@@ -24,10 +24,19 @@ struct pictures {
  * this size as grey.png, noise.png and deep.png (16 bits), and large.jpg of 12 megapixels (36 MB). */
 int pictures_draw(struct pictures *ret, struct error *err);
 
+/* The first of these alone: the size of a picture does not matter. */
+int pictures_draw_dot(struct pictures *ret, struct error *err);
+
 /* Reads files; those of a folder are taken in order of their names. */
 int pictures_load(char *const *paths, size_t count, struct pictures *ret, struct error *err);
 
 void pictures_release(struct pictures *pictures);
+
+#define AUTO_PICTURES __attribute__((cleanup(pictures_release)))
+
+/* The picture under `count` names, numbers of `digits` digits and its ending, sharing its bytes; NULL
+ * if there is no memory. The array is to be freed, and nothing else. */
+struct picture *pictures_renamed(const struct picture *picture, unsigned count, int digits);
 
 /* The one of that name, or NULL. */
 const struct picture *pictures_find(const struct pictures *pictures, const char *name);

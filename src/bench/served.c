@@ -173,7 +173,7 @@ int served_touch(const struct served *served, const char *name, struct error *er
 						  : STATUS_OK;
 }
 
-static uint64_t cpu_time_of(pid_t pid)
+uint64_t served_process_time(pid_t pid)
 {
 	struct timespec time;
 	clockid_t clock;
@@ -185,7 +185,7 @@ static uint64_t cpu_time_of(pid_t pid)
 
 uint64_t served_cpu_time(const struct served *served)
 {
-	uint64_t total = cpu_time_of(served->pid);
+	uint64_t total = served_process_time(served->pid);
 	AUTO_CLOSEDIR DIR *threads = NULL;
 	struct dirent *entry;
 	char path[64];
@@ -201,7 +201,7 @@ uint64_t served_cpu_time(const struct served *served)
 		snprintf(name, sizeof name, "%s/%s/children", path, entry->d_name);
 		file = fopen(name, "re");
 		while (file && fscanf(file, "%d", &child) == 1)
-			total += cpu_time_of(child);
+			total += served_process_time(child);
 	}
 	return total;
 }

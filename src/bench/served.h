@@ -54,6 +54,9 @@ int served_touch(const struct served *served, const char *name, struct error *er
 /* An error of libshmsem's as one of ours. */
 int served_error(const struct shmsem_error *from, struct error *err);
 
+/* CPU time, in ns, that a process has used. */
+uint64_t served_process_time(pid_t pid);
+
 /* CPU time, in ns, that the server and its decoders have used; bytes that its data segments have.
  */
 uint64_t served_cpu_time(const struct served *served);

@@ -248,7 +248,7 @@ const struct command command_bench = {
 		   "python: a stored image by the package shmsem, in the python3 of $PATH.\n"
 		   "Without a word: a short run of the first three, which ends with the goals. A "
 		   "set of "
-		   "images is drawn\nif none are given. Ratios are to the limit, the first row of "
+		   "images is drawn if none are given. Ratios are to the limit, the first row of "
 		   "each table.",
 	.options = rows,
 	.options_size = sizeof(struct bench_options),
