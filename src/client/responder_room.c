@@ -111,17 +111,19 @@ static int take_room(
 static int check_geometry(
 	const struct shmsem_info *given, struct shmsem_info *ret, struct error *err)
 {
-	if (given->reserved)
+	struct shmsem_info info = *given;
+
+	if (info.reserved)
 		return error_set(
 			err, STATUS_USAGE, "the image has a field that this library does not know");
-	*ret = *given;
-	if (!ret->bits)
-		ret->bits = 8;
+	if (!info.bits)
+		info.bits = 8;
 	if (!image_answer_geometry(
-		    ret->width, ret->height, ret->channels, ret->bits, &ret->stride, &ret->bytes))
+		    info.width, info.height, info.channels, info.bits, &info.stride, &info.bytes))
 		return error_set(err, STATUS_INTERNAL,
-			"the program made an impossible image: %u×%u×%u of %u bits", ret->width,
-			ret->height, ret->channels, ret->bits);
+			"the program made an impossible image: %u×%u×%u of %u bits", info.width,
+			info.height, info.channels, info.bits);
+	*ret = info;
 	return STATUS_OK;
 }
 

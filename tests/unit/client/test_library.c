@@ -68,6 +68,11 @@ static int draw(void *data, const struct shmsem_request *request, struct shmsem_
 	if (!strcmp(request->name, "impossible"))
 		info.channels = 5;
 	last_request = *request;
+	if (!strcmp(request->name, "overlooked")) {
+		info.height = 0;
+		assert_int_equal(shmsem_place(answer, &info, &pixels, &icc, NULL), SHMSEM_INTERNAL);
+		return SHMSEM_OK;
+	}
 	status = shmsem_place(answer, &info, &pixels, &icc, error);
 	if (status || !pixels)
 		return status;
@@ -259,6 +264,7 @@ static void what_a_callback_refuses_is_refused_in_its_words(void **state)
 	assert_string_equal(error.message, "there is no 'none'");
 	assert_int_equal(get(client, "nothing", &image, &error), SHMSEM_INTERNAL);
 	assert_int_equal(get(client, "impossible", &image, &error), SHMSEM_INTERNAL);
+	assert_int_equal(get(client, "overlooked", &image, &error), SHMSEM_INTERNAL);
 	assert_int_equal(get(client, "", &image, &error), SHMSEM_USAGE);
 	assert_int_equal(get(client, "good", &image, &error), SHMSEM_OK);
 	shmsem_release(&image);
