@@ -8,7 +8,6 @@
 #include "inventory/known.h"
 #include "inventory/tally.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

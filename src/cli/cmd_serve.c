@@ -141,7 +141,7 @@ static void say_no_inotify(void)
 /* An older kernel is as it should be; one that refuses may be told not to. */
 static void say_no_io_uring(const struct server_options *options)
 {
-	int missing = options->fresh_ns ? 0 : change_flag_share_missing();
+	int missing = options->fresh_ns || options->requests ? 0 : change_flag_share_missing();
 
 	if (missing == EPERM || missing == EACCES)
 		fputs("shmsem serve: warning: io_uring is refused (kernel.io_uring_disabled or a "

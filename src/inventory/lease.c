@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,11 +101,10 @@ static void *work(void *context)
 static void work_together(struct round *round)
 {
 	pthread_t helpers[THREADS_MAX - 1];
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t wanted = round->count / FILES_A_THREAD, started = 0;
+	size_t processors = process_cpus(), wanted = round->count / FILES_A_THREAD, started = 0;
 
-	if (processors > 0 && wanted >= (size_t)processors)
-		wanted = (size_t)processors - 1;
+	if (wanted >= processors)
+		wanted = processors - 1;
 	while (started < wanted && started < THREADS_MAX - 1 &&
 		pthread_create(&helpers[started], NULL, work, round) == 0)
 		started++;

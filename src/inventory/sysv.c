@@ -90,6 +90,7 @@ static bool add_queue(struct objects *objects, int id, const struct msqid_ds *qu
 static void measure_segments(struct objects *objects, size_t first)
 {
 	AUTO_FCLOSE FILE *file = fopen("/proc/sysvipc/shm", "re");
+	size_t segments = objects->count - first, at = 0;
 	unsigned long long resident, swapped;
 	char line[512];
 	int id;
@@ -98,9 +99,12 @@ static void measure_segments(struct objects *objects, size_t first)
 		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*u %*u %*u %*u %*u %*u %*u %*u %llu %llu",
 			    &id, &resident, &swapped) != 3)
 			continue;
-		for (size_t i = first; i < objects->count; i++)
-			if (objects->items[i].id == id)
-				objects->items[i].allocated = resident + swapped;
+		/* Both lists have one order: the next one is found at once. */
+		for (size_t tried = 0; tried < segments; tried++, at = (at + 1) % segments)
+			if (objects->items[first + at].id == id) {
+				objects->items[first + at].allocated = resident + swapped;
+				break;
+			}
 	}
 }
 
