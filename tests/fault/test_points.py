@@ -87,6 +87,7 @@ REASONS = {
     'futex': 'is made only where two threads meet',
     'recvmsg': 'waits for what comes next, and is not made where one call fewer came before it',
     'restart_syscall': 'is made only after an interruption',
+    'rt_sigtimedwait': 'begins a turn of upkeep, to which a shorter life does not come',
 }
 ATTEMPTS = 4
 
