@@ -75,8 +75,9 @@ enum shmsem_event {
 };
 
 /*
- * Called with what a handle does that its caller does not see otherwise: the event (enum shmsem_event),
- * and a message for people, which may change. Called in the thread that the handle works in.
+ * Called with what a handle does that its caller does not see otherwise: the event
+ * (enum shmsem_event), and a message for people, which may change. Called in the thread that the
+ * handle works in.
  */
 typedef void shmsem_log(void *data, int event, const char *message);
 
@@ -375,9 +376,9 @@ struct shmsem_serve_options {
 	unsigned flags; /* enum shmsem_connect_flags */
 	/*
 	 * Makes the image that is asked for: calls shmsem_place, writes the pixels, returns
-	 * SHMSEM_OK; or a status with an error message (shmsem_fail), which the client gets. Called for
-	 * every request, from shmsem_server_run, but for names that are kept. Options that it
-	 * ignores are ignored. May be NULL if names are kept: there are no others then.
+	 * SHMSEM_OK; or a status with an error message (shmsem_fail), which the client gets.
+	 * Called for every request, from shmsem_server_run, but for names that are kept. Options
+	 * that it ignores are ignored. May be NULL if names are kept: there are no others then.
 	 */
 	int (*make)(void *data, const struct shmsem_request *request, struct shmsem_answer *answer,
 		struct shmsem_error *error);
@@ -411,8 +412,8 @@ SHMSEM_API int shmsem_place(struct shmsem_answer *answer, const struct shmsem_in
  * Images that clients get without asking the program: a camera's latest frame, say. Between
  * shmsem_prepare and shmsem_publish the program writes the pixels. From the moment in which
  * shmsem_publish returns, a fetch of `name`, with all options zero but for the channels that the
- * image has, gets this image; clients that hold the one before keep that as it was. Any thread may call
- * these three, but one at a time from shmsem_prepare to shmsem_publish.
+ * image has, gets this image; clients that hold the one before keep that as it was. Any thread may
+ * call these three, but one at a time from shmsem_prepare to shmsem_publish.
  *
  * shmsem_prepare never waits: SHMSEM_TRY_AGAIN if images that are held leave no room. Its arguments
  * are those of shmsem_place. What was prepared before and not published is dropped.

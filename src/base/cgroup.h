@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * The lowest memory limit of the control groups that this process is in (memory.max, or version 1), by
- * what is mounted at /sys/fs/cgroup, below `root` ("" for the system's own); UINT64_MAX: none.
+ * The lowest memory limit of the control groups of either version that this process is in, by what
+ * is mounted at /sys/fs/cgroup, below `root` ("" for the system's own); UINT64_MAX: none.
  */
 uint64_t cgroup_memory_limit(const char *root);

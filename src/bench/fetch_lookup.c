@@ -111,15 +111,14 @@ static int measure(
 	struct bench_session *session, struct lookups *lookups, bool asleep, struct error *err)
 {
 	struct lookups own = *lookups; /* each side has its own place in the order */
-	struct bench_subject subjects[2] = {
-		{.name = "private look-up", .context = &own, .run = run_private},
-		{.name = "stored", .context = lookups, .run = run_stored}};
+	uint64_t pause = asleep ? PAUSE_NS : 0;
+	const struct bench_subject subjects[] = {
+		{.name = "private look-up", .context = &own, .run = run_private, .pause_ns = pause},
+		{.name = "stored", .context = lookups, .run = run_stored, .pause_ns = pause}};
 	struct bench_result *rows;
 	char group[64];
 	int status;
 
-	for (size_t i = 0; i < 2; i++)
-		subjects[i].pause_ns = asleep ? PAUSE_NS : 0;
 	snprintf(group, sizeof group, "one of %d stored%s", NAMES, asleep ? ", 1 ms apart" : "");
 	status = session_measure(session, "fetch", group, 0, subjects, 2, &rows, err);
 	if (!status)

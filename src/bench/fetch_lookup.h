@@ -8,4 +8,6 @@
 /* Groups of fetch_measure_lookup. */
 #define FETCH_LOOKUP_GROUPS 2
 
+/* Has a server of its own decode a small picture under many names, and notes what finding one of
+ * them costs. */
 int fetch_measure_lookup(struct bench_session *session, struct error *err);

@@ -34,8 +34,8 @@ void pictures_release(struct pictures *pictures);
 
 #define AUTO_PICTURES __attribute__((cleanup(pictures_release)))
 
-/* The picture under `count` names, numbers of `digits` digits and its ending, sharing its bytes; NULL
- * if there is no memory. The array is to be freed, and nothing else. */
+/* The picture under `count` names, numbers of `digits` digits and its ending, sharing its bytes;
+ * NULL if there is no memory. The array is to be freed, and nothing else. */
 struct picture *pictures_renamed(const struct picture *picture, unsigned count, int digits);
 
 /* The one of that name, or NULL. */

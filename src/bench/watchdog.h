@@ -1,7 +1,7 @@
 /*
  * Why no wait of a benchmark lasts for ever: a timer interrupts every system call that blocks and
- * every loop that spins, a few times a second; the interrupted code asks watchdog_check whether to go
- * on. So mechanisms that know no time-out (msgrcv, a read from a pipe) need none, and the timed
+ * every loop that spins, a few times a second; the interrupted code asks watchdog_check whether to
+ * go on. So mechanisms that know no time-out (msgrcv, a read from a pipe) need none, and the timed
  * path carries no clock.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /*
- * What on this host makes a server or its clients fail or slow, and what helps. Each group of checks is a file;
- * nothing is changed but an unnamed file in /dev/shm, which is gone at once.
+ * What on this host makes a server or its clients fail or slow, and what helps. Each group of
+ * checks is a file; nothing is changed but an unnamed file in /dev/shm, which is gone at once.
  */
 #pragma once
 

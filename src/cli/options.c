@@ -211,7 +211,9 @@ static void print_row(
 	print_wrapped(help, HELP_COLUMN, HELP_COLUMN, width);
 }
 
-/* Each line of a text behind `each`, the first also behind `lead`, the others behind as many blanks. */
+/* Each line of a text behind `each`, the first also behind `lead`, the others behind as many
+ * blanks.
+ */
 static void print_lines(const char *lead, const char *each, const char *text, size_t width)
 {
 	int blanks = (int)strlen(lead);

@@ -15,8 +15,8 @@ struct service {
 	struct server *server; /* one of these two, */
 	struct join *join;     /* or none any more */
 	pid_t command;         /* 0: none */
-	bool lacks_decoders;   /* which was said, as is */
-	bool lacks_watches;    /* this */
+	bool lacks_decoders;   /* said so of the server, and not yet that this is over */
+	bool lacks_watches;    /* said so of the server */
 	sigset_t signals;      /* that are waited for */
 	sigset_t before;       /* the mask as it was found */
 };

@@ -5,11 +5,11 @@
  *	request   HEAD: the name's length              DATA: the name     post REQ
  *	answer    HEAD: bytes, width, height, channels  DATA: the pixels  post RES
  *
- * Words are uint64_t, in native byte order. Such a peer may truncate both segments whenever it writes,
- * recreate them when it starts and leave counts in the semaphores. So the sizes are asked for anew
- * for every request, words and names are read and written by pread() and pwrite() (a segment truncated
- * meanwhile is a short count, never a signal), and only private copies are used. Every
- * wait is bounded. A role belongs to one thread.
+ * Words are uint64_t, in native byte order. Such a peer may truncate both segments whenever it
+ * writes, recreate them when it starts and leave counts in the semaphores. So the sizes are asked
+ * for anew for every request, words and names are read and written by pread() and pwrite() (a
+ * segment truncated meanwhile is a short count, never a signal), and only private copies are used.
+ * Every wait is bounded. A role belongs to one thread.
  */
 #pragma once
 
@@ -72,10 +72,10 @@ enum classic_outcome {
 };
 
 /*
- * Serves one request: waits for it, at most 100 ms and not beyond `deadline`, and answers it. Notices
- * by itself when a requester comes, goes and comes again. An error is one that the next call will
- * meet again: a server has the namespace, objects that are not ours to use, or out of some
- * resource.
+ * Serves one request: waits for it, at most 100 ms and not beyond `deadline`, and answers it.
+ * Notices by itself when a requester comes, goes and comes again. An error is one that the next
+ * call will meet again: a server has the namespace, objects that are not ours to use, or out of
+ * some resource.
  */
 int classic_responder_serve(struct classic_responder *responder, uint64_t deadline,
 	enum classic_outcome *ret, struct error *err);

@@ -142,7 +142,7 @@ static int anchor_lock(const struct name_space *space, int head, int life,
 		failed = errno;
 	if (failed)
 		return error_os(err, failed, "cannot lock the header of '%s'", space->text);
-	/* For processes that come when `life` is removed already. It does not matter if others have it. */
+	/* For processes that come when `life` is removed already. It may be held by others. */
 	if (life >= 0)
 		lock_take(head, WIRE_CLEANER_LOCK);
 	return STATUS_OK;

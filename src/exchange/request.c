@@ -164,9 +164,9 @@ static bool scan_word(const struct head *head, unsigned word, uint64_t mask, uns
 				return true;
 			continue;
 		}
-		/* The requester served last is likely to ask again: its bit stays, which saves both sides
-		 * a transfer of the cache line. A request that comes while the bit is cleared is
-		 * either seen now, or its requester sees the bit cleared and sets it. */
+		/* The requester served last is likely to ask again: its bit stays, which saves both
+		 * sides a transfer of the cache line. A request that comes while the bit is cleared
+		 * is either seen now, or its requester sees the bit cleared and sets it. */
 		if (seat == last)
 			continue;
 		atomic_fetch_and(asking, ~bit);

@@ -1,5 +1,5 @@
 /*
- * INDEX among the objects of a server (server_objects.h), which alone of them may be made again while
+ * INDEX among the objects of a server (server_objects.h), the only one that may be made again while
  * the server runs.
  */
 #pragma once
@@ -18,7 +18,7 @@ void server_index_release(struct server_objects *server_objects);
 /* Unlinks INDEX, in which nothing is found from now on, and which stays mapped. */
 void server_index_drop(struct server_objects *server_objects);
 
-/* Makes another INDEX after that, empty, and unmaps the one of before. Requesters do not look for it
- * before it is announced. No room: STATUS_TRY_AGAIN; then there is none, and none is mapped. */
+/* Makes another INDEX after that, empty, and unmaps the one of before. Requesters do not look for
+ * it before it is announced. No room: STATUS_TRY_AGAIN; then there is none, and none is mapped. */
 int server_index_renew(struct server_objects *server_objects, struct error *err);
 void server_index_announce(struct server_objects *server_objects);

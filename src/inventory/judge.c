@@ -52,8 +52,8 @@ void judge_held(struct object *object, const char *verb)
 
 /* ---- by who holds it ---- */
 
-/* Whether the kernel is to be asked who uses what nobody seems to: only a few processes are shielded
- * from us. */
+/* Whether the kernel is to be asked about what nobody seems to use: only a few processes are
+ * shielded from us. */
 static bool asks_kernel(const struct holders *holders)
 {
 	return holders->blind[0] && holders->privileged;
@@ -225,22 +225,22 @@ static void judge_by_lease(struct object *object, int refused, const struct hold
 		judge(object, OBJECT_UNKNOWN, "%s", holders->blind);
 }
 
-/* Those that were left to the kernel. Without memory for that they stay unknown. */
+/* Those that were left to the kernel; unknown without memory to ask it. */
 static void judge_the_rest(struct objects *objects, const struct holders *holders)
 {
 	AUTO_FREE struct lease_query *queries = calloc(objects->count + 1, sizeof *queries);
 	size_t count = 0;
 
-	if (!queries)
-		return;
-	for (size_t i = 0; i < objects->count; i++)
+	for (size_t i = 0; queries && i < objects->count; i++)
 		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
 			queries[count++] = (struct lease_query){
 				.file = objects->items[i].name, .id = objects->items[i].file};
-	lease_ask(queries, count);
+	if (queries)
+		lease_ask(queries, count);
 	for (size_t i = 0, at = 0; i < objects->count; i++)
 		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
-			judge_by_lease(&objects->items[i], queries[at++].error, holders);
+			judge_by_lease(&objects->items[i], queries ? queries[at++].error : ENOMEM,
+				holders);
 }
 
 void objects_judge(struct objects *objects, const struct holders *holders)

@@ -85,8 +85,8 @@ static bool add_queue(struct objects *objects, int id, const struct msqid_ds *qu
 	return true;
 }
 
-/* How much of the segments is in memory or swapped out, which no call tells; `objects` from `first` on
- * are segments. */
+/* How much of the segments is in memory or swapped out, which no call tells; `objects` from `first`
+ * on are segments. */
 static void measure_segments(struct objects *objects, size_t first)
 {
 	AUTO_FCLOSE FILE *file = fopen("/proc/sysvipc/shm", "re");
@@ -157,8 +157,8 @@ static const char *running_text(pid_t pid, char text[PROCESS_TEXT_SIZE])
 	return process_text(pid, process_command(pid, command), text);
 }
 
-/* The kernel counts who is attached, wherever they run: that nobody
- * is, and that its creator is gone, is proof. */
+/* The kernel counts who is attached, wherever they run: that nobody is, and that its creator is
+ * gone, is proof. */
 static void judge_segment(struct object *object)
 {
 	char text[PROCESS_TEXT_SIZE];

@@ -10,8 +10,8 @@
 
 #define SPARES_MAX 16
 
-/* What buffers refer to, and not the image itself: code that wants bytes refuses objects whose buffers
- * are to be released. */
+/* What buffers refer to, and not the image itself: code that wants bytes refuses objects whose
+ * buffers are to be released. */
 struct hold_object {
 	PyObject_HEAD struct image_object *image;
 };

@@ -1,6 +1,6 @@
 /*
  * The helper processes (helper.h) that there are, and what each is doing. For blocking.c; with the
- * store's lock held, but for helper_pool_fill and helper_pool_release, as there are no threads then.
+ * store's lock held, but for helper_pool_fill and helper_pool_release: there are no threads then.
  */
 #pragma once
 

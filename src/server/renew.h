@@ -1,7 +1,8 @@
 /*
  * An index that somebody damaged is given up, and another one made. It is never repaired: the kernel
- * goes on writing to the pages that it was, and requesters believe what they have mapped. So is an index
- * that does not learn of changes; the next one is waited for twice as long each time, up to a minute.
+ * goes on writing to the pages that it was, and requesters believe what they have mapped. An index
+ * that does not learn of changes is given up, too; the wait before the next one doubles each time,
+ * up to a minute.
  */
 #pragma once
 

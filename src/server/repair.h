@@ -11,7 +11,8 @@
 void repair_remember(struct server *server);
 
 /*
- * Gives HEAD and semaphores that were truncated their length and contents back; processes that waited on
- * them find that out by the state words. STATUS_UNAVAILABLE if an object has lost its name, naming it.
+ * Gives HEAD and semaphores that were truncated their length and contents back; processes that
+ * waited on them find that out by the state words. STATUS_UNAVAILABLE if an object has lost its
+ * name, naming it.
  */
 int repair_objects(struct server *server, struct error *err);

@@ -1,7 +1,7 @@
 /*
- * How a store (store.h) finds its images: two tables, by key and by name, and lists by last use: with
- * pixels, with pixels that no name leads to, without pixels. Which of them an image is in follows
- * from its fields: it is taken out before they change. For store.c.
+ * How a store (store.h) finds its images: two tables, by key and by name, and lists by last use:
+ * with pixels, with pixels that no name leads to, without pixels. Which of them an image is in
+ * follows from its fields: it is taken out before they change. For store.c.
  */
 #pragma once
 
@@ -10,10 +10,11 @@
 /* Of a name with options: alias.hash. */
 uint64_t store_hash_name(const char *name, uint32_t kind, const struct image_options *options);
 
-/* Whether the image is in is its `findable`; a store that grew gets larger tables. */
+/* The table by key, in which findable images are; it grows with the store, as that of names. */
 void store_table_add(struct store *store, struct stored *image);
 void store_table_remove(struct store *store, const struct stored *image);
 
+/* The table by name. */
 void store_names_add(struct store *store, struct alias *alias);
 void store_names_remove(struct store *store, const struct alias *alias);
 

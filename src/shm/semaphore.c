@@ -95,8 +95,8 @@ bool semaphore_try(sem_t *semaphore)
 
 /*
  * sem_clockwait() ends the process when the semaphore's page goes away under the sleeping futex,
- * which any process can cause that may truncate the file; sem_post() wakes nobody when the value was
- * set to its maximum under a sleeper, or makes it 0 from above that. These do the same to the
+ * which any process can cause that may truncate the file; sem_post() wakes nobody when the value
+ * was set to its maximum under a sleeper, or makes it 0 from above that. These do the same to the
  * semaphore, whose layout between processes is that of glibc since 2.21: one word of 64 bits, the
  * value in the lower half and the number of those who sleep in the upper.
  */

@@ -51,8 +51,8 @@ bool semaphore_try(sem_t *semaphore);
  * semaphore's file off (where guard.h guards it). Signals do not end the wait. */
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline);
 
-/* Takes all tokens away, were they two thousand million. Only for the thread that waits on it, when it
- * does not; a post at the same moment may be lost. */
+/* Takes all tokens away, were they two thousand million. Only for the thread that waits on it, when
+ * it does not; a post at the same moment may be lost. */
 void semaphore_reset(sem_t *semaphore);
 
 /* Takes at most `most` tokens that nobody has asked for; how many there were. */

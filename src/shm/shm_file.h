@@ -75,8 +75,8 @@ int shm_file_unlink(const char *file, struct file_id id);
 /*
  * The same for names that programs without locks may give to another file at any moment, also in the
  * one between the look and the unlinking: the kernel has no call for both. The file is taken aside
- * first, as shmsem-removes-<pid>, and gets its name back if it is another. A process that looks for it meanwhile
- * does not find it.
+ * first, as shmsem-removes-<pid>, and gets its name back if it is another. A process that looks for
+ * it meanwhile does not find it.
  */
 int shm_file_remove(const char *file, struct file_id id);
 

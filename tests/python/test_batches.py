@@ -166,21 +166,25 @@ def test_threads_that_decode_ahead_take_no_signal_but_sigbus(many):
     """Where a segment was truncated a blocked SIGBUS would end the process."""
     space = SPACE + "-ahead"
     server = start_server(space, many)
-    with shmsem.connect(space, guard=True) as client:
-        before = set(os.listdir("/proc/self/task"))
-        pause_server(server)
-        client.prefetch(NAMES)
-        threads = set(os.listdir("/proc/self/task")) - before
-        assert threads
-        # A thread that begins blocks all for a moment.
-        until = time.monotonic() + 60
-        while not all(
-            blocks(thread, signal.SIGINT) and not blocks(thread, signal.SIGBUS)
-            for thread in threads
-        ):
-            assert time.monotonic() < until
+    try:
+        with shmsem.connect(space, guard=True) as client:
+            before = set(os.listdir("/proc/self/task"))
+            pause_server(server)
+            client.prefetch(NAMES)
+            threads = set(os.listdir("/proc/self/task")) - before
+            assert threads
+            # A thread that begins blocks all for a moment.
+            until = time.monotonic() + 60
+            while not all(
+                blocks(thread, signal.SIGINT)
+                and not blocks(thread, signal.SIGBUS)
+                for thread in threads
+            ):
+                assert time.monotonic() < until
+            server.send_signal(signal.SIGCONT)
+    finally:
         server.send_signal(signal.SIGCONT)
-    stop_server(server)
+        stop_server(server)
 
 
 def test_an_event_loop_fetches(batches):

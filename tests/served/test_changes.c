@@ -435,8 +435,8 @@ static void unmount(const char *name)
 	}
 }
 
-/* Without the flag nothing is reported of it: what is stored counts until another request has to open
- * the file. */
+/* Without the flag nothing is reported of it: what is stored counts until another request has to
+ * open the file. */
 static void a_mount_over_a_file_or_a_folder_is_seen_by_who_opens_it(void **state)
 {
 	bool flag, stored;

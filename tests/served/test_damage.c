@@ -336,8 +336,8 @@ bool __wrap_change_flag_arm(struct change_flag *flag)
 	return !atomic_load(&refused) && __real_change_flag_arm(flag);
 }
 
-/* The request thread, asked for what it has, takes changes in, and lets go of an index that was given
- * up; then it is the main thread's turn. */
+/* The request thread, asked for what it has, takes changes in, and lets go of an index that was
+ * given up; then it is the main thread's turn. */
 static void turn(uint64_t deadline)
 {
 	assert_true(clock_now() < deadline);

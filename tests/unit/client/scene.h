@@ -21,8 +21,8 @@ struct scene {
 	struct shmsem *client;
 };
 
-/* For cmocka: a.png of seed 1 and b.png of seed 2, a server and a connected client. With one decoder
- * and a store of 16 MiB; or with two, and 1 MiB. */
+/* For cmocka: a.png of seed 1 and b.png of seed 2, a server and a connected client. With one
+ * decoder and a store of 16 MiB; or with two, and 1 MiB. */
 int set_up(void **state);
 int set_up_small(void **state);
 int tear_down(void **state);
