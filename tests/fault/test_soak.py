@@ -1,6 +1,7 @@
-"""Everything at random, for SOAK_SECONDS (20): processes killed and stopped, objects cut, overwritten and removed, semaphores
-that lie, files that change or are hostile, second servers, cleanups, a full /dev/shm (tests/README.md, row 23). SOAK_SEED repeats a
-sequence of damages, not their timing. Every 60 s it says how it goes, and at the end what it counted. By hand, for an hour:
+"""Everything at random, for SOAK_SECONDS (7) each with the change flag (where the host has it), with --fresh and without an index:
+processes killed and stopped, objects cut, overwritten and removed, semaphores that lie, files that change or are hostile, second
+servers, cleanups, a full /dev/shm (tests/README.md, row 23). SOAK_SEED repeats a sequence of damages, not their timing. Every 60 s
+it says how it goes, and at the end what it counted. By hand, for an hour each:
 
     SOAK_SECONDS=3600 meson test -C build --verbose --timeout-multiplier 0 soak
 """
@@ -18,7 +19,8 @@ import pytest
 from harness import (BAD_DATA, Failure, Image, INTERNAL, NOT_FOUND, NOT_PERMITTED, png, reap, SHMSEM, TRY_AGAIN, UNAVAILABLE,
                      until, USAGE, WRONG_PIXELS)
 
-SECONDS = float(os.environ.get('SOAK_SECONDS', '20'))
+REFUSED = os.environ.get('FAULT_REFUSED', 'refused')
+SECONDS = float(os.environ.get('SOAK_SECONDS', '7'))
 SEED = int(os.environ.get('SOAK_SEED', '1'))
 CLIENTS, SEATS, IMAGES = 6, 8, 60
 PROGRESS_EVERY = 60
@@ -26,8 +28,10 @@ TYPED = (0, USAGE, BAD_DATA, NOT_FOUND, UNAVAILABLE, INTERNAL, TRY_AGAIN, NOT_PE
 
 
 class Soak:
-    def __init__(self, scene):
+    def __init__(self, scene, command, fresh_ms):
+        """The command that starts the server; how old an image may be."""
         self.scene, self.chance = scene, random.Random(SEED)
+        self.command, self.fresh_ms = command, fresh_ms
         self.images = [scene.image(f'i{i}', seed=i, width=60 + 2 * i) for i in range(IMAGES)]
         self.sums = {image.sum: f'{image.name}, version {at}' for at, image in enumerate(self.images)}
         self.counts, self.calls, self.failed, self.restarts, self.refused = {}, 0, 0, -1, 0
@@ -38,11 +42,15 @@ class Soak:
         self.workers = [self.new_worker() for _ in range(CLIENTS)]
         self.versions = IMAGES
 
+    def serve(self):
+        fresh = ['--fresh', f'{self.fresh_ms}ms'] if self.fresh_ms else []
+        return self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2', *fresh, command=self.command, ready=False)
+
     def start(self):
         """A killed server's lock lives until a decoder that it was just starting has been started."""
         def started():
             self.scene.servers.clear()
-            self.server = self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2', ready=False)
+            self.server = self.serve()
             until(lambda: 'serving' in self.server.said() or self.server.process.poll() is not None)
             code = self.server.process.returncode
             self.refused += code is not None
@@ -100,7 +108,7 @@ class Soak:
 
     def second_server(self):
         """It is refused, unless the first is ending or has lost its name: then it is the next."""
-        second = self.scene.serve('-s', str(SEATS), '--cache', '2M', '--decode-timeout', '2', ready=False)
+        second = self.serve()
         self.scene.servers.remove(second)
         until(lambda: 'serving' in second.said() or second.process.poll() is not None)
         if second.process.returncode is not None:
@@ -158,11 +166,12 @@ class Soak:
         os.unlink('/dev/shm/filler')
 
     def change_file(self):
-        """Between two rounds, so that every answer after it has the new pixels."""
+        """Between two rounds, and as long before the next as images may be old, so that every answer has the new pixels."""
         at = self.chance.randrange(IMAGES)
         self.versions += 1
         self.images[at] = image = Image(self.scene.folder, f'i{at}', self.versions, 60 + 2 * at)
         self.sums[image.sum] = f'{image.name}, version {self.versions}'
+        time.sleep(self.fresh_ms / 1000)
 
     def hostile_file(self):
         """In place of what is being asked for, so that it changes while it is read, too."""
@@ -315,8 +324,13 @@ class Soak:
 
 @pytest.mark.shm(size='16m')
 @pytest.mark.deadline(SECONDS * 3 + 120)
-def test_everything_at_random(scene):
-    soak = Soak(scene)
+@pytest.mark.parametrize('command, fresh_ms', [
+    pytest.param([], 0, id='as_this_host_has_it'),
+    pytest.param([], 5, id='fresh'),
+    pytest.param([REFUSED, 'io_uring_setup', '--'], 0, id='without_index'),
+])
+def test_everything_at_random(scene, command, fresh_ms):
+    soak = Soak(scene, command, fresh_ms)
     soak.quiet()
     first = soak.count()
     begin = shown = time.monotonic()
