@@ -16,56 +16,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define KEPT_MAX      1000000
-#define WAIT_SLICE_NS (100 * NS_PER_MS)
-#define CHECK_NS      (250 * NS_PER_MS)
+#define KEPT_MAX 1000000
+#define CHECK_NS (250 * NS_PER_MS)
 
 /* ---- running ---- */
 
-static bool take_from(void *context, unsigned seat)
+/* One request at a time is being answered. */
+static struct seat_request *place(void *context, unsigned seat)
 {
 	struct shmsem_server *server = context;
-	uint64_t sequence;
 
-	if (!request_pending(&server->objects.head, seat, &sequence))
-		return false;
-	request_read(&server->objects.head, seat, sequence, &server->received);
-	return true;
+	server->received.seat = seat;
+	return &server->received;
 }
 
-/* The seat that was served last comes last. */
-static bool look(void *context, enum wait_where where)
-{
-	struct shmsem_server *server = context;
-	unsigned last = server->received.seat;
-
-	if (where == WAIT_LAST)
-		return take_from(server, last);
-	return request_scan(&server->objects.head, last, where == WAIT_ALL, take_from, server);
-}
-
-static void serve(struct shmsem_server *server)
-{
-	struct error err = {0};
-
-	wire_count(&head_seat_counters(&server->objects.head, server->received.seat)->requests, 1);
-	if (request_check(&server->received, &err)) {
-		responder_refuse(server, &err);
-		return;
-	}
-	switch ((enum wire_operation)server->received.request.operation) {
-	case WIRE_PING:
-		responder_answer_text(server, "", 0);
-		break;
-	case WIRE_GET:
-	case WIRE_INFO:
-		responder_serve_image(server);
-		break;
-	case WIRE_NAMES:
-		responder_serve_names(server);
-		break;
-	}
-}
+static const struct serving_calls serving_calls = {
+	.place = place, .image = responder_serve_image, .names = responder_serve_names};
 
 static int check_objects(struct shmsem_server *server, struct error *err)
 {
@@ -89,13 +55,11 @@ int shmsem_server_run(struct shmsem_server *server, uint64_t timeout_ns, struct 
 	if (!responder_is_ours(server, &err))
 		return error_export(error, &err, STATUS_USAGE);
 	while (!status && !atomic_exchange(&server->stopping, false)) {
-		struct timeout timeout = {.deadline = deadline};
-		bool found = timeout_ns ? wait_for(&server->wait, &timeout, WAIT_SLICE_NS, NULL,
-						  look, server) == WAIT_FOUND
-					: look(server, WAIT_ALL);
+		struct seat_request *found = timeout_ns ? serving_await(&server->serving, deadline)
+							: serving_take(&server->serving);
 
 		if (found)
-			serve(server);
+			serving_serve(&server->serving, found);
 		status = check_objects(server, &err);
 		if (clock_now() >= deadline && (timeout_ns || !found))
 			break;
@@ -180,7 +144,8 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 		server->options.memory = server_default_reserve();
 	status = create(server, &err);
 	if (!status) {
-		wait_init(&server->wait, server->objects.request, &server->stopping);
+		serving_init(&server->serving, &server->objects, &serving_calls, server,
+			&server->stopping);
 		status = server_objects_ready(&server->objects, &err);
 	}
 	if (status) {
@@ -196,8 +161,7 @@ static void refuse_all(struct shmsem_server *server)
 	struct error stopping;
 
 	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
-	while (look(server, WAIT_ALL))
-		responder_refuse(server, &stopping);
+	serving_refuse_all(&server->serving, &stopping);
 }
 
 void shmsem_server_close(struct shmsem_server *server)
@@ -205,7 +169,7 @@ void shmsem_server_close(struct shmsem_server *server)
 	if (!server)
 		return;
 	if (server->owner == process_id()) {
-		if (server->objects.request)
+		if (server->serving.objects)
 			refuse_all(server);
 		server_objects_withdraw(&server->objects);
 	} else {

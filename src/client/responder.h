@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "exchange/request.h"
 #include "exchange/server_objects.h"
-#include "exchange/wait.h"
+#include "exchange/serving.h"
 #include "shmsem.h"
 
 #include <pthread.h>
@@ -52,7 +52,7 @@ struct shmsem_server {
 	bool distrust; /* room that is backed by the books may not exist: reserve it again */
 	/* The segment was found truncated; the holders of its images must see it. */
 	atomic_bool cut;
-	struct wait wait;
+	struct serving serving;
 	struct seat_request received; /* the request being answered */
 	char *names; /* the list that is being handed out, each name ended by a NUL */
 	size_t names_size;
@@ -87,9 +87,6 @@ void responder_kept_release(struct shmsem_server *server);
 /* What is said, and ends the server, once an object was truncated. */
 int responder_truncated(struct error *err);
 
-/* Answers to the request in server->received: each writes the answer, completes it and posts the
- * semaphore of the seat. */
-void responder_answer_text(struct shmsem_server *server, const char *text, size_t length);
-void responder_refuse(struct shmsem_server *server, const struct error *failure);
-void responder_serve_image(struct shmsem_server *server);
-void responder_serve_names(struct shmsem_server *server);
+/* Answer a request: what `serving` calls with the server. */
+void responder_serve_image(void *server, struct seat_request *received);
+void responder_serve_names(void *server, struct seat_request *received);

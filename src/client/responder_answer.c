@@ -2,49 +2,28 @@
 #include "client/error.h"
 #include "client/options.h"
 #include "client/responder.h"
-#include "shm/semaphore.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static struct wire_seat *answer_page(const struct shmsem_server *server)
-{
-	return head_seat(&server->objects.head, server->received.seat);
-}
+/* ---- images ---- */
 
-/* ---- answers ---- */
-
-static void complete(struct shmsem_server *server, uint64_t image)
+static void refuse(struct shmsem_server *server, const struct seat_request *received,
+	const struct error *failure)
 {
-	if (request_complete(&server->objects.head, &server->received, image))
-		semaphore_post(server->objects.responses[server->received.seat]);
-}
-
-void responder_refuse(struct shmsem_server *server, const struct error *failure)
-{
-	request_put_failure(&server->objects.head, server->received.seat, failure);
 	wire_count(&head_server(&server->objects.head)->counters[WIRE_COUNT_FAILURES], 1);
-	complete(server, 0);
+	serving_answer_failure(&server->serving, received, failure);
 }
 
-void responder_answer_text(struct shmsem_server *server, const char *text, size_t length)
+static void answer_image(
+	const struct seat_request *received, const struct shmsem_answer *made, bool kept)
 {
-	struct wire_answer answer = {0};
-
-	request_put_text(answer_page(server), &answer, text, length);
-	request_put_answer(
-		&server->objects.head, server->received.seat, (const uint64_t[4]){0}, &answer);
-	complete(server, 0);
-}
-
-static void answer_image(struct shmsem_server *server, const struct shmsem_answer *made, bool kept)
-{
-	struct wire_seat_counters *seat = head_seat_counters(
-		&server->objects.head, server->received.seat);
+	struct shmsem_server *server = made->server;
+	struct wire_seat_counters *seat = head_seat_counters(&server->objects.head, received->seat);
 	struct wire_server *page = head_server(&server->objects.head);
 	const struct shmsem_info *info = &made->info;
-	bool get = server->received.request.operation == WIRE_GET;
+	bool get = received->request.operation == WIRE_GET;
 	struct wire_answer answer;
 	uint64_t words[4];
 
@@ -56,21 +35,21 @@ static void answer_image(struct shmsem_server *server, const struct shmsem_answe
 		wire_count(&seat->bytes, info->bytes);
 	}
 	if (info->warning[0])
-		request_put_text(answer_page(server), &answer, info->warning,
-			strnlen(info->warning, sizeof info->warning));
-	request_put_answer(&server->objects.head, server->received.seat, words, &answer);
+		request_put_text(head_seat(&server->objects.head, received->seat), &answer,
+			info->warning, strnlen(info->warning, sizeof info->warning));
+	request_put_answer(&server->objects.head, received->seat, words, &answer);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], server->arena.backed);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], server->arena.used);
-	complete(server, get ? answer.image : 0);
+	serving_complete(&server->serving, received, get ? answer.image : 0);
 }
 
 /* There is no callback to make the image. */
-static int refuse_unmade(struct shmsem_server *server, struct error *err)
+static int refuse_unmade(struct shmsem_server *server, const char *name, struct error *err)
 {
 	bool kept;
 
 	pthread_mutex_lock(&server->lock);
-	kept = responder_kept(server, server->received.name);
+	kept = responder_kept(server, name);
 	pthread_mutex_unlock(&server->lock);
 	return kept ? error_set(err, STATUS_USAGE,
 			      "the image is handed out as it is; ask for it without options")
@@ -78,16 +57,18 @@ static int refuse_unmade(struct shmsem_server *server, struct error *err)
 }
 
 /* What the program makes of the request. */
-static int make_image(struct shmsem_server *server, struct shmsem_answer *answer, struct error *err)
+static int make_image(
+	const struct seat_request *received, struct shmsem_answer *answer, struct error *err)
 {
-	struct shmsem_request request = {.name = server->received.name};
+	struct shmsem_server *server = answer->server;
+	struct shmsem_request request = {.name = received->name};
 	struct shmsem_error error = {0};
 	int status;
 
-	options_ask(&request, &server->received.request.options);
+	options_ask(&request, &received->request.options);
 
 	if (!server->options.make)
-		return refuse_unmade(server, err);
+		return refuse_unmade(server, received->name, err);
 	status = server->options.make(server->options.data, &request, answer, &error);
 	if (status)
 		return error_import(err, &error, status);
@@ -108,41 +89,42 @@ static bool options_plain(struct wire_options options, const struct shmsem_info 
 
 /* Answers with what is kept; false if nothing is, or something else is asked for. With the lock
  * held. */
-static bool serve_kept(struct shmsem_server *server)
+static bool serve_kept(struct shmsem_server *server, const struct seat_request *received)
 {
-	const struct kept *kept = responder_kept(server, server->received.name);
+	const struct kept *kept = responder_kept(server, received->name);
 	struct shmsem_answer answer = {.server = server};
 
-	if (!kept || !options_plain(server->received.request.options, &kept->info))
+	if (!kept || !options_plain(received->request.options, &kept->info))
 		return false;
 	answer.info = kept->info;
 	answer.placed = kept->placed;
-	answer_image(server, &answer, true);
+	answer_image(received, &answer, true);
 	return true;
 }
 
-void responder_serve_image(struct shmsem_server *server)
+void responder_serve_image(void *context, struct seat_request *received)
 {
+	struct shmsem_server *server = context;
 	struct shmsem_answer answer = {.server = server};
 	struct error err = {0};
 	bool served;
 	int status;
 
 	pthread_mutex_lock(&server->lock);
-	served = serve_kept(server);
+	served = serve_kept(server, received);
 	pthread_mutex_unlock(&server->lock);
 	if (served)
 		return;
-	status = make_image(server, &answer, &err);
+	status = make_image(received, &answer, &err);
 	pthread_mutex_lock(&server->lock);
 	if (status && answer.placed)
 		responder_forget(server, answer.placed);
 	else if (answer.placed)
 		responder_leave(server, answer.placed);
 	if (status)
-		responder_refuse(server, &err);
+		refuse(server, received, &err);
 	else
-		answer_image(server, &answer, false);
+		answer_image(received, &answer, false);
 	pthread_mutex_unlock(&server->lock);
 }
 
@@ -228,18 +210,18 @@ static int list_names(struct shmsem_server *server, struct error *err)
 }
 
 /* A listing begins with the empty name, and is then handed out as it was at that moment. */
-void responder_serve_names(struct shmsem_server *server)
+void responder_serve_names(void *context, struct seat_request *received)
 {
+	struct shmsem_server *server = context;
 	char text[WIRE_TEXT_SIZE];
 	struct error err = {0};
 	int status = STATUS_OK;
 
-	if (!server->received.name[0] || !server->names)
+	if (!received->name[0] || !server->names)
 		status = list_names(server, &err);
 	if (status)
-		responder_refuse(server, &err);
+		refuse(server, received, &err);
 	else
-		responder_answer_text(server, text,
-			request_names(
-				server->names, server->names_size, server->received.name, text));
+		serving_answer_text(&server->serving, received, text,
+			request_names(server->names, server->names_size, received->name, text));
 }

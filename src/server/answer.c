@@ -4,38 +4,8 @@
 #include "exchange/image_answer.h"
 #include "server/blocking.h"
 #include "server/jobs.h"
-#include "shm/semaphore.h"
 
 #include <string.h>
-
-/* Completes an answer whose fields are written. */
-static void publish(struct server *server, const struct request *request, uint64_t held)
-{
-	if (request_complete(&server->objects.head, &request->received, held))
-		semaphore_post(server->objects.responses[request->received.seat]);
-	if (server->options.requests &&
-		atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
-		atomic_store(&server->stopping, true);
-}
-
-void answer_plainly(
-	struct server *server, const struct request *request, const char *text, size_t length)
-{
-	struct wire_seat *page = head_seat(&server->objects.head, request->received.seat);
-	struct wire_answer answer = {0};
-
-	if (length)
-		request_put_text(page, &answer, text, length);
-	request_put_answer(
-		&server->objects.head, request->received.seat, (const uint64_t[4]){0}, &answer);
-	publish(server, request, 0);
-}
-
-void answer_error(struct server *server, const struct request *request, const struct error *failure)
-{
-	request_put_failure(&server->objects.head, request->received.seat, failure);
-	publish(server, request, 0);
-}
 
 /* By a clock that ticks every few ms if that will do: it is cheaper to look at, and an answer that
  * is the same as the last one leaves the requester's cache alone. */
@@ -89,7 +59,7 @@ static void answer_image(
 		wire_count(&counters->hits, 1);
 	}
 	wire_count(&counters->bytes, words[0]);
-	publish(server, request, get ? image->number : 0);
+	serving_complete(&server->serving, &request->received, get ? image->number : 0);
 }
 
 void answer_later(struct server *server, struct request *request, struct stored *image)
@@ -144,7 +114,7 @@ void answer_with(struct server *server, struct request *request, struct stored *
 		answer_image(server, request, image, true);
 		break;
 	case STORED_FAILED:
-		answer_error(server, request, &image->failure);
+		serving_answer_failure(&server->serving, &request->received, &image->failure);
 		break;
 	}
 }
@@ -157,7 +127,8 @@ void answer_waiters(struct server *server, struct stored *image)
 	for (; request; request = next) {
 		next = request->next;
 		if (image->state == STORED_FAILED)
-			answer_error(server, request, &image->failure);
+			serving_answer_failure(
+				&server->serving, &request->received, &image->failure);
 		else
 			answer_image(server, request, image, false);
 		atomic_store(&request->state, REQUEST_NONE);

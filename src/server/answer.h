@@ -5,13 +5,6 @@
 
 #include "server/internal.h"
 
-/* Success without an image; `length` bytes of text go with it. */
-void answer_plainly(
-	struct server *server, const struct request *request, const char *text, size_t length);
-
-void answer_error(
-	struct server *server, const struct request *request, const struct error *failure);
-
 /* What an answer says of an image that is decoded, to every requester. */
 void answer_describe(const struct server *server, const struct stored *image,
 	struct wire_answer *ret, uint64_t ret_words[4]);

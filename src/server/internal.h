@@ -12,9 +12,7 @@
  */
 #pragma once
 
-#include "exchange/request.h"
-#include "exchange/server_objects.h"
-#include "exchange/wait.h"
+#include "exchange/serving.h"
 #include "server/change_flag.h"
 #include "server/preload.h"
 #include "server/server.h"
@@ -38,7 +36,6 @@ enum request_state {
 struct request {
 	_Atomic enum request_state state;
 	struct seat_request received;
-	struct error refused; /* what request_check found */
 	struct image_options options;
 	struct stored *image;
 	struct request *next; /* in the same list */
@@ -125,14 +122,13 @@ struct server {
 	/* Request thread */
 	pthread_t request_thread;
 	bool request_started;
-	struct wait wait;
+	struct serving serving;
 	struct change_flag
 		*watch_flag; /* of the queue of `watch`; NULL if it has to ask the kernel */
 	struct change_flag *mounts_flag;  /* of the table of mounts; NULL unless flags_shared */
 	bool flags_shared;                /* requesters see both, in pages of INDEX */
 	int mounts_file;                  /* that table */
 	struct thread_word *request_word; /* by which requesters see that the thread lives */
-	unsigned last_seat;               /* that was served */
 
 	/* Decoders, and jobs that wait for one. */
 	struct decoder *decoders;

@@ -14,7 +14,7 @@ static void answer_page(struct server *server, const struct request *request)
 	const struct names_work *names = &server->names;
 	char text[WIRE_TEXT_SIZE];
 
-	answer_plainly(server, request, text,
+	serving_answer_text(&server->serving, &request->received, text,
 		request_names(names->text, names->size, request->received.name, text));
 }
 
@@ -45,7 +45,8 @@ static void answer_current(struct server *server)
 	for (; request; request = next) {
 		next = request->next;
 		if (names->failure.status)
-			answer_error(server, request, &names->failure);
+			serving_answer_failure(
+				&server->serving, &request->received, &names->failure);
 		else
 			answer_page(server, request);
 		atomic_store(&request->state, REQUEST_NONE);

@@ -12,8 +12,6 @@
 #include "server/serve_image.h"
 #include "shmsem.h"
 
-#define WAIT_SLICE_NS (100 * NS_PER_MS)
-
 #define OPTION_ALIKE(field)                                                                    \
 	_Static_assert(                                                                        \
 		offsetof(struct image_options, field) == offsetof(struct wire_options, field), \
@@ -49,78 +47,60 @@ _Static_assert((int)SHMSEM_BGR == (int)IMAGE_LAYOUT_BGR, "layouts");
 _Static_assert((int)SHMSEM_PNG == (int)IMAGE_FORMAT_PNG, "formats");
 _Static_assert((int)SHMSEM_JPEG == (int)IMAGE_FORMAT_JPEG, "formats");
 
-static void serve_request(struct server *server, struct request *request)
-{
-	wire_count(&head_seat_counters(&server->objects.head, request->received.seat)->requests, 1);
-	if (request->refused.status) {
-		answer_error(server, request, &request->refused);
-		return;
-	}
-	switch ((enum wire_operation)request->received.request.operation) {
-	case WIRE_PING:
-		answer_plainly(server, request, NULL, 0);
-		break;
-	case WIRE_GET:
-	case WIRE_INFO:
-		serve_image(server, request);
-		break;
-	case WIRE_NAMES:
-		store_lock(&server->store);
-		names_ask(server, request);
-		store_unlock(&server->store);
-		break;
-	}
-}
+/* ---- what `serving` calls ---- */
 
-/* Takes up the request of a seat, if it has one. */
-static struct request *take_from(struct server *server, unsigned seat)
+static struct seat_request *place(void *context, unsigned seat)
 {
+	struct server *server = context;
 	struct request *request = &server->requests[seat];
-	const struct wire_options *options = &request->received.request.options;
-	uint64_t sequence;
 
-	if (!request_pending(&server->objects.head, seat, &sequence))
-		return NULL;
 	/* The last request of this seat was withdrawn, and its answer is not here yet. */
 	if (atomic_load(&request->state) != REQUEST_NONE) {
 		store_lock(&server->store);
 		answer_never(server, request);
 		store_unlock(&server->store);
 	}
-	request_read(&server->objects.head, seat, sequence, &request->received);
-	server->last_seat = seat;
-	request->refused.status = STATUS_OK;
-	request_check(&request->received, &request->refused);
-	memcpy(&request->options, options, sizeof request->options);
+	return &request->received;
+}
+
+static void image(void *context, struct seat_request *received)
+{
+	struct server *server = context;
+	struct request *request = &server->requests[received->seat];
+
+	memcpy(&request->options, &received->request.options, sizeof request->options);
 	if (request->options.scale == 1) /* as 0, not to be stored twice */
 		request->options.scale = 0;
-	return request;
+	serve_image(server, request);
 }
 
-struct look {
-	struct server *server;
-	struct request *found;
-};
-
-static bool take_found(void *context, unsigned seat)
+static void names(void *context, struct seat_request *received)
 {
-	struct look *look = context;
+	struct server *server = context;
 
-	look->found = take_from(look->server, seat);
-	return look->found;
+	store_lock(&server->store);
+	names_ask(server, &server->requests[received->seat]);
+	store_unlock(&server->store);
 }
 
-/* The next seat with a request, beginning behind the one that was last served. */
-static bool take_request(void *context, enum wait_where where)
+static void answered(void *context)
 {
-	struct look *look = context;
-	struct server *server = look->server;
+	struct server *server = context;
 
-	if (where == WAIT_LAST)
-		return take_found(look, server->last_seat);
-	return request_scan(
-		&server->objects.head, server->last_seat, where == WAIT_ALL, take_found, look);
+	if (server->options.requests &&
+		atomic_fetch_add(&server->answers, 1) + 1 == server->options.requests)
+		atomic_store(&server->stopping, true);
 }
+
+void request_init(struct server *server)
+{
+	static const struct serving_calls calls = {
+		.place = place, .image = image, .names = names, .answered = answered};
+
+	serving_init(&server->serving, &server->objects, &calls, server, &server->stopping);
+}
+
+/* ---- the loop ---- */
 
 /* So that requesters need not ask because of what happened before. */
 static void take_in(struct server *server)
@@ -132,19 +112,19 @@ static void take_in(struct server *server)
 
 void request_serve(struct server *server)
 {
-	struct timeout never = {.deadline = DEADLINE_NEVER};
-	struct look look = {.server = server};
+	struct wait *wait = &server->serving.wait;
+	struct seat_request *received;
 
-	server->wait.spin.busy = atomic_load(&server->decoding);
-	if (wait_for(&server->wait, &never, WAIT_SLICE_NS, NULL, take_request, &look) !=
-		WAIT_FOUND) {
+	wait->spin.busy = atomic_load(&server->decoding);
+	received = serving_await(&server->serving, DEADLINE_NEVER);
+	if (!received) {
 		take_in(server);
 		return;
 	}
-	serve_request(server, look.found);
+	serving_serve(&server->serving, received);
 	/* The request waits for a decoder now. */
-	if (atomic_load(&look.found->state) != REQUEST_NONE)
-		wait_skip_spin(&server->wait);
+	if (atomic_load(&server->requests[received->seat].state) != REQUEST_NONE)
+		wait_skip_spin(wait);
 }
 
 void *request_main(void *context)
@@ -162,17 +142,15 @@ void request_refuse_all(struct server *server)
 	struct error stopping;
 
 	error_set(&stopping, STATUS_UNAVAILABLE, "the server is stopping");
+	store_lock(&server->store);
 	for (unsigned seat = 0; seat < server->options.seats; seat++) {
 		struct request *request = &server->requests[seat];
 
-		if (atomic_load(&request->state) != REQUEST_NONE) {
-			store_lock(&server->store);
-			answer_never(server, request);
-			store_unlock(&server->store);
-			answer_error(server, request, &stopping);
-		}
-		request = take_from(server, seat);
-		if (request)
-			answer_error(server, request, &stopping);
+		if (atomic_load(&request->state) == REQUEST_NONE)
+			continue;
+		answer_never(server, request);
+		serving_answer_failure(&server->serving, &request->received, &stopping);
 	}
+	store_unlock(&server->store);
+	serving_refuse_all(&server->serving, &stopping);
 }

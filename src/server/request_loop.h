@@ -3,6 +3,9 @@
 
 #include "server/internal.h"
 
+/* Once the objects are there. */
+void request_init(struct server *server);
+
 void *request_main(void *server);
 
 /* Waits for a request and serves it; without one, for a moment only. */

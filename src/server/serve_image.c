@@ -107,7 +107,7 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 	job = job_new(server, request->received.name, image, &key, file, token);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
-		answer_error(server, request, &err);
+		serving_answer_failure(&server->serving, &request->received, &err);
 		return true;
 	}
 	answer_later(server, request, job->image);
@@ -139,7 +139,7 @@ static void ask_helper(struct server *server, struct request *request, struct fi
 	if (blocking_ask(server, task))
 		return;
 	error_os(&err, ENOMEM, "no memory for another image");
-	answer_error(server, request, &err);
+	serving_answer_failure(&server->serving, &request->received, &err);
 	atomic_store(&request->state, REQUEST_NONE);
 }
 
@@ -187,7 +187,7 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 		task.kind = kind;
 		ask_helper(server, request, &task);
 	} else if (status) {
-		answer_error(server, request, &err);
+		serving_answer_failure(&server->serving, &request->received, &err);
 	} else {
 		admit_watched(server, request, kind, &file, &token);
 	}
@@ -224,7 +224,7 @@ void serve_resume(struct server *server, struct file_answer *answer)
 	}
 	if (file_task_found(server, answer, &file, &token, &err) ||
 		files_check(&file, server->options.file_bytes, &err))
-		answer_error(server, request, &err);
+		serving_answer_failure(&server->serving, &request->received, &err);
 	else
 		done = admit_watched(server, request, answer->task->kind, &file, &token);
 	if (file.fd >= 0)

@@ -80,7 +80,8 @@ static int create_objects(struct server *server, struct error *err)
 
 	publish_options(server, &objects);
 	status = server_objects_create(&server->objects, &objects, err);
-	wait_init(&server->wait, server->objects.request, &server->stopping);
+	if (!status)
+		request_init(server);
 	return status;
 }
 

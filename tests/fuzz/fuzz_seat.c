@@ -112,7 +112,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	FUZZ_CHECK(watch_new(server.folder, &server.watch, NULL) == 0);
 	make_objects();
 	atexit(clean_up);
-	wait_init(&server.wait, server.objects.request, &server.stopping);
+	request_init(&server);
 	take_seats();
 	whole = malloc(HEAD_SIZE);
 	FUZZ_CHECK(whole);
@@ -240,7 +240,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	write_head(whole, HEAD_SIZE, false);
 	make_store();
-	server.last_seat = server.next_check = 0;
+	server.serving.last = server.next_check = 0;
 	if (size > 1)
 		write_head(data + 1, size - 1, choice & CHOOSE_WHOLE);
 	for (unsigned seat = 0; seat < SEATS; seat++)

@@ -1,0 +1,113 @@
+#include "exchange/serving.h"
+
+#include "shm/semaphore.h"
+
+/* Of a wait, after which the caller looks after other things. */
+#define WAIT_SLICE_NS (100 * NS_PER_MS)
+
+void serving_init(struct serving *serving, const struct server_objects *objects,
+	const struct serving_calls *calls, void *context, const atomic_bool *stopping)
+{
+	*serving = (struct serving){.objects = objects, .calls = calls, .context = context};
+	wait_init(&serving->wait, objects->request, stopping);
+}
+
+/* ---- requests ---- */
+
+static bool take_from(void *context, unsigned seat)
+{
+	struct serving *serving = context;
+	const struct head *head = &serving->objects->head;
+	uint64_t sequence;
+
+	if (!request_pending(head, seat, &sequence))
+		return false;
+	serving->found = serving->calls->place(serving->context, seat);
+	request_read(head, seat, sequence, serving->found);
+	serving->last = seat;
+	return true;
+}
+
+static bool look(void *context, enum wait_where where)
+{
+	struct serving *serving = context;
+
+	if (where == WAIT_LAST)
+		return take_from(serving, serving->last);
+	return request_scan(
+		&serving->objects->head, serving->last, where == WAIT_ALL, take_from, serving);
+}
+
+struct seat_request *serving_take(struct serving *serving)
+{
+	return look(serving, WAIT_ALL) ? serving->found : NULL;
+}
+
+struct seat_request *serving_await(struct serving *serving, uint64_t deadline)
+{
+	struct timeout timeout = {.deadline = deadline};
+
+	return wait_for(&serving->wait, &timeout, WAIT_SLICE_NS, NULL, look, serving) == WAIT_FOUND
+		       ? serving->found
+		       : NULL;
+}
+
+void serving_serve(struct serving *serving, struct seat_request *received)
+{
+	struct error refused = {0};
+
+	wire_count(&head_seat_counters(&serving->objects->head, received->seat)->requests, 1);
+	if (request_check(received, &refused)) {
+		serving_answer_failure(serving, received, &refused);
+		return;
+	}
+	switch ((enum wire_operation)received->request.operation) {
+	case WIRE_PING:
+		serving_answer_text(serving, received, "", 0);
+		break;
+	case WIRE_GET:
+	case WIRE_INFO:
+		serving->calls->image(serving->context, received);
+		break;
+	case WIRE_NAMES:
+		serving->calls->names(serving->context, received);
+		break;
+	}
+}
+
+void serving_refuse_all(struct serving *serving, const struct error *failure)
+{
+	for (unsigned seat = 0; seat < serving->objects->head.seats; seat++)
+		if (take_from(serving, seat))
+			serving_answer_failure(serving, serving->found, failure);
+}
+
+/* ---- answers ---- */
+
+void serving_complete(
+	const struct serving *serving, const struct seat_request *received, uint64_t image)
+{
+	if (request_complete(&serving->objects->head, received, image))
+		semaphore_post(serving->objects->responses[received->seat]);
+	if (serving->calls->answered)
+		serving->calls->answered(serving->context);
+}
+
+void serving_answer_text(const struct serving *serving, const struct seat_request *received,
+	const char *text, size_t length)
+{
+	const struct head *head = &serving->objects->head;
+	struct wire_answer answer = {0};
+
+	if (length)
+		request_put_text(head_seat(head, received->seat), &answer, text, length);
+	request_put_answer(head, received->seat, (const uint64_t[4]){0}, &answer);
+	serving_complete(serving, received, 0);
+}
+
+void serving_answer_failure(const struct serving *serving, const struct seat_request *received,
+	const struct error *failure)
+{
+	request_put_failure(&serving->objects->head, received->seat, failure);
+	serving_complete(serving, received, 0);
+}
