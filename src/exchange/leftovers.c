@@ -20,8 +20,9 @@ struct search {
 	size_t room;
 };
 
-static int note_leftover(void *context, int directory, const char *file)
+static int note_leftover(void *context, int directory, const struct dirent *entry)
 {
+	const char *file = entry->d_name;
 	struct search *search = context;
 	struct leftovers *found = &search->found;
 	struct leftover one = {0}, *more;

@@ -56,7 +56,6 @@ static void tell_blindness(struct process_walk *walk)
 	char *blind = walk->found.blind;
 	struct stat status;
 
-	walk->found.privileged = pids_are_global() && processes_all_visible();
 	if (!pids_are_global())
 		snprintf(blind, sizeof walk->found.blind,
 			"cannot see all processes (other PID namespace)");

@@ -51,9 +51,7 @@ struct holders {
 	size_t count, processes;
 	struct nameless *nameless; /* each once */
 	size_t nameless_count;
-	char blind[96];  /* why some processes cannot be seen; empty when all can */
-	bool privileged; /* in the first PID namespace, and allowed to see all; yet some systems
-			    shield a few processes even then */
+	char blind[96]; /* why some processes cannot be seen; empty when all can */
 };
 
 #define HOLDERS_NONE ((struct holders){0})

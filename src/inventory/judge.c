@@ -52,20 +52,23 @@ void judge_held(struct object *object, const char *verb)
 
 /* ---- by who holds it ---- */
 
-/* Whether the kernel is to be asked about what nobody seems to use: only a few processes are
- * shielded from us. */
-static bool asks_kernel(const struct holders *holders)
+/* Nobody who can be seen holds it: by the kernel's word, 0 or an errno as lease_open. */
+static void judge_unheld(struct object *object, int lease, const struct holders *holders)
 {
-	return holders->blind[0] && holders->privileged;
+	if (!lease)
+		judge(object, OBJECT_STALE, STALE_WHY);
+	else if (lease == EAGAIN)
+		judge(object, OBJECT_LIVE, UNSEEN_WHY);
+	else if (holders->blind[0])
+		judge(object, OBJECT_UNKNOWN, "%s", holders->blind);
+	else
+		judge(object, OBJECT_STALE, STALE_WHY);
 }
 
-/* Nobody who can be seen holds it. */
-static void judge_unheld(struct object *object, const struct holders *holders)
+/* Whether the kernel is to be asked, or once more: it may have been but another one's look. */
+static bool asks_kernel(const struct object *object)
 {
-	if (!holders->blind[0])
-		judge(object, OBJECT_STALE, STALE_WHY);
-	else if (!asks_kernel(holders)) /* otherwise all are asked about together, at the end */
-		judge(object, OBJECT_UNKNOWN, "%s", holders->blind);
+	return object->lease < 0 || object->lease == EAGAIN;
 }
 
 /* An object that knows no locks is needed as long as a process holds it. */
@@ -82,10 +85,10 @@ static void judge_by_holders(struct object *object, const struct holders *holder
 		judge_held(object, verb);
 	else if (object->type == OBJECT_FILE)
 		judge(object, OBJECT_UNKNOWN, "a file in a folder, nobody seems to have it open");
-	else if (object_is_named(object))
-		judge_unheld(object, holders);
-	else
+	else if (!object_is_named(object))
 		judge(object, OBJECT_UNKNOWN, "let go of meanwhile");
+	else if (!asks_kernel(object)) /* otherwise all are asked about together, at the end */
+		judge_unheld(object, object->lease, holders);
 }
 
 /* ---- by the locks of a namespace ---- */
@@ -215,16 +218,6 @@ static size_t space_end(const struct objects *objects, size_t start)
 	return end;
 }
 
-static void judge_by_lease(struct object *object, int refused, const struct holders *holders)
-{
-	if (!refused)
-		judge(object, OBJECT_STALE, STALE_WHY);
-	else if (refused == EAGAIN)
-		judge(object, OBJECT_LIVE, "in use by a process that cannot be seen");
-	else
-		judge(object, OBJECT_UNKNOWN, "%s", holders->blind);
-}
-
 /* Those that were left to the kernel; unknown without memory to ask it. */
 static void judge_the_rest(struct objects *objects, const struct holders *holders)
 {
@@ -239,7 +232,7 @@ static void judge_the_rest(struct objects *objects, const struct holders *holder
 		lease_ask(queries, count);
 	for (size_t i = 0, at = 0; i < objects->count; i++)
 		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
-			judge_by_lease(&objects->items[i], queries ? queries[at++].error : ENOMEM,
+			judge_unheld(&objects->items[i], queries ? queries[at++].error : ENOMEM,
 				holders);
 }
 
@@ -265,6 +258,5 @@ void objects_judge(struct objects *objects, const struct holders *holders)
 		for (size_t i = start; i < end; i++)
 			judge_by_locks(&objects->items[i], &verdict, holders);
 	}
-	if (asks_kernel(holders))
-		judge_the_rest(objects, holders);
+	judge_the_rest(objects, holders);
 }

@@ -8,7 +8,8 @@
 
 #include <stdbool.h>
 
-#define STALE_WHY "nobody holds it open or maps it now"
+#define STALE_WHY  "nobody holds it open or maps it now"
+#define UNSEEN_WHY "in use by what cannot be seen: in a socket, by hidden processes"
 
 /* Fills in holders, state and why of each object but System V's. `holders` must outlive them. */
 void objects_judge(struct objects *objects, const struct holders *holders);

@@ -2,13 +2,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/process.h"
+#include "inventory/parallel.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,19 +15,18 @@
 #define TRIES 5
 #define PAUSE (2 * NS_PER_MS)
 
-/* Four calls a file: a thread more pays for itself with that many. */
-#define FILES_A_THREAD 1024
-#define THREADS_MAX    8
-#define FILES_A_TURN   64
-
-/* Who opens the file while the lease is held makes the kernel send SIGIO, which ends a process. */
-static void ignore_notices(void)
+void lease_prepare(void)
 {
 	static bool ignored;
 
 	if (!ignored)
 		signal(SIGIO, SIG_IGN);
 	ignored = true;
+}
+
+int lease_of(int fd)
+{
+	return fcntl(fd, F_SETLEASE, F_WRLCK) == 0 ? 0 : errno;
 }
 
 static void pause_shortly(void)
@@ -48,9 +45,10 @@ static int lease_try(int directory, const char *file, struct file_id id)
 {
 	AUTO_CLOSE int fd = shm_file_open_again(directory, file, id);
 
-	if (fd < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
+	if (fd < 0)
 		return -1;
-	return steal_fd(&fd);
+	errno = lease_of(fd);
+	return errno ? -1 : steal_fd(&fd);
 }
 
 int lease_open(const char *file, struct file_id id)
@@ -59,7 +57,7 @@ int lease_open(const char *file, struct file_id id)
 
 	if (directory < 0)
 		return -1;
-	ignore_notices();
+	lease_prepare();
 	for (unsigned left = TRIES; left-- > 0;) {
 		int lease = lease_try(directory, file, id);
 
@@ -73,9 +71,7 @@ int lease_open(const char *file, struct file_id id)
 
 struct round {
 	struct lease_query *queries;
-	size_t count;
 	int directory;
-	atomic_size_t next;
 };
 
 static int ask(int directory, const struct lease_query *query)
@@ -86,31 +82,13 @@ static int ask(int directory, const struct lease_query *query)
 }
 
 /* Asks about those of the files that seemed to be in use so far. */
-static void *work(void *context)
+static void ask_some(void *context, size_t start, size_t end)
 {
-	struct round *round = context;
-	size_t start;
+	const struct round *round = context;
 
-	while ((start = atomic_fetch_add(&round->next, FILES_A_TURN)) < round->count)
-		for (size_t i = start; i < round->count && i < start + FILES_A_TURN; i++)
-			if (round->queries[i].error == EAGAIN)
-				round->queries[i].error = ask(round->directory, &round->queries[i]);
-	return NULL;
-}
-
-static void work_together(struct round *round)
-{
-	pthread_t helpers[THREADS_MAX - 1];
-	size_t processors = process_cpus(), wanted = round->count / FILES_A_THREAD, started = 0;
-
-	if (wanted >= processors)
-		wanted = processors - 1;
-	while (started < wanted && started < THREADS_MAX - 1 &&
-		pthread_create(&helpers[started], NULL, work, round) == 0)
-		started++;
-	work(round);
-	while (started)
-		pthread_join(helpers[--started], NULL);
+	for (size_t i = start; i < end; i++)
+		if (round->queries[i].error == EAGAIN)
+			round->queries[i].error = ask(round->directory, &round->queries[i]);
 }
 
 static bool any_in_use(const struct lease_query *queries, size_t count)
@@ -126,14 +104,14 @@ void lease_ask(struct lease_query *queries, size_t count)
 	AUTO_CLOSE int directory = open_directory();
 	int failed = directory < 0 ? errno : EAGAIN;
 
-	ignore_notices();
+	lease_prepare();
 	for (size_t i = 0; i < count; i++)
 		queries[i].error = failed;
 	for (unsigned tried = 0; tried < TRIES && any_in_use(queries, count); tried++) {
-		struct round round = {.queries = queries, .count = count, .directory = directory};
+		struct round round = {.queries = queries, .directory = directory};
 
 		if (tried)
 			pause_shortly();
-		work_together(&round);
+		parallel_do(count, ask_some, &round);
 	}
 }

@@ -4,13 +4,21 @@
  * way in a socket.
  *
  * While the lease is held, who opens the file waits for it, or fails with EAGAIN if he will not
- * wait (shm_open never does); so it is taken for an instant only, where nothing else gives proof.
+ * wait (shm_open never does); so it is taken for an instant only.
  */
 #pragma once
 
 #include "shm/shm_file.h"
 
 #include <stddef.h>
+
+/* Who opens a file while a lease of it is held makes the kernel send SIGIO, which ends a process:
+ * ignores it. To be called before lease_of. */
+void lease_prepare(void);
+
+/* Asks for a lease of an open file, which lasts until it is closed: 0 if nobody else has it open,
+ * or an errno as of lease_open. */
+int lease_of(int fd);
 
 /*
  * Opens that file below SHM_DIRECTORY and takes the lease; closing the descriptor gives it back. -1

@@ -56,6 +56,8 @@ struct object {
 	int64_t attached;                 /* System V segments, otherwise -1 */
 	bool elsewhere; /* System V: used by another PID namespace, of which nothing can be seen */
 
+	int lease; /* the kernel's answer when it was looked at (lease.h); -1: not asked */
+
 	const struct holder *holders; /* inside the struct holders it was judged by */
 	size_t users;
 	enum object_state state;
@@ -96,6 +98,9 @@ int objects_add_nameless(struct objects *objects, const struct holders *holders,
 
 /* A new object, all zero but for what is then -1, at the end; NULL when out of memory. */
 struct object *objects_add(struct objects *objects);
+
+/* Frees what it has, and leaves it without a name. */
+void object_release(struct object *object);
 
 /* The value of a semaphore, read as plain bytes; -1 if the file is none or may not be read. */
 int64_t object_semaphore_value(const struct object *object);

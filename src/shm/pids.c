@@ -5,19 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The inode number of the first PID namespace (Linux, include/linux/proc_ns.h). */
 #define FIRST_PID_NAMESPACE 0xeffffffcU
-/* The same of the first user namespace: capabilities in another one count only within it. */
-#define FIRST_USER_NAMESPACE 0xeffffffdU
 
 const char *process_command(pid_t pid, char command[COMMAND_SIZE])
 {
@@ -87,13 +83,4 @@ bool pids_are_global(void)
 		return false;
 	self[length] = '\0';
 	return atoi(self) == getpid() && is_namespace("/proc/self/ns/pid", FIRST_PID_NAMESPACE);
-}
-
-bool processes_all_visible(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
-
-	return is_namespace("/proc/self/ns/user", FIRST_USER_NAMESPACE) &&
-	       syscall(SYS_capget, &header, sets) == 0 && sets[0].effective & 1U << CAP_SYS_PTRACE;
 }

@@ -17,6 +17,3 @@ bool process_has_ended(pid_t pid);
 /* Whether pids of every process of the machine mean something here: /proc is that of the first PID
  * namespace, and so are we. */
 bool pids_are_global(void);
-
-/* Whether the kernel lets this process look at those of all users. */
-bool processes_all_visible(void);

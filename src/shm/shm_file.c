@@ -78,10 +78,15 @@ int shm_file_open(const char *file, int flags, struct stat *ret_status)
 	return fd;
 }
 
+int shm_file_open_in(int directory, const char *file)
+{
+	return open_unfollowed(directory, file, O_RDONLY);
+}
+
 int shm_file_open_again(int directory, const char *file, struct file_id id)
 {
 	struct stat status;
-	AUTO_CLOSE int fd = open_unfollowed(directory, file, O_RDONLY);
+	AUTO_CLOSE int fd = shm_file_open_in(directory, file);
 
 	if (fd < 0 || fstat(fd, &status) != 0)
 		return -1;
@@ -189,7 +194,7 @@ int shm_file_remove(const char *file, struct file_id id)
 }
 
 int shm_file_walk(int at, const char *folder,
-	int (*look)(void *context, int directory, const char *file), void *context)
+	int (*look)(void *context, int directory, const struct dirent *entry), void *context)
 {
 	/* /dev/shm itself may be a link, to /run/shm. */
 	int follow = at == AT_FDCWD ? 0 : O_NOFOLLOW;
@@ -202,6 +207,6 @@ int shm_file_walk(int at, const char *folder,
 	if (!directory)
 		return -1;
 	for (struct dirent *entry; !result && (entry = readdir(directory));)
-		result = look(context, dirfd(directory), entry->d_name);
+		result = look(context, dirfd(directory), entry);
 	return result;
 }

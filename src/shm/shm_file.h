@@ -55,8 +55,12 @@ bool shm_file_is(const char *file, struct file_id id);
  */
 int shm_file_open(const char *file, int flags, struct stat *ret_status);
 
+/* Opens for reading what readdir said is a regular file, and nobody has looked at since.
+ * `directory`: an open SHM_DIRECTORY, which spares the way there. */
+int shm_file_open_in(int directory, const char *file);
+
 /* Opens for reading what was seen to be a regular file, with a call less; ESTALE if the name leads to
- * another one by now. `directory`: an open SHM_DIRECTORY, which spares the way there. */
+ * another one by now. `directory` as above. */
 int shm_file_open_again(int directory, const char *file, struct file_id id);
 
 /* What a mode says of a file: "a symbolic link", "a directory", ... */
@@ -81,9 +85,9 @@ int shm_file_unlink(const char *file, struct file_id id);
 int shm_file_remove(const char *file, struct file_id id);
 
 /*
- * Calls `look` with each name in a folder ("." and ".." too), in no order, until it returns other
+ * Calls `look` with each entry of a folder ("." and ".." too), in no order, until it returns other
  * than 0, which is then the result. 0 at the end, or -1 with errno if the folder cannot be read.
  * `at` and `folder` as openat takes them; `directory` is for fstatat.
  */
 int shm_file_walk(int at, const char *folder,
-	int (*look)(void *context, int directory, const char *file), void *context);
+	int (*look)(void *context, int directory, const struct dirent *entry), void *context);

@@ -10,26 +10,19 @@ as_nobody() {
 	setpriv --reuid nobody --regid nogroup --clear-groups "$@"
 }
 
-# foreign GLOB: removes such objects of other programs, where that takes --force not without it
+# foreign GLOB: removes such objects of other programs
 foreign() {
-	local all
-	all=$(files)
-	if [ -n "$FORCE" ]; then
-		"$SHMSEM" cleanup --yes --min-age 0 --foreign "$1" >/dev/null || return
-		[ "$(files)" -eq "$all" ] || return
-	fi
-	"$SHMSEM" cleanup --yes $FORCE --min-age 0 --foreign "$1"
+	"$SHMSEM" cleanup --yes --min-age 0 --foreign "$1"
 }
 
 # at_prompt ANSWER COMMAND: what happens between the question and the answer
 at_prompt() {
-	/usr/bin/python3 - "$@" $FORCE <<-'END'
+	/usr/bin/python3 - "$@" <<-'END'
 		import os, pty, subprocess, sys
 		answer, command = sys.argv[1:3]
 		pid, terminal = pty.fork()
 		if not pid:
-		    os.execv(os.environ["SHMSEM"], ["shmsem", "cleanup", *sys.argv[3:], "--min-age", "0",
-		                                    "--foreign", "psm_*"])
+		    os.execv(os.environ["SHMSEM"], ["shmsem", "cleanup", "--min-age", "0", "--foreign", "psm_*"])
 		text = b""
 		while b"[y/N]" not in text:
 		    text += os.read(terminal, 4096)
@@ -50,10 +43,8 @@ at_prompt() {
 	run "$SHMSEM" cleanup
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = 'nothing to do' ]
-	if sees_all_processes; then
-		[ "${lines[1]}" = "0B in 1 stale object of a known program: 'shmsem cleanup --known' removes it" ]
-	fi
-	[ "${#lines[@]}" -le 2 ]
+	[ "${lines[1]}" = "0B in 1 stale object of a known program: 'shmsem cleanup --known' removes it" ]
+	[ "${#lines[@]}" -eq 2 ]
 	[ -e /dev/shm/psm_1 ]
 }
 
@@ -134,13 +125,11 @@ at_prompt() {
 	run "$SHMSEM" cleanup --check
 	[ "$status" -eq 0 ]
 	[[ $output == *"4.9K in 1 stale System V segment: 'shmsem cleanup --sysv' removes it"* ]]
-	if sees_all_processes; then
-		[[ $output == *"stale object of a known program: 'shmsem cleanup --known'"* ]]
-		[[ $output == *"stale object of other programs: 'shmsem cleanup --foreign GLOB'"* ]]
-		run "$SHMSEM" cleanup --check --known --foreign '*' --sysv --min-age 0
-		[ "$status" -eq 1 ]
-		[[ $output != *"'shmsem cleanup"* ]]
-	fi
+	[[ $output == *"stale object of a known program: 'shmsem cleanup --known'"* ]]
+	[[ $output == *"stale object of other programs: 'shmsem cleanup --foreign GLOB'"* ]]
+	run "$SHMSEM" cleanup --check --known --foreign '*' --sysv --min-age 0
+	[ "$status" -eq 1 ]
+	[[ $output != *"'shmsem cleanup"* ]]
 	run "$SHMSEM" cleanup -q --known --yes --min-age 0
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
@@ -161,11 +150,7 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[ "$(files)" -eq 3 ]
 	run "$SHMSEM" cleanup -n --min-age 0 --foreign 'psm_*'
 	[ "$status" -eq 0 ]
-	if sees_all_processes; then
-		[ "${lines[0]}" = "would remove psm_1 (segment, 0B): $FREE_WHY" ]
-	else
-		[ "${lines[0]}" = "kept psm_1 (segment, 0B): $FREE_WHY; --force would remove it" ]
-	fi
+	[ "${lines[0]}" = "would remove psm_1 (segment, 0B): $FREE_WHY" ]
 	run foreign 'psm_*'
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = "removed psm_1 (segment, 0B): $FREE_WHY" ]
@@ -185,9 +170,9 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	touch /dev/shm/mine /dev/shm/sem.mine
 	run "$SHMSEM" cleanup --known </dev/null
 	[ "$status" -eq 64 ]
-	"$SHMSEM" cleanup --known --yes $FORCE
+	"$SHMSEM" cleanup --known --yes
 	[ "$(files)" -eq 18 ]
-	"$SHMSEM" cleanup --known --yes $FORCE --min-age 0
+	"$SHMSEM" cleanup --known --yes --min-age 0
 	[ "$(ls -A /dev/shm)" = $'mine\nsem.mine' ]
 }
 
@@ -196,11 +181,11 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	hold segment PostgreSQL.2
 	"$SHMSEM" cleanup --known --yes --min-age 0
 	[ "$(files)" -eq 2 ]
-	if sees_all_processes; then
-		[[ $(field PostgreSQL.1 STATUS,WHY) == unknown*'PostgreSQL runs and may open it again' ]]
-	fi
+	[[ $(field PostgreSQL.1 STATUS,WHY) == unknown*'PostgreSQL runs and may open it again' ]]
+	container "$SHMSEM" cleanup --known --yes --min-age 0
+	[ "$(files)" -eq 2 ]
 	kill_holder
-	"$SHMSEM" cleanup --known --yes $FORCE --min-age 0
+	"$SHMSEM" cleanup --known --yes --min-age 0
 	[ "$(files)" -eq 0 ]
 }
 
@@ -224,8 +209,6 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[[ $output == *--yes* ]]
 	[ -e /dev/shm/psm_1 ]
 	run "$SHMSEM" cleanup --min-age 0 --check --foreign 'psm_*' </dev/null
-	[ "$status" -eq "$(sees_all_processes && echo 1 || echo 0)" ]
-	run "$SHMSEM" cleanup $FORCE --min-age 0 --check --foreign 'psm_*' </dev/null
 	[ "$status" -eq 1 ]
 }
 
@@ -259,7 +242,7 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 
 @test "young objects of other programs stay" {
 	touch /dev/shm/psm_1
-	run "$SHMSEM" cleanup --yes $FORCE --foreign 'psm_*'
+	run "$SHMSEM" cleanup --yes --foreign 'psm_*'
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == *'younger than 10s (--min-age)' ]]
 	[ -e /dev/shm/psm_1 ]
@@ -299,14 +282,16 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[ "$(files)" -eq 0 ]
 }
 
-@test "in a container nothing foreign is proven stale, so only --force removes it" {
-	touch /dev/shm/psm_1
-	run container "$SHMSEM" cleanup --yes --min-age 0 --foreign 'psm_*'
+@test "in a container, too, what nobody uses is removed, and what others own is not without --force" {
+	touch /dev/shm/psm_1 /dev/shm/psm_2
+	chown nobody /dev/shm/psm_1
+	hold descriptor psm_3
+	container "$SHMSEM" cleanup --yes --min-age 0 --foreign 'psm_*'
+	[ "$(ls /dev/shm)" = psm_3 ]
+	run container setpriv --reuid nobody --regid nogroup --clear-groups \
+		"$SHMSEM" cleanup --yes --min-age 0 --foreign 'psm_*'
 	[ "$status" -eq 0 ]
-	[[ ${lines[0]} == *'cannot see all processes'*--force* ]]
-	[ -e /dev/shm/psm_1 ]
-	container "$SHMSEM" cleanup --yes --force --min-age 0 --foreign 'psm_*'
-	[ ! -e /dev/shm/psm_1 ]
+	[[ ${lines[0]} == 'kept psm_3'*'cannot see all processes'*--force* ]]
 }
 
 @test "a descriptor under way in a socket counts as use" {

@@ -47,18 +47,8 @@ field() {
 	"$SHMSEM" list -a --noheadings -o "$2" "$1"
 }
 
-# Only in the first PID namespace all processes can be seen. There, FREE and FREE_WHY are what is said
-# of another program's object that nobody holds; elsewhere, in a container say, it is the same as of
-# one whose holder cannot be seen, and it takes FORCE to remove it.
-sees_all_processes() {
-	[ "$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ]
-}
-
-if sees_all_processes; then
-	FREE=stale FREE_WHY='nobody holds it open or maps it now' FORCE=
-else
-	FREE=unknown FREE_WHY='cannot see all processes (other PID namespace)' FORCE=--force
-fi
+# What is said of another program's object that nobody holds.
+FREE_WHY='nobody holds it open or maps it now'
 
 container() {
 	unshare --pid --fork --mount-proc --propagation unchanged "$@"

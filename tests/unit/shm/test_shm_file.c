@@ -143,8 +143,9 @@ static void test_a_name_exchanged_all_the_time_never_opens_another_kind(void **s
 	unlink(names.second);
 }
 
-static int count_ours(void *context, int directory, const char *file)
+static int count_ours(void *context, int directory, const struct dirent *entry)
 {
+	const char *file = entry->d_name;
 	size_t *left = context;
 	struct stat status;
 	char name[64];
