@@ -52,16 +52,22 @@ static bool space_wanted(const struct object *object, const struct cleanup_rules
 	return !rules->space_count;
 }
 
+static bool matches(const struct object *object, const char *glob)
+{
+	return fnmatch(glob + (*glob == '/'), object->name, FNM_EXTMATCH) == 0 ||
+	       (object->space && fnmatch(glob, object->space, FNM_EXTMATCH) == 0);
+}
+
 static bool is_foreign_wanted(const struct object *object, const struct cleanup_rules *rules)
 {
-	const char *glob = rules->foreign;
-
 	if (object->type == OBJECT_DELETED || object->type == OBJECT_MOUNT)
 		return false;
 	if (rules->known && known_program(object))
 		return true;
-	return glob && (fnmatch(glob + (*glob == '/'), object->name, FNM_EXTMATCH) == 0 ||
-			       (object->space && fnmatch(glob, object->space, FNM_EXTMATCH) == 0));
+	for (size_t i = 0; i < rules->foreign_count; i++)
+		if (matches(object, rules->foreign[i]))
+			return true;
+	return false;
 }
 
 static void decide_foreign(

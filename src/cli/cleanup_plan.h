@@ -15,9 +15,10 @@
 struct cleanup_rules {
 	const struct name_space *spaces; /* only these namespaces; all if there are none */
 	size_t space_count;
-	const char *foreign; /* a glob; NULL: no objects of other programs */
-	uint64_t min_age;    /* ns; of other programs' objects */
-	bool known;          /* also what programs that are known by their names left */
+	const char *const *foreign; /* globs: other programs' objects that match one of them */
+	size_t foreign_count;
+	uint64_t min_age; /* ns; of other programs' objects */
+	bool known;       /* also what programs that are known by their names left */
 	bool sysv, force;
 };
 

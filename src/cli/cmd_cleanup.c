@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 struct cleanup_options {
-	const char *foreign;
+	struct option_list foreign;
 	uint64_t min_age;
 	bool dry_run, check, known, sysv, force, yes, json, quiet, verbose;
 };
@@ -29,8 +29,8 @@ static const struct option_row options[] = {
 		ROW(dry_run), 0, 0, NULL},
 	{0, "check", NULL, "the same, with status 1 if there is something", OPTION_FLAG, ROW(check),
 		0, 0, NULL},
-	{0, "foreign", "GLOB", "also other programs' objects of these names, if stale", OPTION_TEXT,
-		ROW(foreign), 0, 0, NULL},
+	{0, "foreign", "GLOB", "also other programs' objects of these names, if stale (repeatable)",
+		OPTION_LIST, ROW(foreign), 0, 0, NULL},
 	{0, "known", NULL, "also what Python, PyTorch, vLLM, ... left, known by their names",
 		OPTION_FLAG, ROW(known), 0, 0, NULL},
 	{0, "min-age", "DUR", "of those, only what has been there this long (10s)", OPTION_DURATION,
@@ -121,7 +121,8 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 	AUTO_FREE struct name_space *spaces = calloc((size_t)argc + 1, sizeof *spaces);
 	struct cleanup_rules rules = {.spaces = spaces,
 		.space_count = (size_t)argc,
-		.foreign = cleanup->foreign,
+		.foreign = cleanup->foreign.texts,
+		.foreign_count = cleanup->foreign.count,
 		.known = cleanup->known,
 		.min_age = cleanup->min_age,
 		.sysv = cleanup->sysv,
@@ -135,7 +136,7 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 		if (status)
 			return status;
 	}
-	if ((cleanup->foreign || cleanup->known || cleanup->sysv) && !cleanup->yes &&
+	if ((cleanup->foreign.count || cleanup->known || cleanup->sysv) && !cleanup->yes &&
 		!cleanup->dry_run && !cleanup->check &&
 		(!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
 		return error_set(err, STATUS_USAGE,
@@ -147,7 +148,7 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 const struct command command_cleanup = {
 	.name = "cleanup",
 	.summary = "remove from shared memory what is proven stale",
-	.synopsis = "[-n] [--check] [--min-age DUR] [--foreign GLOB] [--known] [--sysv] [-f] [-y] "
+	.synopsis = "[-n] [--check] [--min-age DUR] [--foreign GLOB]… [--known] [--sysv] [-f] [-y] "
 		    "[-v] [-q] [-J] [NS…]",
 	.details = "Without options: what dead shmsem servers left, in every namespace or in those "
 		   "named.\nNothing that anybody uses is ever removed.",

@@ -157,6 +157,10 @@ assert all(o['action'] == 'removed' and o['status'] == 'stale' for o in report['
 	[ "$(files)" -eq 2 ]
 	foreign '@(torch_*|sem.loky-*)'
 	[ "$(files)" -eq 0 ]
+	touch /dev/shm/psm_1 /dev/shm/torch_1 /dev/shm/sem.loky-1
+	"$SHMSEM" cleanup --yes --min-age 0 --foreign 'psm_*' --foreign 'torch_*'
+	[ "$(ls /dev/shm)" = sem.loky-1 ]
+	foreign 'sem.*'
 	run foreign '*'
 	[ "$status" -eq 0 ]
 	[ "$output" = 'nothing to do' ]
