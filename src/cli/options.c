@@ -232,7 +232,7 @@ static void print_lines(const char *lead, const char *each, const char *text, si
 
 void command_print_help(const struct command *command)
 {
-	size_t width = terminal_width();
+	size_t width = help_width();
 	char text[256], program[32];
 
 	snprintf(program, sizeof program, "shmsem %s ", command->name);

@@ -1,5 +1,9 @@
 #include "cli/terminal.h"
 
+#include "base/number.h"
+
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +12,17 @@
 
 #define WIDTH_DEFAULT 80
 
+/* Where the system does not say how wide lines may be. */
+static size_t width_wished(void)
+{
+	const char *columns = getenv("COLUMNS");
+	uint64_t width;
+
+	if (!columns || parse_number(columns, "COLUMNS", 1, INT_MAX, &width, NULL))
+		return WIDTH_DEFAULT;
+	return width;
+}
+
 size_t terminal_width(void)
 {
 	struct winsize size = {0};
@@ -15,8 +30,13 @@ size_t terminal_width(void)
 	if (!isatty(STDOUT_FILENO))
 		return 0;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_col)
-		return WIDTH_DEFAULT;
+		return width_wished();
 	return size.ws_col;
+}
+
+size_t help_width(void)
+{
+	return isatty(STDOUT_FILENO) ? terminal_width() : width_wished();
 }
 
 bool terminal_colours(const char *when)

@@ -9,6 +9,9 @@
 /* Columns of the terminal that standard output is; 0 if it is none. */
 size_t terminal_width(void);
 
+/* The same for what is read wherever it goes: elsewhere $COLUMNS, or 80. */
+size_t help_width(void);
+
 /* By "auto", "always" or "never"; auto means a terminal that has colours, and no $NO_COLOR. */
 bool terminal_colours(const char *when);
 

@@ -506,14 +506,24 @@ at_terminal() {
 	[[ $output != *'+2 semaphores'* ]]
 }
 
-@test "help is wrapped on a terminal" {
-	local command line
+# fits COLUMNS COMMAND...: whether no line that it says is longer
+fits() {
+	local line columns=$1
+	shift
+	while IFS= read -r line; do
+		[ "$(LC_ALL=C.UTF-8 wc -m <<<"$line")" -le $((columns + 1)) ] || { echo "$*: $line" >&2; return 1; }
+	done < <("$@")
+}
+
+@test "help is wrapped, on a terminal and elsewhere" {
+	local command
 	for command in bench cleanup doctor fetch list serve; do
-		while IFS= read -r line; do
-			[ "$(LC_ALL=C.UTF-8 wc -m <<<"$line")" -le 81 ] || { echo "$command: $line" >&2; return 1; }
-		done < <(at_terminal 80 "$command" --help)
+		fits 80 at_terminal 80 "$command" --help
+		fits 80 env -u COLUMNS "$SHMSEM" "$command" --help
+		fits 60 env COLUMNS=60 "$SHMSEM" "$command" --help
 	done
-	[ "$("$SHMSEM" list --help | sed -n 1p | wc -c)" -gt 100 ]
+	fits 80 env COLUMNS=wide "$SHMSEM" list --help
+	[ "$(COLUMNS=200 "$SHMSEM" list --help | sed -n 1p | wc -m)" -gt 100 ]
 }
 
 @test "colours are for terminals, unless asked for or NO_COLOR" {
