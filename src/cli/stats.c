@@ -50,6 +50,8 @@ static const struct way {
 	{WIRE_SERVER_NO_INOTIFY, "no-inotify", "without inotify: each answer looks at its file"},
 	{0, "asked", "each stored image is asked for"}};
 
+#define FEW_WATCHES_TEXT "too few inotify watches: answers look at files that have none"
+
 static const struct way *way_of(uint64_t flags)
 {
 	const struct way *way = ways;
@@ -125,12 +127,13 @@ static int print_as_json(
 				       (json_int_t)seat->bytes, "held", (int)seat->held));
 	}
 	return print_json(
-		json_pack("{s:s, s:i, s:b, s:i, s:o, s:{s:s, s:I, s:I, s:I}, s:o}", "namespace",
-			space->text, "pid", (int)stats->report.pid, "alive", stats->alive, "queued",
-			stats->queued, "counters", counted, "index", "way",
-			way_of(stats->report.flags)->word, "found", (json_int_t)stats->report.found,
-			"bytes", (json_int_t)stats->index_bytes, "entries",
-			(json_int_t)stats->index_entries, "seats", seats),
+		json_pack("{s:s, s:i, s:b, s:i, s:b, s:o, s:{s:s, s:I, s:I, s:I}, s:o}",
+			"namespace", space->text, "pid", (int)stats->report.pid, "alive",
+			stats->alive, "queued", stats->queued, "few-watches",
+			(stats->report.flags & WIRE_SERVER_FEW_WATCHES) != 0, "counters", counted,
+			"index", "way", way_of(stats->report.flags)->word, "found",
+			(json_int_t)stats->report.found, "bytes", (json_int_t)stats->index_bytes,
+			"entries", (json_int_t)stats->index_entries, "seats", seats),
 		err);
 }
 
@@ -217,6 +220,8 @@ int stats_print(const struct name_space *space, const struct table_style *style,
 		printf("%s: server %u, %s\n", space->text, stats.report.pid,
 			stats.alive ? "running" : "dead");
 		puts(way_of(stats.report.flags)->text);
+		if (stats.report.flags & WIRE_SERVER_FEW_WATCHES)
+			puts(FEW_WATCHES_TEXT);
 		if (stats.queued)
 			printf("%d requester%s for a seat\n", stats.queued,
 				stats.queued == 1 ? " waits" : "s wait");

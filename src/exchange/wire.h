@@ -192,6 +192,7 @@ enum wire_server_flags {
 	WIRE_SERVER_NO_INOTIFY = 1 << 3,  /* none to be had: each answer looks at its file */
 	WIRE_SERVER_FRESH = 1 << 4,       /* --fresh: requesters find images in INDEX for a while */
 	WIRE_SERVER_FLAG = 1 << 5,        /* they do, until the kernel notes a change */
+	WIRE_SERVER_FEW_WATCHES = 1 << 6, /* inotify's; answers look at files that have none */
 };
 
 /* The page after the seats' pages. */

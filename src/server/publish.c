@@ -141,6 +141,14 @@ void publish_announce(struct server *server)
 	announce(server, server->objects.options.flags | publish_flag(server));
 }
 
+void publish_lack_of_watches(struct server *server)
+{
+	uint64_t flags = server->objects.options.flags;
+
+	if (watch_used_up(server->watch) && !(flags & WIRE_SERVER_FEW_WATCHES))
+		announce(server, flags | WIRE_SERVER_FEW_WATCHES);
+}
+
 void publish_stop(struct server *server)
 {
 	server_index_drop(&server->objects);

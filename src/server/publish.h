@@ -21,6 +21,9 @@ void publish_stop(struct server *server);
 /* Has requesters look for one that was made later than HEAD. With the store's lock held. */
 void publish_announce(struct server *server);
 
+/* Notes in HEAD that there are too few watches, if so. With the store's lock held. */
+void publish_lack_of_watches(struct server *server);
+
 /* Puts what the name leads to into the index, if that is known and is there to be found. With the
  * store's lock held. */
 void publish_alias(struct server *server, struct alias *alias);

@@ -278,6 +278,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	if (store_check_segments(&server->store))
 		server_wake_supply(server);
 	sums_update(server);
+	publish_lack_of_watches(server);
 	store_unlock(&server->store);
 	*ret_done = server->options.requests &&
 		    atomic_load(&server->answers) >= server->options.requests;

@@ -310,8 +310,12 @@ many_images() {
 	strace -f -o /dev/null -e trace=inotify_add_watch -e inject=inotify_add_watch:error=ENOSPC \
 		"$SHMSEM" serve "$SHMSEM_IMAGES" -N watches -- sh -c '
 		"$0" fetch -q -N watches apple && "$0" fetch -q -N watches apple car
-		for try in $(seq 300); do grep -q "no more inotify watches" serve.err && exit 0; sleep 0.1; done
-		exit 1' "$SHMSEM" 2>serve.err
+		for try in $(seq 300); do
+			"$0" list --stats -N watches | grep -q "^too few inotify watches: " && break; sleep 0.1
+		done
+		"$0" list --stats -N watches; "$0" list --stats -N watches -J' "$SHMSEM" >serve.out 2>serve.err
+	[ "$(grep -c '^too few inotify watches: answers look at files that have none$' serve.out)" = 1 ]
+	grep -q '"few-watches": true' serve.out
 	[ "$(grep -c 'no more inotify watches' serve.err)" = 1 ]
 
 	strace -f -o /dev/null -e trace=io_uring_setup -e inject=io_uring_setup:error=EPERM \
