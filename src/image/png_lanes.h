@@ -70,6 +70,17 @@ PNG_INLINE lanes lanes_shift_in(lanes a, uint8_t first)
 	return _mm_or_si128(_mm_slli_si128(a, 2), _mm_cvtsi32_si128(first));
 }
 
+/* Half of each: the first four of both; the last four of `a`, the first four of `b`. */
+PNG_INLINE lanes join_first(lanes a, lanes b)
+{
+	return _mm_unpacklo_epi64(a, b);
+}
+
+PNG_INLINE lanes join_second_first(lanes a, lanes b)
+{
+	return _mm_castpd_si128(_mm_shuffle_pd(_mm_castsi128_pd(a), _mm_castsi128_pd(b), 1));
+}
+
 PNG_INLINE bytes16 bytes_from(uint64_t first)
 {
 	return _mm_cvtsi64_si128((long long)first);
@@ -161,6 +172,16 @@ PNG_INLINE lanes lanes_or(lanes a, lanes b)
 PNG_INLINE lanes lanes_shift_in(lanes a, uint8_t first)
 {
 	return vextq_s16(vdupq_n_s16(first), a, 7);
+}
+
+PNG_INLINE lanes join_first(lanes a, lanes b)
+{
+	return vcombine_s16(vget_low_s16(a), vget_low_s16(b));
+}
+
+PNG_INLINE lanes join_second_first(lanes a, lanes b)
+{
+	return vextq_s16(a, b, 4);
 }
 
 PNG_INLINE bytes16 bytes_from(uint64_t first)
@@ -344,6 +365,19 @@ PNG_INLINE lanes lanes_shift_in(lanes a, uint8_t first)
 	for (int i = 7; i > 0; i--)
 		a.at[i] = a.at[i - 1];
 	a.at[0] = first;
+	return a;
+}
+
+PNG_INLINE lanes join_first(lanes a, lanes b)
+{
+	memcpy(a.at + 4, b.at, 4 * sizeof *a.at);
+	return a;
+}
+
+PNG_INLINE lanes join_second_first(lanes a, lanes b)
+{
+	memcpy(a.at, a.at + 4, 4 * sizeof *a.at);
+	memcpy(a.at + 4, b.at, 4 * sizeof *a.at);
 	return a;
 }
 

@@ -1,6 +1,7 @@
 #include "image/png_unfilter.h"
 
 #include "image/png_lanes.h"
+#include "image/png_quads.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -110,23 +111,40 @@ void png_unfilter(unsigned filter, unsigned pixel, uint8_t *restrict row,
 }
 
 /* Whether one of the rows has a filter of more than one addition from pixel to pixel. */
-static bool is_slow(const uint8_t *source, size_t size)
+static bool is_slow(const uint8_t *source, size_t size, size_t count)
 {
-	for (size_t i = 0; i < PNG_DIAGONAL_ROWS; i++)
+	for (size_t i = 0; i < count; i++)
 		if (source[i * (size + 1)] >= FILTER_AVERAGE)
 			return true;
 	return false;
 }
 
+/* How many of the next rows are undone together. */
+static size_t group(unsigned pixel, size_t count, const uint8_t *source, size_t size)
+{
+	if (pixel == 1 && count >= PNG_DIAGONAL_ROWS && is_slow(source, size, PNG_DIAGONAL_ROWS))
+		return PNG_DIAGONAL_ROWS;
+	if (pixel >= 2 && pixel <= 4 && count >= PNG_QUAD_ROWS &&
+		is_slow(source, size, PNG_QUAD_ROWS))
+		return PNG_QUAD_ROWS;
+	return 1;
+}
+
 void png_unfilter_rows(unsigned pixel, uint8_t *const *rows, size_t count, const uint8_t *source,
 	const uint8_t *above, size_t size)
 {
-	if (pixel == 1 && count == PNG_DIAGONAL_ROWS && is_slow(source, size)) {
-		png_unfilter_diagonal(rows, source, above, size);
-		return;
-	}
-	for (size_t i = 0; i < count; i++, source += size + 1) {
-		png_unfilter(*source, pixel, rows[i], source + 1, above, size);
-		above = rows[i];
+	while (count > 0) {
+		const size_t some = group(pixel, count, source, size);
+
+		if (some == PNG_DIAGONAL_ROWS)
+			png_unfilter_diagonal(rows, source, above, size);
+		else if (some == PNG_QUAD_ROWS)
+			png_unfilter_quads(pixel, rows, source, above, size);
+		else
+			png_unfilter(*source, pixel, rows[0], source + 1, above, size);
+		above = rows[some - 1];
+		source += some * (size + 1);
+		rows += some;
+		count -= some;
 	}
 }

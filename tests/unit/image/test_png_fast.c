@@ -113,6 +113,8 @@ static void rows_are_undone_together_as_one_by_one(void **state)
 			above[k] = (uint8_t)next_random(&random);
 		for (unsigned k = 0; k < count; k++) {
 			source[k * (size + 1)] %= i % 7 ? PNG_FILTERS : 3;
+			if (i % 7 == 1)
+				source[k * (size + 1)] = PNG_FILTERS - 1;
 			assert_non_null(rows[k] = malloc(size));
 		}
 		png_unfilter_rows(pixel, rows, count, source, above, size);
