@@ -7,31 +7,29 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* A page that the kernel wipes in every child (MADV_WIPEONFORK), with our pid in it. */
-static _Atomic(_Atomic pid_t *) known;
+/* Where the pid is while there is no page: 0. */
+static _Atomic pid_t unknown;
+_Atomic(_Atomic pid_t *) process_known = &unknown;
 
 static void make_page(void)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	_Atomic pid_t *none = NULL;
+	_Atomic pid_t *none = &unknown;
 	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return;
 	if (madvise(page, size, MADV_WIPEONFORK) != 0 ||
-		!atomic_compare_exchange_strong(&known, &none, page))
+		!atomic_compare_exchange_strong(&process_known, &none, page))
 		munmap(page, size);
 }
 
-pid_t process_id(void)
+pid_t process_id_ask(void)
 {
-	_Atomic pid_t *page = atomic_load_explicit(&known, memory_order_acquire);
-	pid_t pid = page ? atomic_load_explicit(page, memory_order_relaxed) : 0;
+	_Atomic pid_t *page = atomic_load_explicit(&process_known, memory_order_acquire);
+	pid_t pid = getpid();
 
-	if (pid)
-		return pid;
-	pid = getpid();
-	if (!page)
+	if (page == &unknown)
 		make_page();
 	else
 		atomic_store(page, pid);

@@ -4,12 +4,26 @@
 #pragma once
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-/* What getpid() says, at the cost of a load; right in children of fork(), too. Any thread. */
-pid_t process_id(void);
+/* Leads to our pid, in a page that the kernel wipes in every child (MADV_WIPEONFORK), or to 0. */
+extern _Atomic(_Atomic pid_t *) process_known;
+
+/* Asks the kernel, and keeps it where process_known leads. */
+__attribute__((cold)) pid_t process_id_ask(void);
+
+/* What getpid() says, at the cost of two loads; right in children of fork(), too. Any thread. */
+static inline pid_t process_id(void)
+{
+	/* Acquire: the page is there. */
+	pid_t pid = atomic_load_explicit(
+		atomic_load_explicit(&process_known, memory_order_acquire), memory_order_relaxed);
+
+	return pid ? pid : process_id_ask();
+}
 
 /* CPUs that this process may run on. */
 unsigned process_cpus(void);

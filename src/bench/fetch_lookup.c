@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/equal.h"
 #include "bench/fetch_client.h"
 #include "bench/pictures.h"
 #include "bench/served.h"
@@ -20,6 +21,7 @@
 /* The limit: the same hash and comparison, and a copy of the answer, in memory of our own. */
 struct private_table {
 	struct index index; /* for its hash */
+	uint64_t options_hash;
 	struct wire_entry entries[ENTRIES];
 	struct index_answer found;
 };
@@ -46,7 +48,7 @@ static struct index_key key_of(const char *name)
 
 static struct wire_entry *private_find(struct private_table *table, const struct index_key *key)
 {
-	uint64_t hash = index_hash(&table->index, key);
+	uint64_t hash = index_hash_name(&table->index, key->name, key->length, table->options_hash);
 	unsigned probe = 0;
 
 	for (;;) {
@@ -56,7 +58,7 @@ static struct wire_entry *private_find(struct private_table *table, const struct
 		if (!entry->length)
 			return entry;
 		if (entry->hash == hash && entry->length == key->length &&
-			!memcmp(&entry->options, &key->options, sizeof key->options) &&
+			equal_64(&entry->options, &key->options) &&
 			!memcmp(entry->name, key->name, key->length))
 			return entry;
 	}
@@ -164,6 +166,7 @@ int fetch_measure_lookup(struct bench_session *session, struct error *err)
 	if (!list || !table)
 		return error_os(err, ENOMEM, "cannot measure");
 	table->index.entries = ENTRIES;
+	table->options_hash = index_hash_options(&table->index, &(struct wire_options){0});
 	for (size_t i = 0; i < NAMES; i++)
 		private_put(table, list[i].name);
 	status = served_start(&served, &lookups.pictures, &options, &session->report.machine, err);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/process.h"
 #include "base/waiting.h"
 #include "client/connection.h"
 #include "shm/names.h"
@@ -28,6 +29,12 @@ struct shmsem {
 	struct file_id lost_head;      /* of that server */
 };
 
+/* The time limit of a call that was given `timeout_ns`. */
+static inline struct timeout client_timeout(const struct shmsem *client, uint64_t timeout_ns)
+{
+	return (struct timeout){.timeout_ns = timeout_ns ? timeout_ns : client->timeout_ns};
+}
+
 /* A client that is not connected; free it with shmsem_close. `options` may be NULL. */
 int client_new(
 	struct shmsem **ret, const struct shmsem_connect_options *options, struct error *err);
@@ -38,6 +45,12 @@ int client_connect(struct shmsem *client, struct error *err);
 /* Connects it if it is not, waiting for a server to appear until `appear`. */
 int client_attach(
 	struct shmsem *client, uint64_t appear, struct timeout *timeout, struct error *err);
+
+/* Whether client_attach would have nothing to do. */
+static inline bool client_attached(const struct shmsem *client)
+{
+	return client->connection && client->owner == process_id();
+}
 
 /* Drops its connection, so that the next call makes a new one; `lost` if its server is gone. */
 void client_detach(struct shmsem *client, bool lost);

@@ -1,6 +1,7 @@
 #include "client/connection.h"
 
 #include "base/process.h"
+#include "exchange/index_find.h"
 #include "exchange/seats.h"
 #include "shm/fork.h"
 #include "shm/guard.h"
@@ -12,12 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-enum hold_state {
-	HOLD_FREE,
-	HOLD_TAKEN,
-	HOLD_RELEASING, /* by one thread, which still has to clear the hold word */
-};
 
 /* Connections that have ended. */
 static struct connection *_Atomic spares;
@@ -97,6 +92,20 @@ static int open_head(
 	return status;
 }
 
+/* The seat is ours, its hold words void. */
+static void begin_on_seat(struct connection *connection)
+{
+	const struct head *head = &connection->head;
+
+	connection->seated = true;
+	connection->sequence = WIRE_SEQUENCE(
+		atomic_load(&head_seat(head, connection->seat)->state_word));
+	connection->hold_page = head_hold_page(head, connection->seat, 0);
+	connection->page_holds = (unsigned)wire_page_holds(head->page);
+	connection->counters = head_seat_counters(head, connection->seat);
+	connection->notes = head_note(head, connection->seat, 0);
+}
+
 int connection_open(const struct name_space *space, const struct server_user *accepted,
 	bool guarded, uint64_t deadline, struct waiting *waiting, const struct file_id *except,
 	struct connection **ret, struct error *err)
@@ -128,9 +137,7 @@ int connection_open(const struct name_space *space, const struct server_user *ac
 	status = seat_claim(&connection->head, deadline, waiting, &connection->seat, err);
 	if (status)
 		goto fail;
-	connection->seated = true;
-	connection->sequence = WIRE_SEQUENCE(
-		atomic_load(&head_seat(&connection->head, connection->seat)->state_word));
+	begin_on_seat(connection);
 	status = open_objects(connection, err);
 	if (status)
 		goto fail;
@@ -142,16 +149,8 @@ fail:
 	return status;
 }
 
-struct connection *connection_ref(struct connection *connection)
+void connection_free(struct connection *connection)
 {
-	atomic_fetch_add(&connection->references, 1);
-	return connection;
-}
-
-void connection_unref(struct connection *connection)
-{
-	if (!connection || atomic_fetch_sub(&connection->references, 1) != 1)
-		return;
 	/* A child of fork() has no HEAD; giving the seat back is the parent's business. */
 	if (connection->owner != process_id())
 		connection->head.segment.base = NULL;
@@ -254,12 +253,6 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 	return STATUS_OK;
 }
 
-void connection_mapped(
-	struct connection *connection, unsigned hold, uint32_t segment, unsigned truncations)
-{
-	connection->truncations[hold] = connection->data[segment].truncations + truncations;
-}
-
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
 	struct error *err)
 {
@@ -276,51 +269,13 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 	return STATUS_OK;
 }
 
-/* Whether the hold was free, and is taken now. */
-static bool take_hold(struct connection *connection, unsigned hold, uint32_t *ret_use)
+void connection_raise_mark(struct connection *connection, unsigned hold)
 {
-	/* Acquire: its word was cleared before. */
-	uint32_t use = atomic_load_explicit(&connection->holds[hold], memory_order_acquire);
-
-	if (use % 4 != HOLD_FREE)
-		return false;
-	*ret_use = use + HOLD_TAKEN;
-	atomic_store_explicit(&connection->holds[hold], *ret_use, memory_order_relaxed);
-	return true;
+	head_raise_mark(&connection->head, connection->seat, hold);
+	connection->mark = hold + 1;
 }
 
-int connection_hold(struct connection *connection, uint32_t *ret_use)
+_Atomic uint64_t *connection_far_hold_word(const struct connection *connection, unsigned hold)
 {
-	unsigned hold = atomic_load_explicit(&connection->last_freed, memory_order_relaxed);
-
-	if (take_hold(connection, hold, ret_use))
-		return (int)hold;
-	for (hold = 0; hold < WIRE_HOLDS; hold++)
-		if (take_hold(connection, hold, ret_use))
-			return (int)hold;
-	return -1;
-}
-
-bool connection_holds(const struct connection *connection, unsigned hold, uint32_t use)
-{
-	return hold < WIRE_HOLDS && use % 4 == HOLD_TAKEN &&
-	       atomic_load(&connection->holds[hold]) == use;
-}
-
-bool connection_unhold(struct connection *connection, unsigned hold, uint32_t use)
-{
-	uint32_t expected = use;
-
-	if (!connection_holds(connection, hold, use) ||
-		!atomic_compare_exchange_strong(
-			&connection->holds[hold], &expected, use + HOLD_RELEASING - HOLD_TAKEN))
-		return false;
-	/* Release: the pixels were read before. */
-	if (connection->owner == process_id())
-		atomic_store_explicit(head_hold(&connection->head, connection->seat, hold), 0,
-			memory_order_release);
-	atomic_store_explicit(&connection->holds[hold], use - HOLD_TAKEN + 4, memory_order_release);
-	/* Relaxed: a hint. */
-	atomic_store_explicit(&connection->last_freed, hold, memory_order_relaxed);
-	return true;
+	return head_hold(&connection->head, connection->seat, hold);
 }

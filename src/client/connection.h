@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/waiting.h"
+#include "client/options.h"
 #include "exchange/head.h"
 #include "exchange/index.h"
 #include "exchange/server_user.h"
 #include "exchange/wait.h"
+#include "shm/guard.h"
 #include "shm/names.h"
 
 #include <semaphore.h>
@@ -25,6 +27,14 @@ struct data {
 	unsigned truncations; /* how often it was truncated and mapped anew */
 };
 
+/* What was asked for last but for the name, which is mostly what is asked for next: as it was given
+ * and checked, and as it is looked up. */
+struct prepared {
+	uint8_t given[OPTIONS_GIVEN];
+	struct index_key key;
+	uint64_t hash; /* index_hash_options() of the key's */
+};
+
 /*
  * Its memory is used again by later connections and never given back, so that an image that was
  * released before is recognised however often it was copied: by the state of its hold, whose number
@@ -32,13 +42,19 @@ struct data {
  */
 struct connection {
 	struct connection *next_spare;
-	_Atomic uint32_t holds[WIRE_HOLDS]; /* 4 x uses so far + enum hold_state; taken by who
-					       fetches, given back by any thread */
+	_Atomic uint32_t holds[WIRE_HOLDS]; /* 4 x uses so far + enum hold_state (holds.h) */
 	/* From here on all is zeroed for the next connection. */
 	_Atomic unsigned references;
 	struct name_space space;
 	struct head head;
 	unsigned seat;
+	/* Of our seat, in HEAD: its first page of hold words, which has so many, its row of
+	 * counters, and its notes. */
+	struct wire_hold_page *hold_page;
+	unsigned page_holds;
+	struct wire_seat_counters *counters;
+	_Atomic uint64_t *notes;
+	unsigned mark; /* of its hold words is this at least */
 	sem_t *request, *response;
 	uint64_t sequence;
 	_Atomic unsigned last_freed;      /* one of the holds, which may be free */
@@ -52,8 +68,9 @@ struct connection {
 	struct data *data; /* head.segments of them */
 	struct index index;
 	uint64_t index_number; /* of the server's INDEX when that was opened, or could not be */
-	uint64_t last_note;    /* of what was found there (lookup.c) */
-	uint64_t probe_at; /* when to ask again whether the server of the index lives (lookup.c) */
+	struct prepared prepared;
+	uint64_t last_note; /* of what was found there (lookup.c) */
+	uint64_t probe_at;  /* when to ask again whether the server of the index lives (lookup.c) */
 };
 
 /* Connects to a running server of an accepted user and takes a seat until `deadline`. Not to the
@@ -62,8 +79,19 @@ struct connection {
 int connection_open(const struct name_space *space, const struct server_user *accepted,
 	bool guarded, uint64_t deadline, struct waiting *waiting, const struct file_id *except,
 	struct connection **ret, struct error *err);
-struct connection *connection_ref(struct connection *connection);
-void connection_unref(struct connection *connection);
+__attribute__((cold)) void connection_free(struct connection *connection);
+
+static inline struct connection *connection_ref(struct connection *connection)
+{
+	atomic_fetch_add(&connection->references, 1);
+	return connection;
+}
+
+static inline void connection_unref(struct connection *connection)
+{
+	if (connection && atomic_fetch_sub(&connection->references, 1) == 1)
+		connection_free(connection);
+}
 
 /*
  * Sends a request and waits for its answer, copied to *ret_answer with its text (terminated) in
@@ -80,24 +108,47 @@ bool connection_damaged(const struct connection *connection);
 /* Notes that an image in that (open) segment is held from now on; connection_check then says
  * STATUS_BAD_DATA if something of the first `end` bytes of the segment is truncated, or was when it
  * was read. */
-void connection_mapped(
-	struct connection *connection, unsigned hold, uint32_t segment, unsigned truncations);
+static inline void connection_mapped(
+	struct connection *connection, unsigned hold, uint32_t segment, unsigned truncations)
+{
+	connection->truncations[hold] = connection->data[segment].truncations + truncations;
+}
+
 int connection_check(struct connection *connection, unsigned hold, uint32_t segment, uint64_t end,
 	struct error *err);
 
 /* The bytes offset[0..length) of a data segment, opened and checked; STATUS_BAD_DATA if they are
  * not all there. */
-int connection_data(struct connection *connection, uint32_t segment, uint64_t offset,
-	uint64_t length, const uint8_t **ret, struct error *err);
+__attribute__((cold)) int connection_data(struct connection *connection, uint32_t segment,
+	uint64_t offset, uint64_t length, const uint8_t **ret, struct error *err);
 
-/*
- * A free hold word, reserved for the caller, who is the one that uses the connection; -1 if all are
- * in use. *ret_use tells this use of it from earlier and later ones.
- */
-int connection_hold(struct connection *connection, uint32_t *ret_use);
+/* The same, if the segment is open and was long enough when we looked last; else NULL. */
+static inline const uint8_t *connection_data_known(
+	const struct connection *connection, uint32_t segment, uint64_t offset, uint64_t length)
+{
+	const struct data *data = &connection->data[segment];
+	size_t size;
 
-/* Whether that use of the hold has not been given back yet. */
-bool connection_holds(const struct connection *connection, unsigned hold, uint32_t use);
+	if (segment >= connection->head.segments)
+		return NULL;
+	size = data->segment.size;
+	if (size > data->segment.reserved || offset > size || length > size - offset ||
+		guard_hit(data->guard))
+		return NULL;
+	return data->segment.base + offset;
+}
 
-/* Gives it back, once; any thread. False if that use was given back before: then nothing happens. */
-bool connection_unhold(struct connection *connection, unsigned hold, uint32_t use);
+/* Raises the mark of our seat's holds above this one. */
+__attribute__((cold)) void connection_raise_mark(struct connection *connection, unsigned hold);
+
+/* A hold word of our seat that is not on its first page of them. */
+__attribute__((cold)) _Atomic uint64_t *connection_far_hold_word(
+	const struct connection *connection, unsigned hold);
+
+/* A hold word of our seat. */
+static inline _Atomic uint64_t *connection_hold_word(
+	const struct connection *connection, unsigned hold)
+{
+	return hold < connection->page_holds ? &connection->hold_page->words[hold]
+					     : connection_far_hold_word(connection, hold);
+}

@@ -1,6 +1,7 @@
 #include "client/lookup.h"
 
 #include "base/clock.h"
+#include "client/options.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,8 @@ void lookup_open(struct connection *connection)
 	char name[OBJECT_NAME_SIZE];
 	uint64_t reserve;
 
+	/* No request looks like that: with another index come other hashes. */
+	memset(connection->prepared.given, 0xff, sizeof connection->prepared.given);
 	/* Acquire: the name led to the one with that number before. */
 	connection->index_number = atomic_load_explicit(
 		&head_server(head)->index_number, memory_order_acquire);
@@ -33,8 +36,7 @@ void lookup_open(struct connection *connection)
 	madvise(index->segment.base, index->segment.reserved, MADV_DONTFORK);
 }
 
-/* The server may have another index by now. */
-static void renew(struct connection *connection)
+void lookup_renew(struct connection *connection)
 {
 	/* Relaxed: lookup_open reads it again. */
 	if (atomic_load_explicit(&head_server(&connection->head)->index_number,
@@ -44,12 +46,11 @@ static void renew(struct connection *connection)
 	lookup_open(connection);
 }
 
-/* Whether the server lived not long ago. */
-static bool server_lives(struct connection *connection)
+bool lookup_probe(struct connection *connection)
 {
-	uint64_t now = connection->index.probe ? clock_coarse() : 0;
+	uint64_t now = clock_coarse();
 
-	if (now < connection->probe_at || !connection->index.probe)
+	if (now < connection->probe_at)
 		return true;
 	connection->probe_at = now + PROBE_NS;
 	if (head_server_alive(&connection->head))
@@ -59,46 +60,23 @@ static bool server_lives(struct connection *connection)
 	return false;
 }
 
-/* So that the server knows what was used, and in which order. */
-static void take_note(
-	struct connection *connection, struct wire_seat_counters *counters, uint64_t note)
+enum index_found lookup_again(struct connection *connection, uint64_t hash, _Atomic uint64_t *hold,
+	struct index_answer *ret)
 {
-	uint64_t number = atomic_load_explicit(&counters->notes, memory_order_relaxed);
+	enum index_found found = INDEX_CHANGED;
 
-	if (note == connection->last_note)
-		return;
-	connection->last_note = note;
-	atomic_store_explicit(
-		head_note(&connection->head, connection->seat, number), note, memory_order_relaxed);
-	/* Release: who reads this count sees the note. */
-	atomic_store_explicit(&counters->notes, number + 1, memory_order_release);
+	for (int i = 1; i < TRIES_MAX && found == INDEX_CHANGED; i++)
+		found = index_find(&connection->index, &connection->prepared.key, hash, hold, ret);
+	return found;
 }
 
-bool lookup(struct connection *connection, unsigned hold, const char *name,
-	const struct wire_options *options, struct index_answer *ret)
+void lookup_prepare(struct connection *connection, const struct shmsem_request *request)
 {
-	struct index_key key = {.name = name, .length = strlen(name), .options = *options};
-	struct wire_seat_counters *counters;
-	enum index_found found = INDEX_MISSING;
-	_Atomic uint64_t *word;
+	struct prepared *prepared = &connection->prepared;
 
-	if (key.options.scale == 1)
-		key.options.scale = 0;
-	if (connection->index.segment.base && server_lives(connection)) {
-		word = head_hold(&connection->head, connection->seat, hold);
-		head_raise_mark(&connection->head, connection->seat, hold);
-		found = INDEX_CHANGED;
-		for (int i = 0; i < TRIES_MAX && found == INDEX_CHANGED; i++)
-			found = index_find(&connection->index, &key, word, ret);
-	}
-	if (found != INDEX_FOUND) {
-		/* For the next time: this call has to ask the server anyway. */
-		renew(connection);
-		return false;
-	}
-	counters = head_seat_counters(&connection->head, connection->seat);
-	wire_count(&counters->index_bytes, ret->words[0]);
-	wire_count(&counters->index_hits, 1);
-	take_note(connection, counters, wire_note(ret->place, ret->answer.image));
-	return true;
+	memcpy(prepared->given, (const uint8_t *)request + OPTIONS_BEGIN, sizeof prepared->given);
+	prepared->key.options = options_of(request);
+	if (prepared->key.options.scale == 1)
+		prepared->key.options.scale = 0;
+	prepared->hash = index_hash_options(&connection->index, &prepared->key.options);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/error.h"
 #include "exchange/wire.h"
 #include "shmsem.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define OPTIONS_BEGIN offsetof(struct shmsem_request, scale)
+#define OPTIONS_GIVEN (sizeof(struct shmsem_request) - OPTIONS_BEGIN) /* with what is reserved */
 #define OPTIONS_SIZE  (offsetof(struct shmsem_request, resample) + 1 - OPTIONS_BEGIN)
 
 #define OPTION_ALIKE(field)                                                       \
@@ -50,4 +52,26 @@ static inline struct wire_options options_of(const struct shmsem_request *reques
 static inline void options_ask(struct shmsem_request *request, const struct wire_options *options)
 {
 	memcpy((char *)request + OPTIONS_BEGIN, options, OPTIONS_SIZE);
+}
+
+/* Whether that may be asked; STATUS_USAGE if not. */
+static inline int options_check(const struct shmsem_request *given, struct error *err)
+{
+	static const char none[sizeof given->reserved];
+
+	if (!given->name || !given->name[0])
+		return error_set(err, STATUS_USAGE, "the name is empty");
+	if (given->scale > 8 || (given->scale & (given->scale - 1)))
+		return error_set(err, STATUS_USAGE, "the scale is %u; 1, 2, 4 and 8 are possible",
+			given->scale);
+	if (given->channels == 2 || given->channels > 4)
+		return error_set(err, STATUS_USAGE,
+			"%u channels were asked for; 0, 1, 3 and 4 are possible", given->channels);
+	if (given->layout > WIRE_LAYOUT_MAX)
+		return error_set(err, STATUS_USAGE, "there is no layout %u", given->layout);
+	if (memcmp(given->reserved_bytes, none, sizeof given->reserved_bytes) != 0 ||
+		memcmp(given->reserved, none, sizeof given->reserved) != 0)
+		return error_set(err, STATUS_USAGE,
+			"the request has fields that this library does not know");
+	return STATUS_OK;
 }

@@ -2,6 +2,7 @@
 #include "exchange/index.h"
 
 #include "base/clock.h"
+#include "shm/guard.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -13,30 +14,11 @@ static struct wire_entry *entry_at(const struct index *index, uint64_t place)
 	return (struct wire_entry *)(void *)(index->segment.base + index->table) + place;
 }
 
-/* Odd multipliers: the digits of pi, as in Blowfish. */
-#define MIX_1 UINT64_C(0x243f6a8885a308d3)
-#define MIX_2 UINT64_C(0x13198a2e03707345)
-#define MIX_3 UINT64_C(0xa4093822299f31d1)
-
-/* The options are mixed beside each other, the name one word after the other. */
-uint64_t index_hash(const struct index *index, const struct index_key *key)
+void index_release(struct index *index)
 {
-	uint64_t words[sizeof key->options / 8], hash = index->key[0] ^ key->length, other = 0;
-
-	memcpy(words, &key->options, sizeof words);
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		other += (words[i] + index->key[1]) * (MIX_1 + 2 * i);
-	hash ^= other;
-	for (size_t at = 0; at < key->length; at += 8) {
-		size_t rest = key->length - at;
-		uint64_t word = 0;
-
-		memcpy(&word, key->name + at, rest < 8 ? rest : 8);
-		hash = (hash ^ word) * MIX_2;
-		hash ^= hash >> 32;
-	}
-	hash *= MIX_3;
-	return hash ^ hash >> 29;
+	guard_remove(index->guard);
+	segment_release(&index->segment);
+	*index = INDEX_NONE;
 }
 
 void index_init(

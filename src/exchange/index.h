@@ -12,9 +12,11 @@
 #include "exchange/wire_index.h"
 #include "shm/segment.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What of a ring a requester looks at. */
 struct index_ring {
@@ -33,8 +35,8 @@ struct index {
 	uint64_t sequence;       /* for the server: what it wrote last */
 	bool shut;               /* for the server: the word stays odd */
 	bool probe;              /* for requesters: WIRE_INDEX_PROBE */
-	unsigned rings;
-	struct index_ring ring[WIRE_RINGS_MAX];
+	unsigned rings;          /* 0 or WIRE_RINGS */
+	struct index_ring ring[WIRE_RINGS];
 };
 
 #define INDEX_NONE ((struct index){.segment = SEGMENT_NONE, .guard = -1})
@@ -54,19 +56,18 @@ struct index_answer {
 	uint64_t place; /* of the entry, when it was found */
 };
 
+static inline bool index_ring_whole(const struct index *index, unsigned number)
+{
+	const volatile struct wire_ring_mark *mark = index->ring[number].mark;
+
+	return mark->magic == WIRE_RING_MAGIC && mark->instance == index->instance;
+}
+
 /* Whether the pages of the rings are those that were made for them. What was read there before this
- * call is true then. */
+ * call, by acquire loads, is true then. */
 static inline bool index_rings_whole(const struct index *index)
 {
-	bool whole = true;
-
-	/* With acquire loads before: those of the marks come after them. */
-	for (unsigned i = 0; i < index->rings; i++) {
-		const volatile struct wire_ring_mark *mark = index->ring[i].mark;
-
-		whole &= mark->magic == WIRE_RING_MAGIC && mark->instance == index->instance;
-	}
-	return whole;
+	return !index->rings || (index_ring_whole(index, 0) && index_ring_whole(index, 1));
 }
 
 static inline struct wire_index *index_header(const struct index *index)
@@ -86,6 +87,9 @@ static inline struct index_ring index_ring_at(
 		.tail = (const _Atomic uint32_t *)(const void *)(base + offsets->tail),
 		.mark = (const struct wire_ring_mark *)(const void *)(base + offsets->mark)};
 }
+
+/* Unmaps and closes; safe on INDEX_NONE. */
+void index_release(struct index *index);
 
 /* ---- for the server, one thread at a time ---- */
 
@@ -115,9 +119,69 @@ void index_shut(struct index *index);
 /* Another table, already filled, between index_begin and index_end. */
 void index_move(struct index *index, uint64_t table, uint64_t entries);
 
-/* The hash of a key, and the places for it in the table, by number: WIRE_INDEX_PROBES of them. */
-uint64_t index_hash(const struct index *index, const struct index_key *key);
+/* Odd multipliers: the digits of pi, as in Blowfish. */
+#define INDEX_MIX_1 UINT64_C(0x243f6a8885a308d3)
+#define INDEX_MIX_2 UINT64_C(0x13198a2e03707345)
+#define INDEX_MIX_3 UINT64_C(0xa4093822299f31d1)
 
+/* The words of the options are mixed beside each other, those of the name one after the other. */
+static inline uint64_t index_hash_options(
+	const struct index *index, const struct wire_options *options)
+{
+	uint64_t words[sizeof *options / 8], hash = 0;
+
+	memcpy(words, options, sizeof words);
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		hash += (words[i] + index->key[1]) * (INDEX_MIX_1 + 2 * i);
+	return hash;
+}
+
+static inline uint64_t index_hash_word(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * INDEX_MIX_2;
+	return hash ^ hash >> 32;
+}
+
+/* The bytes behind the last whole word of a name. */
+static inline uint64_t index_name_rest(const char *name, size_t length)
+{
+	unsigned rest = length % 8;
+	uint64_t word = 0;
+
+	if (length < 8) {
+		for (unsigned i = 0; i < rest; i++)
+			word |= (uint64_t)(uint8_t)name[i] << 8 * i;
+		return word;
+	}
+	memcpy(&word, name + length - 8, 8);
+	return le64toh(word) >> 8 * (8 - rest);
+}
+
+static inline uint64_t index_hash_name(
+	const struct index *index, const char *name, size_t length, uint64_t options_hash)
+{
+	uint64_t hash = index->key[0] ^ length ^ options_hash;
+
+	for (size_t at = 0; at + 8 <= length; at += 8) {
+		uint64_t word;
+
+		memcpy(&word, name + at, 8);
+		hash = index_hash_word(hash, le64toh(word));
+	}
+	if (length % 8)
+		hash = index_hash_word(hash, index_name_rest(name, length));
+	hash *= INDEX_MIX_3;
+	return hash ^ hash >> 29;
+}
+
+/* The hash of a key. */
+static inline uint64_t index_hash(const struct index *index, const struct index_key *key)
+{
+	return index_hash_name(
+		index, key->name, key->length, index_hash_options(index, &key->options));
+}
+
+/* The places for a hash in the table, by number: WIRE_INDEX_PROBES of them. */
 static inline uint64_t index_place(const struct index *index, uint64_t hash, unsigned probe)
 {
 	return (hash + probe) & (index->entries - 1);
@@ -137,28 +201,3 @@ bool index_put(struct index *index, const struct index_key *key, const struct in
 
 /* Takes the key out, between index_begin and index_end; one that is not there is ignored. */
 void index_remove(struct index *index, const struct index_key *key);
-
-/* ---- for requesters ---- */
-
-/*
- * Opens the INDEX of that server, which has that page size and reserve, and checks its header.
- * STATUS_NOT_FOUND if there is none; STATUS_BAD_DATA if it is not that server's. index_release()
- * when done.
- */
-int index_open(const char *name, size_t page, uint64_t reserve, uint64_t instance, bool guarded,
-	struct index *ret, struct error *err);
-void index_release(struct index *index);
-
-/* What index_find says. */
-enum index_found {
-	INDEX_FOUND,
-	INDEX_MISSING, /* not there, or in no state to be believed: ask the server */
-	INDEX_CHANGED, /* while it was read: look again */
-};
-
-/*
- * Copies the answer for the key, and writes the image's number to the hold word `hold`, which the
- * caller has to itself. Unless the result is INDEX_FOUND, the hold word is 0 again.
- */
-enum index_found index_find(struct index *index, const struct index_key *key,
-	_Atomic uint64_t *hold, struct index_answer *ret);

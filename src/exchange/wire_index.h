@@ -18,7 +18,7 @@
 #define WIRE_INDEX_PROBES   8
 #define WIRE_INDEX_NAME_MAX 240
 #define WIRE_INDEX_MAX      (UINT64_C(1) << 24) /* entries */
-#define WIRE_RINGS_MAX      2
+#define WIRE_RINGS          2
 
 /* A requester has to find out by itself, every 100 ms, whether the server lives. */
 #define WIRE_INDEX_PROBE 1
@@ -62,7 +62,7 @@ struct wire_index {
 	_Atomic uint32_t owner;
 	uint32_t reserved2;
 	uint64_t reserved3[4];
-	struct wire_ring ring[WIRE_RINGS_MAX]; /* 128 */
+	struct wire_ring ring[WIRE_RINGS]; /* 128 */
 };
 
 struct wire_entry {

@@ -57,7 +57,7 @@ void publish_options(const struct server *server, struct server_objects_options 
 		return;
 	if (!publish_possible(server))
 		return;
-	objects->index_rings = server->options.fresh_ns ? 0 : WIRE_RINGS_MAX;
+	objects->index_rings = server->options.fresh_ns ? 0 : WIRE_RINGS;
 	objects->flags |= publish_flag(server);
 	objects->index_entries = entries_in(server->options.cache / SHARE_FIRST);
 	/* The tables before the last one lie before it, as holes: together they are as large. */

@@ -9,27 +9,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Written while forks are blocked, so that no child has a row half written; read by the handler at any
- * time: `end` is 0 while a row is free or being changed. */
-struct range {
-	_Atomic uintptr_t base, end;
-	atomic_bool hit;
-};
-
-static struct range ranges[GUARD_RANGES];
+struct guard_range guard_ranges[GUARD_RANGES];
 static _Atomic size_t ranges_used; /* rows at or above it were never used */
 static struct sigaction previous;
 static bool installed;
 static uintptr_t page_mask;
 
-static struct range *find_range(uintptr_t address)
+static struct guard_range *find_range(uintptr_t address)
 {
 	size_t used = atomic_load(&ranges_used);
 
 	for (size_t i = 0; i < used; i++)
-		if (address < atomic_load(&ranges[i].end) &&
-			address >= atomic_load(&ranges[i].base))
-			return &ranges[i];
+		if (address < atomic_load(&guard_ranges[i].end) &&
+			address >= atomic_load(&guard_ranges[i].base))
+			return &guard_ranges[i];
 	return NULL;
 }
 
@@ -50,7 +43,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 {
 	int saved = errno;
 	uintptr_t page = (uintptr_t)info->si_addr & page_mask;
-	struct range *range = info->si_code > 0 ? find_range((uintptr_t)info->si_addr) : NULL;
+	struct guard_range *range = info->si_code > 0 ? find_range((uintptr_t)info->si_addr) : NULL;
 
 	if (range) {
 		uintptr_t end = atomic_load(&range->end);
@@ -92,11 +85,11 @@ int guard_add(void *base, size_t size)
 
 	fork_block();
 	for (size_t i = 0; i < GUARD_RANGES; i++) {
-		if (atomic_load(&ranges[i].end))
+		if (atomic_load(&guard_ranges[i].end))
 			continue;
-		atomic_store(&ranges[i].base, (uintptr_t)base);
-		atomic_store(&ranges[i].hit, false);
-		atomic_store(&ranges[i].end, (uintptr_t)base + size);
+		atomic_store(&guard_ranges[i].base, (uintptr_t)base);
+		atomic_store(&guard_ranges[i].hit, false);
+		atomic_store(&guard_ranges[i].end, (uintptr_t)base + size);
 		if (i >= atomic_load(&ranges_used))
 			atomic_store(&ranges_used, i + 1);
 		found = (int)i;
@@ -111,17 +104,12 @@ void guard_remove(int range)
 	if (range < 0)
 		return;
 	fork_block();
-	atomic_store(&ranges[range].end, 0);
+	atomic_store(&guard_ranges[range].end, 0);
 	fork_unblock();
-}
-
-bool guard_hit(int range)
-{
-	return range >= 0 && atomic_load(&ranges[range].hit);
 }
 
 void guard_clear(int range)
 {
 	if (range >= 0)
-		atomic_store(&ranges[range].hit, false);
+		atomic_store(&guard_ranges[range].hit, false);
 }

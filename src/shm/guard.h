@@ -12,8 +12,10 @@
 
 #include "base/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define GUARD_RANGES 4096
 
@@ -27,6 +29,19 @@ int guard_add(void *base, size_t size);
 /* Forgets a range, before it is unmapped; -1 is ignored. */
 void guard_remove(int range);
 
+/* Written while forks are blocked, so that no child has a row half written; read by the handler at any
+ * time: `end` is 0 while a row is free or being changed. */
+struct guard_range {
+	_Atomic uintptr_t base, end;
+	atomic_bool hit;
+};
+
+extern struct guard_range guard_ranges[GUARD_RANGES];
+
 /* Whether the range was hit since it was added or last cleared; -1 is never hit. */
-bool guard_hit(int range);
+static inline bool guard_hit(int range)
+{
+	return range >= 0 && atomic_load(&guard_ranges[range].hit);
+}
+
 void guard_clear(int range);

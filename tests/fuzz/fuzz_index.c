@@ -1,7 +1,7 @@
 /* INDEX as a requester reads it: everything in it is somebody else's word. */
 #include "fuzz.h"
 
-#include "exchange/index.h"
+#include "exchange/index_find.h"
 #include "shm/guard.h"
 
 #include <string.h>
@@ -25,7 +25,7 @@ struct input {
 	uint8_t choice, pages, cut, name_length;
 	uint32_t place;
 	struct wire_index header;
-	uint32_t ring[WIRE_RINGS_MAX][4]; /* at the beginning of its page */
+	uint32_t ring[WIRE_RINGS][4]; /* at the beginning of its page */
 	struct wire_entry entry;
 };
 
@@ -83,7 +83,7 @@ static void write_index(const struct index_key *key)
 		place = index_place(&index, input.entry.hash, input.place % WIRE_INDEX_PROBES);
 	}
 	put(0, header, sizeof *header);
-	for (size_t i = 0; i < WIRE_RINGS_MAX; i++) {
+	for (size_t i = 0; i < WIRE_RINGS; i++) {
 		put((1 + i) * PAGE, input.ring[i], sizeof input.ring[i]);
 		if (input.choice & CHOOSE_MARK)
 			put((2 + i) * PAGE - sizeof mark, &mark, sizeof mark);
@@ -100,7 +100,7 @@ static void look_up(struct index *index, const struct index_key *key)
 
 	if (input.choice & CHOOSE_CUT)
 		FUZZ_CHECK(!ftruncate(segment.fd, (off_t)(input.cut % PAGES) * PAGE));
-	found = index_find(index, key, &hold, &answer);
+	found = index_find(index, key, index_hash(index, key), &hold, &answer);
 	FUZZ_CHECK(found == INDEX_FOUND
 			   ? hold && hold == answer.answer.image && !answer.answer.status
 			   : !hold);

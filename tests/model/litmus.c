@@ -3,7 +3,7 @@
  * found an image and holds it must see the pixels that the entry promised. By hand on machines whose
  * memory is less orderly than x86's, for minutes; the model beside it says which order is needed.
  */
-#include "exchange/index.h"
+#include "exchange/index_find.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -98,7 +98,8 @@ static void *look(void *my_hold)
 		struct index_answer answer;
 
 		keep_stores_busy();
-		if (index_find(&mine, &key, my_hold, &answer) != INDEX_FOUND)
+		if (index_find(&mine, &key, index_hash(&mine, &key), my_hold, &answer) !=
+			INDEX_FOUND)
 			continue;
 		mine_found++;
 		for (int at = 0; at < WORDS; at++)

@@ -1,0 +1,239 @@
+/*
+ * libshmsem: images, found or asked for, held and given back. Of what is found in the index nearly
+ * all is inlined here: it costs less than a system call.
+ */
+#include "base/process.h"
+#include "client/answer.h"
+#include "client/client.h"
+#include "client/error.h"
+#include "client/holds.h"
+#include "client/lookup.h"
+#include "client/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+_Static_assert(SHMSEM_HELD_MAX == WIRE_HOLDS, "the public limit is the layout's");
+
+/* A hold that is taken, and a reference to its connection. */
+struct held {
+	struct connection *connection;
+	uint32_t hold, use;
+};
+
+/* Attached, too. */
+static int take_hold(
+	struct shmsem *client, struct timeout *timeout, struct held *ret, struct error *err)
+{
+	int status = client_attach(client, 0, timeout, err);
+
+	if (status)
+		return status;
+	if (!hold_take(client->connection, &ret->hold, &ret->use)) {
+		/* What is held keeps this connection, and its seat, until it is released. */
+		client_detach(client, false);
+		status = client_attach(client, 0, timeout, err);
+		if (status)
+			return status;
+		hold_take(client->connection, &ret->hold, &ret->use);
+	}
+	ret->connection = connection_ref(client->connection);
+	return STATUS_OK;
+}
+
+/* After a failed fetch. */
+static void drop_hold(struct shmsem *client, const struct held *held, int status)
+{
+	struct connection *connection = held->connection;
+
+	/* It ended between its answer and our opening of the segment; or we have known of a HEAD
+	 * that was overwritten; or it takes us to hold everything. */
+	if ((status == STATUS_UNAVAILABLE || !head_as_opened(&connection->head) ||
+		    !head_holds_whole(&connection->head, connection->seat)) &&
+		client->connection == connection)
+		client_detach(client, status == STATUS_UNAVAILABLE);
+	hold_give_back(connection, held->hold, held->use);
+	connection_unref(connection);
+}
+
+static inline int find_bytes(const struct held *held, uint32_t segment, uint64_t offset,
+	uint64_t length, const uint8_t **ret, struct error *err)
+{
+	*ret = connection_data_known(held->connection, segment, offset, length);
+	return *ret ? STATUS_OK
+		    : connection_data(held->connection, segment, offset, length, ret, err);
+}
+
+/* Checks an answer, maps its image, and only then hands it over. */
+__attribute__((always_inline)) static inline int hand_over(const struct held *held,
+	const struct wire_answer *answer, const uint64_t words[4], const char *text,
+	struct shmsem_image *ret, struct error *err)
+{
+	const uint8_t *pixels, *icc = NULL;
+	int status = answer_check(answer, words, err);
+
+	if (!status)
+		status = find_bytes(held, answer->segment, answer->offset, words[0], &pixels, err);
+	if (!status && answer->icc_bytes)
+		status = find_bytes(
+			held, answer->segment, answer->icc_offset, answer->icc_bytes, &icc, err);
+	if (status)
+		return status;
+	connection_mapped(held->connection, held->hold, answer->segment, answer->truncations);
+	answer_info(&ret->info, answer, words, text);
+	ret->pixels = pixels;
+	ret->icc = icc;
+	ret->connection = held->connection;
+	ret->hold = held->hold;
+	ret->use = held->use;
+	return STATUS_OK;
+}
+
+/* Finds it without the server; false if that must be asked, for an index that is damaged, too. */
+static inline bool find(
+	struct shmsem *client, const char *name, const struct held *held, struct shmsem_image *ret)
+{
+	struct index_answer found;
+
+	return !atomic_load_explicit(&client->waiting.cancelled, memory_order_relaxed) &&
+	       lookup(held->connection, held->hold, name, &found) &&
+	       !hand_over(held, &found.answer, found.words, "", ret, NULL);
+}
+
+static int ask_once(struct shmsem *client, const struct shmsem_request *given,
+	struct timeout *timeout, const struct held *held, struct shmsem_image *ret,
+	struct error *err)
+{
+	const struct wire_request request = {
+		.operation = WIRE_GET, .hold = held->hold, .options = options_of(given)};
+	char text[WIRE_TEXT_SIZE + 1];
+	struct wire_answer answer;
+	uint64_t words[4];
+	int status = client_call_once(
+		client, &request, given->name, timeout, &answer, words, text, err);
+
+	if (!status)
+		status = hand_over(held, &answer, words, text, ret, err);
+	if (status)
+		drop_hold(client, held, status);
+	return status;
+}
+
+/* Twice, if the server was found gone: to ask again for the same does no harm. */
+__attribute__((noinline)) static int ask(struct shmsem *client, const struct shmsem_request *given,
+	struct timeout *timeout, struct held *held, struct shmsem_image *ret,
+	struct shmsem_error *error)
+{
+	struct error err;
+	int status = ask_once(client, given, timeout, held, ret, &err);
+
+	if (status == STATUS_UNAVAILABLE && client_reattach(client, timeout, &err)) {
+		status = take_hold(client, timeout, held, &err);
+		if (!status)
+			status = ask_once(client, given, timeout, held, ret, &err);
+	}
+	return error_export(error, &err, status);
+}
+
+/* Attaches the client, takes a hold, and checks what is asked for and prepares look-ups with it. */
+__attribute__((noinline)) static int begin(struct shmsem *client,
+	const struct shmsem_request *given, struct timeout *timeout, struct held *ret,
+	struct shmsem_error *error)
+{
+	struct error err;
+	int status = take_hold(client, timeout, ret, &err);
+
+	if (status)
+		return error_export(error, &err, status);
+	status = options_check(given, &err);
+	if (status)
+		drop_hold(client, ret, status);
+	else
+		lookup_prepare(ret->connection, given);
+	return error_export(error, &err, status);
+}
+
+/* What `begin` does, where that is nearly nothing; false if not. */
+static inline bool begin_again(
+	struct shmsem *client, const struct shmsem_request *given, struct held *ret)
+{
+	struct connection *connection = client->connection;
+
+	if (!client_attached(client) || !given->name || !given->name[0] ||
+		!lookup_prepared(connection, given) ||
+		!hold_take_last(connection, &ret->hold, &ret->use))
+		return false;
+	ret->connection = connection_ref(connection);
+	return true;
+}
+
+int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
+	struct shmsem_image *ret, struct shmsem_error *error)
+{
+	struct timeout timeout = client_timeout(client, request->timeout_ns);
+	struct held held;
+
+	if (!begin_again(client, request, &held)) {
+		int status = begin(client, request, &timeout, &held, error);
+
+		if (status)
+			return status;
+	}
+	if (find(client, request->name, &held, ret))
+		return error_none(error);
+	return ask(client, request, &timeout, &held, ret, error);
+}
+
+int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests, size_t count,
+	struct shmsem_image *images, int *statuses, struct shmsem_error *error)
+{
+	struct shmsem_error first, err;
+	bool ended = false;
+
+	error_none(&first);
+	error_none(&err);
+	for (size_t i = 0; i < count; i++) {
+		images[i] = (struct shmsem_image){0};
+		if (!ended)
+			shmsem_fetch(client, &requests[i], &images[i], &err);
+		ended |= err.status == SHMSEM_UNAVAILABLE || err.os_error == ECANCELED;
+		if (!first.status)
+			first = err;
+		if (statuses)
+			statuses[i] = err.status;
+	}
+	if (error)
+		*error = first;
+	return first.status;
+}
+
+void shmsem_release(struct shmsem_image *image)
+{
+	struct connection *connection = image ? image->connection : NULL;
+
+	if (!connection)
+		return;
+	image->connection = NULL;
+	image->pixels = image->icc = NULL;
+	/* A copy of it may have been released before. */
+	if (hold_give_back(connection, image->hold, image->use))
+		connection_unref(connection);
+}
+
+int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)
+{
+	struct connection *connection = image->connection;
+	struct error err = {0};
+	int status = STATUS_OK;
+
+	/* A child of fork() has no HEAD, which tells of what was truncated. */
+	if (connection && connection->owner != process_id())
+		status = error_set(&err, STATUS_USAGE,
+			"this image was fetched before fork(); only the parent can check it");
+	else if (connection && !hold_taken(connection, image->hold, image->use))
+		status = error_set(&err, STATUS_USAGE, "the image was released");
+	else if (connection)
+		status = connection_check(connection, image->hold, image->info.segment,
+			image->info.offset + image->info.bytes, &err);
+	return error_export(error, &err, status);
+}
