@@ -35,12 +35,12 @@ static void examine(struct findings *findings, const char *folder)
 	struct stat status;
 	AUTO_CLOSEDIR DIR *directory = NULL;
 
-	if (stat(folder, &status) != 0 || access(folder, R_OK | X_OK) != 0) {
-		finding_add(findings, "folder", FINDING_BAD, "cannot be read: %s", strerror(errno));
+	if (stat(folder, &status) == 0 && !S_ISDIR(status.st_mode)) {
+		finding_add(findings, "folder", FINDING_BAD, "is no folder");
 		return;
 	}
-	if (!S_ISDIR(status.st_mode)) {
-		finding_add(findings, "folder", FINDING_BAD, "is no folder");
+	if (access(folder, R_OK | X_OK) != 0) {
+		finding_add(findings, "folder", FINDING_BAD, "cannot be read: %s", strerror(errno));
 		return;
 	}
 	/* What is known of the folder itself may be cached; its names come from who serves it. */

@@ -8,6 +8,7 @@
 #include "cli/logind.h"
 #include "shm/names.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,18 +91,24 @@ static void examine_inotify_number(struct findings *findings, const char *check,
 		few ? help : "");
 }
 
+#define WITHOUT_INOTIFY "a server looks at each file again for every request"
+
 static void examine_inotify(struct findings *findings)
 {
 	struct inotify_use use = inotify_use_read();
 	char most[128];
 
 	max_text(use.most, use.max_instances, most);
-	if (use.failed)
+	if (use.failed && use.failed != EMFILE)
 		finding_remedy(finding_add(findings, "inotify", FINDING_WARNING,
-				       "no instance to be had (%s): %llu of %llu used%s; a server "
-				       "looks at "
-				       "each file again for every request",
-				       strerror(use.failed), (unsigned long long)use.instances,
+				       "no instance to be had (%s): " WITHOUT_INOTIFY,
+				       strerror(use.failed)),
+			"a seccomp profile that allows inotify_init1");
+	else if (use.failed)
+		finding_remedy(finding_add(findings, "inotify", FINDING_WARNING,
+				       "no instance to be had, %llu of %llu seen in "
+				       "use%s: " WITHOUT_INOTIFY,
+				       (unsigned long long)use.instances,
 				       (unsigned long long)use.instances_max, most),
 			"sysctl fs.inotify.max_user_instances=1024, or end what holds them");
 	else

@@ -97,14 +97,12 @@ static void examine_mode(struct findings *findings)
 }
 
 /* Objects are made as unnamed files, which then get a name, and carry locks. */
-static void examine_objects(struct findings *findings)
+static void examine_making(struct findings *findings)
 {
 	AUTO_CLOSE int fd = shm_file_unnamed(&(struct access){.mode = 0600, .group = (gid_t)-1});
 	int failed = fd < 0 ? errno : lock_take(fd, WIRE_SERVER_LOCK);
 
-	if (!failed)
-		failed = posix_fallocate(fd, 0, WIRE_PAGE);
-	if (fd < 0)
+	if (fd < 0) {
 		finding_remedy(finding_add(findings, "objects", FINDING_BAD,
 				       "an object cannot be made in %s: %s", SHM_DIRECTORY,
 				       strerror(failed)),
@@ -113,15 +111,29 @@ static void examine_objects(struct findings *findings)
 				? "see 'mode'"
 				: "a kernel with O_TMPFILE on tmpfs (3.11), and a sandbox "
 				  "that allows it");
-	else if (failed)
-		finding_remedy(
-			finding_add(findings, "objects", FINDING_BAD,
-				"an object cannot be locked or filled: %s", strerror(failed)),
+		return;
+	}
+	if (failed) {
+		finding_remedy(finding_add(findings, "objects", FINDING_BAD,
+				       "an object cannot be locked: %s", strerror(failed)),
+			"a kernel with open-file-description locks (3.15), and a sandbox that "
+			"allows them");
+		return;
+	}
+	failed = posix_fallocate(fd, 0, WIRE_PAGE);
+	if (failed)
+		finding_remedy(finding_add(findings, "objects", FINDING_BAD,
+				       "an object cannot be filled: %s", strerror(failed)),
 			failed == ENOSPC  ? "make room: see 'size'"
 			: failed == EFBIG ? "ulimit -f unlimited: see 'file size'"
-					  : "a kernel with open-file-description locks (3.15)");
+					  : "see 'calls'");
 	else
 		finding_add(findings, "objects", FINDING_OK, "can be made, locked and filled");
+}
+
+static void examine_objects(struct findings *findings)
+{
+	examine_making(findings);
 	if (access("/proc/self/fd", X_OK) != 0)
 		finding_remedy(
 			finding_add(findings, "proc", FINDING_WARNING,

@@ -88,7 +88,7 @@ finding() {
 	local pid=${lines[0]}
 	output=${output#*$'\n'}
 	[ "$(finding inotify state)" = warning ]
-	[[ "$(finding inotify finding)" == *'Too many open files'*" by $pid (python3)"* ]]
+	[[ "$(finding inotify finding)" == 'no instance to be had, '*' seen in use'*" by $pid (python3)"* ]]
 	[[ "$(finding inotify remedy)" == *max_user_instances* ]]
 }
 
@@ -103,6 +103,7 @@ finding() {
 	touch "$BATS_TEST_TMPDIR/file"
 	run -1 "$SHMSEM" doctor --json "$BATS_TEST_TMPDIR/file"
 	[ "$(finding folder state)" = bad ]
+	[ "$(finding folder finding)" = 'is no folder' ]
 }
 
 @test "a FUSE folder is told, and one whose server hangs is bad and holds nobody up" {
@@ -149,6 +150,12 @@ refused() {
 	[ "$status" -eq 1 ]
 	[ "$(finding calls state)" = bad ]
 	[ "$(finding calls finding)" = 'refused: pidfd_open (Operation not permitted)' ]
+	refused fallocate
+	[ "$(finding calls finding)" = 'refused: fallocate (Operation not permitted)' ]
+	[ "$(finding objects finding)" = 'an object cannot be filled: Operation not permitted' ]
+	[ "$(finding objects remedy)" = "see 'calls'" ]
+	refused inotify_init1
+	[[ $(finding inotify remedy) == 'a seccomp profile'* ]]
 	refused io_uring_setup
 	[ "$status" -eq 0 ]
 	[ "$(finding 'change flag' state)" = warning ]
