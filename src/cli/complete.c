@@ -19,13 +19,19 @@ static bool begins(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-static void offer(const char *candidate, const char *what, const char *typed)
+/* What is to be completed. */
+struct typed {
+	char *text;
+	const char *lead; /* stands before it in the same word: "--sort=" */
+};
+
+static void offer(const char *candidate, const char *what, const struct typed *typed)
 {
-	if (begins(candidate, typed))
-		printf("%s\t%s\n", candidate, what);
+	if (begins(candidate, typed->text))
+		printf("%s%s\t%s\n", typed->lead, candidate, what);
 }
 
-static void offer_commands(const char *typed)
+static void offer_commands(const struct typed *typed)
 {
 	for (size_t i = 0; commands[i]; i++)
 		offer(commands[i]->name, commands[i]->summary, typed);
@@ -33,7 +39,7 @@ static void offer_commands(const char *typed)
 	offer("--version", "tell what this is", typed);
 }
 
-static void offer_options(const struct command *command, const char *typed)
+static void offer_options(const struct command *command, const struct typed *typed)
 {
 	char text[64];
 
@@ -47,7 +53,7 @@ static void offer_options(const struct command *command, const char *typed)
 	offer("--help", "show the options and exit", typed);
 }
 
-static void offer_namespaces(const char *typed)
+static void offer_namespaces(const struct typed *typed)
 {
 	struct objects objects = OBJECTS_NONE;
 
@@ -69,7 +75,7 @@ static int offer_name(void *typed, const char *name)
 	return 0;
 }
 
-static void offer_names(const struct shmsem_connect_options *connect, char *typed)
+static void offer_names(const struct shmsem_connect_options *connect, struct typed *typed)
 {
 	struct shmsem *client;
 
@@ -79,48 +85,36 @@ static void offer_names(const struct shmsem_connect_options *connect, char *type
 	shmsem_close(client);
 }
 
-/* Each of "a|b|c", behind the `lead` of what was typed ("--sort="). */
-static void offer_choices(const char *choices, const char *lead, const char *typed)
+/* Each of "a|b|c". */
+static void offer_choices(const char *choices, const struct typed *typed)
 {
 	char text[128];
 
 	for (const char *at = choices + (*choices == '['); *at && *at != ']';) {
 		size_t one = strcspn(at, "|]");
 
-		snprintf(text, sizeof text, "%s%.*s", lead, (int)one, at);
+		snprintf(text, sizeof text, "%.*s", (int)one, at);
 		offer(text, "value", typed);
 		at += one + (at[one] == '|');
 	}
 }
 
 /* The columns that --output takes, after those that stand there already. */
-static void offer_columns(const char *typed)
+static void offer_columns(const struct typed *typed)
 {
-	const char *comma = strrchr(typed, ',');
-	size_t before = comma ? (size_t)(comma + 1 - typed) : typed[0] == '+';
+	const char *comma = strrchr(typed->text, ',');
+	size_t before = comma ? (size_t)(comma + 1 - typed->text) : typed->text[0] == '+';
 	char text[256];
 
 	for (const struct table_column *column = object_columns; column->name; column++) {
-		snprintf(text, sizeof text, "%.*s%s", (int)before, typed, column->name);
+		snprintf(text, sizeof text, "%.*s%s", (int)before, typed->text, column->name);
 		offer(text, column->help, typed);
 	}
 }
 
-/* The value of "--option=", typed in one word. */
-static void offer_values(const struct command *command, const char *typed)
-{
-	size_t length = strcspn(typed + 2, "=");
-	char lead[64];
-
-	snprintf(lead, sizeof lead, "--%.*s=", (int)length, typed + 2);
-	for (const struct option_row *row = command->options; row->name; row++)
-		if (row->kind == OPTION_CHOICE && strlen(row->name) == length &&
-			!strncmp(row->name, typed + 2, length))
-			offer_choices(row->argument, lead, typed);
-}
-
 /* By what --help calls an argument or a word. */
-static void offer_for(const char *what, const struct shmsem_connect_options *connect, char *typed)
+static void offer_for(
+	const char *what, const struct shmsem_connect_options *connect, struct typed *typed)
 {
 	if (!strcmp(what, "COLS"))
 		offer_columns(typed);
@@ -132,6 +126,29 @@ static void offer_for(const char *what, const struct shmsem_connect_options *con
 		offer_names(connect, typed);
 	else if (strstr(what, "NS") || strstr(what, "GLOB"))
 		offer_namespaces(typed);
+}
+
+static void offer_values(const struct option_row *row, const struct shmsem_connect_options *connect,
+	struct typed *typed)
+{
+	if (row->kind == OPTION_CHOICE)
+		offer_choices(row->argument, typed);
+	else if (row->argument)
+		offer_for(row->argument, connect, typed);
+}
+
+/* "--option=value", typed in one word. */
+static void offer_joined(const struct command *command,
+	const struct shmsem_connect_options *connect, const char *word)
+{
+	size_t length = strcspn(word + 2, "=");
+	char lead[64];
+	struct typed typed = {.text = strchr(word, '=') + 1, .lead = lead};
+
+	snprintf(lead, sizeof lead, "--%.*s=", (int)length, word + 2);
+	for (const struct option_row *row = command->options; row->name; row++)
+		if (strlen(row->name) == length && !strncmp(row->name, word + 2, length))
+			offer_values(row, connect, &typed);
 }
 
 /* The option that the word is, if it takes the next word as its argument. */
@@ -162,10 +179,11 @@ void complete_print(int argc, char **argv)
 	const struct option_row *wanting = NULL;
 	const struct command *command;
 	struct shmsem_connect_options connect = {.timeout_ns = TIMEOUT_NS};
-	char nothing[] = "", *typed = argc ? argv[argc - 1] : nothing;
+	char nothing[] = "", *word = argc ? argv[argc - 1] : nothing;
+	struct typed typed = {.text = word, .lead = ""};
 
 	if (argc < 2) {
-		offer_commands(typed);
+		offer_commands(&typed);
 		return;
 	}
 	command = command_named(argv[0]);
@@ -186,14 +204,12 @@ void complete_print(int argc, char **argv)
 		}
 		wanting = wants_argument(command, argv[i]);
 	}
-	if (wanting && wanting->kind == OPTION_CHOICE)
-		offer_choices(wanting->argument, "", typed);
-	else if (wanting)
-		offer_for(wanting->argument, &connect, typed);
-	else if (begins(typed, "--") && strchr(typed, '='))
-		offer_values(command, typed);
-	else if (typed[0] == '-')
-		offer_options(command, typed);
+	if (wanting)
+		offer_values(wanting, &connect, &typed);
+	else if (begins(word, "--") && strchr(word, '='))
+		offer_joined(command, &connect, word);
+	else if (word[0] == '-')
+		offer_options(command, &typed);
 	else
-		offer_for(command->synopsis, &connect, typed);
+		offer_for(command->synopsis, &connect, &typed);
 }

@@ -31,6 +31,7 @@ in_zsh() {
 		words=("$@") CURRENT=$#
 		compadd() { print -rl -- "${candidates[@]}" }
 		_files() { print -r -- "files $*" }
+		compset() { }
 		source $script' zsh "$SHMSEM_COMPLETIONS/_shmsem" "$@"
 }
 
@@ -114,4 +115,16 @@ in_fish() {
 	[ "$(in_fish 'shmsem list --sort ' | sort)" = "$values" ]
 	in_fish 'shmsem list --sort=n' | grep -q 'name$'
 	[ "$(in_bash shmsem list -o NAME,AL)" = NAME,ALLOC ]
+	[ "$(in_bash shmsem list --output = NAME,AL)" = NAME,ALLOC ]
+	[ "$(in_zsh shmsem list --output=NAME,AL)" = --output=NAME,ALLOC ]
+	serve_start offered "$SHMSEM_IMAGES"
+	[ "$(in_bash shmsem fetch --namespace = off)" = offered ]
+	[ "$(in_zsh shmsem fetch --namespace=off)" = --namespace=offered ]
+	[ "$(in_fish 'shmsem fetch --namespace=off')" = --namespace=offered ]
+	serve_stop "$SERVER"
+	cd "$BATS_TEST_TMPDIR"
+	touch profile.icc
+	[ "$(in_bash shmsem fetch --icc = pro)" = profile.icc ]
+	[ "$(in_zsh shmsem fetch --icc=pro)" = 'files ' ]
+	[ "$(in_fish 'shmsem fetch --icc=pro')" = --icc=profile.icc ]
 }

@@ -3,12 +3,15 @@
 function __shmsem_complete
     set -l words (commandline -opc)
     set -l typed (commandline -ct)
+    # "--option=" of "--option=value"
+    set -l lead (string match -r -- '^--[^=]*=' "$typed")
+    set -l path (string replace -- "$lead" '' "$typed")
     for line in ($words[1] __complete $words[2..-1] "$typed" 2>/dev/null)
         switch $line
             case :files
-                __fish_complete_path "$typed"
+                string join -n \n -- "$lead"(__fish_complete_path "$path")
             case :directories
-                __fish_complete_directories "$typed"
+                string join -n \n -- "$lead"(__fish_complete_directories "$path")
             case '*'
                 printf '%s\n' $line
         end
