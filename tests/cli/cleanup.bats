@@ -516,6 +516,5 @@ serve_in_turn() {
 		line=${line%$'\r'}
 		[ "${#line}" -le 60 ]
 	done <<<"$output"
-	# Why depends on whether all processes can be seen from here.
-	[[ ${output//$'\r\n  '/ } == *' psm_with-a-long-name-that-makes-its-line-too-long-for-it (segment, 0B): '* ]]
+	[[ ${output//$'\r\n  '/ } == *" psm_with-a-long-name-that-makes-its-line-too-long-for-it (segment, 0B): $FREE_WHY"* ]]
 }
