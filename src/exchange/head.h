@@ -19,6 +19,7 @@ struct head {
 	uint64_t reserve;  /* bytes of address space for each data segment */
 	int guard;         /* its number in guard.h, or -1 */
 	int life;          /* the object that proves that the server lives (life.h); -1: HEAD */
+	unsigned taken;    /* held_collect: seats behind these have not been taken so far */
 };
 
 #define HEAD_NONE \

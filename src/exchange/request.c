@@ -1,5 +1,7 @@
 #include "exchange/request.h"
 
+#include "shm/lock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,12 +266,30 @@ static bool held_grow(struct held *held, size_t *room)
 	return grown;
 }
 
-bool held_collect(const struct head *head, struct held *ret)
+/* How many seats, from the first one on, have been taken so far, or a few more: the kernel knows.
+ * On those behind them nobody holds anything. */
+static unsigned seats_taken(struct head *head)
 {
+	uint64_t end = head_seat_lock(head, head->seats);
+
+	while (head->taken < head->seats) {
+		uint64_t begin = head_seat_lock(head, head->taken);
+
+		if (lock_held(head->segment.fd, begin, end - begin) == 0)
+			break;
+		head->taken = 2 * head->taken + 1;
+	}
+	return head->taken < head->seats ? head->taken : head->seats;
+}
+
+bool held_collect(struct head *head, struct held *ret)
+{
+	/* Who takes a further seat now cannot begin to hold what our caller asks about. */
+	unsigned seats = seats_taken(head);
 	struct held held = {0};
 	size_t room = 0;
 
-	for (unsigned seat = 0; seat < head->seats; seat++) {
+	for (unsigned seat = 0; seat < seats; seat++) {
 		size_t count;
 
 		if (!held_grow(&held, &room)) {

@@ -90,7 +90,7 @@ struct held {
 /*
  * Nobody must be able to begin to hold what the caller asks about; that somebody lets go is no
  * harm. Words of requesters that have died count until seats_reclaim. False when out of memory;
- * free ret->numbers.
+ * free ret->numbers. For one thread at a time.
  */
-bool held_collect(const struct head *head, struct held *ret);
+bool held_collect(struct head *head, struct held *ret);
 bool held_contains(const struct held *held, uint64_t number);

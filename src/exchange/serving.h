@@ -1,7 +1,7 @@
 /*
- * The serving side of a namespace's seats, for every server of requests: it waits for a request, takes
- * and checks it, hands it on by its operation, and writes the answers that need no image. What an
- * image or a list of names is, `calls` decides.
+ * The serving side of a namespace's seats, for every server of requests: it waits for a request,
+ * takes and checks it, hands it on by its operation, and writes the answers that need no image.
+ * What an image or a list of names is, `calls` decides.
  */
 #pragma once
 

@@ -12,8 +12,8 @@
 #define NEGATIVE_MAX  4096
 #define ALIASES_MAX   16
 
-int store_init(struct store *store, const struct head *head, struct segment *data,
-	unsigned segments, uint64_t budget, struct error *err)
+int store_init(struct store *store, struct head *head, struct segment *data, unsigned segments,
+	uint64_t budget, struct error *err)
 {
 	*store = (struct store){.head = head,
 		.data = data,

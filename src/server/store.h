@@ -90,9 +90,9 @@ struct stored_list {
 
 struct store {
 	pthread_mutex_t lock;
-	const struct head *head; /* for the hold words */
-	struct segment *data;    /* the segments' descriptors */
-	struct watch *watch;     /* of the files; NULL: none is watched */
+	struct head *head;    /* for the hold words */
+	struct segment *data; /* the segments' descriptors */
+	struct watch *watch;  /* of the files; NULL: none is watched */
 	struct index_writer index;
 	struct arena *arenas;
 	unsigned segments;
@@ -114,8 +114,8 @@ struct store {
 };
 
 /* `budget` is what each segment may grow to at most, and all of them together. Needs no lock. */
-int store_init(struct store *store, const struct head *head, struct segment *data,
-	unsigned segments, uint64_t budget, struct error *err);
+int store_init(struct store *store, struct head *head, struct segment *data, unsigned segments,
+	uint64_t budget, struct error *err);
 void store_release(struct store *store);
 
 static inline void store_lock(struct store *store)

@@ -71,7 +71,7 @@ static void hold(const struct scene *scene, size_t word, uint64_t number)
 static void every_hold_has_a_word_of_its_own(void **state)
 {
 	struct scene *scene = *state;
-	const struct head *head = &scene->objects.head;
+	struct head *head = &scene->objects.head;
 	struct held held;
 
 	assert_int_equal(head->page, scene->page);
@@ -98,7 +98,7 @@ static void every_hold_has_a_word_of_its_own(void **state)
 static void the_next_on_a_seat_finds_nothing_held(void **state)
 {
 	struct scene *scene = *state;
-	const struct head *head = &scene->objects.head;
+	struct head *head = &scene->objects.head;
 	size_t last = wire_hold_pages(scene->page) - 1;
 	struct held held;
 
