@@ -8,6 +8,7 @@
 #include "bench/fetch_lookup.h"
 #include "bench/fetch_one_cpu.h"
 #include "bench/fetch_resources.h"
+#include "bench/fetch_scale.h"
 #include "bench/plain.h"
 #include "bench/served.h"
 #include "bench/transport.h"
@@ -285,7 +286,8 @@ static const struct picture *crowd_picture(const struct pictures *pictures)
 size_t fetch_groups(const struct bench_session *session, const struct pictures *pictures)
 {
 	unsigned cpus = (unsigned)session->report.machine.allowed;
-	size_t groups = 4 + FETCH_LOOKUP_GROUPS + pictures->count + FETCH_RESOURCE_GROUPS;
+	size_t groups = 4 + FETCH_LOOKUP_GROUPS + pictures->count + FETCH_RESOURCE_GROUPS +
+			FETCH_SCALE_GROUPS;
 
 	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
 		clients = fetch_next_crowd(clients, cpus))
@@ -319,5 +321,8 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 			return status;
 	}
 	status = fetch_measure_stored_crowds(session, crowd, err);
-	return status ? status : fetch_measure_resources(session, pictures, err);
+	if (status)
+		return status;
+	status = fetch_measure_resources(session, pictures, err);
+	return status ? status : fetch_measure_scale(session, err);
 }

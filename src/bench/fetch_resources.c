@@ -7,14 +7,12 @@
 #include "bench/fetch_crowd.h"
 #include "bench/plain.h"
 #include "bench/process_group.h"
+#include "bench/program.h"
 #include "bench/served.h"
 #include "bench/watchdog.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define CROWDED_CLIENTS 64
@@ -22,8 +20,6 @@
 #define HOLDERS         8
 #define SETTLE_NS       (1 * NS_PER_SECOND)
 #define IDLE_NS         (1 * NS_PER_SECOND)
-
-extern char **environ;
 
 /* Connects, which waits for a seat, fetches and leaves. */
 static int visit_once(const struct crowd *crowd, struct error *err)
@@ -192,41 +188,14 @@ static int measure_idle(struct bench_session *session, struct crowd *crowd, stru
 	return STATUS_OK;
 }
 
-/* A program that is started, and waited for, over and over. */
-struct program {
-	const char *path;
-	char *argv[8];
-};
-
-static int run_program(void *context, uint64_t operations, struct error *err)
-{
-	struct program *program = context;
-	posix_spawn_file_actions_t actions;
-	int failed = 0, result = 0;
-	pid_t child;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	for (uint64_t i = 0; !failed && !result && i < operations; i++) {
-		failed = posix_spawn(&child, program->path, &actions, NULL, program->argv, environ);
-		while (!failed && waitpid(child, &result, 0) < 0 && errno == EINTR)
-			;
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	if (failed)
-		return error_os(err, failed, "cannot start %s", program->path);
-	return result ? error_set(err, STATUS_UNAVAILABLE, "%s failed", program->argv[0])
-		      : STATUS_OK;
-}
-
 static int measure_process(struct bench_session *session, struct crowd *crowd, struct error *err)
 {
 	char space[sizeof crowd->served->space], name[64];
 	struct program nothing = {"/bin/true", {"true", NULL}};
 	struct program fetch = {"/proc/self/exe", {"shmsem", "fetch", "-N", space, name, NULL}};
 	const struct bench_subject subjects[] = {
-		{.name = "/bin/true", .context = &nothing, .run = run_program},
-		{.name = "shmsem fetch", .context = &fetch, .run = run_program},
+		program_subject(&nothing, "/bin/true"),
+		program_subject(&fetch, "shmsem fetch"),
 	};
 	struct bench_result *rows;
 	int status;

@@ -54,6 +54,7 @@ int temporary_folder(char *path, size_t size, int *ret_lock, struct error *err)
 	return error_os(err, errno, "cannot make a folder for images");
 }
 
+/* With the folders in it, and what these have. */
 static void remove_files(int folder)
 {
 	int again = fcntl(folder, F_DUPFD_CLOEXEC, 0);
@@ -62,9 +63,18 @@ static void remove_files(int folder)
 
 	if (again >= 0 && !files)
 		close(again);
-	while (files && (entry = readdir(files)))
-		if (entry->d_name[0] != '.')
-			unlinkat(folder, entry->d_name, 0);
+	while (files && (entry = readdir(files))) {
+		AUTO_CLOSE int below = -1;
+
+		if (entry->d_name[0] == '.' || !unlinkat(folder, entry->d_name, 0))
+			continue;
+		below = openat(
+			folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (below < 0)
+			continue;
+		remove_files(below);
+		unlinkat(folder, entry->d_name, AT_REMOVEDIR);
+	}
 }
 
 void temporary_remove_folder(const char *path, int *lock)
