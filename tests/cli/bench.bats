@@ -19,7 +19,7 @@ teardown()
 # leaves can be told from what others make meanwhile. `left` lists that.
 alone()
 {
-	timeout 300 "$BATS_TEST_DIRNAME/private" bash -c '
+	timeout 900 "$BATS_TEST_DIRNAME/private" bash -c '
 		set -m
 		folder=$1
 		exec 2>"$folder/jobs" # what bash says of those that are killed
