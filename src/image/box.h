@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Rows of the image, as they come. */
@@ -13,10 +14,11 @@ struct box {
 	void *sums;             /* box_memory bytes, aligned for uint64_t */
 };
 
-/* Bytes of sums. They are zero at first, and again after a mean was taken. */
+/* Bytes of sums. */
 uint64_t box_memory(const struct box *box);
 
-void box_add(const struct box *box, const uint8_t *row);
+/* Adds a row; the first of those that a mean is taken of begins the sums anew. */
+void box_add(const struct box *box, const uint8_t *row, bool first);
 
 /* The mean of the `height` rows that were added, at most box->scale: a row of the squares, of which
  * the last may be narrower. Colours count as much as they are opaque. */

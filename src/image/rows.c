@@ -81,8 +81,6 @@ static int make_scratch(struct rows *rows, struct error *err)
 	rows->block = rows->scratch + sums;
 	rows->input = rows->block + block;
 	rows->line = rows->input + input;
-	if (sums)
-		memset(rows->sums, 0, sums);
 	return STATUS_OK;
 }
 
@@ -198,7 +196,7 @@ static bool take_boxed(const struct rows *rows, uint8_t *row)
 	const struct rows_plan *plan = &rows->plan;
 	const struct box box = box_of(rows);
 
-	box_add(&box, rows->input);
+	box_add(&box, rows->input, (rows->taken - 1) % plan->scale == 0);
 	if (rows->taken % plan->scale && rows->taken != plan->height)
 		return false;
 	box_mean(&box, row, (rows->taken - 1) % plan->scale + 1);
