@@ -20,11 +20,13 @@
 /* Of the queue, in one look: some 5000 events. */
 #define READS_MAX 64
 
-#define EVENTS                                                                         \
-	(IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
-		IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF)
+/* Not what is written to files in it: those that are relied on are watched themselves, and others may
+ * be written to all the time. */
+#define FOLDER_EVENTS                                                                       \
+	(IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | \
+		IN_MOVE_SELF)
 
-/* What a folder does not tell of a file in it: links made, and what is done through them. */
+/* By its name in the folder or by any other. */
 #define FILE_EVENTS (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE)
 
 struct watch {
@@ -206,7 +208,7 @@ static uint32_t add_folder(struct watch *watch, const char *path)
 
 	if (fd < 0 || !files_local(fd))
 		return 0;
-	descriptor = add_watch(watch, fd, EVENTS | IN_ONLYDIR);
+	descriptor = add_watch(watch, fd, FOLDER_EVENTS | IN_ONLYDIR);
 	if (descriptor < 0)
 		return 0;
 	return watched_folder_add(&watch->watched, path, descriptor, files_fold(fd));

@@ -1,7 +1,7 @@
 /*
  * Which folders changed: inotify, and a generation number for each folder that goes up with every
- * event in it. A folder tells of what happens through its own names only; files that are relied on
- * are watched themselves, too, for what happens through a hard link that lies elsewhere.
+ * event in it. A folder tells of its names; files that are relied on are watched themselves, for what
+ * is written to them, by whatever name.
  *
  * Used under the store's lock. Writes through a shared mapping or by io_submit(2) give no event of
  * their own (inotify(7)); they show when the writer closes the file.

@@ -64,7 +64,8 @@ static void what_happens_to_one_file_leaves_the_others_there(void **state)
 		fetch_found(name, 20 + i);
 	}
 	for (uint32_t i = 0; i < 1000; i++) {
-		append("log");
+		snprintf(name, sizeof name, "log%u", i);
+		append(name);
 		snprintf(name, sizeof name, "%u.png", i % 100);
 		/* It is the first to see that something happened. */
 		assert_false(fetch_found(name, 20 + i % 100));
@@ -75,6 +76,24 @@ static void what_happens_to_one_file_leaves_the_others_there(void **state)
 		atomic_load(
 			&head_server(&served.server->objects.head)->counters[WIRE_COUNT_DECODES]),
 		100);
+}
+
+/* A log, a recording: whatever is written to it, images beside it are found without the server. */
+static void a_file_that_grows_disturbs_nobody(void **state)
+{
+	(void)state;
+	append("log");
+	write_image("a.png", 5);
+	expect_found("a.png", 5);
+	for (int i = 0; i < 1000; i++) {
+		append("log");
+		assert_true(fetch_found("a.png", 5));
+	}
+	/* One that is an image, too, by its name. */
+	append("b.png");
+	expect_found("a.png", 5);
+	append("b.png");
+	assert_true(fetch_found("a.png", 5));
 }
 
 static void write_plainly(const char *name, uint32_t width)
@@ -375,6 +394,8 @@ int main(int argc, char **argv)
 			one_file_under_many_names_and_options, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			what_happens_to_one_file_leaves_the_others_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_grows_disturbs_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_change_by_any_means_is_seen_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

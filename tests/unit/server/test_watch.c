@@ -90,10 +90,22 @@ static void nothing_happening_leaves_marks_valid(void **state)
 	assert_true(same(tree, &top));
 }
 
+/* As the server does for a name. */
+static struct resolved watched(struct tree *tree, const char *name, struct watch_token *ret)
+{
+	struct resolved file = {.fd = -1};
+
+	*ret = token(tree, name);
+	assert_int_equal(files_resolve(tree->root, name, &file, NULL), 0);
+	watch_file(tree->watch, &file, ret);
+	return file;
+}
+
 static void writing_touching_truncating_and_deleting_are_seen(void **state)
 {
 	struct tree *tree = *state;
-	struct watch_token made = token(tree, "a/b/x.png");
+	struct watch_token made;
+	struct resolved file = watched(tree, "a/b/x.png", &made);
 	AUTO_CLOSE int fd = openat(tree->root, "a/b/x.png", O_RDWR | O_CLOEXEC);
 
 	assert_true(fd >= 0);
@@ -108,6 +120,24 @@ static void writing_touching_truncating_and_deleting_are_seen(void **state)
 	made = token(tree, "a/b/x.png");
 	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_false(same(tree, &made));
+	close(file.fd);
+	watch_drop(tree->watch, file.watched);
+}
+
+static void writing_to_a_file_that_nobody_relies_on_changes_nothing(void **state)
+{
+	struct tree *tree = *state;
+	struct watch_token made;
+	struct resolved file = watched(tree, "a/y.png", &made);
+
+	write_file(tree, "a/b/x.png", "2");
+	write_file(tree, "z.png", "2");
+	assert_true(same(tree, &made));
+	close(file.fd);
+	watch_drop(tree->watch, file.watched);
+	made = token(tree, "a/y.png");
+	write_file(tree, "a/y.png", "2");
+	assert_true(same(tree, &made));
 }
 
 static void replacing_and_renaming_files_is_seen(void **state)
@@ -144,7 +174,7 @@ static void a_folder_put_in_a_moved_ones_place_is_watched_itself(void **state)
 	write_file(tree, "a/b/x.png", "2");
 	watch_update(tree->watch);
 	made = token(tree, "a/b/x.png");
-	write_file(tree, "a/b/x.png", "3");
+	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_false(same(tree, &made));
 }
 
@@ -175,19 +205,8 @@ static void names_that_are_not_plain_are_not_watched(void **state)
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
 		assert_int_equal(watch_folder_of(tree->watch, odd[i]).folder, 0);
 	made = token(tree, "a/b/x.png");
-	write_file(tree, "a/b/x.png", "2");
+	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_false(same(tree, &made));
-}
-
-/* As the server does for a name. */
-static struct resolved watched(struct tree *tree, const char *name, struct watch_token *ret)
-{
-	struct resolved file = {.fd = -1};
-
-	*ret = token(tree, name);
-	assert_int_equal(files_resolve(tree->root, name, &file, NULL), 0);
-	watch_file(tree->watch, &file, ret);
-	return file;
 }
 
 static void what_is_done_through_a_link_elsewhere_is_seen(void **state)
@@ -281,6 +300,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(nothing_happening_leaves_marks_valid),
 		TEST(writing_touching_truncating_and_deleting_are_seen),
+		TEST(writing_to_a_file_that_nobody_relies_on_changes_nothing),
 		TEST(replacing_and_renaming_files_is_seen),
 		TEST(moving_a_parent_folder_is_seen_below_it),
 		TEST(a_folder_put_in_a_moved_ones_place_is_watched_itself),
