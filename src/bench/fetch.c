@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/decode.h"
+#include "bench/fetch_beside.h"
 #include "bench/fetch_cpu.h"
 #include "bench/fetch_crowd.h"
 #include "bench/fetch_lookup.h"
@@ -304,6 +305,9 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 	if (status)
 		return status;
 	status = fetch_measure_lookup(session, err);
+	if (status)
+		return status;
+	status = fetch_measure_beside(session, err);
 	if (status)
 		return status;
 	status = fetch_measure_one_cpu(session, pictures, err);

@@ -219,7 +219,7 @@ alone()
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
 	jq -e '.results | map(.part) | unique == ["decode", "fetch", "transport"]' "$folder/all.json"
-	jq -e '.goals | length == 23' "$folder/all.json"
+	jq -e '.goals | length == 26' "$folder/all.json"
 	jq -e '.goals | map((.reached | type == "boolean") and (.measured >= 0 or .unit == "ms")) | all' "$folder/all.json"
 	jq -e '.results | map(select(.part == "fetch" and .group == "hot") | .name) | contains(["cache-line", "empty request",
 		"stored dot.png", "stored large.jpg", "classic large.jpg"])' "$folder/all.json"
