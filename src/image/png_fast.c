@@ -256,9 +256,14 @@ static unsigned next_rows(const struct plain *plain, bool direct, uint8_t **ret_
 static void convert_rows(const struct plain *plain, uint8_t *const *unfiltered, unsigned count)
 {
 	struct rows *rows = &plain->codec->reader->rows;
+	const bool boxed = rows->plan.filter == ROWS_BOX && png_convert_is_nothing(&plain->convert);
 	uint8_t *slot;
 
 	for (unsigned i = 0; i < count; i++) {
+		if (boxed) {
+			rows_take_boxed(rows, unfiltered[i]);
+			continue;
+		}
 		rows_slots(rows, &slot, 1);
 		png_convert_row(
 			&plain->convert, unfiltered[i], plain->work, slot, rows->plan.width);

@@ -190,28 +190,28 @@ static void finish_row(struct rows *rows, uint8_t *row)
 		turn_block(rows, (rows->done - 1) % BLOCK_ROWS + 1);
 }
 
-/* Adds the row in `input` to its squares; true if `row` is their mean now. */
-static bool take_boxed(const struct rows *rows, uint8_t *row)
+/* Adds a row to its squares; true if `row` is their mean now. */
+static bool take_boxed(const struct rows *rows, const uint8_t *input, uint8_t *row)
 {
 	const struct rows_plan *plan = &rows->plan;
 	const struct box box = box_of(rows);
 
-	box_add(&box, rows->input, (rows->taken - 1) % plan->scale == 0);
+	box_add(&box, input, (rows->taken - 1) % plan->scale == 0);
 	if (rows->taken % plan->scale && rows->taken != plan->height)
 		return false;
 	box_mean(&box, row, (rows->taken - 1) % plan->scale + 1);
 	return true;
 }
 
-static void take_row(struct rows *rows)
+static void take_row(struct rows *rows, const uint8_t *input)
 {
 	const struct rows_plan *plan = &rows->plan;
 	uint8_t *row = place(rows, rows->done);
 
 	rows->taken++;
 	if (plan->filter == ROWS_CMYK)
-		pixel_cmyk(rows->input, row, rows->width, plan->channels, plan->bgr);
-	if (plan->filter == ROWS_BOX && !take_boxed(rows, row))
+		pixel_cmyk(input, row, rows->width, plan->channels, plan->bgr);
+	if (plan->filter == ROWS_BOX && !take_boxed(rows, input, row))
 		return;
 	finish_row(rows, row);
 }
@@ -224,7 +224,12 @@ void rows_take(struct rows *rows, uint32_t count)
 		return;
 	}
 	while (count-- > 0)
-		take_row(rows);
+		take_row(rows, rows->input);
+}
+
+void rows_take_boxed(struct rows *rows, const uint8_t *row)
+{
+	take_row(rows, row);
 }
 
 void rows_blank(struct rows *rows)

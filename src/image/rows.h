@@ -74,5 +74,8 @@ unsigned rows_slots(const struct rows *rows, uint8_t **slots, unsigned most);
 /* Says that the next `count` rows have been written. */
 void rows_take(struct rows *rows, uint32_t count);
 
+/* Takes the next row from where it is, without a slot: for ROWS_BOX only. */
+void rows_take_boxed(struct rows *rows, const uint8_t *row);
+
 /* Makes all rows not yet taken black and transparent. */
 void rows_blank(struct rows *rows);
