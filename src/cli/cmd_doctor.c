@@ -9,11 +9,16 @@
 
 struct doctor_options {
 	bool json;
+	const char *colour;
 };
+
+static const struct doctor_options defaults = {.colour = "auto"};
 
 static const struct option_row options[] = {
 	{'J', "json", NULL, "as JSON", OPTION_FLAG, offsetof(struct doctor_options, json), 0, 0,
 		NULL},
+	{0, "color", "[auto|always|never]", "what is bad, a warning or ok in colours",
+		OPTION_CHOICE, offsetof(struct doctor_options, colour), 0, 0, "always"},
 	{0},
 };
 
@@ -36,6 +41,12 @@ static const char *const states[] = {
 	[FINDING_OK] = "ok",
 	[FINDING_WARNING] = "warning",
 	[FINDING_BAD] = "bad",
+};
+
+static const char *const colours[] = {
+	[FINDING_OK] = TERMINAL_GREEN,
+	[FINDING_WARNING] = TERMINAL_YELLOW,
+	[FINDING_BAD] = TERMINAL_RED,
 };
 
 static int add_finding(struct table *table, const struct finding *finding, struct error *err)
@@ -72,14 +83,15 @@ static int print_json(const struct findings *findings, struct error *err)
 /* Where findings begin. */
 #define INDENT 24
 
-static void print_text(const struct findings *findings)
+static void print_text(const struct findings *findings, bool coloured)
 {
 	size_t width = terminal_width();
 
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
 
-		printf("%-8s %-14s ", states[finding->state], finding->check);
+		printf("%s%-8s%s %-14s ", coloured ? colours[finding->state] : "",
+			states[finding->state], coloured ? TERMINAL_PLAIN : "", finding->check);
 		print_wrapped(finding->what, INDENT, INDENT, width);
 		if (!finding->remedy[0])
 			continue;
@@ -104,7 +116,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 	if (doctor->json)
 		status = print_json(&findings, err);
 	else
-		print_text(&findings);
+		print_text(&findings, terminal_colours(doctor->colour));
 	for (size_t i = 0; i < findings.count && !status; i++)
 		if (findings.items[i].state == FINDING_BAD)
 			status = STATUS_PARTLY;
@@ -114,9 +126,10 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 const struct command command_doctor = {
 	.name = "doctor",
 	.summary = "check this host for what makes a server or its clients fail or slow",
-	.synopsis = "[-J] [DIR]",
+	.synopsis = "[-J] [--color[=WHEN]] [DIR]",
 	.details = "Status 1 if something does not work; warnings alone are 0.",
 	.options = options,
 	.options_size = sizeof(struct doctor_options),
+	.defaults = &defaults,
 	.run = run,
 };

@@ -125,9 +125,9 @@ static void print_shortened(const char *text, size_t length, size_t columns, siz
 
 static const char *const tints[] = {
 	[TINT_NONE] = NULL,
-	[TINT_GOOD] = "\033[32m",
-	[TINT_WARNING] = "\033[33m",
-	[TINT_BAD] = "\033[31m",
+	[TINT_GOOD] = TERMINAL_GREEN,
+	[TINT_WARNING] = TERMINAL_YELLOW,
+	[TINT_BAD] = TERMINAL_RED,
 	[TINT_FAINT] = "\033[2m",
 };
 
@@ -180,7 +180,7 @@ static void print_part(const struct table *table, const struct layout *layout, s
 	else
 		fwrite_unlocked(part->text, 1, part->length, stdout);
 	if (begin)
-		fputs("\033[0m", stdout);
+		fputs(TERMINAL_PLAIN, stdout);
 	if (!is_right(table, at) && at != layout->last)
 		print_blanks(blanks);
 	putchar_unlocked(at == layout->last ? '\n' : ' ');

@@ -15,6 +15,11 @@ size_t help_width(void);
 /* By "auto", "always" or "never"; auto means a terminal that has colours, and no $NO_COLOR. */
 bool terminal_colours(const char *when);
 
+#define TERMINAL_GREEN  "\033[32m"
+#define TERMINAL_YELLOW "\033[33m"
+#define TERMINAL_RED    "\033[31m"
+#define TERMINAL_PLAIN  "\033[0m"
+
 /* How many columns `length` bytes of UTF-8 text take: one for each character. */
 size_t text_columns(const char *text, size_t length);
 

@@ -132,12 +132,21 @@ finding() {
 }
 
 @test "findings are wrapped at words on a terminal" {
-	run -0 script -qec "stty cols 80; '$SHMSEM' doctor" /dev/null
+	run -0 script -qec "stty cols 80; '$SHMSEM' doctor --color=never" /dev/null
 	local line
 	while IFS= read -r line; do
 		line=${line%$'\r'}
 		[ "${#line}" -le 82 ]
 	done <<<"$output"
+}
+
+@test "colours are for terminals, unless asked for or NO_COLOR" {
+	mount -o remount,nr_inodes=200 /dev/shm
+	[[ $(TERM=xterm script -qec "'$SHMSEM' doctor" /dev/null) == *$'\e[33mwarning \e[0m inodes'* ]]
+	[[ $(TERM=xterm NO_COLOR=1 script -qec "'$SHMSEM' doctor" /dev/null) != *$'\e['* ]]
+	[[ $("$SHMSEM" doctor) != *$'\e['* ]]
+	[[ $("$SHMSEM" doctor --color) == *$'\e[32mok '* ]]
+	[[ $("$SHMSEM" doctor --color=always "$BATS_TEST_TMPDIR/none") == *$'\e[31mbad '* ]]
 }
 
 # refused CALL -- doctor where that system call fails with EPERM
