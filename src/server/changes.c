@@ -90,6 +90,18 @@ static void leave_index(struct server *server)
 	poll_alone(server);
 }
 
+/* A change of mounts is told once: so first the ring is armed, which notes what comes after, and then
+ * they are read. False if the ring cannot be armed. */
+static bool take_in_mounts(struct server *server)
+{
+	if (change_flag_clear(server->mounts_flag) && index_rings_whole(&server->objects.index))
+		return true;
+	if (!change_flag_arm(server->mounts_flag))
+		return false;
+	watch_look_at_mounts(server->watch);
+	return true;
+}
+
 /* Whether all that happened is taken in, and what happens from now on is noted. */
 static bool settle(struct server *server)
 {
@@ -97,10 +109,7 @@ static bool settle(struct server *server)
 		/* Before the ring is armed: it notes what comes after, and says at once what is
 		 * there already. */
 		watch_update(server->watch);
-		if (!change_flag_clear(server->mounts_flag) ||
-			!index_rings_whole(&server->objects.index))
-			watch_look_at_mounts(server->watch);
-		if (!change_flag_arm(server->watch_flag) || !change_flag_arm(server->mounts_flag))
+		if (!change_flag_arm(server->watch_flag) || !take_in_mounts(server))
 			return false;
 		if (all_clear(server))
 			return true;
