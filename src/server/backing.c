@@ -130,13 +130,19 @@ size_t backing_lost(struct store *store, unsigned index)
 	return lost;
 }
 
+size_t store_check_segment(struct store *store, unsigned segment)
+{
+	return store->damaged[segment] || segment_whole(store, segment)
+		       ? 0
+		       : backing_lost(store, segment);
+}
+
 size_t store_check_segments(struct store *store)
 {
 	size_t lost = 0;
 
 	for (unsigned i = 0; i < store->segments; i++)
-		if (!store->damaged[i] && !segment_whole(store, i))
-			lost += backing_lost(store, i);
+		lost += store_check_segment(store, i);
 	return lost;
 }
 

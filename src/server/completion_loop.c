@@ -54,7 +54,7 @@ static int check_segment(struct server *server, unsigned index, int status, stru
 {
 	const struct decoder_work *work = &server->work[index];
 
-	store_check_segments(&server->store);
+	store_check_segment(&server->store, index);
 	if (work->job->image->key.kind != LINK_DECODE ||
 		server->store.truncations[index] == work->truncations)
 		return status;
@@ -112,6 +112,7 @@ static void give_room(struct server *server, unsigned index, uint64_t bytes)
 
 	if (work->extent)
 		store_give_room(&server->store, index, work->extent);
+	store_check_segment(&server->store, index);
 	work->extent = store_claim_backed(&server->store, index, bytes);
 	if (work->extent) {
 		link_give_room(

@@ -89,7 +89,7 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 		.limits = &server->options.limits,
 		.timeout_ns = server->options.decode_timeout_ns};
 
-	store_check_segments(&server->store);
+	store_check_segment(&server->store, segment);
 	work->truncations = server->store.truncations[segment];
 	work->job = job;
 	work->extent = offer_room(&server->store, segment, job);

@@ -116,7 +116,6 @@ struct extent *store_claim_backed(struct store *store, unsigned segment, uint64_
 	struct extent *first;
 	uint64_t holes;
 
-	store_check_segments(store);
 	if (store->damaged[segment] || !size_align(bytes, store->head->page, &bytes) ||
 		free_room(store, segment, bytes, &first, &holes, NULL) || holes)
 		return NULL;

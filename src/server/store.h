@@ -209,8 +209,9 @@ static inline void store_sums(const struct store *store, uint64_t *ret_backed, u
 	}
 }
 
-/* Checks that the segments are whole; images in one that somebody cut are forgotten. How many were.
- */
+/* Checks that a segment is whole, or all are; images in one that somebody cut are forgotten. How many
+ * were. */
+size_t store_check_segment(struct store *store, unsigned segment);
 size_t store_check_segments(struct store *store);
 
 /* Makes damaged segments exist as before. */

@@ -20,6 +20,8 @@
 /* Of the queue, in one look: some 5000 events. */
 #define READS_MAX 64
 
+#define EVENT_SIZE_MAX (sizeof(struct inotify_event) + NAME_MAX + 1)
+
 /* Not what is written to files in it: those that are relied on are watched themselves, and others may
  * be written to all the time. */
 #define FOLDER_EVENTS                                                                       \
@@ -156,6 +158,9 @@ void watch_update(struct watch *watch)
 			take_event(watch, event);
 			at += sizeof *event + event->len;
 		}
+		/* There was room for one more: that was all. */
+		if (sizeof buffer - (size_t)size >= EVENT_SIZE_MAX)
+			break;
 		/* One who writes faster than we read must not hold us up: nothing is believed. */
 		if (++reads == READS_MAX) {
 			distrust_all(watch);
