@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "bench/fetch_client.h"
+#include "bench/fetch_resources.h"
 #include "bench/pictures.h"
 #include "bench/served.h"
 #include "exchange/head_report.h"
@@ -97,14 +98,15 @@ static int fetch(struct beside *beside, uint64_t pause_ns, struct error *err)
 
 static int measure_switches(struct bench_session *session, struct beside *beside, struct error *err)
 {
-	const struct timespec look = clock_timespec(LOOK_NS);
 	uint64_t begin, idle, busy;
-	int status;
+	int status = fetch_do_nothing(LOOK_NS, err); /* it is not idle yet */
 
-	/* It is not idle yet. */
-	nanosleep(&look, NULL);
+	if (status)
+		return status;
 	begin = switches(beside->served);
-	nanosleep(&look, NULL);
+	status = fetch_do_nothing(LOOK_NS, err);
+	if (status)
+		return status;
 	idle = switches(beside->served) - begin;
 	begin = switches(beside->served);
 	status = fetch(beside, 0, err);

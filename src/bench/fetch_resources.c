@@ -158,7 +158,7 @@ static int measure_held(struct bench_session *session, struct crowd *crowd, stru
 	return STATUS_OK;
 }
 
-static int do_nothing(uint64_t ns, struct error *err)
+int fetch_do_nothing(uint64_t ns, struct error *err)
 {
 	const struct timespec turn = clock_timespec(10 * NS_PER_MS);
 	uint64_t start = clock_now();
@@ -174,12 +174,12 @@ static int do_nothing(uint64_t ns, struct error *err)
 /* It still spins now and then for most of a second after the last request: that is not idle yet. */
 static int measure_idle(struct bench_session *session, struct crowd *crowd, struct error *err)
 {
-	int status = do_nothing(SETTLE_NS, err);
+	int status = fetch_do_nothing(SETTLE_NS, err);
 	uint64_t start = clock_now(), used = served_cpu_time(crowd->served);
 
 	if (status)
 		return status;
-	status = do_nothing(IDLE_NS, err);
+	status = fetch_do_nothing(IDLE_NS, err);
 	if (status)
 		return status;
 	used = served_cpu_time(crowd->served) - used;

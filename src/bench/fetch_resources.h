@@ -11,3 +11,6 @@
 
 int fetch_measure_resources(
 	struct bench_session *session, const struct pictures *pictures, struct error *err);
+
+/* Lets so much time pass, unless bench is to end. */
+int fetch_do_nothing(uint64_t ns, struct error *err);
