@@ -42,7 +42,9 @@ static int check_objects(struct shmsem_server *server, struct error *err)
 	if (now < server->next_check)
 		return STATUS_OK;
 	server->next_check = now + CHECK_NS;
+	pthread_mutex_lock(&server->lock);
 	seats_reclaim(&server->objects.head);
+	pthread_mutex_unlock(&server->lock);
 	return server_objects_check(&server->objects, err);
 }
 

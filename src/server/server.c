@@ -269,7 +269,9 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 
 	if (status)
 		return status;
+	store_lock(&server->store);
 	seats_reclaim(&server->objects.head);
+	store_unlock(&server->store);
 	pool_upkeep(server);
 	blocking_upkeep(server);
 	renew_index(server);

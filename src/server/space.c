@@ -130,9 +130,7 @@ static int claim_room(struct store *store, unsigned segment, uint64_t bytes, str
 
 	if (status == STATUS_TRY_AGAIN) {
 		/* What clients hold that have died is nobody's. */
-		store_unlock(store);
 		seats_reclaim(store->head);
-		store_lock(store);
 		status = free_room(store, segment, bytes, &first, ret_holes, err);
 		store->refusals += status == STATUS_TRY_AGAIN;
 	}
@@ -255,7 +253,8 @@ unsigned store_holders(const struct store *store, const struct stored *image)
 	for (unsigned seat = 0; seat < store->head->seats; seat++) {
 		size_t mark = head_holds_mark(store->head, seat), i = 0;
 
-		while (i < mark && atomic_load(head_hold(store->head, seat, i)) != image->number)
+		while (i < mark && (atomic_load(head_hold(store->head, seat, i)) &
+					   ~WIRE_HOLD_FOUND) != image->number)
 			i++;
 		holders += i < mark;
 	}
