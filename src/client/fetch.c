@@ -109,7 +109,11 @@ static int ask_once(struct shmsem *client, const struct shmsem_request *given,
 	char text[WIRE_TEXT_SIZE + 1];
 	struct wire_answer answer;
 	uint64_t words[4];
-	int status = client_call_once(
+	int status;
+
+	/* Where the server may have stored what was asked for before and given up. */
+	atomic_store(connection_hold_word(held->connection, held->hold), 0);
+	status = client_call_once(
 		client, &request, given->name, timeout, &answer, words, text, err);
 
 	if (!status)
@@ -197,7 +201,7 @@ int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *reques
 		if (!ended)
 			shmsem_fetch(client, &requests[i], &images[i], &err);
 		ended |= err.status == SHMSEM_UNAVAILABLE || err.os_error == ECANCELED;
-		if (!first.status)
+		if (err.status && !first.status)
 			first = err;
 		if (statuses)
 			statuses[i] = err.status;

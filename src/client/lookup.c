@@ -17,7 +17,7 @@ void lookup_open(struct connection *connection)
 	char name[OBJECT_NAME_SIZE];
 	uint64_t reserve;
 
-	/* No request looks like that: with another index come other hashes. */
+	/* With another index come other hashes. A request that looked like that would be refused. */
 	memset(connection->prepared.given, 0xff, sizeof connection->prepared.given);
 	/* Acquire: the name led to the one with that number before. */
 	connection->index_number = atomic_load_explicit(

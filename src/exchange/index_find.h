@@ -129,7 +129,7 @@ enum index_found {
 };
 
 /*
- * Copies the answer for the key, which has that hash, and writes the image's number to the hold word
+ * Copies the answer for the key, which has that hash, and writes the image's number, as found, to the hold word
  * `hold`, which the caller has to itself. Unless the result is INDEX_FOUND, the hold word is 0 again.
  */
 static inline enum index_found index_find(struct index *index, const struct index_key *key,
@@ -150,7 +150,7 @@ static inline enum index_found index_find(struct index *index, const struct inde
 	if (ret->answer.status || !ret->answer.image || (ret->until && index_expired(ret->until)))
 		return INDEX_MISSING;
 	/* Relaxed: the fence follows. */
-	atomic_store_explicit(hold, ret->answer.image, memory_order_relaxed);
+	atomic_store_explicit(hold, ret->answer.image | WIRE_HOLD_FOUND, memory_order_relaxed);
 	/* The hold is there before the word is read again, and what was copied was read before: see
 	 * index_end. Nothing weaker orders a store before a load. */
 	atomic_thread_fence(memory_order_seq_cst);

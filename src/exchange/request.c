@@ -119,9 +119,12 @@ bool request_complete(const struct head *head, const struct seat_request *receiv
 	bool wanted;
 
 	if (image) {
+		uint64_t none = 0;
+
 		head_raise_mark(head, received->seat, index);
-		/* Relaxed: the word is the requester's only once the state says so. */
-		atomic_store_explicit(hold, image, memory_order_relaxed);
+		/* A requester that waits has cleared the word. One that has given up may hold there
+		 * what it found in INDEX since. */
+		atomic_compare_exchange_strong(hold, &none, image);
 	}
 	wanted = atomic_compare_exchange_strong(
 		&page->state_word, &expected, WIRE_STATE_WORD(received->sequence, WIRE_ANSWERED));
@@ -247,7 +250,7 @@ static size_t seat_words(const struct head *head, unsigned seat, uint64_t *numbe
 			head_hold(head, seat, i), memory_order_acquire);
 
 		if (number)
-			numbers[count++] = number;
+			numbers[count++] = number & ~WIRE_HOLD_FOUND;
 	}
 	return count;
 }

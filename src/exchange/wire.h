@@ -136,6 +136,10 @@ struct wire_seat {
 	char text[WIRE_TEXT_SIZE]; /* 1344 */
 };
 
+/* In a hold word, beside the image's number: the requester has found the image in INDEX. So what the
+ * server stored there for a request that was given up meanwhile is told from it. */
+#define WIRE_HOLD_FOUND (UINT64_C(1) << 63)
+
 /*
  * A page of a seat's holds: hazard pointers, an image's number or 0 each. The first page's mark is
  * above the highest word in use in any of the seat's pages: raised before a word is stored, lowered

@@ -225,9 +225,78 @@ static void frames_that_are_held_leave_no_room_and_come_back(void **state)
 	shmsem_server_close(server);
 }
 
+/* A callback that is at it until the test says so. */
+struct slow {
+	struct shmsem_server *server;
+	atomic_bool begun, may_end;
+};
+
+static int make_slowly(void *data, const struct shmsem_request *request,
+	struct shmsem_answer *answer, struct shmsem_error *error)
+{
+	const struct shmsem_info info = {.width = 100, .height = 100, .channels = 1};
+	struct slow *slow = data;
+	void *pixels;
+
+	(void)request;
+	atomic_store(&slow->begun, true);
+	while (!atomic_load(&slow->may_end))
+		usleep(1000);
+	return shmsem_place(answer, &info, &pixels, NULL, error);
+}
+
+/* The answer to what was given up comes when its client, or the next one on its seat, holds an image
+ * that it found without asking. */
+static void late_answer(bool next_client)
+{
+	struct slow slow = {0};
+	const struct shmsem_serve_options options = {.name_space = space,
+		.kept = 1,
+		.memory = FIVE_FRAMES,
+		.seats = 1,
+		.make = make_slowly,
+		.data = &slow};
+	struct shmsem_image image;
+	struct shmsem_error error;
+	struct shmsem *client;
+	pthread_t answering;
+
+	assert_int_equal(shmsem_serve(&slow.server, &options, &error), SHMSEM_OK);
+	publish(slow.server, "front", 1);
+	client = connected(SECOND / 20);
+	assert_int_equal(pthread_create(&answering, NULL, answer_requests, slow.server), 0);
+	/* It is given up, but not before the callback has begun. */
+	do
+		assert_int_equal(get(client, "slow", &image, &error), SHMSEM_TRY_AGAIN);
+	while (!atomic_load(&slow.begun));
+	if (next_client) {
+		shmsem_close(client);
+		client = connected(SECOND / 20);
+	}
+	assert_int_equal(get(client, "front", &image, &error), SHMSEM_OK);
+	atomic_store(&slow.may_end, true);
+	/* It ends once it has answered. */
+	shmsem_server_stop(slow.server);
+	assert_int_equal(pthread_join(answering, NULL), 0);
+	for (unsigned value = 2; value < 20; value++)
+		publish(slow.server, "front", (unsigned char)value);
+	assert_true(all_bytes_are(&image, 1));
+	shmsem_release(&image);
+	shmsem_close(client);
+	shmsem_server_close(slow.server);
+}
+
+static void a_late_answer_lets_go_of_nothing(void **state)
+{
+	(void)state;
+	late_answer(false);
+	late_answer(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_late_answer_lets_go_of_nothing),
 		cmocka_unit_test(what_is_kept_is_found_while_the_program_does_nothing),
 		cmocka_unit_test(what_is_kept_has_channels_and_no_other_form),
 		cmocka_unit_test(frames_are_published_while_another_thread_answers),

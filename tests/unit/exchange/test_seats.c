@@ -120,6 +120,36 @@ static void the_next_on_a_seat_finds_nothing_held(void **state)
 	free(held.numbers);
 }
 
+/* To a request of the scene's seat, that is given up if the word is to have something else meanwhile. */
+static uint64_t word_after_answer(const struct scene *scene, uint64_t meanwhile, uint64_t image)
+{
+	const struct head *head = &scene->client;
+	struct wire_seat *page = head_seat(head, scene->seat);
+	_Atomic uint64_t *word = head_hold(head, scene->seat, 0);
+	uint64_t sequence = WIRE_SEQUENCE(atomic_load(&page->state_word)) + 1;
+	struct seat_request received;
+
+	page->request = (struct wire_request){.operation = WIRE_GET};
+	atomic_store(word, 0);
+	atomic_store(&page->state_word, WIRE_STATE_WORD(sequence, WIRE_REQUESTED));
+	request_read(&scene->objects.head, scene->seat, sequence, &received);
+	if (meanwhile) {
+		atomic_store(&page->state_word, WIRE_STATE_WORD(sequence + 1, WIRE_IDLE));
+		atomic_store(word, meanwhile);
+	}
+	assert_int_equal(request_complete(&scene->objects.head, &received, image), !meanwhile);
+	return atomic_load(word);
+}
+
+static void an_answer_that_is_late_changes_no_hold(void **state)
+{
+	const struct scene *scene = *state;
+
+	assert_int_equal(word_after_answer(scene, 0, 7), 7);
+	assert_true(word_after_answer(scene, 8 | WIRE_HOLD_FOUND, 7) == (8 | WIRE_HOLD_FOUND));
+	assert_true(word_after_answer(scene, 7 | WIRE_HOLD_FOUND, 7) == (7 | WIRE_HOLD_FOUND));
+}
+
 static void others_read_what_is_held(void **state)
 {
 	struct scene *scene = *state;
@@ -235,6 +265,8 @@ static void a_seat_whose_holder_died_goes_to_who_waits(void **state)
 		every_hold_has_a_word_of_its_own, set_up, tear_down, page),                   \
 		cmocka_unit_test_prestate_setup_teardown(                                     \
 			the_next_on_a_seat_finds_nothing_held, set_up, tear_down, page),      \
+		cmocka_unit_test_prestate_setup_teardown(                                     \
+			an_answer_that_is_late_changes_no_hold, set_up, tear_down, page),     \
 		cmocka_unit_test_prestate_setup_teardown(                                     \
 			others_read_what_is_held, set_up, tear_down, page),                   \
 		cmocka_unit_test_prestate_setup_teardown(                                     \
