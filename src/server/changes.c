@@ -94,22 +94,26 @@ static void leave_index(struct server *server)
  * they are read. False if the ring cannot be armed. */
 static bool take_in_mounts(struct server *server)
 {
+	bool armed;
+
 	if (change_flag_clear(server->mounts_flag) && index_rings_whole(&server->objects.index))
 		return true;
-	if (!change_flag_arm(server->mounts_flag))
-		return false;
+	armed = change_flag_arm(server->mounts_flag);
 	watch_look_at_mounts(server->watch);
-	return true;
+	return armed;
 }
 
 /* Whether all that happened is taken in, and what happens from now on is noted. */
 static bool settle(struct server *server)
 {
 	for (int round = 0; round < ROUNDS_MAX; round++) {
+		bool armed;
+
 		/* Before the ring is armed: it notes what comes after, and says at once what is
 		 * there already. */
 		watch_update(server->watch);
-		if (!change_flag_arm(server->watch_flag) || !take_in_mounts(server))
+		armed = change_flag_arm(server->watch_flag);
+		if (!take_in_mounts(server) || !armed)
 			return false;
 		if (all_clear(server))
 			return true;

@@ -12,7 +12,8 @@
 static const struct call {
 	const char *name;
 	unsigned number;
-} calls[] = {{"io_uring_setup", SYS_io_uring_setup}, {"set_robust_list", SYS_set_robust_list}};
+} calls[] = {{"io_uring_setup", SYS_io_uring_setup}, {"io_uring_enter", SYS_io_uring_enter},
+	{"set_robust_list", SYS_set_robust_list}};
 
 static unsigned number_of(const char *name)
 {

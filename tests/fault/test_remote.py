@@ -1,4 +1,5 @@
 """Files that others change without this kernel's knowledge (tests/README.md, row 33): the server shows what cat would show."""
+import os
 import subprocess
 
 from mounted import Remote
@@ -31,3 +32,17 @@ def test_a_remote_file_mounted_into_a_local_folder_is_no_local_file(scene):
     follows_changes(scene, scene.worker(), remote, 'bound')
     subprocess.run(['umount', '--lazy', target], check=True)
     remote.end()
+
+
+def test_a_file_mounted_over_another_is_seen_where_rings_cannot_be_armed(scene):
+    """A profile may let a server make its rings, and then refuse to use them."""
+    worker = scene.worker(connect=False)
+    images = [scene.image(name, seed=seed) for seed, name in enumerate(('below', 'above'))]
+    paths = [f'{scene.folder}/{image.name}.png' for image in images]
+    scene.serve('-w', '1', '-s', '2', command=[os.environ.get('FAULT_REFUSED', 'refused'), 'io_uring_enter', '--'])
+    assert worker.connect()[0] == 0
+    worker.call('release', worker.fetch(images[0]))
+    subprocess.run(['mount', '--bind', paths[1], paths[0]], check=True)
+    images[1].name = images[0].name
+    assert worker.call('release', worker.fetch(images[1]))[0] == 0
+    subprocess.run(['umount', '--lazy', paths[0]], check=True)
