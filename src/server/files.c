@@ -231,18 +231,21 @@ static int open_failed(int os_error, const char *shown, struct error *err)
 	}
 }
 
-/* Opens ret->path; the status says why it is not to be served. */
+/* Opens ret->path; the status says why it is not to be served. `linked`: a link was on the way to what
+ * was looked for before; nobody tells when that is there. */
 static int resolve_exactly(int folder, const struct files_rules *rules, struct resolved *ret,
-	const char *shown, struct error *err)
+	bool *linked, const char *shown, struct error *err)
 {
 	AUTO_CLOSE int fd = open_beneath(
 		folder, ret->path, rules->resolve | RESOLVE_NO_SYMLINKS, rules->retry_ns);
 	struct timespec now;
 	struct statx status;
-	bool linked = fd < 0 && errno == ELOOP, local;
+	bool local;
 
-	if (linked)
+	if (fd < 0 && errno == ELOOP) {
+		*linked = true;
 		fd = open_beneath(folder, ret->path, rules->resolve, rules->retry_ns);
+	}
 	if (fd < 0) {
 		if (errno == EAGAIN || (errno == EXDEV && rules->resolve & RESOLVE_NO_XDEV))
 			ret->refused = errno;
@@ -258,7 +261,7 @@ static int resolve_exactly(int folder, const struct files_rules *rules, struct r
 	ret->key = key_of(&status);
 	ret->recent = is_recent(
 		ret->key.changed, local, now.tv_sec * (int64_t)NS_PER_SECOND + now.tv_nsec);
-	ret->watchable = local && !linked && status.stx_nlink == 1;
+	ret->watchable = local && !*linked && status.stx_nlink == 1;
 	ret->fd = steal_fd(&fd);
 	return STATUS_OK;
 }
@@ -268,6 +271,7 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 {
 	char shown[NAME_SHOWN];
 	size_t length = strlen(name);
+	bool linked = false;
 	int status;
 
 	ret->refused = 0;
@@ -283,12 +287,12 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 		return error_set(err, STATUS_NOT_FOUND, "%s: the name is too long", shown);
 	strcpy(ret->path, name);
 	ret->opened_at = clock_now();
-	status = resolve_exactly(folder, rules, ret, shown, err);
+	status = resolve_exactly(folder, rules, ret, &linked, shown, err);
 	for (size_t i = 0; status == STATUS_NOT_FOUND && !ret->refused && !has_extension(name) &&
 			   i < sizeof extensions / sizeof *extensions;
 		i++) {
 		strcpy(ret->path + length, extensions[i]);
-		status = resolve_exactly(folder, rules, ret, shown, err);
+		status = resolve_exactly(folder, rules, ret, &linked, shown, err);
 	}
 	return status;
 }

@@ -18,10 +18,12 @@ static bool written(const struct stored *image)
 	return image->closes != watch_closes(image->file);
 }
 
-/* Whether the alias's file is that of its image still; false also if only a helper can tell. */
+/* Whether the alias's file is that of its image still; false also if only a helper can tell, or if
+ * another file may have the name by now, which is looked for first: with another extension. */
 static bool unchanged(const struct server *server, const struct alias *alias)
 {
-	return mount_table_unchanged(server->mounts, alias->path, &alias->image->key.file);
+	return !strcmp(alias->path, alias->name) &&
+	       mount_table_unchanged(server->mounts, alias->path, &alias->image->key.file);
 }
 
 /* Whether what an alias says can be answered without opening the file. With the store's lock held.

@@ -20,7 +20,7 @@
 /* Of the queue, in one look: some 5000 events. */
 #define READS_MAX 64
 
-#define EVENT_SIZE_MAX (sizeof(struct inotify_event) + NAME_MAX + 1)
+#define EVENT_SIZE_MAX (sizeof(struct inotify_event) + 6 * NAME_MAX + 16) /* of FAT, in UTF-8 */
 
 /* Not what is written to files in it: those that are relied on are watched themselves, and others may
  * be written to all the time. */
@@ -269,6 +269,10 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	int descriptor, folder = NOWHERE;
 
 	watch_look_at_mounts(watch);
+	/* What is known of the file, under another name too, is to be true: nobody has read the
+	 * events, if the folder is not watched. */
+	if (!token->folder)
+		watch_update(watch);
 	if (!file->watchable)
 		token->folder = 0;
 	/* With another tree the row may be that of another folder. */

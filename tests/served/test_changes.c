@@ -349,6 +349,47 @@ static void a_store_long_after_the_first_is_seen_behind_a_symbolic_link(void **s
 	assert_int_equal(version_of("soft.png", &stored), 3);
 }
 
+/* The image is known, by another name; what tells of the change has not been read. */
+static void a_store_long_after_the_first_is_seen_by_who_asks_by_a_new_name(void **state)
+{
+	int fd = open_padded(2);
+	unsigned char *mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bool stored;
+
+	(void)state;
+	assert_true(mapped != MAP_FAILED);
+	assert_int_equal(symlink("a", served_path(&served, "soft")), 0);
+	mapped[PADDED - 1]++;
+	expect_stored(2);
+	padded_version(3, mapped);
+	assert_int_equal(munmap(mapped, PADDED), 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(version_of("soft/b/image.png", &stored), 3);
+}
+
+/* Looked for are the name, then name.jpg, .jpeg, .png; here nobody tells when the first is there. */
+static void a_file_that_comes_first_for_a_name_without_extension_is_seen(void **state)
+{
+	bool stored;
+
+	(void)state;
+	assert_int_equal(symlink("a", served_path(&served, "soft")), 0);
+	assert_int_equal(version_of("soft/b/image", &stored), 1);
+	nanosleep(&settled, NULL);
+	assert_int_equal(version_of("soft/b/image", &stored), 1);
+	write_version(served_path(&served, "a/b/image.jpg"), 3);
+	assert_int_equal(version_of("soft/b/image", &stored), 3);
+
+	write_version(served_path(&served, "later.png"), 4);
+	assert_int_equal(symlink("c/later.jpg", served_path(&served, "later.jpg")), 0);
+	assert_int_equal(version_of("later", &stored), 4);
+	nanosleep(&settled, NULL);
+	assert_int_equal(version_of("later", &stored), 4);
+	assert_int_equal(mkdir(served_path(&served, "c"), 0700), 0);
+	write_version(served_path(&served, "c/later.jpg"), 5);
+	assert_int_equal(version_of("later", &stored), 5);
+}
+
 static void a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file(void **state)
 {
 	static _Alignas(4096) unsigned char bytes[PADDED];
@@ -509,6 +550,8 @@ int main(int argc, char **argv)
 		TEST(a_change_through_a_symbolic_link_or_behind_one_is_seen),
 		TEST(a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_file),
 		TEST(a_store_long_after_the_first_is_seen_behind_a_symbolic_link),
+		TEST(a_store_long_after_the_first_is_seen_by_who_asks_by_a_new_name),
+		TEST(a_file_that_comes_first_for_a_name_without_extension_is_seen),
 		TEST(names_that_do_not_exist_leave_no_watches),
 		TEST(a_mount_over_a_file_or_a_folder_is_seen_by_who_opens_it),
 		TEST(a_change_by_asynchronous_io_is_seen_once_its_writer_has_closed_the_file),
