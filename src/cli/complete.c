@@ -57,7 +57,7 @@ static void offer_namespaces(const struct typed *typed)
 {
 	struct objects objects = OBJECTS_NONE;
 
-	if (objects_read(&objects, NULL))
+	if (objects_read(&objects, false, NULL))
 		return;
 	for (size_t i = 0; i < objects.count; i++)
 		if (objects.items[i].space && objects.items[i].kind == OBJECT_HEAD)

@@ -34,12 +34,13 @@ static void examine(struct findings *findings, const char *folder)
 	const struct mount *mount;
 	struct stat status;
 	AUTO_CLOSEDIR DIR *directory = NULL;
+	bool there = stat(folder, &status) == 0;
 
-	if (stat(folder, &status) == 0 && !S_ISDIR(status.st_mode)) {
+	if (there && !S_ISDIR(status.st_mode)) {
 		finding_add(findings, "folder", FINDING_BAD, "is no folder");
 		return;
 	}
-	if (access(folder, R_OK | X_OK) != 0) {
+	if (!there || access(folder, R_OK | X_OK) != 0) {
 		finding_add(findings, "folder", FINDING_BAD, "cannot be read: %s", strerror(errno));
 		return;
 	}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define WIDTH_DEFAULT 80
+#define WIDTH_LEAST   40 /* that can be read */
 
 /* Where the system does not say how wide lines may be. */
 static size_t width_wished(void)
@@ -20,7 +21,7 @@ static size_t width_wished(void)
 
 	if (!columns || parse_number(columns, "COLUMNS", 1, INT_MAX, &width, NULL))
 		return WIDTH_DEFAULT;
-	return width;
+	return width < WIDTH_LEAST ? WIDTH_LEAST : width;
 }
 
 size_t terminal_width(void)

@@ -87,8 +87,10 @@ static void judge_by_holders(struct object *object, const struct holders *holder
 		judge(object, OBJECT_UNKNOWN, "a file in a folder, nobody seems to have it open");
 	else if (!object_is_named(object))
 		judge(object, OBJECT_UNKNOWN, "let go of meanwhile");
-	else if (!asks_kernel(object)) /* otherwise all are asked about together, at the end */
+	else if (!asks_kernel(object))
 		judge_unheld(object, object->lease, holders);
+	else /* all together, at the end */
+		object->asked = true;
 }
 
 /* ---- by the locks of a namespace ---- */
@@ -225,13 +227,13 @@ static void judge_the_rest(struct objects *objects, const struct holders *holder
 	size_t count = 0;
 
 	for (size_t i = 0; queries && i < objects->count; i++)
-		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
+		if (objects->items[i].asked)
 			queries[count++] = (struct lease_query){
 				.file = objects->items[i].name, .id = objects->items[i].file};
 	if (queries)
 		lease_ask(queries, count);
 	for (size_t i = 0, at = 0; i < objects->count; i++)
-		if (object_is_named(&objects->items[i]) && !objects->items[i].why)
+		if (objects->items[i].asked)
 			judge_unheld(&objects->items[i], queries ? queries[at++].error : ENOMEM,
 				holders);
 }

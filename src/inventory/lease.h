@@ -1,7 +1,7 @@
 /*
  * The kernel's own word that nobody uses a file: a write lease is granted only when no other open
  * file leads to it, in whatever namespace, be it through a descriptor, a mapping or a message under
- * way in a socket.
+ * way in a socket. A descriptor of O_PATH does not count.
  *
  * While the lease is held, who opens the file waits for it, or fails with EAGAIN if he will not
  * wait (shm_open never does); so it is taken for an instant only.

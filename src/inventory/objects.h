@@ -56,7 +56,8 @@ struct object {
 	int64_t attached;                 /* System V segments, otherwise -1 */
 	bool elsewhere; /* System V: used by another PID namespace, of which nothing can be seen */
 
-	int lease; /* the kernel's answer when it was looked at (lease.h); -1: not asked */
+	int lease;  /* the kernel's answer when it was looked at (lease.h); -1: not asked */
+	bool asked; /* once more, when it is judged */
 
 	const struct holder *holders; /* inside the struct holders it was judged by */
 	size_t users;
@@ -89,8 +90,9 @@ static inline bool object_is_named(const struct object *object)
 	return object->type <= OBJECT_SEMAPHORE;
 }
 
-/* All of /dev/shm, in the order of namespaces and names; nothing is judged yet. */
-int objects_read(struct objects *ret, struct error *err);
+/* All of /dev/shm, in the order of namespaces and names; nothing is judged yet. With `leases` the
+ * kernel is asked on the way who is used. */
+int objects_read(struct objects *ret, bool leases, struct error *err);
 void objects_release(struct objects *objects);
 
 /* Adds what only processes know of: deleted files, and memfds if they were looked for. */

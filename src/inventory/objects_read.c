@@ -182,6 +182,7 @@ static int look(void *context, int directory, const struct dirent *entry)
 
 struct examination {
 	struct objects *objects;
+	bool leases;
 	int directory;
 };
 
@@ -189,9 +190,12 @@ struct examination {
 #define WANTED (STATX_BASIC_STATS | STATX_BTIME)
 
 /* Asks for a lease on the way, where that decides; false if the file is gone. */
-static bool examine(int directory, struct object *object)
+static bool examine(const struct examination *examination, struct object *object)
 {
-	AUTO_CLOSE int fd = object->space ? -1 : shm_file_open_in(directory, object->name);
+	int directory = examination->directory;
+	AUTO_CLOSE int fd = object->space || !examination->leases
+				    ? -1
+				    : shm_file_open_in(directory, object->name);
 	struct statx status;
 
 	if (statx(fd < 0 ? directory : fd, fd < 0 ? object->name : "",
@@ -211,16 +215,17 @@ static void examine_some(void *context, size_t start, size_t end)
 		struct object *object = &examination->objects->items[i];
 
 		if (!object->mode && object->type <= OBJECT_SEMAPHORE &&
-			!examine(examination->directory, object))
+			!examine(examination, object))
 			object_release(object);
 	}
 }
 
 /* 0, or an errno. */
-static int examine_all(struct objects *objects)
+static int examine_all(struct objects *objects, bool leases)
 {
 	AUTO_CLOSE int directory = open(SHM_DIRECTORY, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct examination examination = {.objects = objects, .directory = directory};
+	struct examination examination = {
+		.objects = objects, .leases = leases, .directory = directory};
 	size_t kept = 0;
 
 	if (directory < 0)
@@ -252,7 +257,7 @@ static int compare_objects(const void *left, const void *right)
 	return a->index < b->index ? -1 : a->index > b->index;
 }
 
-int objects_read(struct objects *ret, struct error *err)
+int objects_read(struct objects *ret, bool leases, struct error *err)
 {
 	struct walk walk = {.path = SHM_DIRECTORY "/", .folder = sizeof SHM_DIRECTORY};
 	struct statvfs system;
@@ -266,7 +271,7 @@ int objects_read(struct objects *ret, struct error *err)
 	failed = shm_file_walk(AT_FDCWD, SHM_DIRECTORY, look, &walk);
 	mounts_release(&walk.mounts);
 	if (!failed)
-		failed = examine_all(&walk.found);
+		failed = examine_all(&walk.found, leases);
 	if (failed) {
 		objects_release(&walk.found);
 		return error_os(err, failed < 0 ? errno : failed, "cannot list %s", SHM_DIRECTORY);

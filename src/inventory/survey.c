@@ -17,7 +17,7 @@ static unsigned holders_needed(const struct objects *objects, bool all)
 static int read_all(struct survey *survey, unsigned wanted, struct error *err)
 {
 	struct objects *objects = &survey->objects;
-	int status = objects_read(objects, err);
+	int status = objects_read(objects, true, err);
 
 	if (status)
 		return status;
