@@ -137,17 +137,18 @@ static void offer_values(const struct option_row *row, const struct shmsem_conne
 		offer_for(row->argument, connect, typed);
 }
 
-/* "--option=value", typed in one word. */
+/* "--option=value", typed in one word; `equals` is where its '=' is. */
 static void offer_joined(const struct command *command,
-	const struct shmsem_connect_options *connect, const char *word)
+	const struct shmsem_connect_options *connect, const char *word, char *equals)
 {
-	size_t length = strcspn(word + 2, "=");
+	const char *name = word + strlen("--");
+	size_t length = (size_t)(equals - name);
 	char lead[64];
-	struct typed typed = {.text = strchr(word, '=') + 1, .lead = lead};
+	struct typed typed = {.text = equals + 1, .lead = lead};
 
-	snprintf(lead, sizeof lead, "--%.*s=", (int)length, word + 2);
+	snprintf(lead, sizeof lead, "--%.*s=", (int)length, name);
 	for (const struct option_row *row = command->options; row->name; row++)
-		if (strlen(row->name) == length && !strncmp(row->name, word + 2, length))
+		if (strlen(row->name) == length && !memcmp(row->name, name, length))
 			offer_values(row, connect, &typed);
 }
 
@@ -180,6 +181,7 @@ void complete_print(int argc, char **argv)
 	const struct command *command;
 	struct shmsem_connect_options connect = {.timeout_ns = TIMEOUT_NS};
 	char nothing[] = "", *word = argc ? argv[argc - 1] : nothing;
+	char *equals = strchr(word, '=');
 	struct typed typed = {.text = word, .lead = ""};
 
 	if (argc < 2) {
@@ -206,8 +208,8 @@ void complete_print(int argc, char **argv)
 	}
 	if (wanting)
 		offer_values(wanting, &connect, &typed);
-	else if (begins(word, "--") && strchr(word, '='))
-		offer_joined(command, &connect, word);
+	else if (equals && begins(word, "--"))
+		offer_joined(command, &connect, word, equals);
 	else if (word[0] == '-')
 		offer_options(command, &typed);
 	else
