@@ -118,7 +118,7 @@ class Kills:
                 ', '.join(f'{name} {count}' for name, count in self.bad.items()))
 
 
-@pytest.mark.deadline(60 + KILLS * 0.5)
+@pytest.mark.deadline(120 + KILLS * 2)
 @pytest.mark.parametrize('role', TYPED)
 def test_processes_killed_at_random_leave_nothing(scene, role):
     kills = Kills(scene, role)
