@@ -328,7 +328,7 @@ static void a_killed_server_is_not_believed(void **state)
 	assert_non_null(mkdtemp(served.folder));
 	for (int round = 0; round < 20; round++) {
 		const struct shmsem_request request = {
-			.name = "a.png", .timeout_ns = NS_PER_SECOND};
+			.name = "a.png", .timeout_ns = 60 * NS_PER_SECOND};
 		int ready[2], status, hits = 0;
 		struct shmsem_image image;
 		struct shmsem_error error;
