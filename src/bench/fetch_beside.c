@@ -63,18 +63,6 @@ static int requests(const struct served *served, uint64_t *ret, struct error *er
 	return STATUS_OK;
 }
 
-static int fetch_one(const struct fetch_client *client, struct error *err)
-{
-	const struct shmsem_request request = {.name = client->name};
-	struct shmsem_error error;
-	struct shmsem_image image;
-
-	if (shmsem_fetch(client->client, &request, &image, &error))
-		return served_error(&error, err);
-	shmsem_release(&image);
-	return STATUS_OK;
-}
-
 /* Fetches for a while, one after the other or with pauses, while the file grows, if there is one. */
 static int fetch(struct beside *beside, uint64_t pause_ns, struct error *err)
 {
@@ -90,7 +78,7 @@ static int fetch(struct beside *beside, uint64_t pause_ns, struct error *err)
 			if (write(beside->grows, "x", 1) != 1)
 				return error_os(err, errno, "cannot write to a file");
 		}
-		status = fetch_one(beside->client, err);
+		status = served_get(beside->client->client, beside->client->name, err);
 		beside->fetches++;
 	}
 	return status;

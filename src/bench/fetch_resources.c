@@ -24,20 +24,14 @@
 /* Connects, which waits for a seat, fetches and leaves. */
 static int visit_once(const struct crowd *crowd, struct error *err)
 {
-	const struct shmsem_request request = {
-		.name = crowd->pictures->list[0].name, .flags = SHMSEM_KEEP_ORIENTATION};
-	struct shmsem_error error;
-	struct shmsem_image image;
 	struct shmsem *client;
 	int status = served_connect(crowd->served, &client, err);
 
 	if (status)
 		return status;
-	status = shmsem_fetch(client, &request, &image, &error);
-	if (!status)
-		shmsem_release(&image);
+	status = served_get(client, crowd->pictures->list[0].name, err);
 	shmsem_close(client);
-	return status ? served_error(&error, err) : STATUS_OK;
+	return status;
 }
 
 static int visit(void *context, uint64_t operations, struct error *err)

@@ -6,7 +6,6 @@
 #include "bench/served.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -99,9 +98,7 @@ static int fill_folders(
 
 	snprintf(picture, sizeof picture, "%s/%s", served->folder, name);
 	for (unsigned i = 0; i < FOLDERS; i++) {
-		const struct shmsem_request request = {.name = inside};
-		struct shmsem_error error;
-		struct shmsem_image image;
+		int status;
 
 		snprintf(inside, sizeof inside, "f%u/%.64s", i, name);
 		snprintf(path, sizeof path, "%s/f%u", served->folder, i);
@@ -110,9 +107,9 @@ static int fill_folders(
 		snprintf(path, sizeof path, "%s/%s", served->folder, inside);
 		if (link(picture, path))
 			return error_os(err, errno, "cannot make '%s'", path);
-		if (shmsem_fetch(client, &request, &image, &error))
-			return served_error(&error, err);
-		shmsem_release(&image);
+		status = served_get(client, inside, err);
+		if (status)
+			return status;
 	}
 	return STATUS_OK;
 }

@@ -164,6 +164,18 @@ void served_stop(struct served *served)
 	*served = (struct served){0};
 }
 
+int served_get(struct shmsem *client, const char *name, struct error *err)
+{
+	const struct shmsem_request request = {.name = name, .flags = SHMSEM_KEEP_ORIENTATION};
+	struct shmsem_error error;
+	struct shmsem_image image;
+
+	if (shmsem_fetch(client, &request, &image, &error))
+		return served_error(&error, err);
+	shmsem_release(&image);
+	return STATUS_OK;
+}
+
 int served_touch(const struct served *served, const char *name, struct error *err)
 {
 	char path[512];

@@ -51,6 +51,9 @@ int served_connect_here(const struct served *served, struct shmsem **ret, struct
 /* Gives a file of it a new time, so that what the server has of it is out of date. */
 int served_touch(const struct served *served, const char *name, struct error *err);
 
+/* Fetches an image and gives it back. */
+int served_get(struct shmsem *client, const char *name, struct error *err);
+
 /* An error of libshmsem's as one of ours. */
 int served_error(const struct shmsem_error *from, struct error *err);
 

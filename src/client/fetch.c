@@ -112,7 +112,8 @@ static int ask_once(struct shmsem *client, const struct shmsem_request *given,
 	int status;
 
 	/* Where the server may have stored what was asked for before and given up. */
-	atomic_store(connection_hold_word(held->connection, held->hold), 0);
+	atomic_store_explicit(connection_hold_word(held->connection, held->hold), 0,
+		memory_order_relaxed); /* the request comes after it */
 	status = client_call_once(
 		client, &request, given->name, timeout, &answer, words, text, err);
 

@@ -91,7 +91,7 @@ static inline bool object_is_named(const struct object *object)
 }
 
 /* All of /dev/shm, in the order of namespaces and names; nothing is judged yet. With `leases` the
- * kernel is asked on the way who is used. */
+ * kernel is asked on the way what is in use. */
 int objects_read(struct objects *ret, bool leases, struct error *err);
 void objects_release(struct objects *objects);
 

@@ -304,16 +304,8 @@ UNSEEN_WHY='in use by what cannot be seen: in a socket, by hidden processes'
 
 @test "a descriptor under way in a socket counts as use" {
 	touch /dev/shm/sent
-	/usr/bin/python3 - <<-'END'
-		import os, socket, subprocess
-		a, b = socket.socketpair()
-		fd = os.open("/dev/shm/sent", os.O_RDWR)
-		socket.send_fds(a, [b"x"], [fd])
-		os.close(fd)
-		text = subprocess.run([os.environ["SHMSEM"], "list", "-an", "-o", "STATUS,WHY", "sent"],
-		                      capture_output=True, check=True).stdout
-		assert text.startswith(b"live") and b"in a socket" in text, text
-	END
+	run -0 in_socket sent "$SHMSEM" list -an -o STATUS,WHY sent
+	[[ $output == live*'in a socket'* ]]
 	[[ $(field sent STATUS) == stale ]]
 }
 

@@ -50,6 +50,18 @@ field() {
 # What is said of another program's object that nobody holds.
 FREE_WHY='nobody holds it open or maps it now'
 
+# in_socket NAME COMMAND…: while a descriptor of the object is under way in a socket, and nobody else has it.
+in_socket() {
+	/usr/bin/python3 - "$@" <<-'END'
+		import os, socket, subprocess, sys
+		a, b = socket.socketpair()
+		fd = os.open("/dev/shm/" + sys.argv[1], os.O_RDWR)
+		socket.send_fds(a, [b"x"], [fd])
+		os.close(fd)
+		sys.exit(subprocess.run(sys.argv[2:]).returncode)
+	END
+}
+
 container() {
 	unshare --pid --fork --mount-proc --propagation unchanged "$@"
 }

@@ -51,6 +51,12 @@ def points_of(paths):
     return list(found)
 
 
+def emptied(folder):
+    for name in os.listdir(folder):
+        os.unlink(f'{folder}/{name}')
+    return folder
+
+
 def check_left():
     """What a killed server left is known by its name, and whole."""
     names = os.listdir('/dev/shm')
@@ -202,9 +208,7 @@ def test_killed_at_any_call_of_a_request_it_costs_that_request(scene, threads_of
     assert not request(lambda pid: watching('/dev/null', '-p', str(pid)), watch=True)
 
     def trace():
-        folder = scene.scratch
-        for name in os.listdir(folder):
-            os.unlink(f'{folder}/{name}')
+        folder = emptied(scene.scratch)
         assert not request(lambda pid: watching(f'{folder}/trace{pid}', '-p', str(pid)), watch=True)
         return points_of([f'{folder}/{name}' for name in os.listdir(folder)])
 
@@ -247,9 +251,7 @@ def test_a_decoder_killed_at_any_call_from_its_birth_is_replaced(scene):
         return replaced
 
     def trace():
-        folder, calls = scene.scratch, []
-        for name in os.listdir(folder):
-            os.unlink(f'{folder}/{name}')
+        folder, calls = emptied(scene.scratch), []
         assert not life(['strace', '-ff', '-qqq', '-o', f'{folder}/trace', '-e', 'signal=none'])
         for name in os.listdir(folder):
             with open(f'{folder}/{name}', encoding='ascii', errors='replace') as file:

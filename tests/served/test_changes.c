@@ -310,22 +310,38 @@ static int open_padded(uint32_t version)
 	return fd;
 }
 
+/* A file of version 2, mapped. */
+static unsigned char *map_padded(int *ret_fd)
+{
+	unsigned char *mapped;
+
+	*ret_fd = open_padded(2);
+	mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, *ret_fd, 0);
+	assert_true(mapped != MAP_FAILED);
+	return mapped;
+}
+
+/* The last that its writer does. */
+static void store_and_close(uint32_t version, unsigned char *mapped, int fd)
+{
+	padded_version(version, mapped);
+	assert_int_equal(munmap(mapped, PADDED), 0);
+	assert_int_equal(close(fd), 0);
+}
+
 /* The first store into a page of a mapping changes the file's times, those that follow do not. */
 static void a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_file(void **state)
 {
-	int fd = open_padded(2);
-	unsigned char *mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int fd;
+	unsigned char *mapped = map_padded(&fd);
 
 	(void)state;
-	assert_true(mapped != MAP_FAILED);
 	expect_stored(2);
 	padded_version(3, mapped);
 	nanosleep(&settled, NULL);
 	assert_int_equal(utimensat(AT_FDCWD, served_path(&served, NAME), NULL, 0), 0);
 	expect_stored(3);
-	padded_version(4, mapped);
-	assert_int_equal(munmap(mapped, PADDED), 0);
-	assert_int_equal(close(fd), 0);
+	store_and_close(4, mapped, fd);
 	expect(4);
 	expect_stored(4);
 }
@@ -333,37 +349,31 @@ static void a_change_through_a_mapping_is_seen_once_its_writer_has_closed_the_fi
 /* The times tell nothing here, and no watched folder leads to the file. */
 static void a_store_long_after_the_first_is_seen_behind_a_symbolic_link(void **state)
 {
-	int fd = open_padded(2);
-	unsigned char *mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int fd;
+	unsigned char *mapped = map_padded(&fd);
 	bool stored;
 
 	(void)state;
-	assert_true(mapped != MAP_FAILED);
 	assert_int_equal(symlink("a/b/image.png", served_path(&served, "soft.png")), 0);
 	mapped[PADDED - 1]++;
 	nanosleep(&settled, NULL);
 	assert_int_equal(version_of("soft.png", &stored), 2);
-	padded_version(3, mapped);
-	assert_int_equal(munmap(mapped, PADDED), 0);
-	assert_int_equal(close(fd), 0);
+	store_and_close(3, mapped, fd);
 	assert_int_equal(version_of("soft.png", &stored), 3);
 }
 
 /* The image is known, by another name; what tells of the change has not been read. */
 static void a_store_long_after_the_first_is_seen_by_who_asks_by_a_new_name(void **state)
 {
-	int fd = open_padded(2);
-	unsigned char *mapped = mmap(NULL, PADDED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int fd;
+	unsigned char *mapped = map_padded(&fd);
 	bool stored;
 
 	(void)state;
-	assert_true(mapped != MAP_FAILED);
 	assert_int_equal(symlink("a", served_path(&served, "soft")), 0);
 	mapped[PADDED - 1]++;
 	expect_stored(2);
-	padded_version(3, mapped);
-	assert_int_equal(munmap(mapped, PADDED), 0);
-	assert_int_equal(close(fd), 0);
+	store_and_close(3, mapped, fd);
 	assert_int_equal(version_of("soft/b/image.png", &stored), 3);
 }
 
