@@ -147,7 +147,7 @@ int shmsem_serve(struct shmsem_server **ret, const struct shmsem_serve_options *
 	status = create(server, &err);
 	if (!status) {
 		serving_init(&server->serving, &server->objects, &serving_calls, server,
-			&server->stopping);
+			&server->stopping, CHECK_NS);
 		status = server_objects_ready(&server->objects, &err);
 	}
 	if (status) {

@@ -143,6 +143,19 @@ static bool take_if_pending(
 	return request_pending(head, seat, &sequence) && take(context, seat);
 }
 
+bool request_note_pending(const struct head *head)
+{
+	uint64_t sequence;
+	bool any = false;
+
+	for (unsigned seat = 0; seat < head->seats; seat++)
+		if (request_pending(head, seat, &sequence)) {
+			head_note_request(head, seat);
+			any = true;
+		}
+	return any;
+}
+
 static bool scan_all(const struct head *head, unsigned last, request_take_from *take, void *context)
 {
 	for (unsigned i = 1; i <= head->seats; i++)

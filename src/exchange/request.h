@@ -68,6 +68,9 @@ bool request_complete(const struct head *head, const struct seat_request *receiv
 /* Takes the request of a seat up, which seems to have one; false if there is nothing to take. */
 typedef bool request_take_from(void *context, unsigned seat);
 
+/* Notes of all seats that have a request that they ask; whether any does. In any thread. */
+bool request_note_pending(const struct head *head);
+
 /*
  * Calls `take` for the seats that ask, beginning behind the seat `last`, until it takes a request.
  * With `all`, for all seats that have one: bits of HEAD that say who asks may have been lost.

@@ -5,10 +5,15 @@
 /* Of a wait, after which the caller looks after other things. */
 #define WAIT_SLICE_NS (100 * NS_PER_MS)
 
+/* Waits without a request after which they get longer. */
+#define FRUITLESS_MAX 10
+
 void serving_init(struct serving *serving, const struct server_objects *objects,
-	const struct serving_calls *calls, void *context, const atomic_bool *stopping)
+	const struct serving_calls *calls, void *context, const atomic_bool *stopping,
+	uint64_t quiet_ns)
 {
-	*serving = (struct serving){.objects = objects, .calls = calls, .context = context};
+	*serving = (struct serving){
+		.objects = objects, .calls = calls, .context = context, .quiet_ns = quiet_ns};
 	wait_init(&serving->wait, objects->request, stopping);
 }
 
@@ -46,10 +51,20 @@ struct seat_request *serving_take(struct serving *serving)
 struct seat_request *serving_await(struct serving *serving, uint64_t deadline)
 {
 	struct timeout timeout = {.deadline = deadline};
+	uint64_t slice = serving->fruitless < FRUITLESS_MAX ? WAIT_SLICE_NS : serving->quiet_ns;
 
-	return wait_for(&serving->wait, &timeout, WAIT_SLICE_NS, NULL, look, serving) == WAIT_FOUND
-		       ? serving->found
-		       : NULL;
+	if (wait_for(&serving->wait, &timeout, slice, NULL, look, serving) != WAIT_FOUND) {
+		serving->fruitless++;
+		return NULL;
+	}
+	serving->fruitless = 0;
+	return serving->found;
+}
+
+void serving_remind(const struct serving *serving)
+{
+	if (request_note_pending(&serving->objects->head))
+		semaphore_post(serving->objects->request);
 }
 
 void serving_serve(struct serving *serving, struct seat_request *received)

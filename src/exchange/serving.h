@@ -31,18 +31,25 @@ struct serving {
 	void *context; /* of the calls */
 	struct wait wait;
 	unsigned last; /* the seat that was served last comes last */
+	uint64_t quiet_ns;
+	unsigned fruitless; /* waits in a row in which no request came */
 	struct seat_request *found;
 };
 
-/* `stopping` ends waits, once REQ is posted. */
+/* `stopping` ends waits, once REQ is posted. They take a tenth of a second, and up to `quiet_ns` once
+ * no request has come for some time. */
 void serving_init(struct serving *serving, const struct server_objects *objects,
-	const struct serving_calls *calls, void *context, const atomic_bool *stopping);
+	const struct serving_calls *calls, void *context, const atomic_bool *stopping,
+	uint64_t quiet_ns);
 
 /* The request that is served next; NULL if there is none now. */
 struct seat_request *serving_take(struct serving *serving);
 
 /* The same, which waits a moment, and not beyond `deadline`. For one thread. */
 struct seat_request *serving_await(struct serving *serving, uint64_t deadline);
+
+/* Ends a wait if there is a request, whose post was lost then. In any thread. */
+void serving_remind(const struct serving *serving);
 
 /* Serves a request that was taken. */
 void serving_serve(struct serving *serving, struct seat_request *received);

@@ -111,8 +111,12 @@ struct server {
 	bool store_ready;              /* store was made */
 	struct server_objects objects; /* data is not mapped here: the server touches no pixel */
 	struct wire_server constants;  /* of HEAD, as it was made */
-	unsigned next_check;           /* object that is next looked at; main thread */
-	struct renewal renewal;        /* main thread */
+	/* Main thread: the object that is next looked at; calls in which all are to be looked at
+	 * soon; the folder of their names and when it last changed, ns since 1970. */
+	unsigned next_check, checks_due;
+	struct file_id names_folder;
+	uint64_t names_changed;
+	struct renewal renewal; /* main thread */
 	struct store store;
 	struct watch *watch;
 	struct mount_table *mounts;

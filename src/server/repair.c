@@ -1,6 +1,7 @@
 #include "server/repair.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/process.h"
 #include "shm/guard.h"
@@ -11,10 +12,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Calls in which each object is looked at once: with four calls a second, within a second. */
-#define CHECK_CALLS 3
+/* Calls in which each object is looked at once, after names came or went and else: with four calls a
+ * second, in one second and in five. */
+#define CHECK_CALLS       3
+#define CHECK_CALLS_QUIET 20
+
+/* A folder that was changed before by more than a tick of the coarsest clock shows it, should it be
+ * changed again. */
+#define RECENT_NS (20 * NS_PER_MS)
 
 void repair_remember(struct server *server)
 {
@@ -75,12 +83,42 @@ static int check_object(const struct published *object, sem_t *semaphore, struct
 	return STATUS_OK;
 }
 
+static uint64_t nanoseconds(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * NS_PER_SECOND + (uint64_t)time->tv_nsec;
+}
+
+/* Whether names may have come to /dev/shm or gone, or another file system stands there, since the last
+ * call. */
+static bool names_changed(struct server *server)
+{
+	struct stat status;
+	struct timespec now;
+	uint64_t changed;
+
+	if (stat(SHM_DIRECTORY, &status) != 0)
+		return true;
+	clock_gettime(CLOCK_REALTIME, &now);
+	changed = nanoseconds(&status.st_mtim);
+	if (changed == server->names_changed && nanoseconds(&now) - changed > RECENT_NS &&
+		file_id_equal(file_id_of(&status), server->names_folder))
+		return false;
+	server->names_changed = changed;
+	server->names_folder = file_id_of(&status);
+	return true;
+}
+
 static int check_names(struct server *server, struct error *err)
 {
 	const struct published_list *published = &server->objects.published;
-	unsigned count = (published->count + CHECK_CALLS - 1) / CHECK_CALLS;
+	unsigned calls, count;
 	int status;
 
+	if (names_changed(server) || published_damaged(published))
+		server->checks_due = CHECK_CALLS;
+	calls = server->checks_due ? CHECK_CALLS : CHECK_CALLS_QUIET;
+	count = (published->count + calls - 1) / calls;
+	server->checks_due -= server->checks_due > 0;
 	/* HEAD every time: without it nobody new finds us. */
 	status = check_object(&published->objects[0], NULL, err);
 	for (unsigned i = 0; i < count && !status; i++) {

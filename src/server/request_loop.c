@@ -12,6 +12,9 @@
 #include "server/serve_image.h"
 #include "shmsem.h"
 
+/* Of a wait of a server that nobody asks: upkeep looks more often whether somebody does. */
+#define QUIET_NS NS_PER_SECOND
+
 #define OPTION_ALIKE(field)                                                                    \
 	_Static_assert(                                                                        \
 		offsetof(struct image_options, field) == offsetof(struct wire_options, field), \
@@ -97,7 +100,8 @@ void request_init(struct server *server)
 	static const struct serving_calls calls = {
 		.place = place, .image = image, .names = names, .answered = answered};
 
-	serving_init(&server->serving, &server->objects, &calls, server, &server->stopping);
+	serving_init(
+		&server->serving, &server->objects, &calls, server, &server->stopping, QUIET_NS);
 }
 
 /* ---- the loop ---- */

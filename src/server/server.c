@@ -269,6 +269,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 
 	if (status)
 		return status;
+	serving_remind(&server->serving);
 	store_lock(&server->store);
 	seats_reclaim(&server->objects.head);
 	store_unlock(&server->store);

@@ -1,10 +1,14 @@
-/* Which seats the responder looks at, those whose bits say that they ask; a page of names; which
- * images an answer can describe. */
+/* Which seats the responder looks at, those whose bits say that they ask; requests whose posts are
+ * lost; a page of names; which images an answer can describe. */
 #include "test.h"
 
 #include "exchange/image_answer.h"
 #include "exchange/request.h"
+#include "exchange/serving.h"
+#include "shm/semaphore.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +106,47 @@ static void bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last(void **s
 	assert_int_equal(asking[1], 1 << (70 - 64));
 }
 
+static struct seat_request *place(void *context, unsigned seat)
+{
+	static struct seat_request received;
+
+	(void)context;
+	received.seat = seat;
+	return &received;
+}
+
+/* Waits as a server does that nobody has asked for long. */
+static void *await(void *serving)
+{
+	return serving_await(serving, DEADLINE_NEVER);
+}
+
+static void a_request_whose_post_was_lost_ends_the_wait(void **state)
+{
+	static const struct serving_calls calls = {.place = place};
+	struct server_objects objects = {.head = *(struct head *)*state};
+	struct serving serving;
+	sem_t semaphore;
+	pthread_t thread;
+	void *found;
+
+	sem_init(&semaphore, 1, 0);
+	objects.request = &semaphore;
+	serving_init(&serving, &objects, &calls, NULL, NULL, 3600 * NS_PER_SECOND);
+	serving.fruitless = 1000;
+	serving_remind(&serving);
+	assert_false(semaphore_try(&semaphore));
+	assert_int_equal(pthread_create(&thread, NULL, await, &serving), 0);
+	/* The upper half of the word is the number of those who sleep on it. */
+	while (!(__atomic_load_n((uint64_t *)(void *)&semaphore, __ATOMIC_SEQ_CST) >> 32))
+		sched_yield();
+	ask(*state, 77);
+	serving_remind(&serving);
+	pthread_join(thread, &found);
+	assert_non_null(found);
+	assert_int_equal(((struct seat_request *)found)->seat, 77);
+}
+
 /* What a walk from the start says comes behind `last`. */
 static size_t names_walked(const char *names, size_t size, const char *last, char *text)
 {
@@ -178,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(only_seats_that_ask_are_looked_at_behind_the_last_one_first),
 		TEST(a_request_without_its_bit_is_found_among_all),
+		TEST(a_request_whose_post_was_lost_ends_the_wait),
 		cmocka_unit_test(a_page_of_names_begins_behind_the_last_one),
 		cmocka_unit_test(geometry_that_no_image_has_is_refused),
 		TEST(bits_of_seats_that_ask_no_more_are_cleared_but_for_the_last),
