@@ -27,6 +27,16 @@ static struct dependency **bucket_of(const struct dependents *set, int descripto
 	return &set->buckets[(mixed >> 32) & (set->size - 1)];
 }
 
+/* First in its bucket: many may rely on the same thing, as all images of a shard do. */
+static void push(struct dependency **bucket, struct dependency *dependency)
+{
+	dependency->chain = *bucket;
+	dependency->at = bucket;
+	if (*bucket)
+		(*bucket)->at = &dependency->chain;
+	*bucket = dependency;
+}
+
 /* Twice the buckets once there is one dependency for each; without memory it stays slow. */
 static bool make_room(struct dependents *set)
 {
@@ -43,8 +53,7 @@ static bool make_room(struct dependents *set)
 			struct dependency **bucket = bucket_of(&grown, at->descriptor, at->hash);
 
 			next = at->chain;
-			at->chain = *bucket;
-			*bucket = at;
+			push(bucket, at);
 		}
 	free(set->buckets);
 	*set = grown;
@@ -54,21 +63,16 @@ static bool make_room(struct dependents *set)
 static void link_to(struct dependents *set, struct dependency *dependency, struct dependent *owner,
 	int descriptor, uint64_t hash)
 {
-	struct dependency **bucket = bucket_of(set, descriptor, hash);
-
-	*dependency = (struct dependency){
-		.chain = *bucket, .owner = owner, .descriptor = descriptor, .hash = hash};
-	*bucket = dependency;
+	*dependency = (struct dependency){.owner = owner, .descriptor = descriptor, .hash = hash};
+	push(bucket_of(set, descriptor, hash), dependency);
 	set->count++;
 }
 
 static void unlink_from(struct dependents *set, struct dependency *dependency)
 {
-	struct dependency **at = bucket_of(set, dependency->descriptor, dependency->hash);
-
-	while (*at != dependency)
-		at = &(*at)->chain;
-	*at = dependency->chain;
+	*dependency->at = dependency->chain;
+	if (dependency->chain)
+		dependency->chain->at = dependency->at;
 	set->count--;
 }
 

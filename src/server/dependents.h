@@ -10,7 +10,7 @@
 
 /* A name in a watched folder, or a watched file. */
 struct dependency {
-	struct dependency *chain;
+	struct dependency *chain, **at; /* the next one, and what points to this one */
 	struct dependent *owner;
 	int descriptor; /* of the watch */
 	uint64_t hash;  /* of the name; DEPENDENCY_FILE, DEPENDENCY_FOLDER */
