@@ -23,7 +23,7 @@ void answer_describe(const struct server *server, const struct stored *image,
 
 	IMAGE_ANSWER_DESCRIBE(ret, ret_words, info, image->decoded.warning);
 	ret->image = image->number;
-	ret->file_bytes = image->key.file.size;
+	ret->file_bytes = image->key.size;
 	ret->truncations = server->store.all_truncations;
 	if (!image->extent)
 		return;

@@ -4,13 +4,16 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "server/descriptor.h"
+#include "server/file_order.h"
 #include "server/helper_pool.h"
 #include "server/internal.h"
 #include "server/jobs.h"
 #include "server/pool.h"
+#include "server/shards.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +35,7 @@ static void leave_line(struct blocking *blocking, struct helper *helper, bool al
 	helper->line->busy--;
 	helper->line = NULL;
 	helper->task = NULL;
+	helper->reads = 0;
 	helper->state = HELPER_IDLE;
 	if (!alive || helper_pool_has_spare(&blocking->pool))
 		helper_end(helper);
@@ -52,50 +56,58 @@ static bool give(struct server *server, struct helper *helper, struct file_task 
 
 /* ---- tasks ---- */
 
-/* What the store has of that name: if the file is that one still, it need not be read. */
-static void tell_known(struct server *server, struct file_task *task)
+/* Whether a helper may be making the index that the task needs: that is done once. */
+static bool has_to_wait(const struct blocking *blocking, const struct file_task *task)
 {
-	const struct alias *alias = NULL;
+	uint64_t hash = file_order_shard(task);
 
-	task->order.has_known = false;
-	if (task->order.kind != HELPER_READ || task->again || !task->request)
-		return;
-	alias = store_alias(&server->store, task->order.name, LINK_DECODE, &task->request->options);
-	if (!alias && task->kind == LINK_PROBE)
-		alias = store_alias(
-			&server->store, task->order.name, LINK_PROBE, &task->request->options);
-	if (!alias || alias->image->recent)
-		return;
-	task->order.has_known = true;
-	task->order.known = alias->image->key.file;
+	for (unsigned i = 0; hash && i < HELPERS_MAX; i++)
+		if (blocking->pool.helpers[i].reads == hash)
+			return true;
+	return false;
+}
+
+/* The next task of the line, those aside that nobody waits for any more; NULL if there is none that can be
+ * done now. */
+static struct file_task *next_task(const struct blocking *blocking, struct file_line *line)
+{
+	struct file_task *task = line->first, *next;
+
+	for (; task; task = next) {
+		next = task->next;
+		if (!task->request && !task->preload && task->order.kind != HELPER_LIST) {
+			file_line_take(line, task);
+			free(task);
+		} else if (!has_to_wait(blocking, task)) {
+			break;
+		}
+	}
+	return task;
 }
 
 /* Gives helpers what is in line, as far as the line may have more. */
 static void serve_line(struct server *server, struct file_line *line)
 {
 	struct blocking *blocking = server->blocking;
+	struct file_task *task;
 	struct helper *helper;
 
-	while (line->busy < HELPERS_A_LINE && line->first) {
-		struct file_task *task = line->first;
-
-		if (!task->request && !task->preload && task->order.kind != HELPER_LIST) {
-			free(file_line_take_first(line));
-			continue;
-		}
+	while (line->busy < HELPERS_A_LINE && (task = next_task(blocking, line))) {
 		/* Where that fails, blocking_upkeep tries again. */
 		helper = helper_pool_idle(&blocking->pool);
 		if (!helper)
 			return;
 		task->order.number = ++blocking->number;
-		tell_known(server, task);
+		file_order_complete(server, task);
 		if (!give(server, helper, task)) {
 			helper_end(helper);
 			return;
 		}
 		helper->state = HELPER_HAS_TASK;
 		helper->line = line;
-		helper->task = file_line_take_first(line);
+		helper->task = task;
+		helper->reads = task->order.has_shard ? 0 : file_order_shard(task);
+		file_line_take(line, task);
 		line->busy++;
 	}
 }
@@ -150,15 +162,33 @@ static void check_answer(struct file_answer *ret)
 	struct helper_answer *said = &ret->said;
 	const struct helper_order *order = &ret->task->order;
 
-	said->path[sizeof said->path - 1] = '\0';
 	said->err.text[sizeof said->err.text - 1] = '\0';
 	if (said->err.status && !error_status_valid((unsigned)said->err.status))
 		said->err.status = STATUS_INTERNAL;
-	if (!order->has_known)
+	if (!order->has_known && !order->has_shard)
 		said->is_known = false;
-	if (!said->err.status && ret->fd < 0 && !said->is_known)
+	if (!said->err.status && ret->fd < 0 && !said->is_known && !said->indexed)
 		error_set(&said->err, STATUS_TRY_AGAIN,
 			"no descriptor is left for it (see ulimit -n); ask again");
+}
+
+/* Keeps the index of a shard, even if nobody waits for it any more. */
+static void keep_index(struct server *server, struct file_answer *ret)
+{
+	struct helper_answer *said = &ret->said;
+	struct resolved shard = {.key = said->key, .recent = said->recent};
+
+	said->path[sizeof said->path - 1] = '\0';
+	if (said->shard >= sizeof said->path || said->path[said->shard] != '/')
+		said->shard = 0;
+	if (!said->indexed || ret->fd < 0)
+		return;
+	shard.shard = said->shard;
+	strcpy(shard.path, said->path);
+	if (!said->err.status && (!said->shard || !shards_put(server->shards, &shard, ret->fd)))
+		error_set(&said->err, STATUS_TRY_AGAIN, "no memory for the index of its shard");
+	close(ret->fd);
+	ret->fd = -1;
 }
 
 /* A lease keeps it back, and there is time still. */
@@ -192,6 +222,8 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 	alive = size == (ssize_t)sizeof ret->said &&
 		(!wanted || ret->said.number == ret->task->order.number);
 	leave_line(server->blocking, helper, alive);
+	if (size == (ssize_t)sizeof ret->said)
+		keep_index(server, ret);
 	if (!wanted) {
 		if (ret->fd >= 0)
 			close(ret->fd);

@@ -37,7 +37,7 @@ static bool handle(struct decoder_context *state, struct link_job *job, int file
 	int status;
 
 	current = number;
-	status = job_read(state, file, job->file_size, &err);
+	status = job_read(state, file, job, &err);
 	close(file);
 	if (status) {
 		reply.status = (uint32_t)status;

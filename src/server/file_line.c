@@ -46,15 +46,23 @@ void file_line_append(struct file_line *line, struct file_task *task)
 	line->last = &task->next;
 }
 
+void file_line_take(struct file_line *line, struct file_task *task)
+{
+	struct file_task **at = &line->first;
+
+	while (*at != task)
+		at = &(*at)->next;
+	*at = task->next;
+	if (!task->next)
+		line->last = at;
+}
+
 struct file_task *file_line_take_first(struct file_line *line)
 {
 	struct file_task *task = line->first;
 
-	if (!task)
-		return NULL;
-	line->first = task->next;
-	if (!task->next)
-		line->last = &line->first;
+	if (task)
+		file_line_take(line, task);
 	return task;
 }
 

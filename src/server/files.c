@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "server/shard_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,12 +87,12 @@ int files_check(const struct resolved *file, uint64_t most, struct error *err)
 	char limit[SIZE_TEXT_SIZE], have[SIZE_TEXT_SIZE], shown[NAME_SHOWN];
 
 	text_escape(file->path, strlen(file->path), shown, sizeof shown);
-	if (!file->key.size)
+	if (!file->size)
 		return error_set(err, STATUS_BAD_DATA, "%s: the file is empty", shown);
-	if (most && file->key.size > most)
+	if (most && file->size > most)
 		return error_set(err, STATUS_BAD_DATA,
 			"%s: a file of %s is over the limit of %s (--max-file)", shown,
-			format_size(file->key.size, have), format_size(most, limit));
+			format_size(file->size, have), format_size(most, limit));
 	return STATUS_OK;
 }
 
@@ -199,16 +200,26 @@ bool files_name_plain(const char *name)
 	}
 }
 
-static bool has_extension(const char *name)
+bool files_has_extension(const char *name)
 {
 	const char *base = strrchr(name, '/');
 
 	return strchr(base ? base + 1 : name, '.') != NULL;
 }
 
-/* Why `shown` could not be opened, by errno. */
-static int open_failed(int os_error, const char *shown, struct error *err)
+const char *files_extension(unsigned number)
 {
+	return number < sizeof extensions / sizeof *extensions ? extensions[number] : NULL;
+}
+
+/* Why `path` could not be opened, by errno. */
+static int open_failed(int os_error, const char *path, const char *shown, struct error *err)
+{
+	bool compressed = os_error == ENOTDIR && shard_name_compressed(path);
+
+	if (compressed)
+		return error_set(err, STATUS_BAD_DATA,
+			"%s: lies in a compressed file; only plain tar files are served", shown);
 	switch (os_error) {
 	case ENOENT:
 	case ENOTDIR:
@@ -231,25 +242,60 @@ static int open_failed(int os_error, const char *shown, struct error *err)
 	}
 }
 
+/* Opens a path beneath the folder; -1 with errno. */
+static int open_path(int folder, const char *path, const struct files_rules *rules, bool *linked)
+{
+	int fd = open_beneath(folder, path, rules->resolve | RESOLVE_NO_SYMLINKS, rules->retry_ns);
+
+	if (fd >= 0 || errno != ELOOP)
+		return fd;
+	*linked = true;
+	return open_beneath(folder, path, rules->resolve, rules->retry_ns);
+}
+
+/* Opens the shard that ret->path leads into: the first part of it that may be one and is no folder.
+ * -1 with errno, that of the whole path if there is none. */
+static int open_shard(
+	int folder, const struct files_rules *rules, struct resolved *ret, bool *linked)
+{
+	char part[sizeof ret->path];
+	int failed = errno;
+	struct stat status;
+
+	for (size_t at = 0; (at = shard_name_part(ret->path, at));) {
+		AUTO_CLOSE int fd = -1;
+
+		memcpy(part, ret->path, at);
+		part[at] = '\0';
+		fd = open_path(folder, part, rules, linked);
+		if (fd < 0)
+			return -1;
+		if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+			ret->shard = at;
+			return steal_fd(&fd);
+		}
+	}
+	errno = failed;
+	return -1;
+}
+
 /* Opens ret->path; the status says why it is not to be served. `linked`: a link was on the way to what
  * was looked for before; nobody tells when that is there. */
 static int resolve_exactly(int folder, const struct files_rules *rules, struct resolved *ret,
 	bool *linked, const char *shown, struct error *err)
 {
-	AUTO_CLOSE int fd = open_beneath(
-		folder, ret->path, rules->resolve | RESOLVE_NO_SYMLINKS, rules->retry_ns);
+	AUTO_CLOSE int fd = open_path(folder, ret->path, rules, linked);
 	struct timespec now;
 	struct statx status;
 	bool local;
 
-	if (fd < 0 && errno == ELOOP) {
-		*linked = true;
-		fd = open_beneath(folder, ret->path, rules->resolve, rules->retry_ns);
-	}
+	/* The kernel may say EAGAIN for it where it may not ask a file system. */
+	if (fd < 0 && (errno == ENOTDIR || errno == EAGAIN))
+		fd = open_shard(folder, rules, ret, linked);
 	if (fd < 0) {
 		if (errno == EAGAIN || (errno == EXDEV && rules->resolve & RESOLVE_NO_XDEV))
 			ret->refused = errno;
-		return open_failed(errno, shown, err);
+		return open_failed(errno, ret->path, shown, err);
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (status_of(fd, &status) != 0)
@@ -259,6 +305,8 @@ static int resolve_exactly(int folder, const struct files_rules *rules, struct r
 	/* Of this file: one of another file system can be mounted into a local folder. */
 	local = files_local(fd);
 	ret->key = key_of(&status);
+	ret->offset = 0;
+	ret->size = ret->key.size;
 	ret->recent = is_recent(
 		ret->key.changed, local, now.tv_sec * (int64_t)NS_PER_SECOND + now.tv_nsec);
 	ret->watchable = local && !*linked && status.stx_nlink == 1;
@@ -275,6 +323,7 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 	int status;
 
 	ret->refused = 0;
+	ret->shard = 0;
 	text_escape(rules->shown ? rules->shown : name, strlen(rules->shown ? rules->shown : name),
 		shown, sizeof shown);
 	ret->path[0] = '\0';
@@ -288,8 +337,8 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 	strcpy(ret->path, name);
 	ret->opened_at = clock_now();
 	status = resolve_exactly(folder, rules, ret, &linked, shown, err);
-	for (size_t i = 0; status == STATUS_NOT_FOUND && !ret->refused && !has_extension(name) &&
-			   i < sizeof extensions / sizeof *extensions;
+	for (size_t i = 0; status == STATUS_NOT_FOUND && !ret->refused && !ret->shard &&
+			   !files_has_extension(name) && i < sizeof extensions / sizeof *extensions;
 		i++) {
 		strcpy(ret->path + length, extensions[i]);
 		status = resolve_exactly(folder, rules, ret, &linked, shown, err);

@@ -23,7 +23,10 @@ struct resolved {
 	bool copied;        /* fd is a copy of it in memory */
 	int refused;        /* errno of an open that the rules ended: EAGAIN or EXDEV; 0 */
 	struct file_key key;
-	bool recent; /* changed so shortly before that another change might not show in the key */
+	uint64_t offset,
+		size; /* of the image in the file: 0 and all of it, unless it is in a shard */
+	size_t shard; /* length of the shard's own name in `path`; 0: it is a plain file */
+	bool recent;  /* changed so shortly before that another change might not show in the key */
 	bool watchable; /* on a local file system, by way of plain folders, and it has no other name
 			   */
 	struct watched_file *watched; /* NULL, or what watch_file gave */
@@ -36,8 +39,9 @@ bool files_name_plain(const char *name);
 
 /*
  * Opens the image file `name` beneath the folder: regular files only, no way out through "..",
- * links or magic links. A name without an extension also tries .jpg, .jpeg and .png. The caller
- * closes ret->fd.
+ * links or magic links. A name without an extension also tries .jpg, .jpeg and .png. A name that
+ * goes on below a regular file called .tar opens that file, sets ret->shard, and leaves what is in it
+ * to be looked up (shards.h). The caller closes ret->fd.
  */
 int files_resolve(int folder, const char *name, struct resolved *ret, struct error *err);
 
@@ -55,7 +59,7 @@ struct files_rules {
 int files_resolve_by(int folder, const char *name, const struct files_rules *rules,
 	struct resolved *ret, struct error *err);
 
-/* STATUS_BAD_DATA if the file is empty or has more than `most` bytes (0: no limit). */
+/* STATUS_BAD_DATA if the image is empty or has more than `most` bytes (0: no limit). */
 int files_check(const struct resolved *file, uint64_t most, struct error *err);
 
 /* Whether `path` (a resolved name) still is the file of that key, as open(2) and read(2) would see
@@ -91,3 +95,7 @@ bool files_cached(int folder, const char *path);
 
 /* Whether the name ends like that of an image file: .jpg, .jpeg or .png, in any case. */
 bool files_image_extension(const char *name);
+
+/* What is tried behind names whose last part has no dot, in turn; NULL behind the last. */
+const char *files_extension(unsigned number);
+bool files_has_extension(const char *name);

@@ -8,6 +8,7 @@
 #include "server/landlock.h"
 #include "server/listing.h"
 #include "server/sandbox.h"
+#include "server/shard_reader.h"
 #include "server/syscalls.h"
 
 #include <errno.h>
@@ -45,13 +46,13 @@ static int seal(int fd, struct error *err)
 	return STATUS_OK;
 }
 
-static int copy_bytes(int from, int to, uint64_t size, struct error *err)
+static int copy_bytes(int from, uint64_t offset, int to, uint64_t size, struct error *err)
 {
 	static char buffer[COPY_SIZE];
 
 	for (uint64_t done = 0; done < size;) {
 		size_t most = size - done < sizeof buffer ? (size_t)(size - done) : sizeof buffer;
-		ssize_t got = pread_full(from, buffer, most, (off_t)done);
+		ssize_t got = pread_full(from, buffer, most, (off_t)(offset + done));
 
 		if (got < 0)
 			return error_os(err, errno, "cannot be read");
@@ -64,34 +65,68 @@ static int copy_bytes(int from, int to, uint64_t size, struct error *err)
 	return STATUS_OK;
 }
 
-/* A sealed copy of the file. What was read while it changed is no version of it. */
-static int make_copy(const struct resolved *file, int copy, struct error *err)
+/* What was read while the file changed is no version of it. */
+static int check_unchanged(const struct resolved *file, struct error *err)
 {
 	struct file_key now;
-	int status = copy_bytes(file->fd, copy, file->key.size, err);
+
+	if (!files_key(file->fd, &now) || memcmp(&now, &file->key, sizeof now) != 0)
+		return error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+	return STATUS_OK;
+}
+
+static int make_copy(const struct resolved *file, int copy, struct error *err)
+{
+	int status = copy_bytes(file->fd, file->offset, copy, file->size, err);
+
+	return status ? status : check_unchanged(file, err);
+}
+
+static int make_index(const struct resolved *file, int copy, struct error *err)
+{
+	struct shard_content content;
+	int status = shard_read(file->fd, file->key.size, &content, err);
 
 	if (status)
 		return status;
-	if (!files_key(file->fd, &now) || memcmp(&now, &file->key, sizeof now) != 0)
-		return error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
-	return seal(copy, err);
+	status = check_unchanged(file, err);
+	if (!status && shard_content_write(&content, copy) != 0)
+		status = error_os(err, errno, "no memory for the index of the shard");
+	shard_content_release(&content);
+	return status;
 }
 
-/* A copy of the file in the place of its descriptor. */
-static int copy_file(struct resolved *file, struct error *err)
+/* What `make` makes of the file, sealed, in the place of its descriptor. */
+static int replace(struct resolved *file,
+	int (*make)(const struct resolved *file, int copy, struct error *err), struct error *err)
 {
 	AUTO_CLOSE int copy = new_copy();
 	int status;
 
 	if (copy < 0)
 		return error_os(err, errno, "no memory for a copy of the file");
-	status = make_copy(file, copy, err);
+	status = make(file, copy, err);
+	if (!status)
+		status = seal(copy, err);
 	close(file->fd);
 	file->fd = status ? -1 : steal_fd(&copy);
 	return status;
 }
 
 /* ---- orders ---- */
+
+/* What of an open file is wanted; false if it is in a shard, and nobody knows where. */
+static bool take_part(const struct helper_order *order, struct resolved *file)
+{
+	if (!file->shard)
+		return true;
+	if (!order->has_shard || memcmp(&order->shard, &file->key, sizeof file->key) != 0 ||
+		(file->recent && !order->indexed))
+		return false;
+	file->offset = order->offset;
+	file->size = order->size;
+	return true;
+}
 
 static void resolve(
 	const struct helper_order *order, struct helper_answer *answer, struct resolved *file)
@@ -103,7 +138,14 @@ static void resolve(
 	int status = files_resolve_by(HELPER_FOLDER, order->name, &rules, file, err);
 
 	answer->refused = file->refused;
-	if (!status)
+	if (!status && !take_part(order, file)) {
+		err->status = STATUS_OK;
+		answer->indexed = true;
+		if (replace(file, make_index, err))
+			error_prefix(err, err->status, "%.*s", (int)file->shard, file->path);
+		return;
+	}
+	if (!status && order->kind == HELPER_READ && file->size)
 		status = files_check(file, order->file_bytes, err);
 	if (status)
 		return;
@@ -111,12 +153,13 @@ static void resolve(
 	err->status = STATUS_OK;
 	if (order->kind == HELPER_OPEN)
 		return;
-	answer->is_known = order->has_known && !file->recent &&
-			   !memcmp(&file->key, &order->known, sizeof file->key);
+	answer->is_known = file->shard && !file->size;
+	answer->is_known |= order->has_known && !file->recent &&
+			    !memcmp(&file->key, &order->known, sizeof file->key);
 	if (answer->is_known) {
 		close(file->fd);
 		file->fd = -1;
-	} else if (copy_file(file, err)) {
+	} else if (replace(file, make_copy, err)) {
 		error_prefix(err, err->status, "%s", order->name);
 	}
 }
@@ -151,6 +194,7 @@ static bool serve(int socket, const struct helper_order *order)
 		resolve(order, &answer, &file);
 	answer.recent = file.recent;
 	answer.watchable = file.watchable;
+	answer.shard = (uint32_t)file.shard;
 	answer.key = file.key;
 	answer.opened_at = file.opened_at;
 	memcpy(answer.path, file.path, sizeof answer.path);

@@ -24,7 +24,8 @@
 
 enum helper_kind {
 	HELPER_OPEN, /* open the file, on the folder's own mount: the descriptor */
-	HELPER_READ, /* open and read the file: a sealed copy in memory */
+	HELPER_READ, /* open and read the file: a sealed copy in memory. Both, if it is in a shard
+			whose index is not known: that index */
 	HELPER_LIST, /* the names in the folder `name`, as listing_read gives them: the same */
 };
 
@@ -34,6 +35,12 @@ struct helper_order {
 	uint64_t number;     /* the answer has the same */
 	uint64_t file_bytes; /* of a file at the most; 0: no limit */
 	struct file_key known;
+	/* If the file is in a shard of the key `shard`, it is so many bytes from there on; a size of 0:
+	 * there is nothing to be read. */
+	uint32_t has_shard;
+	uint32_t indexed; /* that was found out after it was asked for: it will do in any case */
+	struct file_key shard;
+	uint64_t offset, size;
 	char name[1032];
 };
 
@@ -45,6 +52,8 @@ struct helper_answer {
 	uint32_t is_known;     /* the file has the key `known` */
 	int32_t refused;       /* as in struct resolved */
 	uint32_t recent, watchable;
+	uint32_t indexed; /* the descriptor is the index of the shard */
+	uint32_t shard;   /* as in struct resolved */
 	struct file_key key;
 	uint64_t opened_at; /* as in struct resolved */
 	char path[1032];

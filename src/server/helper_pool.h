@@ -23,6 +23,7 @@ struct helper {
 	bool heard; /* the completion thread listens */
 	struct file_line *line;
 	struct file_task *task;
+	uint64_t reads; /* hash of the name of a shard whose index it may be making; 0: none */
 };
 
 struct helper_pool {

@@ -22,6 +22,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct shards;
+
 enum request_state {
 	REQUEST_NONE,        /* nobody waits: the request thread may take the seat's next request */
 	REQUEST_WAITS_FILE,  /* a task of `blocking` is its own */
@@ -121,6 +123,7 @@ struct server {
 	struct watch *watch;
 	struct mount_table *mounts;
 	struct blocking *blocking; /* helpers; NULL only where there are none */
+	struct shards *shards;     /* under the store's lock */
 	struct request *requests;  /* one for each seat */
 
 	/* Request thread */

@@ -55,7 +55,7 @@ static void child_work(struct decoder_context *state, const struct link_job *job
 		if (room == MAP_FAILED)
 			room = NULL;
 	}
-	status = job_read(state, file, job->file_size, &err);
+	status = job_read(state, file, job, &err);
 	if (status) {
 		reply->status = (uint32_t)status;
 	} else if (sandbox_enter(&sandbox, &missing, &err)) {

@@ -24,8 +24,9 @@ bool job_send(const struct link_reply *reply)
 	return send(DECODER_SOCKET, reply, sizeof *reply, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
 }
 
-int job_read(struct decoder_context *state, int file, size_t size, struct error *err)
+int job_read(struct decoder_context *state, int file, const struct link_job *job, struct error *err)
 {
+	size_t size = job->file_size;
 	ssize_t done;
 
 	if (size > state->room) {
@@ -37,7 +38,7 @@ int job_read(struct decoder_context *state, int file, size_t size, struct error 
 				err, STATUS_TRY_AGAIN, "no memory for a file of %zu bytes", size);
 		state->room = size;
 	}
-	done = pread_full(file, state->file, size, 0);
+	done = pread_full(file, state->file, size, (off_t)job->file_offset);
 	if (done < 0)
 		return error_os(err, errno, "cannot be read");
 	if ((size_t)done < size)

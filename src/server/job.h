@@ -21,9 +21,10 @@ struct decoder_context {
 bool job_receive(struct link_job *ret, int *ret_file);
 bool job_send(const struct link_reply *reply);
 
-/* Reads the whole file into `state`. It may be growing or shrinking meanwhile: the server compares
- * its key afterwards. */
-int job_read(struct decoder_context *state, int file, size_t size, struct error *err);
+/* Reads the job's part of the file into `state`. It may be growing or shrinking meanwhile: the
+ * server compares its key afterwards. */
+int job_read(
+	struct decoder_context *state, int file, const struct link_job *job, struct error *err);
 
 /*
  * Reads the header and, if the room of the job will do, decodes into `room`. Fills in the reply:

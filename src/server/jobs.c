@@ -71,8 +71,9 @@ static struct extent *offer_room(struct store *store, unsigned segment, const st
 	if (job->image->key.kind != LINK_DECODE)
 		return NULL;
 	if (!job->expected)
-		return job->key.size > SMALL_FILE ? NULL
-						  : store_spare_room(store, segment, SMALL_ROOM);
+		return job->image->key.size > SMALL_FILE
+			       ? NULL
+			       : store_spare_room(store, segment, SMALL_ROOM);
 	return store_claim_backed(store, segment, job->expected);
 }
 
@@ -84,7 +85,8 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 	struct decoder_job order = {.kind = (enum link_kind)job->image->key.kind,
 		.number = job->image->number,
 		.file = job->file,
-		.file_size = job->key.size,
+		.file_offset = job->copied ? 0 : job->image->key.offset,
+		.file_size = job->image->key.size,
 		.options = &job->image->key.options,
 		.limits = &server->options.limits,
 		.timeout_ns = server->options.decode_timeout_ns};

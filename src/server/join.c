@@ -123,7 +123,8 @@ static int decode(
 	const struct decoder_job job = {.kind = LINK_DECODE,
 		.number = join->answers + 1,
 		.file = file->fd,
-		.file_size = file->key.size,
+		.file_offset = file->offset,
+		.file_size = file->size,
 		.options = &as_it_is,
 		.limits = &join->options.limits,
 		.timeout_ns = join->options.decode_timeout_ns};
@@ -182,12 +183,18 @@ static int answer(void *context, struct classic_responder *responder, const char
 {
 	struct join *join = context;
 	struct resolved file = {.fd = -1};
+	char shown[256];
 	int status = files_resolve(join->folder, name, &file, err);
 
 	(void)responder;
 	if (status)
 		return status;
-	status = answer_open(join, &file, ret, err);
+	if (file.shard)
+		status = error_set(err, STATUS_NOT_FOUND,
+			"%s: images in tar shards are not served with --join",
+			text_escape(name, strlen(name), shown, sizeof shown));
+	else
+		status = answer_open(join, &file, ret, err);
 	close(file.fd);
 	return status;
 }

@@ -62,6 +62,7 @@ bool link_ask(struct decoder *decoder, const struct decoder_job *job)
 		.number = job->number,
 		.offset = job->offset,
 		.length = job->length,
+		.file_offset = job->file_offset,
 		.file_size = job->file_size,
 		.deadline = deadline_after(job->timeout_ns),
 		.options = *job->options,

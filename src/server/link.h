@@ -35,7 +35,7 @@ struct link_job {
 	uint32_t reserved;
 	uint64_t number; /* of the image; every later message about it carries it */
 	uint64_t offset, length;
-	uint64_t file_size;
+	uint64_t file_offset, file_size; /* of the image in its file */
 	uint64_t deadline; /* clock.h; only who decodes in processes of its own looks at it */
 	struct image_options options;
 	struct image_limits limits;
@@ -113,8 +113,8 @@ void decoder_stop(struct decoder *decoder);
 struct decoder_job {
 	enum link_kind kind; /* LINK_DECODE or LINK_PROBE */
 	uint64_t number;
-	int file; /* open for reading */
-	uint64_t file_size;
+	int file;                        /* open for reading */
+	uint64_t file_offset, file_size; /* of the image in it */
 	const struct image_options *options;
 	const struct image_limits *limits;
 	uint64_t offset, length; /* room offered at once; length 0 for none */

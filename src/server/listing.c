@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "server/files.h"
+#include "server/shard_name.h"
+#include "server/shard_reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -68,6 +70,47 @@ static bool leads_to_file(struct listing *listing)
 	return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* What could not be opened is left out, unless it is we who lack something: false. */
+static bool leave_out(struct listing *listing, int failed)
+{
+	if (failed == EMFILE || failed == ENFILE || failed == ENOMEM)
+		listing->names.failed = failed;
+	return !listing->names.failed;
+}
+
+/* Adds the images in what may be a shard beneath `folder`, whose name below the root is listing->path; of
+ * what is none, cannot be read or is on another mount, nothing. False: cannot go on. */
+static bool list_shard(struct listing *listing, int folder, const char *name, uint64_t resolve)
+{
+	AUTO_CLOSE int fd = files_open_beneath(folder, name, RESOLVE_NO_XDEV | resolve);
+	size_t length = strlen(listing->path);
+	struct shard_content content;
+	struct error err = {0};
+	struct stat status;
+	bool go_on = true;
+
+	if (fd < 0)
+		return leave_out(listing, errno);
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+		return true;
+	if (shard_read(fd, (uint64_t)status.st_size, &content, &err))
+		return leave_out(listing, err.os_error);
+	listing->path[length++] = '/';
+	for (uint64_t i = 0; go_on && i < content.header.count; i++) {
+		const struct shard_entry *entry = &content.entries[i];
+		const char *member = content.names + entry->name;
+
+		if (entry->kind != SHARD_FILE || !files_image_extension(member) ||
+			length + entry->length >= sizeof listing->path)
+			continue;
+		strcpy(listing->path + length, member);
+		go_on = names_add(&listing->names, listing->path);
+	}
+	listing->path[length - 1] = '\0';
+	shard_content_release(&content);
+	return go_on;
+}
+
 /* The type of an entry of `folder` (DT_*), symbolic links not followed; DT_UNKNOWN: gone. */
 static unsigned char entry_type(int folder, const struct dirent *entry)
 {
@@ -91,9 +134,13 @@ static bool list_entry(
 
 	switch (entry_type(folder, entry)) {
 	case DT_REG:
+		if (shard_name_ends(entry->d_name, strlen(entry->d_name)))
+			return list_shard(listing, folder, entry->d_name, RESOLVE_NO_SYMLINKS);
 		return !files_image_extension(entry->d_name) ||
 		       names_add(&listing->names, listing->path);
 	case DT_LNK:
+		if (shard_name_ends(entry->d_name, strlen(entry->d_name)))
+			return list_shard(listing, listing->root, listing->path, 0);
 		if (!files_image_extension(entry->d_name) || !leads_to_file(listing))
 			return !listing->names.failed;
 		return names_add(&listing->names, listing->path);
@@ -155,9 +202,7 @@ static bool list_folder(
 		listing->mounts++;
 		return names_add(&listing->names, listing->path);
 	}
-	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-		listing->names.failed = errno;
-	return !listing->names.failed;
+	return leave_out(listing, errno);
 }
 
 static int compare_names(const void *a, const void *b)

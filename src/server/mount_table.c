@@ -227,6 +227,7 @@ bool mount_table_resolve(struct mount_table *mounts, const char *name, struct re
 	} else if (before) {
 		memmove(ret->path + before, ret->path, strlen(ret->path) + 1);
 		memcpy(ret->path, name, before);
+		ret->shard += ret->shard ? before : 0;
 	}
 	return !ret->refused;
 }
@@ -249,8 +250,10 @@ int mount_table_open_folder(struct mount_table *mounts, const char *path)
 	struct place place;
 	int fd;
 
-	if (!enter(mounts, path, &place))
+	if (!enter(mounts, path, &place)) {
+		errno = EXDEV;
 		return -1;
+	}
 	how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | place.rules;
 	fd = (int)syscall(
 		SYS_openat2, place.folder, *place.rest ? place.rest : ".", &how, sizeof how);

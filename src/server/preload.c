@@ -203,20 +203,18 @@ static void say_failures(struct server *server)
 static int submit(struct server *server, const char *name, struct resolved *file,
 	struct watch_token *token, struct error *err)
 {
-	struct image_key key = {.file = file->key, .kind = LINK_DECODE};
+	struct image_key key = {
+		.file = file->key, .offset = file->offset, .size = file->size, .kind = LINK_DECODE};
 	struct job *job;
 	int status = files_check(file, server->options.file_bytes, err);
 
 	if (status)
 		return status;
-	watch_file(server->watch, file, token);
 	if (store_find(&server->store, &key)) {
-		watch_drop(server->watch, file->watched);
 		preload_done(server->preload, NULL);
 		return STATUS_OK;
 	}
 	job = job_new(server, name, NULL, &key, file, token);
-	watch_drop(server->watch, file->watched);
 	if (!job)
 		return error_os(err, ENOMEM, "no memory for another image");
 	job->preload = true;
@@ -230,19 +228,16 @@ static void admit(struct server *server, const char *name, int status, struct re
 {
 	if (!status)
 		status = submit(server, name, file, token, err);
-	if (file->fd >= 0)
-		close(file->fd);
 	if (status)
 		preload_done(server->preload, err);
 }
 
-static void ask_helper(struct server *server, const char *name, int refused)
+static void ask_helper(struct server *server, struct file_task *task)
 {
-	struct file_task task = file_task_for(server, name, refused);
 	struct error err;
 
-	task.preload = true;
-	if (blocking_ask(server, &task))
+	task->preload = true;
+	if (blocking_ask(server, task))
 		return;
 	error_os(&err, ENOMEM, "no memory for another image");
 	preload_done(server->preload, &err);
@@ -253,6 +248,7 @@ static void preload_image(struct server *server, const char *name)
 {
 	struct resolved file = {.fd = -1};
 	struct watch_token token;
+	struct file_task task;
 	struct error err;
 	bool direct;
 	int status;
@@ -264,25 +260,34 @@ static void preload_image(struct server *server, const char *name)
 	direct = mount_table_resolve(server->mounts, name, &file, &status, &err);
 	store_lock(&server->store);
 	if (direct)
+		direct = file_task_locate(server, &file, &token, false, &status, &err);
+	if (direct) {
 		admit(server, name, status, &file, &token, &err);
-	else
-		ask_helper(server, name, file.refused);
+	} else {
+		task = file_task_for(server, name, file.refused);
+		ask_helper(server, &task);
+	}
+	file_task_release(server, &file);
 }
 
 void preload_resume(struct server *server, struct file_answer *answer)
 {
 	const char *name = answer->task->order.name;
 	struct watch_token token;
-	struct resolved file;
+	struct resolved file = {.fd = -1};
+	struct file_task task;
 	struct error err;
 	int status;
 
-	if (file_task_crosses(answer)) {
-		ask_helper(server, name, EXDEV);
-		return;
+	if (!file_task_crosses(answer) &&
+		file_task_found(server, answer, &file, &token, &status, &err) &&
+		(status || file.fd >= 0)) {
+		admit(server, name, status, &file, &token, &err);
+	} else {
+		task = file_task_again(server, answer);
+		ask_helper(server, &task);
 	}
-	status = file_task_found(server, answer, &file, &token, &err);
-	admit(server, name, status, &file, &token, &err);
+	file_task_release(server, &file);
 }
 
 /* Whether there is another name, and use in going on. */

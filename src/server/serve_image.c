@@ -1,5 +1,6 @@
 #include "server/serve_image.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "server/answer.h"
 #include "server/changes.h"
@@ -7,6 +8,7 @@
 #include "server/jobs.h"
 #include "server/mount_table.h"
 #include "server/publish.h"
+#include "server/shard_name.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,10 +20,26 @@ static bool written(const struct stored *image)
 	return image->closes != watch_closes(image->file);
 }
 
+/* The same for an image in a shard, which some part of its path leads to. */
+static bool shard_unchanged(const struct server *server, const struct alias *alias)
+{
+	char part[sizeof(struct resolved){0}.path];
+
+	for (size_t at = 0; (at = shard_name_part(alias->path, at));) {
+		memcpy(part, alias->path, at);
+		part[at] = '\0';
+		if (mount_table_unchanged(server->mounts, part, &alias->image->key.file))
+			return true;
+	}
+	return false;
+}
+
 /* Whether the alias's file is that of its image still; false also if only a helper can tell, or if
  * another file may have the name by now, which is looked for first: with another extension. */
 static bool unchanged(const struct server *server, const struct alias *alias)
 {
+	if (alias->image->key.offset)
+		return shard_unchanged(server, alias);
 	return !strcmp(alias->path, alias->name) &&
 	       mount_table_unchanged(server->mounts, alias->path, &alias->image->key.file);
 }
@@ -83,7 +101,11 @@ static struct stored *find_image(const struct store *store, const struct image_k
 static bool admit(struct server *server, struct request *request, uint32_t kind,
 	struct resolved *file, const struct watch_token *token)
 {
-	struct image_key key = {.file = file->key, .options = request->options, .kind = kind};
+	struct image_key key = {.file = file->key,
+		.offset = file->offset,
+		.size = file->size,
+		.options = request->options,
+		.kind = kind};
 	struct stored *image = find_image(&server->store, &key);
 	struct alias *alias;
 	struct error err;
@@ -115,18 +137,6 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 	answer_later(server, request, job->image);
 	job_submit(server, job);
 	return true;
-}
-
-/* The same for a file that is watched from now on. With the store's lock held. */
-static bool admit_watched(struct server *server, struct request *request, uint32_t kind,
-	struct resolved *file, struct watch_token *token)
-{
-	bool done;
-
-	watch_file(server->watch, file, token);
-	done = admit(server, request, kind, file, token);
-	watch_drop(server->watch, file->watched);
-	return done;
 }
 
 /* Has a helper look at the file that a request asks for. With the store's lock held. */
@@ -178,12 +188,14 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 	struct file_task task;
 	struct error err;
 	bool direct;
-	int status;
+	int status, fd;
 
 	direct = open_watched(server, request->received.name, &file, &token, &status, &err);
+	store_lock(&server->store);
+	if (direct)
+		direct = file_task_locate(server, &file, &token, false, &status, &err);
 	if (direct && !status)
 		status = files_check(&file, server->options.file_bytes, &err);
-	store_lock(&server->store);
 	if (!direct) {
 		task = file_task_for(server, request->received.name, file.refused);
 		task.kind = kind;
@@ -191,23 +203,23 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 	} else if (status) {
 		serving_answer_failure(&server->serving, &request->received, &err);
 	} else {
-		admit_watched(server, request, kind, &file, &token);
+		admit(server, request, kind, &file, &token);
 	}
+	fd = steal_fd(&file.fd);
+	file_task_release(server, &file);
 	store_unlock(&server->store);
-	if (file.fd >= 0)
-		close(file.fd);
+	if (fd >= 0)
+		close(fd);
 }
 
-/* Asks once more: of the mount where the file is, or for the file, though it is the one that was
- * known. */
-static void ask_again(struct server *server, const struct file_task *before, int refused)
+/* Asks once more: of the mount where the file is, for the file though it is the one that was known, or
+ * for what is in a shard whose index has come. */
+static void ask_again(struct server *server, const struct file_answer *answer)
 {
-	struct file_task task = file_task_for(server, before->order.name, refused);
+	struct file_task task = file_task_again(server, answer);
 
-	task.kind = before->kind;
-	task.deadline = before->deadline;
-	task.again = before->order.kind == HELPER_READ;
-	ask_helper(server, before->request, &task);
+	task.kind = answer->task->kind;
+	ask_helper(server, answer->task->request, &task);
 }
 
 void serve_resume(struct server *server, struct file_answer *answer)
@@ -217,22 +229,23 @@ void serve_resume(struct server *server, struct file_answer *answer)
 	struct resolved file;
 	struct error err;
 	bool done = true;
+	int status;
 
 	if (!request)
 		return;
 	if (file_task_crosses(answer)) {
-		ask_again(server, answer->task, EXDEV);
+		ask_again(server, answer);
 		return;
 	}
-	if (file_task_found(server, answer, &file, &token, &err) ||
-		files_check(&file, server->options.file_bytes, &err))
+	if (!file_task_found(server, answer, &file, &token, &status, &err))
+		done = false;
+	else if (status || files_check(&file, server->options.file_bytes, &err))
 		serving_answer_failure(&server->serving, &request->received, &err);
 	else
-		done = admit_watched(server, request, answer->task->kind, &file, &token);
-	if (file.fd >= 0)
-		close(file.fd);
+		done = admit(server, request, answer->task->kind, &file, &token);
+	file_task_release(server, &file);
 	if (!done)
-		ask_again(server, answer->task, 0);
+		ask_again(server, answer);
 	/* Unless it waits for the image now. */
 	else if (atomic_load(&request->state) == REQUEST_WAITS_FILE)
 		atomic_store(&request->state, REQUEST_NONE);

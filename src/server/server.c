@@ -11,6 +11,7 @@
 #include "server/renew.h"
 #include "server/repair.h"
 #include "server/request_loop.h"
+#include "server/shards.h"
 #include "server/supply.h"
 
 #include "base/cleanup.h"
@@ -175,7 +176,8 @@ static int start_folder(struct server *server, struct error *err)
 	if (status)
 		return status;
 	watch_set_mounts(server->watch, server->mounts);
-	return STATUS_OK;
+	server->shards = shards_new(server->watch);
+	return server->shards ? STATUS_OK : error_os(err, ENOMEM, "cannot start");
 }
 
 /* The objects, and what is kept in them. */
@@ -343,6 +345,7 @@ void server_stop(struct server *server)
 	server_objects_withdraw(&server->objects);
 	if (server->store_ready)
 		store_release(&server->store);
+	shards_free(server->shards);
 	watch_free(server->watch);
 	mount_table_free(server->mounts);
 	if (server->folder >= 0)

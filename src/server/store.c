@@ -132,13 +132,11 @@ static void unlink_alias(struct store *store, struct alias *alias)
 static void alias_checked(
 	struct store *store, struct alias *alias, const struct watch_token *token, uint64_t now)
 {
-	const char *slash = strrchr(alias->name, '/');
-
 	alias->token = *token;
 	alias->checked_at = now;
 	if (store->watch)
-		watch_track(store->watch, &alias->dependent, token, alias->image->file,
-			slash ? slash + 1 : alias->name);
+		watch_track(
+			store->watch, &alias->dependent, token, alias->image->file, alias->name);
 }
 
 struct alias *store_name(struct store *store, struct stored *image, const char *name,

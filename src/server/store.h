@@ -31,6 +31,7 @@ enum stored_state {
 /* What makes two requests want the same thing. No padding: compared and hashed as bytes. */
 struct image_key {
 	struct file_key file;
+	uint64_t offset, size; /* of the image in the file */
 	struct image_options options;
 	uint32_t kind;     /* LINK_DECODE: pixels; LINK_PROBE: only what is known of it */
 	uint32_t reserved; /* 0 */

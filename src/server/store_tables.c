@@ -6,7 +6,7 @@
 #include <string.h>
 
 _Static_assert(
-	sizeof(struct image_key) == 40 + sizeof(struct image_options) + 8, "keys have no padding");
+	sizeof(struct image_key) == 56 + sizeof(struct image_options) + 8, "keys have no padding");
 _Static_assert(sizeof(struct image_options) == 48, "options have no padding");
 
 uint64_t store_hash_name(const char *name, uint32_t kind, const struct image_options *options)

@@ -4,6 +4,7 @@
 #include "server/change_flag.h"
 #include "server/files.h"
 #include "server/mount_table.h"
+#include "server/shard_name.h"
 #include "server/watched.h"
 
 #include <errno.h>
@@ -206,6 +207,7 @@ bool watch_used_up(const struct watch *watch)
 	return watch->used_up;
 }
 
+/* 0 with errno if it cannot be watched. */
 static uint32_t add_folder(struct watch *watch, const char *path)
 {
 	AUTO_CLOSE int fd = open_folder(watch, path);
@@ -225,18 +227,31 @@ static bool may_watch(const struct watch *watch, const char *path)
 	return watch->watched.inotify >= 0 && watch->local && files_name_plain(path);
 }
 
+/* Of the folder of path[0..length). */
+static size_t folder_length(const char *path, size_t length)
+{
+	while (length && path[length - 1] != '/')
+		length--;
+	return length ? length - 1 : 0;
+}
+
 bool watch_knows_folder(struct watch *watch, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return !may_watch(watch, path) ||
-	       watched_folder_find(&watch->watched, path, slash ? (size_t)(slash - path) : 0);
+	if (!may_watch(watch, path) ||
+		watched_folder_find(&watch->watched, path, slash ? (size_t)(slash - path) : 0))
+		return true;
+	for (size_t at = 0; (at = shard_name_part(path, at));)
+		if (watched_folder_find(&watch->watched, path, folder_length(path, at)))
+			return true;
+	return false;
 }
 
 struct watch_token watch_folder_of(struct watch *watch, const char *path)
 {
 	char folder[PATH_MAX];
-	uint32_t row = 0;
+	uint32_t row = 0, above;
 
 	if (!may_watch(watch, path))
 		return (struct watch_token){0};
@@ -247,11 +262,17 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 
 		if (length >= sizeof folder)
 			return (struct watch_token){0};
+		above = row;
 		row = watched_folder_find(&watch->watched, path, length);
 		if (!row) {
 			memcpy(folder, path, length);
 			folder[length] = '\0';
 			row = add_folder(watch, folder);
+		}
+		/* It is a shard, as far as a name tells: all behind it is in that file. */
+		if (!row && errno == ENOTDIR && shard_name_ends(path, length)) {
+			row = above;
+			break;
 		}
 		if (!row)
 			return (struct watch_token){0};
@@ -319,13 +340,17 @@ void watch_track(struct watch *watch, struct dependent *dependent, const struct 
 	const struct watched_file *file, const char *name)
 {
 	const struct watched_folder *folder = &watch->watched.folders[token->folder];
+	size_t length;
 
 	watch_untrack(watch, dependent);
 	dependent->changed = false;
-	if (file && file->descriptor >= 0 && watch_same(watch, token))
-		dependents_add(&watch->dependents, dependent, folder->descriptor,
-			folder->folds ? DEPENDENCY_FOLDER : dependents_hash(name, strlen(name)),
-			file->descriptor);
+	if (!file || file->descriptor < 0 || !watch_same(watch, token))
+		return;
+	length = strlen(folder->path);
+	name += length ? length + 1 : 0;
+	dependents_add(&watch->dependents, dependent, folder->descriptor,
+		folder->folds ? DEPENDENCY_FOLDER : dependents_hash(name, strcspn(name, "/")),
+		file->descriptor);
 }
 
 void watch_untrack(struct watch *watch, struct dependent *dependent)

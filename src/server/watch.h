@@ -52,7 +52,7 @@ void watch_glance(struct watch *watch, struct change_flag *flag);
 void watch_look_at_mounts(struct watch *watch);
 
 /*
- * Watches the folder of `path` and all above it. To be called, and the token kept, before the file
+ * Watches the folder of `path` and all above it; of a path into a tar shard, the folder of the shard. To be called, and the token kept, before the file
  * is opened: what happens after that shows. A token with folder 0 where watching is not possible.
  */
 struct watch_token watch_folder_of(struct watch *watch, const char *path);
@@ -82,7 +82,7 @@ void watch_on_change(struct watch *watch, dependents_changed *changed, void *con
 
 /*
  * From now on the dependent relies on the file that was opened after the token was made, and on that
- * name (the last part of a path) leading to it. It is tracked only if nothing happened since, as far
+ * name (a path, in the folder of the token) leading to it. It is tracked only if nothing happened since, as far
  * as that is known: what happens from the token on is told, be it that it is taken in later.
  */
 void watch_track(struct watch *watch, struct dependent *dependent, const struct watch_token *token,

@@ -1,7 +1,10 @@
 """Files that others change without this kernel's knowledge (tests/README.md, row 33): the server shows what cat would show."""
+import io
 import os
 import subprocess
+import tarfile
 
+from harness import NOT_FOUND, TRY_AGAIN, Image, until
 from mounted import Remote
 
 
@@ -46,3 +49,41 @@ def test_a_file_mounted_over_another_is_seen_where_rings_cannot_be_armed(scene):
     images[1].name = images[0].name
     assert worker.call('release', worker.fetch(images[1]))[0] == 0
     subprocess.run(['umount', '--lazy', paths[0]], check=True)
+
+
+def write_shard(remote, picture):
+    """In the place of the one file of the mount."""
+    with open(picture, 'rb') as file:
+        data = file.read()
+    with tarfile.open(remote.backing + '.new', 'w') as shard:
+        member = tarfile.TarInfo('a/image.png')
+        member.size = len(data)
+        shard.addfile(member, io.BytesIO(data))
+    os.rename(remote.backing + '.new', remote.backing)
+
+
+def test_a_shard_that_is_changed_behind_a_mount_is_seen(scene):
+    """The server itself never opens it: a helper makes its index, and copies what is asked for."""
+    remote = Remote(scene, f'{scene.scratch}/mounted')
+    target = f'{scene.folder}/bound.tar'
+    with open(target, 'wb'):
+        pass
+    subprocess.run(['mount', '--bind', f'{remote.point}/image.png', target], check=True)
+    scene.serve('-w', '1', '-s', '2', '--decode-timeout', '2')
+    worker = scene.worker()
+    for seed, width in ((1, 64), (2, 64), (3, 80), (4, 80), (5, 64)):
+        image = Image(scene.scratch, 'member', seed, width)
+        write_shard(remote, f'{scene.scratch}/member.png')
+        image.name = 'bound.tar/a/image'
+        for _ in range(2):
+            assert worker.call('release', worker.fetch(image))[0] == 0
+        status, text = worker.call('fetch', 'bound.tar/a/none')
+        assert status == NOT_FOUND and 'in the shard' in text
+    remote.hang()
+    status, text = worker.call('fetch', 'bound.tar/a/image')
+    assert status == TRY_AGAIN and 'has not answered' in text
+    remote.go_on()
+    until(lambda: worker.call('fetch', 'bound.tar/a/image')[0] == 0, what='the mount to be asked again')
+    worker.call('release', 0)
+    subprocess.run(['umount', '--lazy', target], check=True)
+    remote.end()

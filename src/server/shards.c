@@ -1,0 +1,264 @@
+#include "server/shards.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "server/shard_index.h"
+#include "server/shard_name.h"
+#include "server/watch.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define BUCKETS 1024
+
+#define NAME_SHOWN 256
+
+/* A shard with its index. */
+struct shard {
+	struct shard *chain;         /* next in its bucket */
+	struct shard *older, *newer; /* by last use */
+	struct shard_index index;    /* its header is NULL as long as it is not there */
+	struct watched_file *file;
+	uint64_t closes; /* watch_closes(file) before it was read */
+	struct file_key key;
+	bool recent; /* the shard was changed shortly before it was read: the key proves nothing */
+	size_t length;
+	char name[];
+};
+
+struct shards {
+	struct shard *buckets[BUCKETS];
+	struct shard *oldest, *newest;
+	size_t count;
+	uint64_t bytes;
+	struct watch *watch;
+};
+
+struct shards *shards_new(struct watch *watch)
+{
+	struct shards *shards = calloc(1, sizeof *shards);
+
+	if (shards)
+		shards->watch = watch;
+	return shards;
+}
+
+static struct shard **bucket_of(struct shards *shards, const char *name, size_t length)
+{
+	return &shards->buckets[hash_keyed(name, length) % BUCKETS];
+}
+
+static void unlink_used(struct shards *shards, struct shard *shard)
+{
+	*(shard->older ? &shard->older->newer : &shards->oldest) = shard->newer;
+	*(shard->newer ? &shard->newer->older : &shards->newest) = shard->older;
+}
+
+static void link_newest(struct shards *shards, struct shard *shard)
+{
+	shard->older = shards->newest;
+	shard->newer = NULL;
+	*(shards->newest ? &shards->newest->newer : &shards->oldest) = shard;
+	shards->newest = shard;
+}
+
+static void drop_index(struct shards *shards, struct shard *shard)
+{
+	shards->bytes -= shard->index.size;
+	if (shard->index.header)
+		munmap((void *)shard->index.header, shard->index.size);
+	shard->index = (struct shard_index){0};
+}
+
+static void drop(struct shards *shards, struct shard *shard)
+{
+	struct shard **at = bucket_of(shards, shard->name, shard->length);
+
+	while (*at != shard)
+		at = &(*at)->chain;
+	*at = shard->chain;
+	unlink_used(shards, shard);
+	shards->count--;
+	drop_index(shards, shard);
+	watch_drop(shards->watch, shard->file);
+	free(shard);
+}
+
+struct shards *shards_free(struct shards *shards)
+{
+	while (shards && shards->oldest)
+		drop(shards, shards->oldest);
+	free(shards);
+	return NULL;
+}
+
+/* The one of that name, which is now the most recently used; NULL if there is none. */
+static struct shard *find(struct shards *shards, const char *name, size_t length)
+{
+	struct shard *shard = *bucket_of(shards, name, length);
+
+	while (shard && (shard->length != length || memcmp(shard->name, name, length) != 0))
+		shard = shard->chain;
+	if (shard) {
+		unlink_used(shards, shard);
+		link_newest(shards, shard);
+	}
+	return shard;
+}
+
+/* Maps an index that nobody can change any more. */
+static bool map_index(int fd, struct shard_index *ret)
+{
+	const int sealed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat status;
+	void *base;
+
+	if (seals < 0 || (seals & sealed) != sealed || fstat(fd, &status) != 0 ||
+		status.st_size <= 0)
+		return false;
+	base = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return false;
+	*ret = (struct shard_index){.header = base, .size = (size_t)status.st_size};
+	if (shard_index_check(ret))
+		return true;
+	munmap(base, ret->size);
+	return false;
+}
+
+/* One of that name, without an index; NULL when out of memory. */
+static struct shard *add(struct shards *shards, const struct resolved *file)
+{
+	struct shard **bucket = bucket_of(shards, file->path, file->shard);
+	struct shard *shard = malloc(sizeof *shard + file->shard);
+
+	if (!shard)
+		return NULL;
+	if (shards->count == SHARDS_MAX)
+		drop(shards, shards->oldest);
+	*shard = (struct shard){.chain = *bucket, .length = file->shard};
+	memcpy(shard->name, file->path, file->shard);
+	*bucket = shard;
+	link_newest(shards, shard);
+	shards->count++;
+	return shard;
+}
+
+bool shards_put(struct shards *shards, const struct resolved *file, int fd)
+{
+	struct shard *shard = find(shards, file->path, file->shard);
+	struct shard_index index;
+
+	if (!map_index(fd, &index))
+		return false;
+	if (!shard && index.header->shard == file->key.size)
+		shard = add(shards, file);
+	if (!shard || index.header->shard != file->key.size) {
+		munmap((void *)index.header, index.size);
+		return false;
+	}
+	drop_index(shards, shard);
+	while (shards->oldest != shard && shards->bytes + index.size > SHARD_INDEX_MAX)
+		drop(shards, shards->oldest);
+	shard->index = index;
+	shard->key = file->key;
+	shard->recent = file->recent;
+	shards->bytes += index.size;
+	return true;
+}
+
+/* An index that is made from now on will be one of the file as it is watched now. */
+static void expect(struct shards *shards, struct shard *shard, const struct resolved *file)
+{
+	if (!shard && file->watched)
+		shard = add(shards, file);
+	if (!shard)
+		return;
+	drop_index(shards, shard);
+	watch_hold(file->watched);
+	watch_drop(shards->watch, shard->file);
+	shard->file = file->watched;
+	shard->closes = watch_closes(file->watched);
+}
+
+/* The member by the name as it is, or else with an extension, which is added to file->path. */
+static const struct shard_entry *find_member(const struct shard *shard, struct resolved *file)
+{
+	const char *member = file->path + file->shard + 1;
+	const struct shard_entry *entry = shard_index_find(&shard->index, member);
+	size_t length = strlen(file->path);
+	const char *extension;
+
+	if (entry || files_has_extension(member))
+		return entry;
+	for (unsigned i = 0; !entry && (extension = files_extension(i)); i++) {
+		if (length + strlen(extension) >= sizeof file->path)
+			break;
+		strcpy(file->path + length, extension);
+		entry = shard_index_find(&shard->index, member);
+	}
+	if (!entry)
+		file->path[length] = '\0';
+	return entry;
+}
+
+static int look_up(const struct shard *shard, struct resolved *file, struct error *err)
+{
+	const struct shard_entry *entry = find_member(shard, file);
+	const char *fault = shard->index.header->fault;
+	char shown[NAME_SHOWN];
+
+	text_escape(file->path, strlen(file->path), shown, sizeof shown);
+	if (!entry && *fault)
+		return error_set(err, STATUS_BAD_DATA,
+			"%s: not in what can be read of the shard: %s", shown,
+			text_is_plain(fault, strlen(fault)) ? fault : "it is damaged");
+	if (!entry)
+		return error_set(err, STATUS_NOT_FOUND, "%s: no such image in the shard", shown);
+	file->offset = entry->offset;
+	file->size = entry->size;
+	return shard_entry_check(entry, shown, err);
+}
+
+bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *ret_status,
+	struct error *err)
+{
+	struct shard *shard = find(shards, file->path, file->shard);
+
+	if (!shard || !shard->index.header ||
+		memcmp(&shard->key, &file->key, sizeof file->key) != 0 ||
+		shard->file != file->watched || shard->closes != watch_closes(shard->file)) {
+		expect(shards, shard, file);
+		return false;
+	}
+	if (shard->recent && !asked)
+		return false;
+	*ret_status = look_up(shard, file, err);
+	return true;
+}
+
+bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret)
+{
+	*ret = (struct resolved){.fd = -1};
+	if (strlen(name) >= sizeof ret->path)
+		return false;
+	strcpy(ret->path, name);
+	for (size_t at = 0; (at = shard_name_part(name, at));) {
+		struct shard *shard = find(shards, name, at);
+
+		if (!shard || !shard->index.header)
+			continue;
+		if (shard->recent && !asked)
+			return false;
+		ret->shard = at;
+		ret->key = shard->key;
+		if (look_up(shard, ret, NULL))
+			ret->size = 0;
+		return true;
+	}
+	return false;
+}

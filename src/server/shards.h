@@ -1,0 +1,40 @@
+/*
+ * The indexes of tar shards (shard_index.h) that the server keeps, by the shards' names, each for as
+ * long as the shard stays the same file. Beyond SHARD_INDEX_MAX bytes, or SHARDS_MAX of them, those
+ * go that were not used for longest.
+ *
+ * All with the store's lock held.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "server/files.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SHARDS_MAX 4096
+
+struct shards;
+struct watch;
+
+/* NULL when out of memory. `watch` watches the shards; NULL: none is watched. */
+struct shards *shards_new(struct watch *watch);
+struct shards *shards_free(struct shards *shards);
+
+/* Keeps the index that a helper made of the shard of that file, in the place of an older one; false
+ * if it makes no sense, or there is no memory. The descriptor stays the caller's. */
+bool shards_put(struct shards *shards, const struct resolved *file, int fd);
+
+/*
+ * Looks up where the member is that file->path names, which is in a shard: sets its offset and size,
+ * and the extension that was found. False if the shard's index is not there, and a helper has to make
+ * it. It counts for as long as the file has the same key, and is watched (file->watched) as it was then,
+ * and nobody who had it open for writing has closed it. `asked` says that one was made after it was asked for: then it will do whatever changes meanwhile
+ * might not show.
+ */
+bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *ret_status,
+	struct error *err);
+
+/* The same for a shard that is not open: sets file->key, too, if there is an index by that name. */
+bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret);
