@@ -58,8 +58,8 @@ static struct wire_entry *private_find(struct private_table *table, const struct
 		if (!entry->length)
 			return entry;
 		if (entry->hash == hash && entry->length == key->length &&
-			equal_64(&entry->options, &key->options) &&
-			!memcmp(entry->name, key->name, key->length))
+			equal_none(equal_differences_64(&entry->options, &key->options) |
+				   equal_differences(entry->name, key->name, key->length)))
 			return entry;
 	}
 }

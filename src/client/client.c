@@ -117,7 +117,8 @@ void client_detach(struct shmsem *client, bool lost)
 	client->lost = lost && client->connection;
 	if (client->lost)
 		client->lost_head = client->connection->head.segment.id;
-	connection_unref(client->connection);
+	if (client->connection)
+		connection_leave(client->connection);
 	client->connection = NULL;
 }
 

@@ -115,7 +115,7 @@ int connection_open(const struct name_space *space, const struct server_user *ac
 
 	if (!connection)
 		return error_os(err, ENOMEM, "cannot connect");
-	connection->references = 1;
+	connection->references = CONNECTION_CLIENT;
 	connection->space = *space;
 	connection->owner = process_id();
 	connection->guarded = guarded;
@@ -145,7 +145,7 @@ int connection_open(const struct name_space *space, const struct server_user *ac
 	*ret = connection;
 	return STATUS_OK;
 fail:
-	connection_unref(connection);
+	connection_leave(connection);
 	return status;
 }
 
@@ -214,7 +214,7 @@ static int open_data(struct connection *connection, uint32_t index, struct error
 }
 
 int connection_data(struct connection *connection, uint32_t segment, uint64_t offset,
-	uint64_t length, const uint8_t **ret, struct error *err)
+	uint64_t length, const struct data **ret, struct error *err)
 {
 	struct data *data;
 	int status;
@@ -249,7 +249,7 @@ int connection_data(struct connection *connection, uint32_t segment, uint64_t of
 	if (offset + length > data->segment.size)
 		return error_set(err, STATUS_BAD_DATA,
 			"the data segment was truncated at %zu bytes", data->segment.size);
-	*ret = data->segment.base + offset;
+	*ret = data;
 	return STATUS_OK;
 }
 
@@ -269,13 +269,19 @@ int connection_check(struct connection *connection, unsigned hold, uint32_t segm
 	return STATUS_OK;
 }
 
-void connection_raise_mark(struct connection *connection, unsigned hold)
-{
-	head_raise_mark(&connection->head, connection->seat, hold);
-	connection->mark = hold + 1;
-}
-
 _Atomic uint64_t *connection_far_hold_word(const struct connection *connection, unsigned hold)
 {
 	return head_hold(&connection->head, connection->seat, hold);
+}
+
+_Atomic uint64_t *connection_mark_hold_word(struct connection *connection, unsigned hold)
+{
+	if (hold >= connection->mark) {
+		head_raise_mark(&connection->head, connection->seat, hold);
+		connection->mark = hold + 1;
+		connection->near_holds = connection->mark < connection->page_holds
+						 ? connection->mark
+						 : connection->page_holds;
+	}
+	return connection_hold_word(connection, hold);
 }

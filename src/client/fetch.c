@@ -41,6 +41,28 @@ static int take_hold(
 	return STATUS_OK;
 }
 
+/* Gives a hold, and its reference, back; one that was given back before is left alone. */
+__attribute__((noinline)) static void release_any(
+	struct connection *connection, unsigned hold, uint32_t use)
+{
+	_Atomic uint64_t *word = NULL;
+
+	/* In a child of fork() there is no HEAD. */
+	if (connection->owner == process_id() && hold_possible(hold, use))
+		word = connection_hold_word(connection, hold);
+	if (hold_give_back(connection, hold, use, word))
+		connection_unref(connection);
+}
+
+/* The same, without a call that is not the last thing to do: no registers are saved for it. */
+static inline void release(struct connection *connection, unsigned hold, uint32_t use)
+{
+	if (connection->owner != process_id_known() || hold >= connection->page_holds)
+		release_any(connection, hold, use);
+	else if (hold_give_back(connection, hold, use, &connection->hold_page->words[hold]))
+		connection_unref(connection);
+}
+
 /* After a failed fetch. */
 static void drop_hold(struct shmsem *client, const struct held *held, int status)
 {
@@ -52,16 +74,23 @@ static void drop_hold(struct shmsem *client, const struct held *held, int status
 		    !head_holds_whole(&connection->head, connection->seat)) &&
 		client->connection == connection)
 		client_detach(client, status == STATUS_UNAVAILABLE);
-	hold_give_back(connection, held->hold, held->use);
-	connection_unref(connection);
+	release_any(connection, held->hold, held->use);
 }
 
-static inline int find_bytes(const struct held *held, uint32_t segment, uint64_t offset,
-	uint64_t length, const uint8_t **ret, struct error *err)
+__attribute__((always_inline)) static inline int find_data(const struct held *held,
+	uint32_t segment, uint64_t offset, uint64_t length, const struct data **ret,
+	struct error *err)
 {
+	const struct data *opened;
+	int status;
+
 	*ret = connection_data_known(held->connection, segment, offset, length);
-	return *ret ? STATUS_OK
-		    : connection_data(held->connection, segment, offset, length, ret, err);
+	if (*ret)
+		return STATUS_OK;
+	status = connection_data(held->connection, segment, offset, length, &opened, err);
+	if (!status)
+		*ret = opened;
+	return status;
 }
 
 /* Checks an answer, maps its image, and only then hands it over. */
@@ -69,20 +98,20 @@ __attribute__((always_inline)) static inline int hand_over(const struct held *he
 	const struct wire_answer *answer, const uint64_t words[4], const char *text,
 	struct shmsem_image *ret, struct error *err)
 {
-	const uint8_t *pixels, *icc = NULL;
+	const struct data *data;
 	int status = answer_check(answer, words, err);
 
 	if (!status)
-		status = find_bytes(held, answer->segment, answer->offset, words[0], &pixels, err);
+		status = find_data(held, answer->segment, answer->offset, words[0], &data, err);
 	if (!status && answer->icc_bytes)
-		status = find_bytes(
-			held, answer->segment, answer->icc_offset, answer->icc_bytes, &icc, err);
+		status = find_data(
+			held, answer->segment, answer->icc_offset, answer->icc_bytes, &data, err);
 	if (status)
 		return status;
-	connection_mapped(held->connection, held->hold, answer->segment, answer->truncations);
+	connection_mapped(held->connection, held->hold, data, answer->truncations);
 	answer_info(&ret->info, answer, words, text);
-	ret->pixels = pixels;
-	ret->icc = icc;
+	ret->pixels = data->segment.base + answer->offset;
+	ret->icc = answer->icc_bytes ? data->segment.base + answer->icc_offset : NULL;
 	ret->connection = held->connection;
 	ret->hold = held->hold;
 	ret->use = held->use;
@@ -90,14 +119,14 @@ __attribute__((always_inline)) static inline int hand_over(const struct held *he
 }
 
 /* Finds it without the server; false if that must be asked, for an index that is damaged, too. */
-static inline bool find(
-	struct shmsem *client, const char *name, const struct held *held, struct shmsem_image *ret)
+__attribute__((always_inline)) static inline bool find(
+	struct shmsem *client, const char *name, struct held held, struct shmsem_image *ret)
 {
 	struct index_answer found;
 
 	return !atomic_load_explicit(&client->waiting.cancelled, memory_order_relaxed) &&
-	       lookup(held->connection, held->hold, name, &found) &&
-	       !hand_over(held, &found.answer, found.words, "", ret, NULL);
+	       lookup(held.connection, held.hold, name, &found) &&
+	       !hand_over(&held, &found.answer, found.words, "", ret, NULL);
 }
 
 static int ask_once(struct shmsem *client, const struct shmsem_request *given,
@@ -124,26 +153,30 @@ static int ask_once(struct shmsem *client, const struct shmsem_request *given,
 	return status;
 }
 
-/* Twice, if the server was found gone: to ask again for the same does no harm. */
-__attribute__((noinline)) static int ask(struct shmsem *client, const struct shmsem_request *given,
-	struct timeout *timeout, struct held *held, struct shmsem_image *ret,
+/* Twice, if the server was found gone: to ask again for the same does no harm. The time runs from now
+ * on unless it does already. */
+__attribute__((cold)) static int ask(struct shmsem *client, const struct shmsem_request *given,
+	struct timeout *timeout, struct held held, struct shmsem_image *ret,
 	struct shmsem_error *error)
 {
 	struct error err;
-	int status = ask_once(client, given, timeout, held, ret, &err);
+	int status;
+
+	if (!timeout->timeout_ns)
+		*timeout = client_timeout(client, given->timeout_ns);
+	status = ask_once(client, given, timeout, &held, ret, &err);
 
 	if (status == STATUS_UNAVAILABLE && client_reattach(client, timeout, &err)) {
-		status = take_hold(client, timeout, held, &err);
+		status = take_hold(client, timeout, &held, &err);
 		if (!status)
-			status = ask_once(client, given, timeout, held, ret, &err);
+			status = ask_once(client, given, timeout, &held, ret, &err);
 	}
 	return error_export(error, &err, status);
 }
 
 /* Attaches the client, takes a hold, and checks what is asked for and prepares look-ups with it. */
-__attribute__((noinline)) static int begin(struct shmsem *client,
-	const struct shmsem_request *given, struct timeout *timeout, struct held *ret,
-	struct shmsem_error *error)
+__attribute__((cold)) static int begin(struct shmsem *client, const struct shmsem_request *given,
+	struct timeout *timeout, struct held *ret, struct shmsem_error *error)
 {
 	struct error err;
 	int status = take_hold(client, timeout, ret, &err);
@@ -159,7 +192,7 @@ __attribute__((noinline)) static int begin(struct shmsem *client,
 }
 
 /* What `begin` does, where that is nearly nothing; false if not. */
-static inline bool begin_again(
+__attribute__((always_inline)) static inline bool begin_again(
 	struct shmsem *client, const struct shmsem_request *given, struct held *ret)
 {
 	struct connection *connection = client->connection;
@@ -175,18 +208,22 @@ static inline bool begin_again(
 int shmsem_fetch(struct shmsem *client, const struct shmsem_request *request,
 	struct shmsem_image *ret, struct shmsem_error *error)
 {
-	struct timeout timeout = client_timeout(client, request->timeout_ns);
+	struct timeout timeout = {0};
 	struct held held;
 
 	if (!begin_again(client, request, &held)) {
-		int status = begin(client, request, &timeout, &held, error);
+		struct held begun; /* `held` has no address then, and stays in registers */
+		int status;
 
+		timeout = client_timeout(client, request->timeout_ns);
+		status = begin(client, request, &timeout, &begun, error);
 		if (status)
 			return status;
+		held = begun;
 	}
-	if (find(client, request->name, &held, ret))
+	if (find(client, request->name, held, ret))
 		return error_none(error);
-	return ask(client, request, &timeout, &held, ret, error);
+	return ask(client, request, &timeout, held, ret, error);
 }
 
 int shmsem_fetch_many(struct shmsem *client, const struct shmsem_request *requests, size_t count,
@@ -220,9 +257,7 @@ void shmsem_release(struct shmsem_image *image)
 		return;
 	image->connection = NULL;
 	image->pixels = image->icc = NULL;
-	/* A copy of it may have been released before. */
-	if (hold_give_back(connection, image->hold, image->use))
-		connection_unref(connection);
+	release(connection, image->hold, image->use);
 }
 
 int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error)

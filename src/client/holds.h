@@ -61,18 +61,29 @@ static inline bool hold_taken(const struct connection *connection, unsigned hold
 	return hold_possible(hold, use) && atomic_load(&connection->holds[hold]) == use;
 }
 
-/* Gives it back, once; any thread. False if that use was given back before: then nothing happens. */
-static inline bool hold_give_back(struct connection *connection, unsigned hold, uint32_t use)
+/* Whether it was held by that use, and is to be released by the caller now. */
+static inline bool hold_begin_release(_Atomic uint32_t *hold, uint32_t use)
 {
 	uint32_t expected = use;
 
-	if (!hold_possible(hold, use) || !atomic_compare_exchange_strong(&connection->holds[hold],
-						 &expected, use + HOLD_RELEASING - HOLD_TAKEN))
+	/* Relaxed: there is no other thread. The caller lets go of it before anything else is done. */
+	if (process_single())
+		return atomic_load_explicit(hold, memory_order_relaxed) == use;
+	return atomic_compare_exchange_strong(hold, &expected, use + HOLD_RELEASING - HOLD_TAKEN);
+}
+
+/*
+ * Gives it back, once; any thread. Its hold word is cleared, if there is one. False if that use was
+ * given back before: then nothing happens.
+ */
+static inline bool hold_give_back(
+	struct connection *connection, unsigned hold, uint32_t use, _Atomic uint64_t *word)
+{
+	if (!hold_possible(hold, use) || !hold_begin_release(&connection->holds[hold], use))
 		return false;
 	/* Release: the pixels were read before. */
-	if (connection->owner == process_id())
-		atomic_store_explicit(
-			connection_hold_word(connection, hold), 0, memory_order_release);
+	if (word)
+		atomic_store_explicit(word, 0, memory_order_release);
 	atomic_store_explicit(&connection->holds[hold], use - HOLD_TAKEN + 4, memory_order_release);
 	/* Relaxed: a hint. */
 	atomic_store_explicit(&connection->last_freed, hold, memory_order_relaxed);

@@ -48,8 +48,11 @@ void lookup_renew(struct connection *connection)
 
 bool lookup_probe(struct connection *connection)
 {
-	uint64_t now = clock_coarse();
+	uint64_t now;
 
+	if (!connection->index.segment.base)
+		return false;
+	now = clock_coarse();
 	if (now < connection->probe_at)
 		return true;
 	connection->probe_at = now + PROBE_NS;

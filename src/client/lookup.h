@@ -14,7 +14,7 @@ void lookup_open(struct connection *connection);
 /* The server may have another index by now: opens that. */
 __attribute__((cold)) void lookup_renew(struct connection *connection);
 
-/* Whether the server lived not long ago. */
+/* Whether there is an index whose server lived not long ago. */
 __attribute__((cold)) bool lookup_probe(struct connection *connection);
 
 /* Prepares look-ups with the options of that request, which have been checked. */
@@ -32,10 +32,11 @@ static inline bool lookup_prepared(
 static inline void lookup_note(struct connection *connection, uint64_t note)
 {
 	struct wire_seat_counters *counters = connection->counters;
-	uint64_t number = atomic_load_explicit(&counters->notes, memory_order_relaxed);
+	uint64_t number;
 
 	if (note == connection->last_note)
 		return;
+	number = atomic_load_explicit(&counters->notes, memory_order_relaxed);
 	connection->last_note = note;
 	atomic_store_explicit(&connection->notes[number % WIRE_NOTES], note, memory_order_relaxed);
 	/* Release: who reads this count sees the note. */
@@ -49,13 +50,11 @@ __attribute__((cold)) enum index_found lookup_again(struct connection *connectio
 static inline enum index_found lookup_find(
 	struct connection *connection, unsigned hold, const char *name, struct index_answer *ret)
 {
-	_Atomic uint64_t *word = connection_hold_word(connection, hold);
+	_Atomic uint64_t *word = connection_use_hold_word(connection, hold);
 	struct index_key *key = &connection->prepared.key;
 	enum index_found found;
 	uint64_t hash;
 
-	if (hold >= connection->mark)
-		connection_raise_mark(connection, hold);
 	key->name = name;
 	key->length = strlen(name);
 	hash = index_hash_name(&connection->index, name, key->length, connection->prepared.hash);
@@ -70,15 +69,17 @@ static inline enum index_found lookup_find(
 static inline bool lookup(
 	struct connection *connection, unsigned hold, const char *name, struct index_answer *ret)
 {
-	if (!connection->index.segment.base ||
-		(connection->index.probe && !lookup_probe(connection)) ||
+	struct wire_seat_counters *counters;
+
+	if ((connection->index.probe && !lookup_probe(connection)) ||
 		lookup_find(connection, hold, name, ret) != INDEX_FOUND) {
 		/* For the next time: this call has to ask the server anyway. */
 		lookup_renew(connection);
 		return false;
 	}
-	wire_count(&connection->counters->index_bytes, ret->words[0]);
-	wire_count(&connection->counters->index_hits, 1);
+	counters = connection->counters;
+	wire_count(&counters->index_bytes, ret->words[0]);
+	wire_count(&counters->index_hits, 1);
 	lookup_note(connection, wire_note(ret->place, ret->answer.image));
 	return true;
 }

@@ -16,22 +16,29 @@
 		memcpy(&(to)->field, &(from)->field, sizeof(to)->field);          \
 	} while (0)
 
+/* From the one field to the other, which all of these structs have in the same order. */
+#define IMAGE_ANSWER_SPAN(of, first, last) \
+	(offsetof(__typeof__(*(of)), last) + sizeof(of)->last - offsetof(__typeof__(*(of)), first))
+#define IMAGE_ANSWER_COPY_FIELDS(to, from, first, last)                              \
+	do {                                                                         \
+		_Static_assert(IMAGE_ANSWER_SPAN(to, first, last) ==                 \
+				       IMAGE_ANSWER_SPAN(from, first, last),         \
+			"from " #first " to " #last);                                \
+		memcpy((char *)(to) + offsetof(__typeof__(*(to)), first),            \
+			(const char *)(from) + offsetof(__typeof__(*(from)), first), \
+			IMAGE_ANSWER_SPAN(to, first, last));                         \
+	} while (0)
+
 /* Copies what is told of an image from one of these structs to another. */
-#define IMAGE_ANSWER_COPY(to, from)                                \
-	do {                                                       \
-		IMAGE_ANSWER_COPY_FIELD(to, from, bits);           \
-		IMAGE_ANSWER_COPY_FIELD(to, from, format);         \
-		IMAGE_ANSWER_COPY_FIELD(to, from, orientation);    \
-		IMAGE_ANSWER_COPY_FIELD(to, from, scale);          \
-		IMAGE_ANSWER_COPY_FIELD(to, from, file_bits);      \
-		IMAGE_ANSWER_COPY_FIELD(to, from, file_channels);  \
-		IMAGE_ANSWER_COPY_FIELD(to, from, file_width);     \
-		IMAGE_ANSWER_COPY_FIELD(to, from, file_height);    \
-		IMAGE_ANSWER_COPY_FIELD(to, from, icc_bytes);      \
-		IMAGE_ANSWER_COPY_FIELD(to, from, gamma);          \
-		IMAGE_ANSWER_COPY_FIELD(to, from, comments);       \
-		IMAGE_ANSWER_COPY_FIELD(to, from, srgb);           \
-		IMAGE_ANSWER_COPY_FIELD(to, from, chromaticities); \
+#define IMAGE_ANSWER_COPY(to, from)                                          \
+	do {                                                                 \
+		IMAGE_ANSWER_COPY_FIELDS(to, from, bits, file_channels);     \
+		IMAGE_ANSWER_COPY_FIELDS(to, from, file_width, file_height); \
+		IMAGE_ANSWER_COPY_FIELD(to, from, icc_bytes);                \
+		IMAGE_ANSWER_COPY_FIELD(to, from, gamma);                    \
+		IMAGE_ANSWER_COPY_FIELD(to, from, comments);                 \
+		IMAGE_ANSWER_COPY_FIELD(to, from, srgb);                     \
+		IMAGE_ANSWER_COPY_FIELD(to, from, chromaticities);           \
 	} while (0)
 
 /* Describes the image of `info`, a struct image_info or struct shmsem_info, in an answer and its
@@ -57,15 +64,16 @@
 static inline bool image_answer_geometry(uint64_t width, uint64_t height, uint64_t channels,
 	unsigned bits, uint32_t *ret_stride, uint64_t *ret_bytes)
 {
-	uint64_t stride;
+	uint64_t stride, bytes;
 
-	if (!width || width > INT32_MAX || !height || height > INT32_MAX || !channels ||
-		channels > 4 || (bits != 8 && bits != 16))
+	/* INT32_MAX has all bits below its highest one: either of the two is above it, or neither. */
+	if ((width | height) > INT32_MAX || channels > 4 || (bits != 8 && bits != 16))
 		return false;
 	stride = width * channels * (bits / 8);
-	if (stride > UINT32_MAX)
+	bytes = stride * height;
+	if (stride > UINT32_MAX || !bytes)
 		return false;
 	*ret_stride = (uint32_t)stride;
-	*ret_bytes = stride * height;
+	*ret_bytes = bytes;
 	return true;
 }

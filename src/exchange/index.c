@@ -29,6 +29,7 @@ void index_init(
 	index->page = page;
 	index->rings = rings;
 	index->instance = instance;
+	index->mark = (struct wire_ring_mark){WIRE_RING_MAGIC, instance};
 	index->table = wire_index_start(page, rings);
 	index->entries = entries;
 	/* Without random numbers, names can be made to collide: then they are not found here. */
@@ -53,7 +54,7 @@ void index_set_ring(struct index *index, unsigned number, const struct wire_ring
 	struct wire_ring_mark *mark = (struct wire_ring_mark *)(void *)(index->segment.base +
 									offsets->mark);
 
-	*mark = (struct wire_ring_mark){WIRE_RING_MAGIC, index->instance};
+	*mark = index->mark;
 	index_header(index)->ring[number] = *offsets;
 	index->ring[number] = index_ring_at(index, offsets);
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/equal.h"
 #include "base/error.h"
 #include "exchange/wire_index.h"
 #include "shm/segment.h"
@@ -27,25 +28,27 @@ struct index_ring {
 /* An INDEX that is mapped. What never changes was checked once, and is not read from it again. */
 struct index {
 	struct segment segment;
-	int guard;         /* its number in guard.h, or -1 */
-	size_t page;       /* as in HEAD */
-	uint64_t instance; /* of the server */
+	int guard;   /* its number in guard.h, or -1 */
+	size_t page; /* as in HEAD */
+	/* Of the server; and what each ring's page has of it. */
+	uint64_t instance;
+	_Alignas(EQUAL_ALIGNMENT) struct wire_ring_mark mark;
 	uint64_t key[2];
 	uint64_t table, entries; /* for the server: where it writes */
 	uint64_t sequence;       /* for the server: what it wrote last */
 	bool shut;               /* for the server: the word stays odd */
-	bool probe;              /* for requesters: WIRE_INDEX_PROBE */
+	bool probe;              /* for requesters: WIRE_INDEX_PROBE, or there is none */
 	unsigned rings;          /* 0 or WIRE_RINGS */
 	struct index_ring ring[WIRE_RINGS];
 };
 
-#define INDEX_NONE ((struct index){.segment = SEGMENT_NONE, .guard = -1})
+#define INDEX_NONE ((struct index){.segment = SEGMENT_NONE, .guard = -1, .probe = true})
 
 /* What is looked up. Options are compared as they are. */
 struct index_key {
 	const char *name;
 	size_t length;
-	struct wire_options options;
+	_Alignas(EQUAL_ALIGNMENT) struct wire_options options;
 };
 
 /* What is found. */
@@ -56,18 +59,18 @@ struct index_answer {
 	uint64_t place; /* of the entry, when it was found */
 };
 
-static inline bool index_ring_whole(const struct index *index, unsigned number)
+/* Whether the pages of the rings, of which there are some, are those that were made for them. What was
+ * read there before this call, by acquire loads, is true then. */
+static inline bool index_marks_whole(const struct index *index)
 {
-	const volatile struct wire_ring_mark *mark = index->ring[number].mark;
-
-	return mark->magic == WIRE_RING_MAGIC && mark->instance == index->instance;
+	return equal_none(equal_differences_16(index->ring[0].mark, &index->mark) |
+			  equal_differences_16(index->ring[1].mark, &index->mark));
 }
 
-/* Whether the pages of the rings are those that were made for them. What was read there before this
- * call, by acquire loads, is true then. */
+/* The same, where there may be none. */
 static inline bool index_rings_whole(const struct index *index)
 {
-	return !index->rings || (index_ring_whole(index, 0) && index_ring_whole(index, 1));
+	return !index->rings || index_marks_whole(index);
 }
 
 static inline struct wire_index *index_header(const struct index *index)

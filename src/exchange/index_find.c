@@ -34,6 +34,7 @@ static bool header_check(struct index *index, size_t page, uint64_t instance)
 	wire_copy(&header, index_header(index), sizeof header);
 	index->page = page;
 	index->instance = instance;
+	index->mark = (struct wire_ring_mark){WIRE_RING_MAGIC, instance};
 	index->probe = header.flags & WIRE_INDEX_PROBE;
 	index->rings = header.rings;
 	memcpy(index->key, header.key, sizeof index->key);
@@ -43,7 +44,7 @@ static bool header_check(struct index *index, size_t page, uint64_t instance)
 		wire_index_start(page, header.rings) <= index->segment.size;
 	for (unsigned i = 0; whole && i < header.rings; i++)
 		whole = find_ring(index, &header.ring[i], i);
-	return whole;
+	return whole && index_use_table(index, header.table, header.entries);
 }
 
 int index_open(const char *name, size_t page, uint64_t reserve, uint64_t instance, bool guarded,
@@ -95,13 +96,16 @@ bool index_use_table(struct index *index, uint64_t table, uint64_t entries)
 }
 
 const struct wire_entry *index_find_further(
-	const struct index *index, const struct index_key *key, uint64_t hash)
+	const struct index *index, const struct index_key *key, uint64_t hash, uint64_t *ret_place)
 {
 	for (unsigned i = 1; i < WIRE_INDEX_PROBES; i++) {
-		const struct wire_entry *entry = index_entry(index, hash, i);
+		uint64_t place = index_place(index, hash, i);
+		const struct wire_entry *entry = index_entry(index, place);
 
-		if (index_entry_fits(index, entry, key, hash))
+		if (index_entry_fits(index, entry, key, hash)) {
+			*ret_place = place;
 			return entry;
+		}
 	}
 	return NULL;
 }

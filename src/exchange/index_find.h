@@ -38,13 +38,13 @@ static inline uint64_t index_read_even(const struct index *index)
 	return word & 1 ? index_await_even(index) : word;
 }
 
-/* Acquire, all: the kernel clears flags and takes completions away only after the word was odd, so a
- * thread that sees that sees the odd word later. */
-static inline bool index_ring_clear(const struct index_ring *ring)
+/* What a ring has noted, 0 if nothing. Acquire, all: the kernel clears flags and takes completions
+ * away only after the word was odd, so a thread that sees that sees the odd word later. */
+static inline uint32_t index_ring_noted(const struct index_ring *ring)
 {
-	return !(atomic_load_explicit(ring->flags, memory_order_acquire) & WIRE_RING_NOTED) &&
-	       atomic_load_explicit(ring->head, memory_order_acquire) ==
-		       atomic_load_explicit(ring->tail, memory_order_acquire);
+	return (atomic_load_explicit(ring->flags, memory_order_acquire) & WIRE_RING_NOTED) |
+	       (atomic_load_explicit(ring->head, memory_order_acquire) ^
+		       atomic_load_explicit(ring->tail, memory_order_acquire));
 }
 
 /*
@@ -55,14 +55,14 @@ static inline bool index_ring_clear(const struct index_ring *ring)
 static inline bool index_flags_clear(const struct index *index)
 {
 	/* Relaxed: after the sequence word, and nothing is read because of it. */
-	return !index->rings ||
+	return __builtin_expect(!index->rings, false) ||
 	       ((atomic_load_explicit(&index_header(index)->owner, memory_order_relaxed) &
 			WIRE_OWNER_LIVES) &&
-		       index_ring_clear(&index->ring[0]) && index_ring_clear(&index->ring[1]) &&
-		       index_rings_whole(index));
+		       !(index_ring_noted(&index->ring[0]) | index_ring_noted(&index->ring[1])) &&
+		       index_marks_whole(index));
 }
 
-/* Where the table is, in a copy; false if it cannot be there. */
+/* Where the table is, in a copy, which was checked when it was made; false if it cannot be there. */
 static inline bool index_find_table(struct index *index)
 {
 	const struct wire_index *header = index_header(index);
@@ -70,38 +70,44 @@ static inline bool index_find_table(struct index *index)
 	uint64_t table = atomic_load_explicit(&header->table, memory_order_relaxed);
 	uint64_t entries = atomic_load_explicit(&header->entries, memory_order_relaxed);
 
-	return (table == index->table && entries == index->entries && entries) ||
+	return (table == index->table && entries == index->entries) ||
 	       index_use_table(index, table, entries);
 }
 
-static inline const struct wire_entry *index_entry(
-	const struct index *index, uint64_t hash, unsigned probe)
+static inline const struct wire_entry *index_entry(const struct index *index, uint64_t place)
 {
 	const struct wire_entry *table =
 		(const struct wire_entry *)(const void *)(index->segment.base + index->table);
 
-	return &table[index_place(index, hash, probe)];
+	return &table[place];
 }
 
 static inline bool index_entry_fits(const struct index *index, const struct wire_entry *entry,
 	const struct index_key *key, uint64_t hash)
 {
-	return entry->hash == hash && entry->instance == index->instance &&
-	       entry->length == key->length && equal_64(&entry->options, &key->options) &&
-	       !memcmp(entry->name, key->name, key->length);
+	equal_lanes differences;
+
+	if (entry->hash != hash || entry->instance != index->instance ||
+		entry->length != key->length)
+		return false;
+	differences = equal_differences(entry->name, key->name, key->length);
+	return equal_none(differences | equal_differences_64(&entry->options, &key->options));
 }
 
-/* The key's entry, where it is not at the first place for it; NULL if there is none. */
+/* The key's entry and its place, where that is not the first one for it; NULL if there is none. */
 const struct wire_entry *index_find_further(
-	const struct index *index, const struct index_key *key, uint64_t hash);
+	const struct index *index, const struct index_key *key, uint64_t hash, uint64_t *ret_place);
 
 static inline const struct wire_entry *index_find_entry(
-	const struct index *index, const struct index_key *key, uint64_t hash)
+	const struct index *index, const struct index_key *key, uint64_t hash, uint64_t *ret_place)
 {
-	const struct wire_entry *entry = index_entry(index, hash, 0);
+	uint64_t place = index_place(index, hash, 0);
+	const struct wire_entry *entry = index_entry(index, place);
 
-	return index_entry_fits(index, entry, key, hash) ? entry
-							 : index_find_further(index, key, hash);
+	*ret_place = place;
+	return __builtin_expect(index_entry_fits(index, entry, key, hash), true)
+		       ? entry
+		       : index_find_further(index, key, hash, ret_place);
 }
 
 /* Whether the entry is not one that somebody truncated while it was copied. */
@@ -110,12 +116,8 @@ static inline bool index_entry_whole(const struct index *index, const struct wir
 	return *(const volatile uint64_t *)&entry->instance == index->instance;
 }
 
-static inline void index_copy_answer(
-	const struct index *index, const struct wire_entry *entry, struct index_answer *ret)
+static inline void index_copy_answer(const struct wire_entry *entry, struct index_answer *ret)
 {
-	const void *table = index->segment.base + index->table;
-
-	ret->place = (uint64_t)(entry - (const struct wire_entry *)table);
 	wire_copy(&ret->answer, &entry->answer, sizeof ret->answer);
 	wire_copy(ret->words, entry->words, sizeof ret->words);
 	wire_copy(&ret->until, &entry->until, sizeof ret->until);
@@ -143,10 +145,10 @@ static inline enum index_found index_find(struct index *index, const struct inde
 	word = index_read_even(index);
 	if (!word || !index_flags_clear(index) || !index_find_table(index))
 		return INDEX_MISSING;
-	entry = index_find_entry(index, key, hash);
+	entry = index_find_entry(index, key, hash, &ret->place);
 	if (!entry)
 		return INDEX_MISSING;
-	index_copy_answer(index, entry, ret);
+	index_copy_answer(entry, ret);
 	if (ret->answer.status || !ret->answer.image || (ret->until && index_expired(ret->until)))
 		return INDEX_MISSING;
 	/* Relaxed: the fence follows. */

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "base/clock.h"
+#include "base/equal.h"
 #include "base/error.h"
 #include "base/grow.h"
 #include "base/hash.h"
@@ -265,6 +266,32 @@ static void lists_keep_what_is_in_them_when_they_grow(void **state)
 	free(items);
 }
 
+static void bytes_are_equal_if_all_are(void **state)
+{
+	_Alignas(EQUAL_ALIGNMENT) uint8_t a[81], b[80];
+
+	(void)state;
+	memset(a, 'x', sizeof a);
+	memset(b, 'x', sizeof b);
+	for (size_t size = 0; size <= sizeof b; size++) {
+		/* Not aligned, and what lies behind them does not count. */
+		assert_true(equal_none(equal_differences(a + 1, b, size)));
+		for (size_t at = 0; at < sizeof b; at++) {
+			b[at] ^= (uint8_t)(1 << at % 8);
+			assert_int_equal(equal_none(equal_differences(a + 1, b, size)), at >= size);
+			if (size == sizeof b) {
+				assert_int_equal(
+					equal_none(equal_differences_16(a + 1, b)), at >= 16);
+				assert_int_equal(
+					equal_none(equal_differences_64(a + 1, b)), at >= 64);
+				assert_false(equal_80(a + 1, b));
+			}
+			b[at] = 'x';
+		}
+	}
+	assert_true(equal_80(a + 1, b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +307,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_read_whole),
 		cmocka_unit_test(numbers_are_written_for_people),
 		cmocka_unit_test(text_is_escaped),
+		cmocka_unit_test(bytes_are_equal_if_all_are),
 		cmocka_unit_test(lists_keep_what_is_in_them_when_they_grow),
 		cmocka_unit_test(the_process_id_is_right_in_children_too),
 	};

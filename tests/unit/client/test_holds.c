@@ -149,6 +149,63 @@ static void a_copy_of_a_released_image_lets_go_of_no_other(void **state)
 	shmsem_close(client);
 }
 
+enum {
+	SHARED = 600, /* images: some have their hold word on a second page */
+	THREADS = 2,
+};
+
+/* Copies of all images, released by one of the threads. */
+struct copies {
+	struct shmsem_image images[SHARED];
+	int first;
+	atomic_int *waiting; /* for the others, so that all begin at once */
+};
+
+static void *release_all(void *data)
+{
+	struct copies *copies = data;
+
+	atomic_fetch_sub(copies->waiting, 1);
+	while (atomic_load(copies->waiting) > 0)
+		;
+	for (int i = 0; i < SHARED; i++)
+		shmsem_release(&copies->images[(copies->first + i) % SHARED]);
+	return NULL;
+}
+
+/* However many threads give back what was held over it, while its client leaves it, a connection ends
+ * once: then its seat is free, and nothing is held. */
+static void a_connection_ends_with_its_client_and_the_last_of_its_images(void **state)
+{
+	struct scene *scene = *state;
+	struct copies *copies = calloc(THREADS, sizeof *copies);
+
+	assert_non_null(copies);
+	for (int round = 0; round < 200; round++) {
+		struct shmsem *client = connect_to(scene);
+		atomic_int waiting = THREADS;
+		pthread_t threads[THREADS];
+
+		for (int i = 0; i < SHARED; i++)
+			assert_int_equal(fetch(client, "a", &copies->images[i]), 0);
+		for (int i = 0; i < THREADS; i++) {
+			if (i)
+				copies[i] = copies[0];
+			copies[i].first = i * SHARED / THREADS;
+			copies[i].waiting = &waiting;
+		}
+		for (int i = 1; i < THREADS; i++)
+			assert_int_equal(
+				pthread_create(&threads[i], NULL, release_all, &copies[i]), 0);
+		release_all(&copies[0]);
+		shmsem_close(client);
+		for (int i = 1; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+	}
+	assert_int_equal(holders(scene->client, "a"), 0);
+	free(copies);
+}
+
 static void seats_run_out_with_a_clear_error_and_come_free(void **state)
 {
 	struct scene *scene = *state;
@@ -299,6 +356,7 @@ int main(void)
 		TEST(a_child_of_fork_is_refused_and_does_no_harm),
 		TEST(images_outlive_their_client_and_keep_its_seat),
 		TEST(a_copy_of_a_released_image_lets_go_of_no_other),
+		TEST(a_connection_ends_with_its_client_and_the_last_of_its_images),
 		TEST(seats_run_out_with_a_clear_error_and_come_free),
 		TEST(who_waits_for_a_seat_is_told_so),
 		TEST(who_waits_behind_others_for_a_seat_sleeps),
