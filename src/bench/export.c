@@ -1,10 +1,10 @@
 #include "bench/export.h"
 
 #include "base/cleanup.h"
+#include "dynload/libjansson.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,12 +1,11 @@
 /* The function that owns a job is never the one that calls setjmp. */
 #include "bench/plain.h"
 
-#include <setjmp.h>
-#include <stdio.h>
-#include <string.h>
+#include "dynload/libjpeg.h"
+#include "dynload/libpng.h"
 
-#include <jpeglib.h>
-#include <png.h>
+#include <setjmp.h>
+#include <string.h>
 
 struct jpeg_job {
 	struct jpeg_decompress_struct jpeg;

@@ -2,10 +2,10 @@
 
 #include "base/cleanup.h"
 #include "base/number.h"
+#include "dynload/libm.h"
+#include "dynload/libsmartcols.h"
 
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,7 +167,7 @@ const char *report_warning(const struct bench_report *report, size_t index)
 static void draw_bar(double ratio, double most, char bar[BAR_WIDTH + 1])
 {
 	double share = most > 1 && ratio > 1 ? log(ratio) / log(most) : 0;
-	size_t length = 1 + (size_t)lround(share * (BAR_WIDTH - 1));
+	size_t length = 1 + (size_t)(share * (BAR_WIDTH - 1) + 0.5);
 
 	memset(bar, '#', length);
 	bar[length] = '\0';

@@ -6,6 +6,9 @@
 #include "bench/decode.h"
 #include "bench/export.h"
 #include "bench/watchdog.h"
+#include "dynload/libjansson.h"
+#include "dynload/libm.h"
+#include "dynload/libsmartcols.h"
 
 #include <string.h>
 
@@ -126,6 +129,16 @@ static void plan_runs(struct bench_work *work, bool quick)
 	report->warmup = plan->warmup;
 }
 
+/* What the report will want, before the time for it is spent. */
+static int load_libraries(const struct bench_options *options, struct error *err)
+{
+	int status = libsmartcols_load(err);
+
+	if (!status)
+		status = libm_load(err);
+	return status || !options->json ? status : libjansson_load(err);
+}
+
 int bench_plan_init(struct bench_work *work, const struct bench_options *options,
 	const struct bench_part *part, char **words, size_t count, struct error *err)
 {
@@ -136,6 +149,9 @@ int bench_plan_init(struct bench_work *work, const struct bench_options *options
 	*work = (struct bench_work){.options = options};
 	plan_runs(work, !part);
 	status = check(options, part, words, count, err);
+	if (status)
+		return status;
+	status = load_libraries(options, err);
 	if (status)
 		return status;
 	status = each_word(sizes, work, add_size, err);

@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "cli/cleanup_plan.h"
 #include "cli/cleanup_report.h"
+#include "dynload/libjansson.h"
 #include "inventory/survey.h"
 
 #include <errno.h>
@@ -127,12 +128,12 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 		.min_age = cleanup->min_age,
 		.sysv = cleanup->sysv,
 		.force = cleanup->force};
+	int status;
 
 	if (!spaces)
 		return error_os(err, ENOMEM, "cannot clean up");
 	for (int i = 0; i < argc; i++) {
-		int status = namespace_parse(argv[i], &spaces[i], err);
-
+		status = namespace_parse(argv[i], &spaces[i], err);
 		if (status)
 			return status;
 	}
@@ -142,7 +143,8 @@ static int cleanup_run(const void *parsed, int argc, char **argv, struct error *
 		return error_set(err, STATUS_USAGE,
 			"--foreign, --known and --sysv want --yes where there is no terminal to "
 			"ask on");
-	return look_and_clean(&rules, cleanup, err);
+	status = cleanup->json ? libjansson_load(err) : STATUS_OK;
+	return status ? status : look_and_clean(&rules, cleanup, err);
 }
 
 const struct command command_cleanup = {

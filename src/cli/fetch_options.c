@@ -1,6 +1,8 @@
 /* Which options of fetch contradict each other, and what they mean but for the image asked for. */
 #include "cli/fetch.h"
 
+#include "dynload/libjansson.h"
+
 #include <string.h>
 
 /* The first option given that the classic exchange cannot express, or NULL. */
@@ -146,6 +148,9 @@ int fetch_understand(
 	};
 	int status = check(given, words, err);
 
+	if (status)
+		return status;
+	status = given->json ? libjansson_load(err) : STATUS_OK;
 	if (status)
 		return status;
 	status = given->server_user ? choose_server(given->server_user, &plan.connect, err)

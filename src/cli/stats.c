@@ -210,8 +210,10 @@ static int print_seats(
 int stats_print(const struct name_space *space, const struct table_style *style, struct error *err)
 {
 	struct stats stats = {0};
-	int status = stats_read(space, &stats, err);
+	int status = style->json ? libjansson_load(err) : STATUS_OK;
 
+	if (!status)
+		status = stats_read(space, &stats, err);
 	if (status)
 		return status;
 	if (style->json) {

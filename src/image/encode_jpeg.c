@@ -3,9 +3,8 @@
  * no local that changes.
  */
 #include "base/text.h"
+#include "dynload/libjpeg.h"
 #include "image/codecs.h"
-
-#include <jpeglib.h>
 
 #include <errno.h>
 #include <jerror.h>
@@ -88,7 +87,10 @@ static void run(struct job *job)
 int encode_jpeg(FILE *file, const struct encode_image *image, int quality, struct error *err)
 {
 	struct job job = {.file = file, .image = image, .quality = quality, .err = err};
+	int status = libjpeg_load(err);
 
+	if (status)
+		return status;
 	job.jpeg.err = jpeg_std_error(&job.manager);
 	job.jpeg.client_data = &job;
 	job.manager.error_exit = on_error;

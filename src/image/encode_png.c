@@ -3,10 +3,9 @@
  * local that changes.
  */
 #include "base/text.h"
+#include "dynload/libpng.h"
 #include "image/codecs.h"
 #include "image/png_colours.h"
-
-#include <png.h>
 
 #include <errno.h>
 #include <setjmp.h>
@@ -125,7 +124,10 @@ static void run(struct job *job)
 int encode_png(FILE *file, const struct encode_image *image, struct error *err)
 {
 	struct job job = {.file = file, .image = image, .err = err};
+	int status = libpng_load(err);
 
+	if (status)
+		return status;
 	run(&job);
 	png_destroy_write_struct(&job.png, &job.info);
 	return job.status;

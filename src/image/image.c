@@ -1,5 +1,6 @@
 #include "image/image.h"
 
+#include "dynload/libm.h"
 #include "image/decoders.h"
 #include "image/deliver.h"
 #include "image/geometry.h"
@@ -101,11 +102,18 @@ static int refuse_stranger(const uint8_t *data, size_t size, struct error *err)
 
 int image_reader_new(struct image_reader **ret, struct error *err)
 {
-	struct image_reader *reader = calloc(1, sizeof *reader);
+	int status = png_codec_prepare(err);
+	struct image_reader *reader;
 
+	if (!status)
+		status = jpeg_codec_prepare(err);
+	if (!status)
+		status = libm_load(err); /* to resize */
+	if (status)
+		return status;
+	reader = calloc(1, sizeof *reader);
 	if (!reader)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
-	png_codec_prepare();
 	*ret = reader;
 	return STATUS_OK;
 }

@@ -127,9 +127,10 @@ struct image_reader;
 
 /* Has the codecs do what they do once in a process, and what may need more than a sandbox allows
  * (files that tell what the processor can do). To be called before one is entered. */
-void image_prepare(void);
+int image_prepare(struct error *err);
 
-/* Makes a reader; free it with image_reader_free, which takes NULL and returns NULL. */
+/* Makes a reader; free it with image_reader_free, which takes NULL and returns NULL. Before the first
+ * one the libraries are loaded: STATUS_UNAVAILABLE if one of them is not there. */
 int image_reader_new(struct image_reader **ret, struct error *err);
 struct image_reader *image_reader_free(struct image_reader *reader);
 

@@ -151,6 +151,11 @@ static int probe(struct jpeg_codec *codec, struct error *err)
 	return status;
 }
 
+int jpeg_codec_prepare(struct error *err)
+{
+	return libjpeg_load(err);
+}
+
 int jpeg_codec_probe(struct image_reader *reader, struct error *err)
 {
 	int status = begin(reader, err);

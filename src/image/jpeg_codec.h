@@ -3,12 +3,9 @@
  */
 #pragma once
 
+#include "dynload/libjpeg.h"
 #include "image/profile.h"
 #include "image/reader.h"
-
-#include <stdio.h>
-
-#include <jpeglib.h>
 
 #include <setjmp.h>
 

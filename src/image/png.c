@@ -308,9 +308,13 @@ int png_codec_decode(struct image_reader *reader, void *pixels, struct error *er
 	return status;
 }
 
-void png_codec_prepare(void)
+int png_codec_prepare(struct error *err)
 {
-	png_fast_prepare();
+	int status = libpng_load(err);
+
+	if (!status)
+		status = libz_load(err);
+	return status ? status : png_fast_prepare(err);
 }
 
 void png_codec_free(struct png_codec *codec)

@@ -1,8 +1,8 @@
 #include "image/png_chunks.h"
 
-#include <string.h>
+#include "dynload/libz.h"
 
-#include <zlib.h>
+#include <string.h>
 
 bool png_chunk_read(const uint8_t *file, size_t size, size_t at, struct png_chunk *ret)
 {

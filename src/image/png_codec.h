@@ -3,11 +3,10 @@
  */
 #pragma once
 
+#include "dynload/libpng.h"
 #include "image/png_salvage.h"
 #include "image/png_source.h"
 #include "image/reader.h"
-
-#include <png.h>
 
 #include <setjmp.h>
 

@@ -1,9 +1,8 @@
 #include "image/png_colours.h"
 
+#include "dynload/libpng.h"
 #include "image/png_codec.h"
 #include "image/reader.h"
-
-#include <png.h>
 
 #include <string.h>
 

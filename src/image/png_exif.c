@@ -8,11 +8,10 @@
 
 #include "base/cleanup.h"
 #include "base/number.h"
+#include "dynload/libz.h"
 #include "image/exif.h"
 
 #include <string.h>
-
-#include <zlib.h>
 
 enum {
 	EXIF_MAX = 65536,         /* bytes: what an APP1 marker holds, and so all that Exif has */

@@ -5,13 +5,13 @@
 #if HAVE_DEFLATE
 
 #include "base/number.h"
+#include "dynload/libdeflate.h"
 #include "image/pixel.h"
 #include "image/png_chunks.h"
 #include "image/png_convert.h"
 #include "image/png_pixels.h"
 #include "image/png_unfilter.h"
 
-#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +46,16 @@ struct plain {
 	uint8_t *work; /* what png_convert_row wants */
 };
 
-void png_fast_prepare(void)
+int png_fast_prepare(struct error *err)
 {
 	static const uint8_t byte[1];
+	int status = libdeflate_load(err);
 
+	if (status)
+		return status;
 	libdeflate_crc32(0, byte, sizeof byte);
 	libdeflate_adler32(1, byte, sizeof byte);
+	return STATUS_OK;
 }
 
 void png_fast_free(struct png_fast *fast)
@@ -326,8 +330,10 @@ bool png_fast_read(struct png_codec *codec)
 
 #else
 
-void png_fast_prepare(void)
+int png_fast_prepare(struct error *err)
 {
+	(void)err;
+	return STATUS_OK;
 }
 
 void png_fast_free(struct png_fast *fast)

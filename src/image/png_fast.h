@@ -19,8 +19,9 @@ struct png_fast;
  * was. */
 bool png_fast_read(struct png_codec *codec);
 
-/* Has libdeflate look at the processor, which it does once, before system calls are forbidden. */
-void png_fast_prepare(void);
+/* Loads libdeflate, and has it look at the processor, which it does once, before system calls are
+ * forbidden. */
+int png_fast_prepare(struct error *err);
 
 /* Takes NULL. */
 void png_fast_free(struct png_fast *fast);

@@ -8,12 +8,11 @@
 #pragma once
 
 #include "base/error.h"
+#include "dynload/libz.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <zlib.h>
 
 struct png_salvage {
 	z_stream zip;

@@ -1,9 +1,6 @@
 /* What codecs do once in a process, done early. */
+#include "dynload/libjpeg.h"
 #include "image/image.h"
-
-#include <stdio.h>
-
-#include <jpeglib.h>
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -44,14 +41,18 @@ static void compress(struct job *job)
 
 /* libjpeg-turbo looks for what the processor can do when it first needs to know, for compression
  * and decompression alike; on ARM it reads /proc/cpuinfo for that. */
-void image_prepare(void)
+int image_prepare(struct error *err)
 {
 	struct job job = {0};
+	int status = libjpeg_load(err);
 
+	if (status)
+		return status;
 	job.jpeg.err = jpeg_std_error(&job.manager);
 	job.jpeg.client_data = &job;
 	job.manager.error_exit = on_error;
 	compress(&job);
 	jpeg_destroy_compress(&job.jpeg);
 	free(job.file);
+	return STATUS_OK;
 }

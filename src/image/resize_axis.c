@@ -1,6 +1,7 @@
 #include "image/resize_axis.h"
 
-#include <math.h>
+#include "dynload/libm.h"
+
 #include <stdlib.h>
 
 #define PI 3.14159265358979323846
@@ -117,8 +118,12 @@ int resize_axis_init(struct resize_axis *axis, const struct resize_span *span, u
 	struct error *err)
 {
 	uint32_t taps = resize_axis_taps(span);
-	double *exact = malloc(resize_axis_memory(span));
+	int status = libm_load(err);
+	double *exact;
 
+	if (status)
+		return status;
+	exact = malloc(resize_axis_memory(span));
 	if (!exact)
 		return error_set(err, STATUS_TRY_AGAIN, "out of memory");
 	*axis = (struct resize_axis){.memory = exact, .taps = taps, .to = span->to};

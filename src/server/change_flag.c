@@ -10,7 +10,8 @@
 
 #if HAVE_URING
 
-#include <liburing.h>
+#include "dynload/liburing.h"
+
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -101,11 +102,18 @@ static bool enable(const struct io_uring *ring)
 		       0) == 0;
 }
 
+int change_flag_prepare(struct error *err)
+{
+	return liburing_load(err);
+}
+
 struct change_flag *change_flag_new(int fd, short events, void *page)
 {
-	struct change_flag *flag = fd >= 0 ? calloc(1, sizeof *flag) : NULL;
+	struct change_flag *flag = NULL;
 	int failed;
 
+	if (fd >= 0 && !liburing_load(NULL))
+		flag = calloc(1, sizeof *flag);
 	if (!flag)
 		return NULL;
 	flag->fd = fd;
@@ -193,7 +201,7 @@ bool change_flag_arm(struct change_flag *flag)
 int change_flag_missing(void)
 {
 	struct io_uring ring;
-	int failed = open_ring(&ring);
+	int failed = liburing_load(NULL) ? ELIBACC : open_ring(&ring);
 
 	if (failed)
 		return failed;
@@ -221,6 +229,12 @@ int change_flag_share_missing(void)
 }
 
 #else
+
+int change_flag_prepare(struct error *err)
+{
+	(void)err;
+	return STATUS_OK;
+}
 
 struct change_flag *change_flag_new(int fd, short events, void *page)
 {

@@ -11,11 +11,15 @@
  */
 #pragma once
 
+#include "base/error.h"
 #include "exchange/wire_index.h"
 
 #include <stdbool.h>
 
 struct change_flag;
+
+/* Loads what it is made with; so does change_flag_new, which cannot say why it failed. */
+int change_flag_prepare(struct error *err);
 
 /*
  * Polls for `events` of poll(2). With a page of shared memory (Linux 6.5), which must exist and be

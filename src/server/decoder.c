@@ -113,8 +113,11 @@ int decoder_main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_DFL);
 	if (!parse_setup(argc, argv, &state.setup))
 		return STATUS_USAGE;
-	image_prepare();
-	status = image_reader_new(&state.reader, &err);
+	status = sandbox_prepare(&err);
+	if (!status)
+		status = image_prepare(&err);
+	if (!status)
+		status = image_reader_new(&state.reader, &err);
 	if (!status && !state.setup.isolate)
 		status = enter_pool(&state, &err);
 	if (status) {

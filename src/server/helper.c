@@ -227,8 +227,10 @@ static int confine(bool allow_degraded, struct error *err)
 {
 	const struct sandbox sandbox = {
 		.profile = SANDBOX_HELPER, .allow_degraded = allow_degraded};
-	int version = landlock_version(), failed;
+	int version = landlock_version(), failed = sandbox_prepare(err);
 
+	if (failed)
+		return failed;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ||
 		close_range(HELPER_FOLDER + 1, ~0U, 0))
 		return error_os(err, errno, "cannot confine a helper");

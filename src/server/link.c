@@ -134,10 +134,20 @@ static enum reply_outcome check_reply(const struct decoder *decoder, const struc
 	return REPLY_WRONG;
 }
 
+/* What it said before it ended comes behind the error that it left a message of ours unread. */
+static ssize_t receive(int socket, struct link_reply *reply)
+{
+	ssize_t size = recv(socket, reply, sizeof *reply, MSG_DONTWAIT);
+
+	if (size < 0 && errno == ECONNRESET)
+		size = recv(socket, reply, sizeof *reply, MSG_DONTWAIT);
+	return size;
+}
+
 enum reply_outcome link_receive(const struct decoder *decoder, struct link_reply *reply,
 	struct decoded *ret, int *ret_status, struct error *err)
 {
-	ssize_t size = recv(decoder->socket, reply, sizeof *reply, MSG_DONTWAIT);
+	ssize_t size = receive(decoder->socket, reply);
 
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return REPLY_NONE;

@@ -131,9 +131,12 @@ static void simplify_malloc(void)
 int sandbox_enter(const struct sandbox *how, unsigned *ret_missing, struct error *err)
 {
 	unsigned missing = sandbox_missing();
-	uint64_t mapped = address_space();
-	int version = landlock_version(), failed;
+	int version = landlock_version(), failed = sandbox_prepare(err);
+	uint64_t mapped;
 
+	if (failed)
+		return failed;
+	mapped = address_space();
 	if (missing & SANDBOX_NO_SECCOMP && !how->allow_degraded)
 		return error_set(err, STATUS_INTERNAL,
 			"cannot confine a decoder: no seccomp here (--allow-degraded-sandbox goes "

@@ -46,6 +46,9 @@ enum sandbox_missing {
 	SANDBOX_NO_SECCOMP = 1 << 1,
 };
 
+/* Loads what the sandbox is made with. sandbox_enter() does so, too, but a fork does not then have to. */
+int sandbox_prepare(struct error *err);
+
 /* What sandbox_enter() would have to do without; asks without changing anything. */
 unsigned sandbox_missing(void);
 

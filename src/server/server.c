@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "server/blocking.h"
+#include "server/change_flag.h"
 #include "server/changes.h"
 #include "server/completion_loop.h"
 #include "server/finish.h"
@@ -125,7 +126,10 @@ int server_check_sandbox(
 	const struct server_options *options, unsigned *ret_missing, struct error *err)
 {
 	unsigned missing = sandbox_missing();
+	int status = sandbox_prepare(err);
 
+	if (status)
+		return status;
 	if (missing & SANDBOX_NO_SECCOMP && !options->allow_degraded)
 		return error_set(err, STATUS_INTERNAL,
 			"decoders cannot be confined: %s; --allow-degraded-sandbox serves without",
@@ -216,6 +220,9 @@ static int start(struct server *server, struct error *err)
 {
 	int status = server_check_sandbox(&server->options, &server->missing, err);
 
+	if (status)
+		return status;
+	status = change_flag_prepare(err);
 	if (status)
 		return status;
 	status = guard_install(err);

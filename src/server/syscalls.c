@@ -11,7 +11,8 @@
 
 #if HAVE_SECCOMP
 
-#include <seccomp.h>
+#include "dynload/libseccomp.h"
+
 #include <stdlib.h>
 
 enum in_profile {
@@ -133,6 +134,11 @@ static int add_rules(scmp_filter_ctx filter, const struct sandbox *how)
 	return status;
 }
 
+int sandbox_prepare(struct error *err)
+{
+	return libseccomp_load(err);
+}
+
 int syscalls_restrict(const struct sandbox *how)
 {
 	/* A trap is what tells which call it was (SIGSYS); its handler runs once and then dies. */
@@ -170,7 +176,9 @@ bool syscalls_available(void)
 
 const char *sandbox_call_name(int call, char name[SANDBOX_CALL_NAME_SIZE])
 {
-	char *known = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
+	char *known = libseccomp_load(NULL)
+			      ? NULL
+			      : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
 
 	if (known)
 		snprintf(name, SANDBOX_CALL_NAME_SIZE, "%s", known);
@@ -185,6 +193,12 @@ const char *sandbox_call_name(int call, char name[SANDBOX_CALL_NAME_SIZE])
 bool syscalls_available(void)
 {
 	return false;
+}
+
+int sandbox_prepare(struct error *err)
+{
+	(void)err;
+	return STATUS_OK;
 }
 
 int syscalls_restrict(const struct sandbox *how)

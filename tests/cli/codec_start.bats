@@ -11,7 +11,7 @@ teardown() {
 @test "a codec that reads a file when it is first used decodes, in a pool and with --isolate" {
 	local isolate
 	for isolate in "" --isolate; do
-		LD_PRELOAD="$CODEC_LOOKS" serve_start looks $isolate "$SHMSEM_IMAGES"
+		LD_AUDIT="$CODEC_LOOKS" serve_start looks $isolate "$SHMSEM_IMAGES"
 		"$SHMSEM" fetch -N looks --timeout 20 car
 		# Otherwise there was nothing to see.
 		wait_for_line "$BATS_TEST_TMPDIR/serve.err" 'looked into /proc/cpuinfo'
