@@ -304,6 +304,51 @@ SHMSEM_API int shmsem_check(const struct shmsem_image *image, struct shmsem_erro
 SHMSEM_API int shmsem_info(struct shmsem *client, const struct shmsem_request *request,
 	struct shmsem_info *ret, struct shmsem_error *error);
 
+/* What became of the images that a client asked to be decoded ahead. */
+struct shmsem_prefetched {
+	uint64_t listed;  /* not decoded yet; at most SHMSEM_PREFETCH_MAX */
+	uint64_t decoded; /* so far, with those that were stored already */
+	uint64_t failed;  /* so far */
+	uint64_t unused;  /* of those decoded, that nobody has fetched since, as far as is known */
+	uint64_t reserved[3]; /* 0 */
+	/* Not SHMSEM_OK: an image failed, as `name` and `message` say. Each is told once. */
+	int status;
+	char name[1028];                   /* as it was asked for */
+	char message[SHMSEM_MESSAGE_SIZE]; /* always terminated */
+};
+
+#define SHMSEM_PREFETCH_MAX 256
+
+/*
+ * Has an image decoded that somebody will fetch with the same options: puts it at the end of this
+ * client's list, which the server decodes in order as decoders have nothing to do that somebody waits
+ * for. What is fetched before that moves to where it is waited for, and is not decoded twice; what is
+ * stored already counts as decoded at once.
+ *
+ * What was decoded so is not evicted, until it is fetched by anybody or this client ends, while
+ * anything else can be, and then for an image that somebody waits for only, the last of the list first.
+ * Once three quarters of the store are full of such images, decoding ahead waits until some are used.
+ *
+ * Waits while SHMSEM_PREFETCH_MAX images are listed, or have failed and were not told: then
+ * SHMSEM_TRY_AGAIN after request->timeout_ns, with the image not listed. *ret, which may be NULL, says
+ * how far the list is, and of one image that failed, if one did. SHMSEM_USAGE from servers that cannot
+ * prefetch (shmsem_serve, and older ones), with a message that says so.
+ *
+ * The list ends with the client's connection: at shmsem_close, and with its server, which the next
+ * call says by SHMSEM_UNAVAILABLE; what is asked for after that is a new list at its successor. So use
+ * a client of its own for this, and keep it until the images are used.
+ */
+SHMSEM_API int shmsem_prefetch(struct shmsem *client, const struct shmsem_request *request,
+	struct shmsem_prefetched *ret, struct shmsem_error *error);
+
+/*
+ * Waits until other images are decoded or failed than *ret says, as the last call filled it (zeros at
+ * first), or nothing is listed; then fills *ret. SHMSEM_TRY_AGAIN after `timeout_ns` (0: that of the
+ * connection). Errors as above.
+ */
+SHMSEM_API int shmsem_prefetch_wait(struct shmsem *client, uint64_t timeout_ns,
+	struct shmsem_prefetched *ret, struct shmsem_error *error);
+
 /*
  * Calls `each` with the name of every image file the server has, in byte order, as the name to ask
  * for; a result other than 0 ends the listing, which then still is SHMSEM_OK. The client must not

@@ -70,6 +70,7 @@ struct connection {
 	struct wait wait; /* for answers */
 	bool guarded;
 	bool seated;       /* `seat` is ours */
+	bool prefetches;   /* the server has, or had, a list of ours */
 	pid_t owner;       /* the process that made it (base/process.h) */
 	struct data *data; /* head.segments of them */
 	struct index index;

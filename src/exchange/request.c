@@ -52,9 +52,7 @@ int request_check(const struct seat_request *received, struct error *err)
 	if (received->request.length > WIRE_NAME_MAX ||
 		memchr(received->name, '\0', received->request.length))
 		return error_set(err, STATUS_USAGE, "the name is damaged");
-	if (operation == WIRE_PREFETCH)
-		return error_set(err, STATUS_USAGE, "this server cannot prefetch yet");
-	if (operation > WIRE_NAMES)
+	if (operation > WIRE_PREFETCH)
 		return error_set(err, STATUS_USAGE, "this server knows no operation %u", operation);
 	if (received->request.hold >= WIRE_HOLDS)
 		return error_set(

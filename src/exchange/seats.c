@@ -29,6 +29,7 @@ static void seat_reset(const struct head *head, unsigned seat)
 	uint64_t sequence = WIRE_SEQUENCE(atomic_load(&page->state_word)) + 1;
 
 	atomic_store(&page->state_word, WIRE_STATE_WORD(sequence, WIRE_IDLE));
+	wire_count(&head_seat_counters(head, seat)->resets, 1);
 	head_void_holds(head, seat);
 }
 

@@ -67,6 +67,18 @@ void serving_remind(const struct serving *serving)
 		semaphore_post(serving->objects->request);
 }
 
+static void serve_prefetch(struct serving *serving, struct seat_request *received)
+{
+	struct error refused;
+
+	if (serving->calls->prefetch) {
+		serving->calls->prefetch(serving->context, received);
+		return;
+	}
+	error_set(&refused, STATUS_USAGE, "this server cannot prefetch");
+	serving_answer_failure(serving, received, &refused);
+}
+
 void serving_serve(struct serving *serving, struct seat_request *received)
 {
 	struct error refused = {0};
@@ -86,6 +98,9 @@ void serving_serve(struct serving *serving, struct seat_request *received)
 		break;
 	case WIRE_NAMES:
 		serving->calls->names(serving->context, received);
+		break;
+	case WIRE_PREFETCH:
+		serve_prefetch(serving, received);
 		break;
 	}
 }

@@ -21,6 +21,7 @@ struct serving_calls {
 	/* Each answers the request, or sees to it that it will be. */
 	void (*image)(void *context, struct seat_request *received);
 	void (*names)(void *context, struct seat_request *received);
+	void (*prefetch)(void *context, struct seat_request *received); /* NULL: it is refused */
 	/* After each answer, in the thread that gave it; may be NULL. */
 	void (*answered)(void *context);
 };

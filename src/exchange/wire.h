@@ -61,10 +61,22 @@ enum wire_operation {
 	WIRE_INFO,  /* what is known of it without decoding it */
 	WIRE_NAMES, /* names after the one given, in order, each ended by a NUL; an empty text ends
 		       the list */
+	WIRE_PREFETCH, /* the image of that name is to be decoded, after those that the seat named
+			  before; without a name: what became of them, once that is
+			  something else than the requester knows */
 };
 
-/* An operation that will follow: have an image decoded that is asked for later. */
-#define WIRE_PREFETCH 4
+/* Images that a seat may have named and that are not decoded yet. */
+#define WIRE_PREFETCH_MAX 256
+
+/* The classic words of the answer to WIRE_PREFETCH. Its flags are 0, or the status of an image that
+ * failed, which is told once: the text is its name, a NUL, and the error message. */
+enum wire_prefetch_word {
+	WIRE_PREFETCH_LISTED,  /* named, and not decoded yet */
+	WIRE_PREFETCH_DECODED, /* so far, with those that were stored already */
+	WIRE_PREFETCH_FAILED,  /* so far */
+	WIRE_PREFETCH_UNUSED,  /* decoded for this list, and not fetched by anybody so far */
+};
 
 #define WIRE_LAYOUT_MAX   1 /* RGB or BGR */
 #define WIRE_RESAMPLE_MAX 3 /* bicubic, box, bilinear, lanczos */
@@ -87,7 +99,8 @@ struct wire_request {
 	uint32_t hold;      /* which of the seat's hold words the answer is to use */
 	uint64_t length;    /* of the name */
 	struct wire_options options;
-	uint64_t reserved[5];
+	uint64_t known; /* WIRE_PREFETCH without a name: decoded and failed, as far as is known */
+	uint64_t reserved[4];
 };
 
 /* flags of an answer */
@@ -241,8 +254,8 @@ struct wire_seat_counters {
 	_Atomic uint64_t requests, hits, failures, bytes;
 	/* Written by the requester on the seat: images that it found in INDEX, and their bytes. */
 	_Atomic uint64_t index_hits, index_bytes;
-	_Atomic uint64_t notes; /* of them that it wrote */
-	uint64_t reserved;
+	_Atomic uint64_t notes;  /* of them that it wrote */
+	_Atomic uint64_t resets; /* goes up when the seat is taken, and when it is given back */
 };
 
 _Static_assert(sizeof(struct wire_seat_counters) == 64, "wire layout");

@@ -4,6 +4,7 @@
 #include "exchange/image_answer.h"
 #include "server/blocking.h"
 #include "server/jobs.h"
+#include "server/window.h"
 
 #include <string.h>
 
@@ -70,6 +71,7 @@ void answer_later(struct server *server, struct request *request, struct stored 
 	request->next = image->waiters;
 	image->waiters = request;
 	atomic_store(&request->state, REQUEST_WAITS_IMAGE);
+	job_awaited(server, image);
 }
 
 /* Whether the request was in that list, from which it is taken. */
@@ -95,6 +97,8 @@ void answer_never(struct server *server, struct request *request)
 	case REQUEST_WAITS_FILE:
 		blocking_forget(server, request);
 		break;
+	case REQUEST_WAITS_PREFETCH:
+		break;
 	case REQUEST_WAITS_NAMES:
 		if (!list_remove(&server->names.waiting, request))
 			list_remove(&server->names.current, request);
@@ -110,7 +114,10 @@ void answer_with(struct server *server, struct request *request, struct stored *
 		answer_later(server, request, image);
 		break;
 	case STORED_READY:
-		store_touch(&server->store, image);
+		if (request->received.request.operation == WIRE_GET)
+			window_use(&server->store, image);
+		else
+			store_touch(&server->store, image);
 		answer_image(server, request, image, true);
 		break;
 	case STORED_FAILED:

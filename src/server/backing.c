@@ -118,7 +118,8 @@ static size_t forget_images(struct store *store, const struct stored_list *list,
 size_t backing_lost(struct store *store, unsigned index)
 {
 	size_t lost = forget_images(store, &store->ready, index) +
-		      forget_images(store, &store->unnamed, index);
+		      forget_images(store, &store->unnamed, index) +
+		      forget_images(store, &store->window, index);
 
 	store->damaged[index] = true;
 	/* What is in the index says how often a segment was truncated so far. */

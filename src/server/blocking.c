@@ -75,7 +75,8 @@ static struct file_task *next_task(const struct blocking *blocking, struct file_
 
 	for (; task; task = next) {
 		next = task->next;
-		if (!task->request && !task->preload && task->order.kind != HELPER_LIST) {
+		if (!task->request && !task->preload && !task->prefetch &&
+			task->order.kind != HELPER_LIST) {
 			file_line_take(line, task);
 			free(task);
 		} else if (!has_to_wait(blocking, task)) {

@@ -18,6 +18,7 @@
 #include "server/jobs.h"
 #include "server/name_list.h"
 #include "server/pool.h"
+#include "server/prefetch_fill.h"
 #include "server/serve_image.h"
 
 #include <signal.h>
@@ -27,6 +28,9 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 16
+
+/* That are begun between two looks at events. */
+#define PREFETCH_AT_ONCE 4
 
 /* How long the work under way may go on once the server is to stop. */
 #define STOP_GRACE_NS (2 * NS_PER_SECOND)
@@ -113,7 +117,7 @@ static void give_room(struct server *server, unsigned index, uint64_t bytes)
 	if (work->extent)
 		store_give_room(&server->store, index, work->extent);
 	store_check_segment(&server->store, index);
-	work->extent = store_claim_backed(&server->store, index, bytes);
+	work->extent = store_claim_backed(&server->store, index, bytes, work->job->ahead);
 	if (work->extent) {
 		link_give_room(
 			&server->decoders[index], work->extent->offset, work->extent->length);
@@ -234,6 +238,8 @@ static void take_answer(struct server *server, struct file_answer *answer)
 		names_resume(server, answer);
 	else if (answer->task->preload)
 		preload_resume(server, answer);
+	else if (answer->task->prefetch)
+		prefetch_resume(server, answer);
 	else
 		serve_resume(server, answer);
 	if (answer->fd >= 0)
@@ -307,6 +313,7 @@ void *completion_main(void *context)
 	struct server *server = context;
 	struct epoll_event events[EVENTS_MAX];
 	uint64_t end = DEADLINE_NEVER;
+	bool more = false; /* is to be begun */
 
 	store_lock(&server->store);
 	while (end == DEADLINE_NEVER ||
@@ -314,10 +321,11 @@ void *completion_main(void *context)
 		int most = end == DEADLINE_NEVER ? -1 : deadline_poll_ms(end, STOP_POLL_MS), count;
 
 		store_unlock(&server->store);
-		count = epoll_wait(server->epoll, events, EVENTS_MAX, most);
+		count = epoll_wait(server->epoll, events, EVENTS_MAX, more ? 0 : most);
 		store_lock(&server->store);
 		for (int i = 0; i < count; i++)
 			take_event(server, &events[i]);
+		more = prefetch_fill(server, PREFETCH_AT_ONCE);
 		if (atomic_load(&server->stopping) && end == DEADLINE_NEVER)
 			end = deadline_after(STOP_GRACE_NS);
 	}

@@ -11,10 +11,13 @@
  * Segments share the budget. Once it is spent, a decode makes way in its own segment, and is given
  * to the decoder in whose segment lies what was used longest ago of all: so this is the order of
  * last use over the whole store, up to the size of what lies side by side.
+ *
+ * Images of the window (window.h) make way last, and for an image that somebody waits for only.
  */
 #include "server/evict.h"
 
 #include "server/recency.h"
+#include "server/window.h"
 
 #include <stdlib.h>
 
@@ -244,27 +247,27 @@ static struct extent *choose_run(struct store *store, struct held *held, unsigne
 }
 
 uint64_t evict_make_room(struct store *store, struct held *held, unsigned segment, uint64_t bytes,
-	struct extent **ret_first)
+	bool ahead, struct extent **ret_first)
 {
 	struct extent *run;
 	uint64_t since;
 	bool again;
 
 	recency_take_in(store);
-	/* It ends: what was found held is not in the index any more. */
+	/* It ends: what was found held is not in the index any more, and what the window gave up not
+	 * in the window. */
 	do {
 		run = choose_run(store, held, segment, bytes, &since, &again);
 		if (run)
 			again = !evict_run(store, held, segment, run, bytes, since);
+		else if (!again)
+			again = !ahead && window_give_up(store, bytes);
 	} while (again);
 	return run ? arena_find(&store->arenas[segment], bytes, ret_first) : UINT64_MAX;
 }
 
-bool evict_oldest(struct store *store, struct held *held)
+static bool evict_oldest_ready(struct store *store, struct held *held)
 {
-	if (evict_unnamed(store, held, SIZE_MAX))
-		return true;
-	recency_take_in(store);
 	for (size_t looks = store->ready.count; looks; looks--) {
 		struct stored *image = store->ready.oldest;
 
@@ -272,5 +275,17 @@ bool evict_oldest(struct store *store, struct held *held)
 		if (!stays(store, held, image) && evict_all(store, held, image))
 			return true;
 	}
+	return false;
+}
+
+bool evict_oldest(struct store *store, struct held *held, bool ahead)
+{
+	if (evict_unnamed(store, held, SIZE_MAX))
+		return true;
+	recency_take_in(store);
+	do
+		if (evict_oldest_ready(store, held))
+			return true;
+	while (!ahead && window_give_up(store, 1));
 	return false;
 }

@@ -22,6 +22,9 @@ struct file_task {
 	struct request *request; /* that waits for it; NULL: none, or none any more */
 	uint32_t kind;           /* of the image: LINK_DECODE or LINK_PROBE */
 	bool preload;
+	uint64_t
+		prefetch; /* order of what is to be decoded ahead for `seat` (prefetch.h); 0: nothing */
+	unsigned seat;
 	bool again;        /* for the second time: the file is needed, whatever is known of it */
 	uint64_t deadline; /* 0: --decode-timeout after it was asked for */
 	struct file_task *next;

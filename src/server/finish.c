@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "server/answer.h"
 #include "server/jobs.h"
+#include "server/prefetch.h"
 #include "server/publish.h"
 
 #include <string.h>
@@ -16,18 +17,19 @@ void sums_update(struct server *server)
 	store_sums(&server->store, &backed, &used);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], backed);
 	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], used);
-	atomic_store(&page->counters[WIRE_COUNT_IMAGES],
-		server->store.ready.count + server->store.unnamed.count);
+	atomic_store(&page->counters[WIRE_COUNT_IMAGES], store_images(&server->store));
 	atomic_store(&page->counters[WIRE_COUNT_EVICTIONS], server->store.evictions);
 }
 
 static void conclude(struct server *server, struct job *job, const struct error *failure)
 {
 	struct stored *image = job->image;
+	bool used = image->waiters;
 
 	image->job = NULL;
 	publish_image(server, image);
 	answer_waiters(server, image);
+	prefetch_settled(server, image, used, failure);
 	store_settled(&server->store, image);
 	if (job->preload)
 		preload_done(server->preload, failure);
@@ -38,6 +40,14 @@ static void fail(struct server *server, struct job *job, bool killed, struct err
 {
 	char shown[256];
 
+	if (err->status == STATUS_TRY_AGAIN && !job->preload &&
+		prefetch_again(server, job->image)) {
+		job->image->job = NULL;
+		store_failed(job->image, err, killed);
+		store_settled(&server->store, job->image);
+		job_free(job);
+		return;
+	}
 	error_prefix(err, err->status, "%s",
 		text_escape(job->path, strlen(job->path), shown, sizeof shown));
 	server_count(server, WIRE_COUNT_FAILURES, 1);

@@ -29,6 +29,7 @@ enum request_state {
 	REQUEST_WAITS_FILE,  /* a task of `blocking` is its own */
 	REQUEST_WAITS_IMAGE, /* in the list of `image` */
 	REQUEST_WAITS_NAMES, /* in a list of `names` */
+	REQUEST_WAITS_PREFETCH, /* for room in its seat's list, or for news of that (prefetch.h) */
 };
 
 /*
@@ -51,11 +52,18 @@ struct job {
 	uint64_t expected; /* bytes that it took when it was last decoded under that name; 0:
 			      unknown */
 	bool preload;      /* wanted though nobody waits for it */
+	bool ahead;        /* nobody waits for it; it is behind all that somebody does */
 	bool put_back;     /* in line for the second time */
 	bool in_line;
+	uint64_t order; /* `ahead` */
+	bool early;     /* in line, and files that come before it are being opened */
 	bool copied; /* `file` is a copy of the image's file, which need not be looked at again */
 	char path[1032];
 	struct job *next;
+};
+
+struct job_line {
+	struct job *first, **last;
 };
 
 /* What the server knows of a decoder beside its process. */
@@ -87,6 +95,16 @@ struct names_work {
 	pthread_cond_t changed; /* `lists` */
 	char *text;             /* that is being handed out page by page */
 	size_t size;
+};
+
+/* See prefetch.h. Under the store's lock. */
+struct prefetches {
+	struct prefetch_list *lists;       /* of each seat */
+	uint64_t order;                    /* of the last that was listed */
+	size_t listed, begun;              /* of all seats */
+	unsigned last;                     /* seat of which one was begun last */
+	bool refused;                      /* there was no room for the last one */
+	uint64_t refused_at, refused_used; /* when, and store.window_used then */
 };
 
 /* See supply.h. Under the store's lock. */
@@ -139,10 +157,11 @@ struct server {
 
 	/* Decoders, and jobs that wait for one. */
 	struct decoder *decoders;
-	struct decoder_work *work; /* of each */
-	bool *decoder_busy;        /* of each: not DECODER_IDLE */
-	_Atomic unsigned decoding; /* decoders at work */
-	struct job *first_job, **last_job;
+	struct decoder_work *work;  /* of each */
+	bool *decoder_busy;         /* of each: not DECODER_IDLE */
+	_Atomic unsigned decoding;  /* decoders at work */
+	struct job_line line;       /* somebody waits for them */
+	struct job_line ahead_line; /* nobody does; in the order of their numbers */
 
 	/* Completion thread */
 	pthread_t completion_thread;
@@ -154,6 +173,7 @@ struct server {
 
 	struct supply supply;
 	struct names_work names;
+	struct prefetches prefetches;
 	struct preload *preload; /* NULL: nothing is decoded at start */
 	atomic_bool stopping;    /* no new work */
 	atomic_bool abandon;     /* no more time for the work under way */

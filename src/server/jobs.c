@@ -2,6 +2,7 @@
 
 #include "server/evict.h"
 #include "server/recency.h"
+#include "server/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static struct extent *offer_room(struct store *store, unsigned segment, const st
 		return job->image->key.size > SMALL_FILE
 			       ? NULL
 			       : store_spare_room(store, segment, SMALL_ROOM);
-	return store_claim_backed(store, segment, job->expected);
+	return store_claim_backed(store, segment, job->expected, job->ahead);
 }
 
 /* Gives the job to a decoder, which is idle. */
@@ -105,33 +106,95 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 	atomic_fetch_add(&server->decoding, 1);
 }
 
+/* ---- lines ---- */
+
+void job_lines_init(struct server *server)
+{
+	server->line.last = &server->line.first;
+	server->ahead_line.last = &server->ahead_line.first;
+}
+
+static struct job_line *line_of(struct server *server, const struct job *job)
+{
+	return job->ahead ? &server->ahead_line : &server->line;
+}
+
+/* Puts the job in line before the one that *at points to. */
+static void line_insert(struct job_line *line, struct job **at, struct job *job)
+{
+	job->in_line = true;
+	job->next = *at;
+	*at = job;
+	if (!job->next)
+		line->last = &job->next;
+}
+
+static void line_remove(struct job_line *line, struct job *job)
+{
+	struct job **at = &line->first;
+
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	if (!job->next)
+		line->last = at;
+	job->next = NULL;
+	job->in_line = false;
+}
+
+/* Takes the first one, or the first that is not early. */
+static struct job *line_take_first(struct job_line *line, bool early)
+{
+	struct job *job = line->first;
+
+	while (job && job->early && !early)
+		job = job->next;
+	if (job)
+		line_remove(line, job);
+	return job;
+}
+
 void job_submit(struct server *server, struct job *job)
 {
 	int decoder;
 
 	recency_take_in(&server->store);
 	decoder = evict_choose_segment(&server->store, server->decoder_busy);
-	if (decoder >= 0) {
+	if (decoder >= 0)
 		begin(server, (unsigned)decoder, job);
-		return;
-	}
-	job->in_line = true;
-	*server->last_job = job;
-	server->last_job = &job->next;
+	else
+		line_insert(&server->line, server->line.last, job);
+}
+
+void job_submit_ahead(struct server *server, struct job *job, uint64_t order)
+{
+	struct job **at = &server->ahead_line.first;
+
+	job->ahead = job->early = true;
+	job->order = order;
+	while (*at && (*at)->order < order)
+		at = &(*at)->next;
+	line_insert(&server->ahead_line, at, job);
+}
+
+void job_awaited(struct server *server, struct stored *image)
+{
+	struct job *job = image->job;
+	bool moves = job && job->ahead && job->in_line;
+
+	if (moves)
+		line_remove(&server->ahead_line, job);
+	if (job)
+		job->ahead = job->early = false;
+	if (moves)
+		job_submit(server, job);
 }
 
 struct job *job_take_first(struct server *server)
 {
-	struct job *job = server->first_job;
+	struct job *job = line_take_first(&server->line, true);
 
-	if (!job)
-		return NULL;
-	server->first_job = job->next;
-	if (!job->next)
-		server->last_job = &server->first_job;
-	job->next = NULL;
-	job->in_line = false;
-	return job;
+	return job ? job : line_take_first(&server->ahead_line, true);
 }
 
 bool job_put_back(struct server *server, unsigned decoder)
@@ -146,18 +209,19 @@ bool job_put_back(struct server *server, unsigned decoder)
 	work->job = NULL;
 	work->extent = NULL;
 	atomic_fetch_sub(&server->decoding, 1);
-	job->put_back = job->in_line = true;
-	job->next = server->first_job;
-	server->first_job = job;
-	if (!job->next)
-		server->last_job = &job->next;
+	job->put_back = true;
+	line_insert(line_of(server, job), &line_of(server, job)->first, job);
 	return true;
 }
 
-/* Whether anybody waits for the image still: who gave up without asking for another has only
+/* Whether anybody wants the image still: who gave up waiting without asking for another has only
  * changed the word in the seat. */
-static bool wanted(const struct server *server, const struct stored *image)
+static bool wanted(const struct server *server, const struct job *job)
 {
+	const struct stored *image = job->image;
+
+	if (job->preload || image->wanted)
+		return true;
 	for (const struct request *request = image->waiters; request; request = request->next)
 		if (atomic_load(&head_seat(&server->objects.head, request->received.seat)
 					 ->state_word) ==
@@ -182,14 +246,38 @@ static void drop(struct server *server, struct job *job)
 		store_discard(&server->store, image);
 }
 
-void job_next(struct server *server, unsigned decoder)
+/* Takes the next one of a line; drops those before it that nobody wants. */
+static struct job *take_wanted(struct server *server, struct job_line *line)
 {
 	struct job *job;
 
-	while ((job = job_take_first(server)) && !job->preload && !wanted(server, job->image))
+	while ((job = line_take_first(line, false)) && !wanted(server, job))
 		drop(server, job);
+	return job;
+}
+
+void job_next(struct server *server, unsigned decoder)
+{
+	struct job *job = take_wanted(server, &server->line);
+
+	if (!job && server->ahead_line.first && !window_full(&server->store))
+		job = take_wanted(server, &server->ahead_line);
 	if (job)
 		begin(server, decoder, job);
+}
+
+void job_begin_ahead(struct server *server)
+{
+	int decoder = 0;
+
+	recency_take_in(&server->store);
+	while (decoder >= 0 && server->ahead_line.first) {
+		decoder = evict_choose_segment(&server->store, server->decoder_busy);
+		if (decoder >= 0)
+			job_next(server, (unsigned)decoder);
+		if (decoder >= 0 && !server->decoder_busy[decoder])
+			return;
+	}
 }
 
 void decoder_set_idle(struct server *server, unsigned decoder)
@@ -201,14 +289,10 @@ void decoder_set_idle(struct server *server, unsigned decoder)
 
 void job_unwanted(struct server *server, struct stored *image)
 {
-	struct job *job = image->job, **at = &server->first_job;
+	struct job *job = image->job;
 
-	if (!job || !job->in_line || job->preload || image->waiters)
+	if (!job || !job->in_line || job->preload || image->wanted || image->waiters)
 		return;
-	while (*at != job)
-		at = &(*at)->next;
-	*at = job->next;
-	if (server->last_job == &job->next)
-		server->last_job = at;
+	line_remove(line_of(server, job), job);
 	drop(server, job);
 }

@@ -11,18 +11,31 @@
 struct job *job_new(struct server *server, const char *name, struct stored *again,
 	const struct image_key *key, struct resolved *file, const struct watch_token *token);
 
+void job_lines_init(struct server *server);
+
 /* Gives the job to the idle decoder that suits it best, or puts it in line. */
 void job_submit(struct server *server, struct job *job);
 
-/* Gives the next job in line to a decoder that is idle, if there is one. Jobs that nobody waits for
- * any more are dropped. */
+/* Puts one in line that nobody waits for, behind those with lower orders. It is `early` until that is
+ * cleared. */
+void job_submit_ahead(struct server *server, struct job *job, uint64_t order);
+
+/* Gives jobs that nobody waits for to idle decoders, as far as the window has room. */
+void job_begin_ahead(struct server *server);
+
+/* Somebody waits for an image that is to be decoded ahead: its job is one as others. */
+void job_awaited(struct server *server, struct stored *image);
+
+/* Gives the next job in line to a decoder that is idle, if there is one: one that somebody waits for
+ * before one that is to be decoded ahead, for which the window must not be full. Jobs that nobody
+ * wants any more are dropped. */
 void job_next(struct server *server, unsigned decoder);
 
 /* Puts the job of a decoder that died back to the front of the line, once, if the decoder was not
  * told of it yet. False, with nothing done, if it was. */
 bool job_put_back(struct server *server, unsigned decoder);
 
-/* Drops the job of an image that nobody waits for any more, if it is in line. */
+/* Drops the job of an image that nobody wants any more, if it is in line. */
 void job_unwanted(struct server *server, struct stored *image);
 
 /* Takes all jobs out of the line, one with each call; NULL when there is none. */

@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "exchange/server_index.h"
 #include "server/answer.h"
+#include "server/recency.h"
 #include "server/thread_word.h"
 
 #include <errno.h>
@@ -210,6 +211,8 @@ void publish_grow(struct server *server)
 	}
 	while (!done) {
 		store_lock(&server->store);
+		/* Notes say places of the table that there is now. */
+		recency_take_in(&server->store);
 		done = index_writer_grow(&server->store.index, &at);
 		store_unlock(&server->store);
 	}

@@ -1,12 +1,14 @@
 #include "server/recency.h"
 
+#include "server/window.h"
+
 /* Of what a seat says nothing is believed but the order: an image that is not there is passed over. */
 static void take_note(struct store *store, uint64_t note)
 {
 	struct alias *alias = index_writer_at(&store->index, note >> 32);
 
 	if (alias && wire_note(note >> 32, alias->image->number) == note)
-		store_touch(store, alias->image);
+		window_use(store, alias->image);
 }
 
 void recency_take_in(struct store *store)

@@ -9,6 +9,8 @@
 #include "server/answer.h"
 #include "server/changes.h"
 #include "server/name_list.h"
+#include "server/prefetch_answer.h"
+#include "server/prefetch_fill.h"
 #include "server/serve_image.h"
 #include "shmsem.h"
 
@@ -66,14 +68,19 @@ static struct seat_request *place(void *context, unsigned seat)
 	return &request->received;
 }
 
+static void copy_options(struct request *request)
+{
+	memcpy(&request->options, &request->received.request.options, sizeof request->options);
+	if (request->options.scale == 1) /* as 0, not to be stored twice */
+		request->options.scale = 0;
+}
+
 static void image(void *context, struct seat_request *received)
 {
 	struct server *server = context;
 	struct request *request = &server->requests[received->seat];
 
-	memcpy(&request->options, &received->request.options, sizeof request->options);
-	if (request->options.scale == 1) /* as 0, not to be stored twice */
-		request->options.scale = 0;
+	copy_options(request);
 	serve_image(server, request);
 }
 
@@ -83,6 +90,20 @@ static void names(void *context, struct seat_request *received)
 
 	store_lock(&server->store);
 	names_ask(server, &server->requests[received->seat]);
+	store_unlock(&server->store);
+}
+
+static void prefetch(void *context, struct seat_request *received)
+{
+	struct server *server = context;
+	struct request *request = &server->requests[received->seat];
+
+	copy_options(request);
+	store_lock(&server->store);
+	prefetch_ask(server, request);
+	/* Once something is begun, its end begins the next. */
+	while (prefetch_fill(server, 1) && !server->prefetches.begun)
+		;
 	store_unlock(&server->store);
 }
 
@@ -97,8 +118,11 @@ static void answered(void *context)
 
 void request_init(struct server *server)
 {
-	static const struct serving_calls calls = {
-		.place = place, .image = image, .names = names, .answered = answered};
+	static const struct serving_calls calls = {.place = place,
+		.image = image,
+		.names = names,
+		.prefetch = prefetch,
+		.answered = answered};
 
 	serving_init(
 		&server->serving, &server->objects, &calls, server, &server->stopping, QUIET_NS);

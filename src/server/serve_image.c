@@ -67,11 +67,10 @@ static bool alias_current(struct server *server, struct alias *alias)
 	return true;
 }
 
-static struct stored *known_image(
-	struct server *server, const struct request *request, uint32_t kind)
+struct stored *serve_known(
+	struct server *server, const char *name, uint32_t kind, const struct image_options *options)
 {
-	struct alias *alias = store_alias(
-		&server->store, request->received.name, kind, &request->options);
+	struct alias *alias = store_alias(&server->store, name, kind, options);
 
 	if (!alias || store_may_retry(alias->image) || !alias_current(server, alias))
 		return NULL;
@@ -94,22 +93,11 @@ static struct stored *find_image(const struct store *store, const struct image_k
 	return store_find(store, key);
 }
 
-/*
- * Answers with what the store knows of a file, or has it decoded. False, with nothing done, if that
- * needs the file and it is not open. With the store's lock held.
- */
-static bool admit(struct server *server, struct request *request, uint32_t kind,
-	struct resolved *file, const struct watch_token *token)
+struct stored *serve_stored(struct server *server, const char *name, const struct image_key *key,
+	const struct resolved *file, const struct watch_token *token, struct stored **ret_again)
 {
-	struct image_key key = {.file = file->key,
-		.offset = file->offset,
-		.size = file->size,
-		.options = request->options,
-		.kind = kind};
-	struct stored *image = find_image(&server->store, &key);
+	struct stored *image = find_image(&server->store, key);
 	struct alias *alias;
-	struct error err;
-	struct job *job;
 
 	/* Whatever its key says: what was written meanwhile may not show there. */
 	if (image && (written(image) || (!image->file && file->watched) ||
@@ -117,18 +105,40 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 		store_forget(&server->store, image);
 		image = NULL;
 	}
-	if (image && !store_may_retry(image)) {
-		store_watch(&server->store, image, file->watched);
-		alias = store_name(&server->store, image, request->received.name, file->path, token,
-			file->opened_at);
-		if (alias)
-			publish_alias(server, alias);
+	*ret_again = image;
+	if (!image || store_may_retry(image))
+		return NULL;
+	store_watch(&server->store, image, file->watched);
+	alias = store_name(&server->store, image, name, file->path, token, file->opened_at);
+	if (alias)
+		publish_alias(server, alias);
+	return image;
+}
+
+/*
+ * Answers with what the store knows of a file, or has it decoded. False, with nothing done, if that
+ * needs the file and it is not open. With the store's lock held.
+ */
+static bool admit(struct server *server, struct request *request, uint32_t kind,
+	struct resolved *file, const struct watch_token *token)
+{
+	const struct image_key key = {.file = file->key,
+		.offset = file->offset,
+		.size = file->size,
+		.options = request->options,
+		.kind = kind};
+	const char *name = request->received.name;
+	struct stored *again, *image = serve_stored(server, name, &key, file, token, &again);
+	struct error err;
+	struct job *job;
+
+	if (image) {
 		answer_with(server, request, image);
 		return true;
 	}
 	if (file->fd < 0)
 		return false;
-	job = job_new(server, request->received.name, image, &key, file, token);
+	job = job_new(server, name, again, &key, file, token);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		serving_answer_failure(&server->serving, &request->received, &err);
@@ -155,11 +165,7 @@ static void ask_helper(struct server *server, struct request *request, struct fi
 	atomic_store(&request->state, REQUEST_NONE);
 }
 
-/*
- * Opens the file of a name after its folder was watched. That is done once there is a file: names that
- * do not exist leave nothing behind. False if only a helper can open it.
- */
-static bool open_watched(struct server *server, const char *name, struct resolved *file,
+bool serve_open(struct server *server, const char *name, struct resolved *file,
 	struct watch_token *token, int *ret_status, struct error *err)
 {
 	bool direct, known;
@@ -190,7 +196,7 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 	bool direct;
 	int status, fd;
 
-	direct = open_watched(server, request->received.name, &file, &token, &status, &err);
+	direct = serve_open(server, request->received.name, &file, &token, &status, &err);
 	store_lock(&server->store);
 	if (direct)
 		direct = file_task_locate(server, &file, &token, false, &status, &err);
@@ -258,9 +264,9 @@ void serve_image(struct server *server, struct request *request)
 	uint32_t kind = request->received.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
 	store_lock(store);
-	image = known_image(server, request, LINK_DECODE);
+	image = serve_known(server, request->received.name, LINK_DECODE, &request->options);
 	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
-		image = known_image(server, request, LINK_PROBE);
+		image = serve_known(server, request->received.name, LINK_PROBE, &request->options);
 		image = image ? find_image(store, &image->key) : NULL;
 	}
 	if (image)

@@ -8,6 +8,7 @@
 #include "server/jobs.h"
 #include "server/mount_table.h"
 #include "server/pool.h"
+#include "server/prefetch.h"
 #include "server/publish.h"
 #include "server/renew.h"
 #include "server/repair.h"
@@ -55,7 +56,8 @@ static int allocate(struct server *server, struct error *err)
 	server->decoders = calloc(options->decoders, sizeof *server->decoders);
 	server->decoder_busy = calloc(options->decoders, sizeof *server->decoder_busy);
 	server->work = calloc(options->decoders, sizeof *server->work);
-	if (!server->requests || !server->decoders || !server->decoder_busy || !server->work)
+	if (!server->requests || !server->decoders || !server->decoder_busy || !server->work ||
+		!prefetch_start(server))
 		return error_os(err, ENOMEM, "cannot start the server");
 	for (unsigned i = 0; i < options->seats; i++)
 		server->requests[i].received.seat = i;
@@ -149,7 +151,7 @@ static struct server *server_new(const struct server_options *options)
 	server->options = *options;
 	server->folder = server->mounts_file = -1;
 	server->objects = SERVER_OBJECTS_NONE;
-	server->last_job = &server->first_job;
+	job_lines_init(server);
 	server->epoll = server->timer = server->wake = -1;
 	server->timer_at = DEADLINE_NEVER;
 	pthread_cond_init(&server->supply.wanted, NULL);
@@ -281,6 +283,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	serving_remind(&server->serving);
 	store_lock(&server->store);
 	seats_reclaim(&server->objects.head);
+	prefetch_upkeep(server);
 	store_unlock(&server->store);
 	pool_upkeep(server);
 	blocking_upkeep(server);
@@ -361,6 +364,7 @@ void server_stop(struct server *server)
 	server_objects_release(&server->objects);
 	changes_stop(server);
 	preload_free(server->preload);
+	prefetch_stop(server);
 	free(server->requests);
 	free(server->decoders);
 	free(server->decoder_busy);

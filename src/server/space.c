@@ -44,14 +44,14 @@ static bool over_budget(const struct store *store)
 	return backed > store->budget;
 }
 
-static bool evict_one(struct store *store)
+static bool evict_one(struct store *store, bool ahead)
 {
 	struct held held;
 	bool evicted;
 
 	if (!evict_collect(store, &held))
 		return false;
-	evicted = evict_oldest(store, &held);
+	evicted = evict_oldest(store, &held, ahead);
 	free(held.numbers);
 	return evicted;
 }
@@ -59,10 +59,10 @@ static bool evict_one(struct store *store)
 /* Gives backed room back, that of the segment itself last, until the segments are within the budget.
  * What was there to be given may have got images meanwhile: then further ones make way. False if they
  * cannot be. */
-static bool punch_excess(struct store *store, unsigned segment)
+static bool punch_excess(struct store *store, unsigned segment, bool ahead)
 {
 	while (over_budget(store))
-		if (!punch_any(store, segment) && !evict_one(store))
+		if (!punch_any(store, segment) && !evict_one(store, ahead))
 			return false;
 	return true;
 }
@@ -87,14 +87,16 @@ static int no_room(
 	if (bytes > store->budget)
 		return error_set(err, STATUS_BAD_DATA,
 			"larger than the store: %s needed, %s allowed (--cache)", need, allowed);
-	format_size(held_bytes(&store->ready, held) + held_bytes(&store->unnamed, held), have);
+	format_size(held_bytes(&store->ready, held) + held_bytes(&store->unnamed, held) +
+			    held_bytes(&store->window, held),
+		have);
 	return error_set(err, STATUS_TRY_AGAIN,
 		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)", need,
 		have, allowed);
 }
 
 /* Evicts what it takes for `bytes`, whole pages; *ret_holes of them do not exist at *ret_first. */
-static int free_room(struct store *store, unsigned segment, uint64_t bytes,
+static int free_room(struct store *store, unsigned segment, uint64_t bytes, bool ahead,
 	struct extent **ret_first, uint64_t *ret_holes, struct error *err)
 {
 	bool possible = bytes <= store->budget;
@@ -103,7 +105,7 @@ static int free_room(struct store *store, unsigned segment, uint64_t bytes,
 
 	if (!evict_collect(store, &held))
 		return error_os(err, ENOMEM, "no memory to look for room");
-	*ret_holes = possible ? evict_make_room(store, &held, segment, bytes, ret_first)
+	*ret_holes = possible ? evict_make_room(store, &held, segment, bytes, ahead, ret_first)
 			      : UINT64_MAX;
 	if (*ret_holes == UINT64_MAX)
 		status = no_room(store, &held, bytes, err);
@@ -111,27 +113,27 @@ static int free_room(struct store *store, unsigned segment, uint64_t bytes,
 	return status;
 }
 
-struct extent *store_claim_backed(struct store *store, unsigned segment, uint64_t bytes)
+struct extent *store_claim_backed(struct store *store, unsigned segment, uint64_t bytes, bool ahead)
 {
 	struct extent *first;
 	uint64_t holes;
 
 	if (store->damaged[segment] || !size_align(bytes, store->head->page, &bytes) ||
-		free_room(store, segment, bytes, &first, &holes, NULL) || holes)
+		free_room(store, segment, bytes, ahead, &first, &holes, NULL) || holes)
 		return NULL;
 	return arena_take(&store->arenas[segment], first, bytes);
 }
 
-static int claim_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
-	uint64_t *ret_holes, struct error *err)
+static int claim_room(struct store *store, unsigned segment, uint64_t bytes, bool ahead,
+	struct extent **ret, uint64_t *ret_holes, struct error *err)
 {
 	struct extent *first;
-	int status = free_room(store, segment, bytes, &first, ret_holes, err);
+	int status = free_room(store, segment, bytes, ahead, &first, ret_holes, err);
 
 	if (status == STATUS_TRY_AGAIN) {
 		/* What clients hold that have died is nobody's. */
 		seats_reclaim(store->head);
-		status = free_room(store, segment, bytes, &first, ret_holes, err);
+		status = free_room(store, segment, bytes, ahead, &first, ret_holes, err);
 		store->refusals += status == STATUS_TRY_AGAIN;
 	}
 	if (status)
@@ -169,7 +171,7 @@ static int back_extent(struct store *store, unsigned index, const struct extent 
 
 /* Gives memory back to the system, which others have used up: what no image is in, then images that
  * nobody holds, until it is `bytes`. False if there was nothing to give. */
-static bool yield(struct store *store, uint64_t bytes)
+static bool yield(struct store *store, uint64_t bytes, bool ahead)
 {
 	uint64_t given = 0;
 
@@ -177,7 +179,7 @@ static bool yield(struct store *store, uint64_t bytes)
 		uint64_t length = punch_any(store, store->segments - 1);
 
 		given += length;
-		if (!length && !evict_one(store))
+		if (!length && !evict_one(store, ahead))
 			break;
 	}
 	return given;
@@ -185,26 +187,26 @@ static bool yield(struct store *store, uint64_t bytes)
 
 /* Makes an extent exist of which `holes` bytes do not. */
 static int back_or_yield(struct store *store, unsigned segment, struct extent *extent,
-	uint64_t holes, struct error *err)
+	uint64_t holes, bool ahead, struct error *err)
 {
 	uint64_t length = extent->length;
 	int status;
 
 	/* Whenever the lock is let go meanwhile, not all of it exists. */
 	store->changing[segment] += length;
-	if (!punch_excess(store, segment))
+	if (!punch_excess(store, segment, ahead))
 		status = error_set(
 			err, STATUS_TRY_AGAIN, "the store's room was taken meanwhile; ask again");
 	else
 		do
 			status = back_extent(store, segment, extent, holes, err);
-		while (status == STATUS_TRY_AGAIN && yield(store, holes));
+		while (status == STATUS_TRY_AGAIN && yield(store, holes, ahead));
 	store->changing[segment] -= length;
 	return status;
 }
 
-int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
-	struct error *err)
+int store_make_room(struct store *store, unsigned segment, uint64_t bytes, bool ahead,
+	struct extent **ret, struct error *err)
 {
 	struct extent *extent = NULL;
 	uint64_t holes = 0;
@@ -214,11 +216,11 @@ int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struc
 	store_mend(store);
 	if (!size_align(bytes, store->head->page, &bytes))
 		bytes = UINT64_MAX;
-	status = claim_room(store, segment, bytes, &extent, &holes, err);
+	status = claim_room(store, segment, bytes, ahead, &extent, &holes, err);
 	if (status)
 		return status;
 	if (holes)
-		status = back_or_yield(store, segment, extent, holes, err);
+		status = back_or_yield(store, segment, extent, holes, ahead, err);
 	if (status) {
 		backing_give_hole(store, segment, extent);
 		return status;

@@ -38,7 +38,15 @@ struct image_key {
 };
 
 struct job;
+struct prefetch;
 struct request;
+
+/* Of an image that was decoded ahead (window.h). */
+struct prefetched {
+	bool unused;    /* nobody has fetched it since */
+	unsigned seat;  /* that wanted it, */
+	uint64_t order; /* after those with lower numbers */
+};
 
 /* An image, or the memory of a failure or of a header. */
 struct stored {
@@ -55,12 +63,14 @@ struct stored {
 	uint64_t number;  /* what hold words say; never 0, never used again */
 	uint64_t used_at; /* by the store's clock of uses */
 	unsigned segment;
-	struct extent *extent;   /* NULL without pixels */
-	struct decoded decoded;  /* READY */
-	struct error failure;    /* FAILED */
+	struct extent *extent;  /* NULL without pixels */
+	struct decoded decoded; /* READY */
+	struct error failure;   /* FAILED */
+	struct prefetched prefetched;
 	unsigned deaths;         /* decoders that it killed; at DEATHS_MAX it gets no other */
 	uint64_t decoded_at;     /* clock.h */
 	struct request *waiters; /* DECODING: who gets it */
+	struct prefetch *wanted; /* DECODING: who wants it to be decoded ahead */
 	struct job *job;         /* DECODING */
 	struct alias *aliases;
 	struct stored *chain;         /* next in its bucket */
@@ -89,6 +99,12 @@ struct stored_list {
 	size_t count;
 };
 
+/* What a seat wanted to be decoded ahead and is not used yet. */
+struct unused {
+	size_t count;
+	uint64_t passed; /* the highest order of those that were used */
+};
+
 struct store {
 	pthread_mutex_t lock;
 	struct head *head;    /* for the hold words */
@@ -102,9 +118,13 @@ struct store {
 	uint64_t uses; /* the clock that says what was used when */
 	struct stored **images;
 	struct alias **names;
-	size_t buckets;              /* of both tables; a power of two */
-	struct stored_list ready;    /* with pixels */
-	struct stored_list unnamed;  /* with pixels, but no name leads to them any more */
+	size_t buckets;             /* of both tables; a power of two */
+	struct stored_list ready;   /* with pixels */
+	struct stored_list unnamed; /* with pixels, but no name leads to them any more */
+	struct stored_list window;  /* with pixels, decoded ahead and not used yet (window.h) */
+	uint64_t window_bytes;
+	uint64_t window_used;        /* images that left the window because they were used */
+	struct unused *unused;       /* of each seat, in the window */
 	struct stored_list negative; /* failures and headers */
 	uint64_t evictions;
 	uint64_t refusals;        /* times that not enough could make way */
@@ -159,16 +179,18 @@ void store_touch(struct store *store, struct stored *image);
 /*
  * Room for `bytes` in a segment, existing and ready to be written; images that nobody holds make
  * way: first those that no name leads to any more, then, of all neighbours that would do, those that
- * have not been used for longest. STATUS_TRY_AGAIN, saying what is needed, held and allowed;
+ * have not been used for longest; then images of the window, unless the room is for one that is
+ * decoded `ahead`. STATUS_TRY_AGAIN, saying what is needed, held and allowed;
  * STATUS_BAD_DATA for more than can ever be. For one thread at a time, as store_mend and
  * store_punch_holes: each lets go of the lock while the system works.
  */
-int store_make_room(struct store *store, unsigned segment, uint64_t bytes, struct extent **ret,
-	struct error *err);
+int store_make_room(struct store *store, unsigned segment, uint64_t bytes, bool ahead,
+	struct extent **ret, struct error *err);
 
 /* The same where no system call is needed for it, which is nearly always once the budget is spent;
  * NULL if one is. Then store_make_room. */
-struct extent *store_claim_backed(struct store *store, unsigned segment, uint64_t bytes);
+struct extent *store_claim_backed(
+	struct store *store, unsigned segment, uint64_t bytes, bool ahead);
 
 /* Warm room that is there for the taking, at most `most` bytes; NULL if there is none. */
 struct extent *store_spare_room(struct store *store, unsigned segment, uint64_t most);
@@ -196,6 +218,12 @@ static inline bool store_may_retry(const struct stored *image)
  * succeed another time is not.
  */
 void store_settled(struct store *store, struct stored *image);
+
+/* How many have pixels. */
+static inline size_t store_images(const struct store *store)
+{
+	return store->ready.count + store->unnamed.count + store->window.count;
+}
 
 /* How many seats hold the image; one whose holder has just died may be among them. */
 unsigned store_holders(const struct store *store, const struct stored *image);

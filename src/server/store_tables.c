@@ -35,7 +35,7 @@ static void grow(struct store *store)
 	struct stored **images = store->images, **new_images;
 	struct alias **names = store->names, **new_names;
 
-	if (store->ready.count + store->unnamed.count + store->negative.count < old)
+	if (store_images(store) + store->negative.count < old)
 		return;
 	new_images = calloc(2 * old, sizeof *new_images);
 	new_names = calloc(2 * old, sizeof *new_names);
@@ -128,7 +128,19 @@ static struct stored_list *list_of(struct store *store, const struct stored *ima
 {
 	if (!image->extent)
 		return &store->negative;
-	return image->unnamed ? &store->unnamed : &store->ready;
+	if (image->unnamed)
+		return &store->unnamed;
+	return image->prefetched.unused ? &store->window : &store->ready;
+}
+
+/* An image more or less in a list, which may be the window. */
+static void count(struct store *store, struct stored_list *list, const struct stored *image, int by)
+{
+	list->count += (size_t)by;
+	if (list != &store->window)
+		return;
+	store->unused[image->prefetched.seat].count += (size_t)by;
+	store->window_bytes += (uint64_t)by * image->extent->length;
 }
 
 void store_list_remove(struct store *store, struct stored *image)
@@ -138,7 +150,7 @@ void store_list_remove(struct store *store, struct stored *image)
 	*(image->older ? &image->older->newer : &list->oldest) = image->newer;
 	*(image->newer ? &image->newer->older : &list->newest) = image->older;
 	image->older = image->newer = NULL;
-	list->count--;
+	count(store, list, image, -1);
 }
 
 void store_list_append(struct store *store, struct stored *image)
@@ -150,7 +162,7 @@ void store_list_append(struct store *store, struct stored *image)
 	image->newer = NULL;
 	*(list->newest ? &list->newest->newer : &list->oldest) = image;
 	list->newest = image;
-	list->count++;
+	count(store, list, image, 1);
 }
 
 void store_list_unnamed(struct store *store, struct stored *image, bool unnamed)
@@ -158,6 +170,7 @@ void store_list_unnamed(struct store *store, struct stored *image, bool unnamed)
 	if (image->unnamed == unnamed)
 		return;
 	store_list_remove(store, image);
+	image->prefetched.unused = false;
 	image->unnamed = unnamed;
 	store_list_append(store, image);
 }

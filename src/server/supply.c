@@ -39,7 +39,8 @@ static void give_room(struct server *server, unsigned index)
 	struct decoder_work *work = &server->work[index];
 	struct extent *extent;
 	struct error err;
-	int status = store_make_room(&server->store, index, work->needed, &extent, &err);
+	int status = store_make_room(
+		&server->store, index, work->needed, work->job->ahead, &extent, &err);
 
 	if (decoder->state != DECODER_NEEDS_ROOM || !work->job) {
 		if (!status)

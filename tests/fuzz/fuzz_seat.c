@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "server/answer.h"
+#include "server/jobs.h"
 #include "server/mount_table.h"
+#include "server/prefetch.h"
 #include "server/repair.h"
 #include "server/request_loop.h"
 #include "shm/lock.h"
@@ -100,8 +102,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.decoders = &none,
 		.work = &work,
 		.decoder_busy = &busy,
-		.last_job = &server.first_job,
 		.names = {.text = names, .size = sizeof names}};
+	job_lines_init(&server);
 	server.options.seats = SEATS;
 	server.options.decoders = 1;
 	/* Files are not looked at for what is stored. */
@@ -141,7 +143,7 @@ static bool finish(struct stored *image, struct error *err)
 		.warning = "its colours are odd"};
 	struct extent *extent;
 
-	if (store_make_room(&server.store, 0, bytes, &extent, err))
+	if (store_make_room(&server.store, 0, bytes, false, &extent, err))
 		return false;
 	store_ready(&server.store, image, 0, extent, &decoded, clock_now());
 	return true;
@@ -240,6 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	write_head(whole, HEAD_SIZE, false);
 	make_store();
+	FUZZ_CHECK(prefetch_start(&server));
 	server.serving.last = server.next_check = 0;
 	if (size > 1)
 		write_head(data + 1, size - 1, choice & CHOOSE_WHOLE);
@@ -255,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(server_upkeep(&server, &done, NULL) == 0 && !done);
 	for (unsigned seat = 0; seat < SEATS; seat++)
 		FUZZ_CHECK(head_seat_whole(&server.objects.head, seat));
+	prefetch_stop(&server);
 	store_release(&server.store);
 	return 0;
 }

@@ -311,7 +311,7 @@ static void make_hole(void)
 	struct extent *extent;
 
 	store_lock(store);
-	assert_int_equal(store_make_room(store, 0, 2 * FILLED, &extent, NULL), 0);
+	assert_int_equal(store_make_room(store, 0, 2 * FILLED, false, &extent, NULL), 0);
 	assert_true(backing_give_hole(store, 0, extent));
 	store_unlock(store);
 }

@@ -125,7 +125,7 @@ static struct stored *put_image(
 	struct extent *extent;
 
 	assert_non_null(image);
-	if (store_make_room(&scene->store, segment, decoded.total, &extent, err)) {
+	if (store_make_room(&scene->store, segment, decoded.total, false, &extent, err)) {
 		store_failed(image, err, false);
 		store_settled(&scene->store, image);
 		return NULL;
@@ -671,16 +671,16 @@ static void memory_is_taken_and_given_back_without_the_lock(void **state)
 		put(scene, 0, 16);
 	assert_int_equal(calls_without_lock, 4);
 	/* Taken from the other segment, in one piece. */
-	assert_null(store_claim_backed(&scene->store, 1, 64 * PAGE));
+	assert_null(store_claim_backed(&scene->store, 1, 64 * PAGE, false));
 	put(scene, 1, 64);
 	assert_int_equal(calls_without_lock, 4 + 2);
 	assert_int_equal(ftruncate(scene->data[1].fd, PAGE), 0);
 	assert_int_equal(store_check_segments(&scene->store), 1);
-	assert_null(store_claim_backed(&scene->store, 1, PAGE));
+	assert_null(store_claim_backed(&scene->store, 1, PAGE, false));
 	store_mend(&scene->store);
 	assert_int_equal(calls_without_lock, 4 + 2 + 1);
 	/* What exists is had without a call. */
-	extent = store_claim_backed(&scene->store, 1, 8 * PAGE);
+	extent = store_claim_backed(&scene->store, 1, 8 * PAGE, false);
 	assert_non_null(extent);
 	assert_int_equal(calls_without_lock, 4 + 2 + 1);
 	watched_store = NULL;

@@ -1,0 +1,122 @@
+#include "server/prefetch_answer.h"
+
+#include "server/prefetch_list.h"
+#include "server/serve_image.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A request that found its list full waits until so many are left: its client is not woken for each. */
+#define LEFT_MAX (WIRE_PREFETCH_MAX * 3 / 4)
+
+/* Tells of the first one that failed; how many bytes of text. */
+static size_t tell_failure(
+	struct prefetch_list *list, uint32_t *ret_status, char text[WIRE_TEXT_SIZE])
+{
+	struct prefetch *prefetch = list->first;
+	size_t name, message;
+
+	*ret_status = 0;
+	if (!list->untold)
+		return 0;
+	while (prefetch->state != PREFETCH_FAILED)
+		prefetch = prefetch->next;
+	*ret_status = (uint32_t)prefetch->status;
+	name = strlen(prefetch->name) + 1;
+	memcpy(text, prefetch->name, name);
+	message = prefetch->message ? strlen(prefetch->message) : 0;
+	if (message > WIRE_TEXT_SIZE - name)
+		message = WIRE_TEXT_SIZE - name;
+	if (message)
+		memcpy(text + name, prefetch->message, message);
+	prefetch_unlist(list, prefetch);
+	list->untold--;
+	prefetch_free(prefetch);
+	return name + message;
+}
+
+static void answer_request(struct server *server, struct request *request)
+{
+	const struct seat_request *received = &request->received;
+	struct prefetch_list *list = &server->prefetches.lists[received->seat];
+	const struct head *head = &server->objects.head;
+	struct wire_answer answer = {0};
+	char text[WIRE_TEXT_SIZE];
+	struct error err;
+	size_t length;
+
+	if (received->name[0] && !prefetch_append(server, request)) {
+		error_os(&err, ENOMEM, "no memory for another image");
+		serving_answer_failure(&server->serving, received, &err);
+		return;
+	}
+	length = tell_failure(list, &answer.flags, text);
+	if (length)
+		request_put_text(head_seat(head, received->seat), &answer, text, length);
+	request_put_answer(head, received->seat,
+		(const uint64_t[4]){
+			[WIRE_PREFETCH_LISTED] = list->count - list->untold,
+			[WIRE_PREFETCH_DECODED] = list->decoded,
+			[WIRE_PREFETCH_FAILED] = list->failed,
+			[WIRE_PREFETCH_UNUSED] = server->store.unused[received->seat].count,
+		},
+		&answer);
+	serving_complete(&server->serving, received, 0);
+}
+
+/* Whether the request, which names an image or asks for news, can be answered if it goes on to the
+ * list while that has at most `most` images. */
+static bool answerable(
+	const struct prefetch_list *list, const struct seat_request *received, size_t most)
+{
+	/* What is told leaves its place. */
+	if (list->untold)
+		return true;
+	if (received->name[0])
+		return list->count <= most;
+	return !list->count || list->decoded + list->failed != received->request.known;
+}
+
+void prefetch_look(struct server *server, unsigned seat)
+{
+	struct request *request = &server->requests[seat];
+
+	if (atomic_load(&request->state) != REQUEST_WAITS_PREFETCH ||
+		!answerable(&server->prefetches.lists[seat], &request->received, LEFT_MAX))
+		return;
+	answer_request(server, request);
+	atomic_store(&request->state, REQUEST_NONE);
+}
+
+/* Whether the image is stored, which then is as recently used as if it had just been decoded. */
+static bool stored_already(struct server *server, const struct request *request)
+{
+	struct stored *image = NULL;
+
+	if (request->received.name[0])
+		image = serve_known(server, request->received.name, LINK_DECODE, &request->options);
+	if (!image || image->state != STORED_READY)
+		return false;
+	store_touch(&server->store, image);
+	return true;
+}
+
+void prefetch_ask(struct server *server, struct request *request)
+{
+	struct seat_request *received = &request->received;
+	struct prefetch_list *list = &server->prefetches.lists[received->seat];
+	uint64_t resets = prefetch_resets(server, received->seat);
+
+	if (list->resets != resets)
+		prefetch_drop(server, received->seat);
+	list->resets = resets;
+	if (stored_already(server, request)) {
+		list->decoded++;
+		received->name[0] = '\0';
+		answer_request(server, request);
+	} else if (answerable(list, received, WIRE_PREFETCH_MAX - 1)) {
+		answer_request(server, request);
+	} else if (request_take(&server->objects.head, received)) {
+		atomic_store(&request->state, REQUEST_WAITS_PREFETCH);
+	}
+}
