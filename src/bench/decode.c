@@ -104,7 +104,7 @@ static const char *way_name(const struct decode_job *job)
 	case DECODE_PROBE:
 		return "shmsem-header";
 	case DECODE_LIBPNG:
-		return "shmsem, no libdeflate";
+		return "shmsem, by libpng alone";
 	case PLAIN_FAST:
 		return "libjpeg-fast";
 	case PLAIN_EASY:

@@ -1,11 +1,8 @@
 #include "image/png_fast.h"
 
-#include "config.h"
-
-#if HAVE_DEFLATE
-
 #include "base/number.h"
-#include "dynload/libdeflate.h"
+#include "image/checksum.h"
+#include "image/inflate.h"
 #include "image/pixel.h"
 #include "image/png_chunks.h"
 #include "image/png_convert.h"
@@ -23,7 +20,7 @@ enum {
 };
 
 struct png_fast {
-	struct libdeflate_decompressor *inflater;
+	struct inflater inflater;
 	uint8_t *memory;
 	size_t size;
 };
@@ -48,21 +45,13 @@ struct plain {
 
 int png_fast_prepare(struct error *err)
 {
-	static const uint8_t byte[1];
-	int status = libdeflate_load(err);
-
-	if (status)
-		return status;
-	libdeflate_crc32(0, byte, sizeof byte);
-	libdeflate_adler32(1, byte, sizeof byte);
-	return STATUS_OK;
+	return checksum_prepare(err);
 }
 
 void png_fast_free(struct png_fast *fast)
 {
 	if (!fast)
 		return;
-	libdeflate_free_decompressor(fast->inflater);
 	free(fast->memory);
 	free(fast);
 }
@@ -77,7 +66,7 @@ static bool is_plain(const struct png_codec *codec)
 
 static bool checksum_is_right(const struct png_chunk *chunk)
 {
-	return libdeflate_crc32(0, chunk->type, (size_t)chunk->length + 4) ==
+	return checksum_crc32(chunk->type, (size_t)chunk->length + 4) ==
 	       read_be32(chunk->data + chunk->length);
 }
 
@@ -185,16 +174,6 @@ static const uint8_t *gather(const struct plain *plain)
 	return plain->packed;
 }
 
-static bool inflate_all(const struct plain *plain)
-{
-	size_t read, written;
-
-	return libdeflate_zlib_decompress_ex(plain->fast->inflater, gather(plain),
-		       plain->packed_size, plain->data, plain->data_size, &read,
-		       &written) == LIBDEFLATE_SUCCESS &&
-	       read == plain->packed_size && written == plain->data_size;
-}
-
 static bool filters_are_known(const struct plain *plain)
 {
 	const uint8_t *end = plain->data + plain->data_size;
@@ -296,15 +275,6 @@ static void deliver_rows(const struct plain *plain)
 	}
 }
 
-static struct png_fast *prepare(struct png_codec *codec)
-{
-	if (!codec->fast)
-		codec->fast = calloc(1, sizeof *codec->fast);
-	if (codec->fast && !codec->fast->inflater)
-		codec->fast->inflater = libdeflate_alloc_decompressor();
-	return codec->fast && codec->fast->inflater ? codec->fast : NULL;
-}
-
 bool png_fast_read(struct png_codec *codec)
 {
 	struct plain plain = {.codec = codec};
@@ -312,11 +282,15 @@ bool png_fast_read(struct png_codec *codec)
 
 	if (!is_plain(codec))
 		return false;
-	plain.fast = prepare(codec);
-	if (!plain.fast)
+	if (!codec->fast)
+		codec->fast = calloc(1, sizeof *codec->fast);
+	if (!codec->fast)
 		return false;
+	plain.fast = codec->fast;
 	describe(&plain);
-	done = survey(&plain) && make_room(&plain) && inflate_all(&plain) &&
+	done = survey(&plain) && make_room(&plain) &&
+	       inflate_zlib(&plain.fast->inflater, gather(&plain), plain.packed_size, plain.data,
+		       plain.data_size) &&
 	       filters_are_known(&plain);
 	if (done)
 		deliver_rows(&plain);
@@ -327,24 +301,3 @@ bool png_fast_read(struct png_codec *codec)
 	}
 	return done;
 }
-
-#else
-
-int png_fast_prepare(struct error *err)
-{
-	(void)err;
-	return STATUS_OK;
-}
-
-void png_fast_free(struct png_fast *fast)
-{
-	(void)fast;
-}
-
-bool png_fast_read(struct png_codec *codec)
-{
-	(void)codec;
-	return false;
-}
-
-#endif

@@ -1,13 +1,11 @@
 /*
- * The plain PNG, which most are: inflated in one go by libdeflate, and its rows unfiltered without
- * libpng.
+ * The plain PNG, which most are: inflated in one go, and its rows unfiltered without libpng.
  *
  * libpng remains the judge. It has read everything before the pixels when this is asked, and what
  * is in any way out of the ordinary is left to it from there: damaged or odd chunks, checksums that
  * are not right, more or less data than there should be, interlacing, fewer than 8 bits, a
  * transparent colour, more memory than allowed. So the result, the warnings and the errors are the
- * same with and without this. One exception is known: libdeflate takes a few deflate streams whose
- * Huffman codes zlib finds invalid, if their checksum is right all the same.
+ * same with and without this.
  */
 #pragma once
 
@@ -19,8 +17,7 @@ struct png_fast;
  * was. */
 bool png_fast_read(struct png_codec *codec);
 
-/* Loads libdeflate, and has it look at the processor, which it does once, before system calls are
- * forbidden. */
+/* Before the first, and before system calls are forbidden. */
 int png_fast_prepare(struct error *err);
 
 /* Takes NULL. */

@@ -192,11 +192,11 @@ alone()
 	jq -e '.results | map(.group | select(test("apple.jpg.*scale 1/8"))) | length == 4' "$folder/out.json"
 }
 
-@test "decode of the drawn set shows PNG without libdeflate, reduced sizes, and Pillow's resize" {
+@test "decode of the drawn set shows PNG by libpng alone, reduced sizes, and Pillow's resize" {
 	"$SHMSEM" bench decode -t 1ms -r 1 -w 0 --export-json "$folder/decode.json" >"$folder/out"
 	for image in photo grey noise deep; do
 		jq -e --arg group "$image.png 960x640, scale 1/2" '.results | map(select(.group == $group) | .name) |
-			contains(["libpng", "shmsem", "shmsem, no libdeflate"])' "$folder/decode.json"
+			contains(["libpng", "shmsem", "shmsem, by libpng alone"])' "$folder/decode.json"
 	done
 	jq -e '.results | map(select(.group | startswith("resize RGB")) | .name) ==
 		["Pillow", "shmsem", "Pillow", "shmsem"]' "$folder/decode.json"

@@ -46,7 +46,7 @@ static int decode(struct image_reader *reader, struct bytes file,
 	return status ? status : image_decode(reader, pixels, sizeof pixels, NULL, err);
 }
 
-/* Where libdeflate finds no memory, libpng may still do. */
+/* Where the fast road finds no memory, libpng may still do. */
 static bool is_as_ever(const uint8_t *wanted)
 {
 	return memcmp(pixels, wanted, sizeof pixels) == 0;

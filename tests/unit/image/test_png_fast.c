@@ -1,4 +1,4 @@
-/* The road of libdeflate against that of libpng: the same pixels, warnings and errors; and filters
+/* The fast road against that of libpng: the same pixels, warnings and errors; and filters
  * undone against the words of the specification. */
 #include "image_samples.h"
 #include "test.h"
