@@ -5,6 +5,7 @@
 
 extern const struct command command_serve;
 extern const struct command command_fetch;
+extern const struct command command_prefetch;
 extern const struct command command_list;
 extern const struct command command_cleanup;
 extern const struct command command_bench;

@@ -79,6 +79,14 @@ void progress_step(struct progress *progress)
 	pthread_mutex_unlock(&progress->lock);
 }
 
+void progress_set(struct progress *progress, size_t done, size_t total)
+{
+	pthread_mutex_lock(&progress->lock);
+	progress->done = done;
+	progress->total = total;
+	pthread_mutex_unlock(&progress->lock);
+}
+
 void progress_say(struct progress *progress, const char *format, ...)
 {
 	va_list arguments;

@@ -25,6 +25,9 @@ void progress_end(struct progress *progress);
 /* One more is done; any thread. */
 void progress_step(struct progress *progress);
 
+/* So many are done, of so many; any thread. */
+void progress_set(struct progress *progress, size_t done, size_t total);
+
 /* Prints "COMMAND: ..." as a line of its own on standard error; any thread. */
 void progress_say(struct progress *progress, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,0 +1,314 @@
+/* shmsem prefetch: has images decoded before somebody asks for them. */
+#include "cli/commands.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "cli/fetch.h"
+#include "cli/fetch_rows.h"
+#include "cli/print_json.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMAND "shmsem prefetch"
+
+struct prefetch_options {
+	struct fetch_options fetch;
+	const char *order;
+	bool null;
+};
+
+#define ROW(field) offsetof(struct prefetch_options, fetch.field)
+#define OWN(field) offsetof(struct prefetch_options, field)
+
+static const struct option_row rows[] = {
+	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)",
+		OPTION_TEXT, ROW(name_space), 0, 0, NULL},
+	{0, "server-user", "USER|any",
+		"whose server to ask (default: yours, root's, $SHMSEM_SERVER_USER's)", OPTION_TEXT,
+		ROW(server_user), 0, 0, NULL},
+	{0, "order", "FILE|-", "names, one a line, after those given; - is standard input",
+		OPTION_TEXT, OWN(order), 0, 0, NULL},
+	{'0', "null", NULL, "names of --order end with a NUL, not with a line", OPTION_FLAG,
+		OWN(null), 0, 0, NULL},
+	FETCH_REQUEST_ROWS,
+	{0, "timeout", "SEC", "end if nothing was decoded for SEC (default: never)",
+		OPTION_DURATION, ROW(timeout), 0, 0, NULL},
+	{0, "wait", "SEC", "wait so long for a server to appear", OPTION_DURATION, ROW(wait), 0, 0,
+		NULL},
+	{'J', "json", NULL, "print JSON", OPTION_FLAG, ROW(json), 0, 0, NULL},
+	{'q', "quiet", NULL, "print nothing but what failed", OPTION_FLAG, ROW(quiet), 0, 0, NULL},
+	{0},
+};
+
+/* What is going on. */
+struct prefetching {
+	struct shmsem *client;
+	struct shmsem_request request; /* but for the name */
+	bool limited;                  /* --timeout was given */
+	uint64_t asked, decoded, failed;
+	uint64_t told; /* by the server, of those that failed */
+	int status;    /* of those that failed, if all have the same */
+	json_t *errors;
+	struct progress progress;
+};
+
+/* Of the command, for the handler. */
+static struct shmsem *cancelled;
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	interrupted = signal;
+	shmsem_cancel(cancelled);
+}
+
+/* What the caller ignores stays ignored. */
+static void catch_signal(int signal)
+{
+	const struct sigaction action = {.sa_handler = interrupt};
+	struct sigaction before;
+
+	if (sigaction(signal, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(signal, &action, NULL);
+}
+
+/* ---- what became of them ---- */
+
+static json_t *json_text(const char *text)
+{
+	size_t length = strlen(text), size = 4 * length + 1;
+	AUTO_FREE char *shown = malloc(size);
+
+	return shown ? json_string(text_is_plain(text, length)
+					   ? text
+					   : text_escape(text, length, shown, size))
+		     : NULL;
+}
+
+static void note_failure(
+	struct prefetching *work, int status, const char *name, const char *message)
+{
+	char shown[256];
+
+	work->status = !work->failed || work->status == status ? status : STATUS_PARTLY;
+	work->failed++;
+	progress_say(&work->progress, "%s: %s",
+		text_escape(name, strlen(name), shown, sizeof shown), message);
+	if (work->errors)
+		json_array_append_new(
+			work->errors, json_pack("{s:o, s:i, s:o}", "name", json_text(name),
+					      "status", status, "error", json_text(message)));
+}
+
+static void note(struct prefetching *work, const struct shmsem_prefetched *got)
+{
+	if (got->status) {
+		work->told++;
+		note_failure(work, got->status, got->name, got->message);
+	}
+	work->decoded = got->decoded;
+	progress_set(&work->progress, got->decoded + work->failed, work->asked);
+}
+
+static int fail(const struct shmsem_error *error, struct error *err)
+{
+	error_set(err, error->status, "%s", error->message);
+	err->os_error = error->os_error;
+	return error->status;
+}
+
+/* Whether a call that failed is to be made again: the readers take their time. */
+static bool again(const struct prefetching *work, const struct shmsem_error *error)
+{
+	return error->status == SHMSEM_TRY_AGAIN && error->os_error != ECANCELED && !work->limited;
+}
+
+/* ---- the work ---- */
+
+static int prefetch_name(struct prefetching *work, const char *name, struct error *err)
+{
+	struct shmsem_request request = work->request;
+	struct shmsem_prefetched got;
+	struct shmsem_error error = {0};
+
+	work->asked++;
+	if (!name[0] || strlen(name) >= sizeof got.name) {
+		note_failure(work, STATUS_USAGE, name, "is no name of an image");
+		return STATUS_OK;
+	}
+	request.name = name;
+	do
+		shmsem_prefetch(work->client, &request, &got, &error);
+	while (again(work, &error));
+	if (error.status)
+		return fail(&error, err);
+	note(work, &got);
+	return STATUS_OK;
+}
+
+static int prefetch_file(struct prefetching *work, const char *path, bool null, struct error *err)
+{
+	bool standard = !strcmp(path, "-");
+	FILE *file = standard ? stdin : fopen(path, "re");
+	AUTO_FREE char *line = NULL;
+	int status = STATUS_OK;
+	size_t room = 0;
+	ssize_t length;
+
+	if (!file)
+		return error_os(err, errno, "cannot open '%s'", path);
+	while (!status && !interrupted &&
+		(length = getdelim(&line, &room, null ? '\0' : '\n', file)) >= 0) {
+		if (length && line[length - 1] == '\n' && !null)
+			line[length - 1] = '\0';
+		if (line[0])
+			status = prefetch_name(work, line, err);
+	}
+	if (!status && ferror(file) && !interrupted)
+		status = error_os(err, errno, "cannot read '%s'", path);
+	if (!standard)
+		fclose(file);
+	return status;
+}
+
+/* Until nothing is listed, and each failure was told. */
+static int prefetch_rest(struct prefetching *work, struct error *err)
+{
+	struct shmsem_prefetched got = {0};
+	struct shmsem_error error;
+
+	do {
+		if (shmsem_prefetch_wait(work->client, work->request.timeout_ns, &got, &error)) {
+			if (again(work, &error))
+				continue;
+			return fail(&error, err);
+		}
+		note(work, &got);
+	} while (got.listed || got.failed > work->told);
+	return STATUS_OK;
+}
+
+static int prefetch_words(struct prefetching *work, char **words, size_t count, struct error *err)
+{
+	struct fetch_names all = {0}, names = {0};
+	bool globs = fetch_has_globs(words, count);
+	int status = globs ? fetch_names_all(work->client, &all, err) : STATUS_OK;
+
+	if (!status)
+		status = fetch_names_match(words, count, globs ? &all : NULL, false, &names, err);
+	for (size_t i = 0; !status && !interrupted && i < names.count; i++)
+		status = prefetch_name(work, names.names[i], err);
+	fetch_names_release(&all);
+	fetch_names_release(&names);
+	return status;
+}
+
+static int prefetch_all(const struct prefetch_options *given, struct prefetching *work,
+	char **words, size_t count, struct error *err)
+{
+	int status = prefetch_words(work, words, count, err);
+
+	if (!status && given->order)
+		status = prefetch_file(work, given->order, given->null, err);
+	if (!status && !interrupted)
+		status = prefetch_rest(work, err);
+	return status;
+}
+
+static int print(const struct prefetch_options *given, struct prefetching *work, struct error *err)
+{
+	if (given->fetch.json) {
+		json_t *errors = work->errors;
+
+		work->errors = NULL;
+		return print_json(
+			json_pack("{s:I, s:I, s:I, s:o}", "asked", (json_int_t)work->asked,
+				"decoded", (json_int_t)work->decoded, "failed",
+				(json_int_t)work->failed, "errors", errors),
+			err);
+	}
+	if (!given->fetch.quiet)
+		printf("%llu of %llu decoded\n", (unsigned long long)work->decoded,
+			(unsigned long long)work->asked);
+	if (work->failed)
+		fprintf(stderr, COMMAND ": %llu of %llu failed\n", (unsigned long long)work->failed,
+			(unsigned long long)work->asked);
+	return STATUS_OK;
+}
+
+/* Says how far it came also when it was interrupted; then the signal ends the process. */
+static int finish(const struct prefetch_options *given, struct prefetching *work, int status,
+	struct error *err)
+{
+	struct error failed = {0};
+	int printed = status && !interrupted ? STATUS_OK : print(given, work, &failed);
+
+	if (interrupted) {
+		fflush(stdout);
+		shmsem_close(work->client);
+		signal(interrupted, SIG_DFL);
+		raise(interrupted);
+	}
+	if (status)
+		return status;
+	if (printed)
+		return error_copy(err, &failed);
+	return work->failed && work->failed < work->asked ? STATUS_PARTLY : work->status;
+}
+
+static int check(const struct prefetch_options *given, size_t words, struct fetch_plan *ret,
+	struct error *err)
+{
+	if (!words && !given->order)
+		return error_set(
+			err, STATUS_USAGE, "which images? 'shmsem prefetch NAME' or --order FILE");
+	if (given->null && !given->order)
+		return error_set(err, STATUS_USAGE, "--null is for --order");
+	return fetch_understand(&given->fetch, words + 1, ret, err);
+}
+
+static int run(const void *options, int argc, char **argv, struct error *err)
+{
+	const struct prefetch_options *given = options;
+	struct prefetching work = {.limited = given->fetch.timeout};
+	struct fetch_plan plan;
+	int status = check(given, (size_t)argc, &plan, err);
+
+	if (status)
+		return status;
+	plan.connect.timeout_ns = 0;
+	status = fetch_connect(&plan, &work.client, err);
+	if (status)
+		return status;
+	work.request = plan.request;
+	work.request.timeout_ns = given->fetch.timeout;
+	work.errors = given->fetch.json ? json_array() : NULL;
+	cancelled = work.client;
+	catch_signal(SIGINT);
+	catch_signal(SIGTERM);
+	progress_begin(&work.progress, COMMAND, 0);
+	status = prefetch_all(given, &work, argv, (size_t)argc, err);
+	progress_end(&work.progress);
+	status = finish(given, &work, status, err);
+	if (work.errors)
+		json_decref(work.errors);
+	shmsem_close(work.client);
+	return status;
+}
+
+const struct command command_prefetch = {
+	.name = "prefetch",
+	.summary = "have images decoded before they are asked for",
+	.synopsis = "[OPTION…] NAME…\n[OPTION…] --order FILE|- [NAME…]",
+	.details =
+		"Has the server decode images in the order given, while nobody waits for others. "
+		"What was decoded so stays in the store until somebody has fetched it, or this "
+		"command ends, which is when all are decoded.",
+	.options = rows,
+	.options_size = sizeof(struct prefetch_options),
+	.run = run,
+};

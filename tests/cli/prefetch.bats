@@ -1,0 +1,120 @@
+# shmsem prefetch from the command line: which names, what is said, and what is found decoded afterwards.
+
+bats_require_minimum_version 1.5.0
+
+load server.bash
+load fetch.bash
+
+setup() {
+	NS=prefetch
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+teardown() {
+	serve_end_all
+}
+
+prefetch() {
+	timeout 60 "$SHMSEM" prefetch -N "$NS" "$@"
+}
+
+# decodes -- how many the server has done.
+decodes() {
+	"$SHMSEM" list -N "$NS" --stats -J | jq '.. | .decodes? // empty' | head -1
+}
+
+# stored NAME [OPTION…] -- whether a fetch finds it decoded.
+stored() {
+	fetch -J "$@" | jq -e '.images[0].store.stored'
+}
+
+@test "names as arguments, from a file, from standard input, with wildcards" {
+	begin
+	run --separate-stderr prefetch apple dog.png
+	[ "$status" -eq 0 ] && [ "$output" = "2 of 2 decoded" ] && [ -z "$stderr" ]
+	stored apple
+	stored dog.png
+	printf 'ball\n\napple' >order
+	[ "$(prefetch --order order)" = "2 of 2 decoded" ]
+	stored ball
+	printf 'apple\0dog\0' | prefetch -0 --order - ball
+	[ -z "$(prefetch -q '*.png')" ]
+	[ "$(fetch --names '*' | prefetch -J --order - | jq .failed)" = 0 ]
+	fetch --names '*' | while read -r name; do stored "$name"; done
+	finish
+}
+
+@test "each image is decoded once, as a fetch with the same options finds it" {
+	begin
+	prefetch --shorter 100 --channels gray apple dog apple
+	[ "$(decodes)" -eq 2 ]
+	stored --shorter 100 --channels gray apple
+	run ! stored apple
+	finish
+}
+
+@test "what fails is said by name, once; the status is 1, or that of all" {
+	begin
+	run --separate-stderr -1 prefetch apple nowhere
+	[ "$output" = "1 of 2 decoded" ]
+	[ "$(grep -c "^shmsem prefetch: nowhere: " <<<"$stderr")" -eq 1 ]
+	grep -qx "shmsem prefetch: 1 of 2 failed" <<<"$stderr"
+	run -66 prefetch nowhere
+	run --separate-stderr -1 prefetch -J apple nowhere
+	jq -e '.asked == 2 and .decoded == 1 and .failed == 1 and
+		.errors[0].name == "nowhere" and .errors[0].status == 66' <<<"$output"
+	for i in $(seq 300); do echo "nothing/$i"; done >order
+	run --separate-stderr -66 prefetch --order order
+	[ "$(grep -c ": nothing/" <<<"$stderr")" -eq 300 ]
+	run -66 prefetch 'x*'
+	finish
+}
+
+@test "wrong words are refused before a server is looked for" {
+	run -64 prefetch
+	[[ "$output" == *"which images?"* ]]
+	run -64 prefetch -0 apple
+	run -64 prefetch --scale 1/3 apple
+	run -64 prefetch --fit 10x10 --scale 1/2 apple
+	run -69 prefetch apple
+	begin
+	run -66 prefetch --order nofile
+	finish
+}
+
+# A store of 8 MiB for images of 4: two of them wait for readers.
+@test "it waits for readers, and ends by a signal, a timeout, or with its server" {
+	begin --cache 8M
+	for i in 1 2 3 4 5 6; do
+		mkdir -p many
+		cp "$SHMSEM_IMAGES/apple.jpg" "many/$i.jpg"
+	done
+	serve_stop "$SERVER"
+	serve_start "$NS" --cache 8M many
+	run --separate-stderr -75 prefetch --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
+	prefetch --size 1200x1000 1 2 3 4 5 6 >said 2>errors 3>&- &
+	ahead=$!
+	for i in 1 2 3 4 5 6; do
+		fetch -q --size 1200x1000 "$i"
+	done
+	wait "$ahead"
+	[ "$(cat said)" = "6 of 6 decoded" ]
+	"$SHMSEM" prefetch -N "$NS" --size 1100x1000 1 2 3 4 5 6 >said 2>errors 3>&- &
+	ahead=$!
+	until [ "$(decodes)" -gt 8 ]; do sleep 0.02; done
+	kill -TERM "$ahead"
+	status=0
+	wait "$ahead" || status=$?
+	[ "$status" -eq 143 ]
+	grep -q " of 6 decoded" said
+	"$SHMSEM" prefetch -N "$NS" --size 1000x1100 1 2 3 4 5 6 >said 2>errors 3>&- &
+	ahead=$!
+	until [ "$(decodes)" -gt 10 ]; do sleep 0.02; done
+	kill -KILL "$SERVER"
+	status=0
+	wait "$ahead" || status=$?
+	[ "$status" -eq 69 ]
+	grep -q "the server" errors
+	"$SHMSEM" cleanup
+	assert_nothing_left
+}
