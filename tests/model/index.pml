@@ -1,7 +1,7 @@
 /*
  * The index and its change flag, for spin. Requesters look a stored image up, a writer changes the
  * file that it was decoded from, and the server takes changes in, publishes, evicts, lets the table
- * grow, and ends or is killed anywhere.
+ * grow, answers a request that was given up, and ends or is killed anywhere.
  *
  * Proven for every order of their steps:
  *   fresh: what a look-up returns is no older than the newest write that had returned when it began;
@@ -38,6 +38,12 @@
 #define ROUNDS_MAX 2 /* of one take-in */
 #define TRIES_MAX 2
 #define OTHER	  99 /* pixels of another image */
+/* In a hold, beside the extent: found by the requester itself. */
+#if defined(LATE) && !defined(M_NO_FOUND_MARK)
+#define FOUND 4
+#else
+#define FOUND 0
+#endif
 
 /* ---- the file ---- */
 
@@ -248,7 +254,7 @@ again:
 	:: else
 	fi;
 #ifndef M_NO_HOLD
-	store_hold(extent);
+	store_hold(extent + FOUND);
 #endif
 #ifndef M_NO_HOLD_FENCE
 	d_step { take_hold(me) };
@@ -415,7 +421,7 @@ inline scan_holds(e)
 	d_step { held = false; at = 0 };
 	do
 	:: at < mark ->
-		d_step { held = held || hold[at] == e; at++ }
+		d_step { held = held || hold[at] % 4 == e; at++ }
 	:: else -> break
 	od;
 	at = 0
@@ -498,6 +504,35 @@ inline evict(e)
 	held = false
 }
 
+/*
+ * The answer, at last, to a request that the first requester has given up: it looks for something else
+ * now, by the same hold. The server stores there only where 0 is, sees that the answer is not wanted,
+ * and clears what it has stored, if that is still there. Both are atomic.
+ */
+inline answer_late(e)
+{
+	d_step {
+#ifndef M_LATE_STORES_OVER
+		if
+		:: hold[0] == 0 -> hold[0] = e
+		:: else
+		fi
+#else
+		hold[0] = e
+#endif
+	};
+	d_step {
+#ifndef M_LATE_CLEARS_ALL
+		if
+		:: hold[0] == e -> hold[0] = 0
+		:: else
+		fi
+#else
+		hold[0] = 0
+#endif
+	}
+}
+
 /* The other table gets what this one has; the memory of this one gets other contents. */
 inline grow()
 {
@@ -551,6 +586,9 @@ active proctype server()
 #endif
 #ifdef GROW
 			:: last % 2 == 0 -> grow()
+#endif
+#ifdef LATE
+			:: owner -> answer_late(owner)
 #endif
 			fi
 		:: true -> break

@@ -41,7 +41,8 @@ static struct index_key key_of(unsigned name)
 static bool is_held(uint64_t image)
 {
 	for (int i = 0; i < READERS; i++)
-		if (atomic_load_explicit(&holds[i][0], memory_order_acquire) == image)
+		if (atomic_load_explicit(&holds[i][0], memory_order_acquire) ==
+			(image | WIRE_HOLD_FOUND))
 			return true;
 	return false;
 }
