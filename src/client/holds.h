@@ -66,10 +66,12 @@ static inline bool hold_begin_release(_Atomic uint32_t *hold, uint32_t use)
 {
 	uint32_t expected = use;
 
-	/* Relaxed: there is no other thread. The caller lets go of it before anything else is done. */
+	/* Relaxed, all: it only decides which of the copies that are released counts; the stores that
+	 * follow are release stores. With one thread, nothing comes between this and those. */
 	if (process_single())
 		return atomic_load_explicit(hold, memory_order_relaxed) == use;
-	return atomic_compare_exchange_strong(hold, &expected, use + HOLD_RELEASING - HOLD_TAKEN);
+	return atomic_compare_exchange_strong_explicit(hold, &expected,
+		use + HOLD_RELEASING - HOLD_TAKEN, memory_order_relaxed, memory_order_relaxed);
 }
 
 /*
