@@ -10,6 +10,8 @@ const struct goal_text goal_texts[GOALS] = {
 	[GOAL_STORED_SAME] = {"the same, largest to smallest image", "1.1 x", "x", 1.1, false},
 	[GOAL_LOOKUP] = {"one of 1000 stored images", "2.2 x a private look-up", "x", 2.2, false},
 	[GOAL_LOOKUP_ASLEEP] = {"the same, 1 ms apart", "1.5 x a private look-up", "x", 1.5, false},
+	[GOAL_LOOKUP_MANY] = {"one of 100000 stored images", "2.2 x a private look-up", "x", 2.2,
+		false},
 	[GOAL_BESIDE] = {"stored image, a file beside grows", "95 % without the server", "%", 95,
 		true},
 	[GOAL_BESIDE_ASLEEP] = {"the same, 1 ms apart", "80 % without the server", "%", 80, true},

@@ -219,13 +219,15 @@ alone()
 		echo "status $?"; left'
 	[ "$output" = "status 0" ]
 	jq -e '.results | map(.part) | unique == ["decode", "fetch", "transport"]' "$folder/all.json"
-	jq -e '.goals | length == 26' "$folder/all.json"
+	jq -e '.goals | length == 27' "$folder/all.json"
 	jq -e '.goals | map((.reached | type == "boolean") and (.measured >= 0 or .unit == "ms")) | all' "$folder/all.json"
 	jq -e '.results | map(select(.part == "fetch" and .group == "hot") | .name) | contains(["cache-line", "empty request",
 		"stored dot.png", "stored large.jpg", "classic large.jpg"])' "$folder/all.json"
 	jq -e '.results | map(select(.name == "decoded fresh")) | length >= 6' "$folder/all.json"
 	jq -e '.results | map(select(.group | startswith("one of 1000 stored")) | .name)
 		== ["private look-up", "stored", "private look-up", "stored"]' "$folder/all.json"
+	jq -e '.results | map(select(.group == "one of 100000 stored") | .name) == ["private look-up", "stored"]' \
+		"$folder/all.json"
 	jq -e '.results | map(select(.group == "stored photo.png, 1000 by each" and .name == "1 client")) | length == 1' \
 		"$folder/all.json"
 	jq -e '.results | map(select(.group == "64 clients on 8 seats") | .runs | flatten | length) == [128]' \
