@@ -33,6 +33,15 @@ void answer_describe(const struct server *server, const struct stored *image,
 	ret->icc_offset = image->extent->offset + image->decoded.profile;
 }
 
+void answer_failure(
+	struct server *server, const struct request *request, const struct error *failure)
+{
+	struct error shown = *failure;
+
+	within_hide(&server->within, &shown);
+	serving_answer_failure(&server->serving, &request->received, &shown);
+}
+
 /* With the store's lock held: the hold word must be there before anybody may look for room. */
 static void answer_image(
 	struct server *server, const struct request *request, struct stored *image, bool from_store)
@@ -121,7 +130,7 @@ void answer_with(struct server *server, struct request *request, struct stored *
 		answer_image(server, request, image, true);
 		break;
 	case STORED_FAILED:
-		serving_answer_failure(&server->serving, &request->received, &image->failure);
+		answer_failure(server, request, &image->failure);
 		break;
 	}
 }
@@ -134,8 +143,7 @@ void answer_waiters(struct server *server, struct stored *image)
 	for (; request; request = next) {
 		next = request->next;
 		if (image->state == STORED_FAILED)
-			serving_answer_failure(
-				&server->serving, &request->received, &image->failure);
+			answer_failure(server, request, &image->failure);
 		else
 			answer_image(server, request, image, false);
 		atomic_store(&request->state, REQUEST_NONE);

@@ -9,6 +9,10 @@
 void answer_describe(const struct server *server, const struct stored *image,
 	struct wire_answer *ret, uint64_t ret_words[4]);
 
+/* Why there is none. */
+void answer_failure(
+	struct server *server, const struct request *request, const struct error *failure);
+
 /* Gives an image that is known to the requester, or lets the request wait for it. With the store's
  * lock held. */
 void answer_with(struct server *server, struct request *request, struct stored *image);

@@ -45,9 +45,10 @@ void index_writer_let(struct index_writer *writer, bool found)
 		writer->index->shut = !found;
 }
 
-static struct index_key key_of(const struct alias *alias)
+static struct index_key key_of(const struct index_writer *writer, const struct alias *alias)
 {
-	struct index_key key = {.name = alias->name, .length = strlen(alias->name)};
+	const char *name = alias->name + writer->hidden;
+	struct index_key key = {.name = name, .length = strlen(name)};
 
 	memcpy(&key.options, &alias->options, sizeof alias->options);
 	return key;
@@ -83,7 +84,7 @@ void index_writer_remove(struct index_writer *writer, struct alias *alias)
 
 	if (!alias->indexed)
 		return;
-	key = key_of(alias);
+	key = key_of(writer, alias);
 	hash = index_hash(writer->index, &key);
 	index_writer_begin(writer);
 	writer->count -= remove_from(writer->index, writer->slots, alias, hash);
@@ -125,7 +126,7 @@ static uint64_t make_place(
 void index_writer_put(
 	struct index_writer *writer, struct alias *alias, const struct index_answer *answer)
 {
-	struct index_key key = key_of(alias);
+	struct index_key key = key_of(writer, alias);
 	uint64_t hash, place;
 
 	if (!writer->index || key.length > WIRE_INDEX_NAME_MAX)
@@ -181,7 +182,7 @@ bool index_writer_grow_begin(struct index_writer *writer, uint64_t table, uint64
 static void carry_over(struct index_writer *writer, uint64_t from)
 {
 	struct alias *alias = writer->slots[from];
-	struct index_key key = key_of(alias);
+	struct index_key key = key_of(writer, alias);
 	uint64_t hash = index_hash(writer->index, &key), to = 0;
 	unsigned i = 0;
 

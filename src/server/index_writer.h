@@ -16,6 +16,7 @@ struct alias;
 
 struct index_writer {
 	struct index *index;  /* NULL: there is none */
+	size_t hidden;        /* bytes at the beginning of names that requesters leave out */
 	unsigned depth;       /* of index_writer_begin */
 	uint64_t removals;    /* what is held was to be looked at after each */
 	uint64_t count;       /* entries in use */

@@ -18,6 +18,7 @@
 #include "server/server.h"
 #include "server/store.h"
 #include "server/watch.h"
+#include "server/within.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -127,6 +128,7 @@ struct renewal {
 struct server {
 	struct server_options options;
 	int folder;                    /* the served one */
+	struct within within;          /* of it, if that is not all */
 	unsigned missing;              /* enum sandbox_missing */
 	bool store_ready;              /* store was made */
 	struct server_objects objects; /* data is not mapped here: the server touches no pixel */

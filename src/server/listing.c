@@ -235,13 +235,23 @@ int listing_read(int folder, const char *path, char **ret, size_t *ret_size, siz
 	struct listing listing = {.root = folder};
 	struct names *names = &listing.names;
 	size_t length = strlen(path);
-	int fd = length < sizeof listing.path ? open_folder(folder, *path ? path : ".", 0) : -1;
+	int fd;
+	bool done;
 	char *text;
 
-	if (fd < 0)
-		return error_os(err, errno, "cannot list the served folder");
+	if (length >= sizeof listing.path)
+		return error_os(err, ENAMETOOLONG, "cannot list the served folder");
 	strcpy(listing.path, path);
-	text = read_folder(&listing, fd, length, 0) ? sorted(names) : NULL;
+	fd = open_folder(folder, *path ? path : ".", 0);
+	if (fd < 0 && errno == ENOTDIR && length && shard_name_ends(path, length - 1)) {
+		listing.path[length - 1] = '\0';
+		done = list_shard(&listing, folder, listing.path, 0);
+	} else if (fd < 0) {
+		return error_os(err, errno, "cannot list the served folder");
+	} else {
+		done = read_folder(&listing, fd, length, 0);
+	}
+	text = done ? sorted(names) : NULL;
 	free(names->text);
 	if (!text)
 		return error_os(err, names->failed ? names->failed : ENOMEM,

@@ -24,6 +24,9 @@ static void ask_part(struct server *server, const char *path)
 {
 	struct file_task task = {.order.kind = HELPER_LIST, .mount = MOUNT_LISTS};
 
+	/* Of one shard there is nothing else. */
+	if (!*path && server->within.length)
+		strcpy(task.order.name, server->within.prefix);
 	if (*path) {
 		memcpy(task.order.name, path, strlen(path));
 		task.mount = mount_table_of(server->mounts, path);
@@ -146,7 +149,7 @@ static void ask_mounts(struct server *server, const char *text, size_t size, uin
 void names_resume(struct server *server, const struct file_answer *answer)
 {
 	struct names_work *names = &server->names;
-	const char *mount = answer->task->order.name;
+	const char *mount = answer->task->mount == MOUNT_LISTS ? "" : answer->task->order.name;
 	bool good = !answer->said.err.status;
 	size_t size = good ? (size_t)answer->said.size : 0;
 	char *text = size ? malloc(size) : NULL;
@@ -155,6 +158,8 @@ void names_resume(struct server *server, const struct file_answer *answer)
 	if (size &&
 		(!text || pread_full(answer->fd, text, size, 0) != (ssize_t)size || text[size - 1]))
 		good = false;
+	if (good && size)
+		size = within_hide_names(&server->within, text, size);
 	if (!insert(names, mount, text, good ? size : 0) || (!good && !*mount))
 		error_set(&names->failure, STATUS_TRY_AGAIN, "%s",
 			answer->said.err.status ? answer->said.err.text

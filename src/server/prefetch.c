@@ -75,10 +75,12 @@ void prefetch_done(struct server *server, struct prefetch *prefetch)
 void prefetch_fail(struct server *server, struct prefetch *prefetch, const struct error *failure)
 {
 	struct prefetch_list *list = &server->prefetches.lists[prefetch->seat];
+	struct error shown = *failure;
 
+	within_hide(&server->within, &shown);
 	prefetch_set_state(server, prefetch, PREFETCH_FAILED);
 	prefetch->status = failure->status;
-	prefetch->message = strdup(failure->text);
+	prefetch->message = strdup(shown.text);
 	list->failed++;
 	list->untold++;
 	prefetch_look(server, prefetch->seat);

@@ -10,10 +10,11 @@
 #define LEFT_MAX (WIRE_PREFETCH_MAX * 3 / 4)
 
 /* Tells of the first one that failed; how many bytes of text. */
-static size_t tell_failure(
-	struct prefetch_list *list, uint32_t *ret_status, char text[WIRE_TEXT_SIZE])
+static size_t tell_failure(const struct server *server, struct prefetch_list *list,
+	uint32_t *ret_status, char text[WIRE_TEXT_SIZE])
 {
 	struct prefetch *prefetch = list->first;
+	const char *shown;
 	size_t name, message;
 
 	*ret_status = 0;
@@ -22,8 +23,9 @@ static size_t tell_failure(
 	while (prefetch->state != PREFETCH_FAILED)
 		prefetch = prefetch->next;
 	*ret_status = (uint32_t)prefetch->status;
-	name = strlen(prefetch->name) + 1;
-	memcpy(text, prefetch->name, name);
+	shown = prefetch->name + server->within.length;
+	name = strlen(shown) + 1;
+	memcpy(text, shown, name);
 	message = prefetch->message ? strlen(prefetch->message) : 0;
 	if (message > WIRE_TEXT_SIZE - name)
 		message = WIRE_TEXT_SIZE - name;
@@ -50,7 +52,7 @@ static void answer_request(struct server *server, struct request *request)
 		serving_answer_failure(&server->serving, received, &err);
 		return;
 	}
-	length = tell_failure(list, &answer.flags, text);
+	length = tell_failure(server, list, &answer.flags, text);
 	if (length)
 		request_put_text(head_seat(head, received->seat), &answer, text, length);
 	request_put_answer(head, received->seat,
@@ -107,6 +109,8 @@ void prefetch_ask(struct server *server, struct request *request)
 	struct prefetch_list *list = &server->prefetches.lists[received->seat];
 	uint64_t resets = prefetch_resets(server, received->seat);
 
+	if (server->within.length && received->name[0] && !serve_enter(server, request))
+		return;
 	if (list->resets != resets)
 		prefetch_drop(server, received->seat);
 	list->resets = resets;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ struct failure {
 
 struct preload {
 	const struct preload_options *options;
+	const struct within *within;
 	char *text; /* all names of the folder, once they are there */
 	const char **names;
 	size_t next; /* name */
@@ -87,6 +89,7 @@ int preload_new(struct server *server, struct error *err)
 		return error_os(err, ENOMEM, "cannot preload");
 	server->preload = preload;
 	preload->options = server->options.preload;
+	preload->within = &server->within;
 	preload->last_failure = &preload->failures;
 	pthread_cond_init(&preload->changed, NULL);
 	return STATUS_OK;
@@ -174,6 +177,7 @@ void preload_done(struct preload *preload, const struct error *failure)
 	preload->progress.failed += failure != NULL;
 	if (note) {
 		*note = (struct failure){.err = *failure};
+		within_hide(preload->within, &note->err);
 		*preload->last_failure = note;
 		preload->last_failure = &note->next;
 	}
@@ -244,8 +248,9 @@ static void ask_helper(struct server *server, struct file_task *task)
 }
 
 /* With the store's lock held, which is let go while the file is opened. */
-static void preload_image(struct server *server, const char *name)
+static void preload_image(struct server *server, const char *chosen)
 {
+	char name[WIRE_NAME_MAX + 1];
 	struct resolved file = {.fd = -1};
 	struct watch_token token;
 	struct file_task task;
@@ -254,6 +259,8 @@ static void preload_image(struct server *server, const char *name)
 	int status;
 
 	server->preload->jobs++;
+	/* There are no longer ones in a list. */
+	snprintf(name, sizeof name, "%s%s", server->within.prefix, chosen);
 	watch_update(server->watch);
 	token = watch_folder_of(server->watch, name);
 	store_unlock(&server->store);

@@ -96,6 +96,7 @@ int publish_start(struct server *server, struct error *err)
 		return STATUS_OK;
 	if (!index_writer_init(&server->store.index, index, server->options.seats))
 		return error_os(err, ENOMEM, "cannot make the index");
+	server->store.index.hidden = server->within.length;
 	watch_on_change(server->watch, changed, server);
 	server->store.budget -= index_bytes(server);
 	return STATUS_OK;

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "server/answer.h"
 #include "server/changes.h"
 #include "server/file_task.h"
@@ -141,7 +142,7 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 	job = job_new(server, name, again, &key, file, token);
 	if (!job) {
 		error_os(&err, ENOMEM, "no memory for another image");
-		serving_answer_failure(&server->serving, &request->received, &err);
+		answer_failure(server, request, &err);
 		return true;
 	}
 	answer_later(server, request, job->image);
@@ -161,7 +162,7 @@ static void ask_helper(struct server *server, struct request *request, struct fi
 	if (blocking_ask(server, task))
 		return;
 	error_os(&err, ENOMEM, "no memory for another image");
-	serving_answer_failure(&server->serving, &request->received, &err);
+	answer_failure(server, request, &err);
 	atomic_store(&request->state, REQUEST_NONE);
 }
 
@@ -207,7 +208,7 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 		task.kind = kind;
 		ask_helper(server, request, &task);
 	} else if (status) {
-		serving_answer_failure(&server->serving, &request->received, &err);
+		answer_failure(server, request, &err);
 	} else {
 		admit(server, request, kind, &file, &token);
 	}
@@ -246,7 +247,7 @@ void serve_resume(struct server *server, struct file_answer *answer)
 	if (!file_task_found(server, answer, &file, &token, &status, &err))
 		done = false;
 	else if (status || files_check(&file, server->options.file_bytes, &err))
-		serving_answer_failure(&server->serving, &request->received, &err);
+		answer_failure(server, request, &err);
 	else
 		done = admit(server, request, answer->task->kind, &file, &token);
 	file_task_release(server, &file);
@@ -257,12 +258,27 @@ void serve_resume(struct server *server, struct file_answer *answer)
 		atomic_store(&request->state, REQUEST_NONE);
 }
 
+bool serve_enter(struct server *server, struct request *request)
+{
+	char shown[256], *name = request->received.name;
+	struct error err;
+
+	if (within_enter(&server->within, name, sizeof request->received.name))
+		return true;
+	error_set(&err, STATUS_NOT_FOUND, "%s: the name is too long",
+		text_escape(name, strlen(name), shown, sizeof shown));
+	answer_failure(server, request, &err);
+	return false;
+}
+
 void serve_image(struct server *server, struct request *request)
 {
 	struct store *store = &server->store;
 	struct stored *image;
 	uint32_t kind = request->received.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
+	if (server->within.length && !serve_enter(server, request))
+		return;
 	store_lock(store);
 	image = serve_known(server, request->received.name, LINK_DECODE, &request->options);
 	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {

@@ -7,6 +7,10 @@
 #include "server/blocking.h"
 #include "server/internal.h"
 
+/* Makes the name of a request what it is inside a server of one shard (within.h); false if it is too long
+ * then, which is answered. */
+bool serve_enter(struct server *server, struct request *request);
+
 /* Request thread. */
 void serve_image(struct server *server, struct request *request);
 

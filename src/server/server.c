@@ -89,14 +89,6 @@ static int create_objects(struct server *server, struct error *err)
 	return status;
 }
 
-static int open_folder(struct server *server, struct error *err)
-{
-	server->folder = open(server->options.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return server->folder < 0
-		       ? error_os(err, errno, "cannot open '%s'", server->options.directory)
-		       : STATUS_OK;
-}
-
 /* An errno, or 0. */
 static int create_threads(struct server *server)
 {
@@ -165,7 +157,7 @@ static struct server *server_new(const struct server_options *options)
 /* What the objects are made after: the folder, how it may be looked at, what is watched. */
 static int start_folder(struct server *server, struct error *err)
 {
-	int status = open_folder(server, err);
+	int status = within_open(server->options.directory, &server->within, &server->folder, err);
 
 	if (status)
 		return status;

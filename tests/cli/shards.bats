@@ -125,3 +125,44 @@ is() {
 	[[ "$output" == *"s.tar/a/ball: not in what can be read of the shard: at byte "*" a member goes on behind the shard's end" ]]
 	finish
 }
+
+@test "a shard is served alone, by the names of its members" {
+	pack served/s.tar
+	cp in/a/apple.jpg served/beside.jpg
+	printf 'no image' >in/a/bad.png
+	tar -C in -rf served/s.tar a/bad.png
+	ln -s served/s.tar link.tar
+	serve_start "$NS" --fresh 60s --preload link.tar
+	grep -F "serving 'link.tar'" serve.err
+	grep 'preloaded 4 of 5 images' serve.err
+	grep -F 'shmsem serve: a/bad.png: this is neither PNG nor JPEG' serve.err
+	fetch -o one.pnm a/apple
+	djpeg -pnm in/a/apple.jpg | cmp - one.pnm
+	[ "$(fetch --names | tr '\n' ' ')" = "a/apple.jpg a/bad.png a/ball.png a/car.jpg a/dog.png " ]
+	run -65 fetch a/bad
+	[ "$output" = "shmsem fetch: a/bad.png: this is neither PNG nor JPEG: it begins with 6e 6f 20 69 6d 61 67 65" ]
+	for name in beside beside.jpg s.tar/a/apple a/none ../beside; do
+		run -66 fetch "$name"
+		[[ "$output" == "shmsem fetch: $name: "* && "$output" != *s.tar*s.tar* ]]
+	done
+	run -66 fetch "$(printf '%01020d' 0)"
+	fetch -c 5 a/apple.jpg
+	"$SHMSEM" list -N "$NS" --stats -J | jq -e '.index.found > 0'
+	# Nothing beside the shard is decoded ahead either.
+	run -1 timeout 20 "$SHMSEM" prefetch -N "$NS" --shorter 64 a/car a/bad beside.jpg
+	[[ "$output" == *": a/bad.png: this is neither"* ]]
+	[[ "$output" == *": beside.jpg: no such image"* && "$output" != *s.tar/* ]]
+	finish
+}
+
+@test "what is no shard is not served alone" {
+	pack served/s.tar
+	mkfifo served/fifo.tar
+	for name in served/a.png served/fifo.tar served/none.tar; do
+		[ -e "$name" ] || cp in/a/dog.png served/a.png
+		run timeout 10 "$SHMSEM" serve -N "$NS" "$name"
+		[ "$status" -ne 0 ] && [ "$status" -ne 124 ]
+		[[ "$output" == *"cannot open '$name'"* ]]
+	done
+	assert_nothing_left
+}
