@@ -90,6 +90,31 @@ uint64_t box_memory(const struct box *box)
 PLAIN(8, uint8_t, uint16_t)
 PLAIN(16, uint16_t, uint32_t)
 
+/* Of three channels at 1/2, from two rows: the sums of all neighbours are taken, as vectors, and
+ * those across two squares left out. */
+static void halve_rgb8(const struct box *box, uint8_t *row)
+{
+	enum {
+		SQUARES = 16
+	};
+	const uint16_t *from = box->sums;
+	uint32_t left = box->width / 2;
+
+	/* A pixel is copied with a byte of the next one. */
+	for (; left > SQUARES; left -= SQUARES, from += SQUARES * 6) {
+		uint8_t means[SQUARES * 6];
+
+		for (unsigned i = 0; i < SQUARES * 6; i++)
+			means[i] = (uint8_t)((uint16_t)(from[i] + from[i + 3] + 2) / 4);
+		for (unsigned i = 0; i < SQUARES; i++, row += 3)
+			memcpy(row, means + i * 6, 4);
+	}
+	for (; left > 0; left--, from += 6, row += 3)
+		mean_square8(from, row, 2, 2, 3);
+	if (box->width % 2)
+		mean_square8(from, row, 1, 2, 3);
+}
+
 /* ---- 8 bits with alpha ---- */
 
 INLINE void add_some(uint32_t *sums, const uint8_t *row, unsigned count, unsigned channels)
@@ -103,17 +128,18 @@ INLINE void add_some(uint32_t *sums, const uint8_t *row, unsigned count, unsigne
 	}
 }
 
-static void add_grey_alpha8(const struct box *box, const uint8_t *row)
+INLINE void add_grey_alpha8(const struct box *box, const uint8_t *row, unsigned scale, bool first)
 {
 	uint32_t *sums = box->sums;
 
-	for (uint32_t left = box->width; left > 0; sums += 2) {
-		unsigned count = left < box->scale ? left : box->scale;
-
-		add_some(sums, row, count, 2);
-		row += 2 * count;
-		left -= count;
+	for (uint32_t x = box->width / scale; x > 0; x--, sums += 2, row += 2 * scale) {
+		if (first)
+			sums[0] = sums[1] = 0;
+		add_some(sums, row, scale, 2);
 	}
+	if (first && box->width % scale)
+		sums[0] = sums[1] = 0;
+	add_some(sums, row, box->width % scale, 2);
 }
 
 INLINE void add_alpha8(const struct box *box, const uint8_t *row, unsigned scale, bool first)
@@ -135,13 +161,15 @@ INLINE void add_alpha8(const struct box *box, const uint8_t *row, unsigned scale
 	add_some(sums, row, box->width % scale, 4);
 }
 
-/* Of grey and alpha. */
+/* Of grey and alpha. As in box_lanes.h, floats of numbers below 2^24 do. */
 INLINE void mean_square_grey(const uint32_t *sums, uint32_t pixels, uint8_t *pixel)
 {
 	const uint32_t weight = sums[1] ? sums[1] : 1;
 
-	pixel[0] = (uint8_t)((sums[0] + weight / 2) / weight);
-	pixel[1] = (uint8_t)((sums[1] + pixels / 2) / pixels);
+	pixel[0] = (uint8_t)(int32_t)((float)(int32_t)(sums[0] + weight / 2) /
+				      (float)(int32_t)weight);
+	pixel[1] = (uint8_t)(int32_t)((float)(int32_t)(sums[1] + pixels / 2) /
+				      (float)(int32_t)pixels);
 }
 
 static void mean_alpha8(const struct box *box, uint8_t *row, unsigned height)
@@ -218,21 +246,27 @@ static void mean_alpha16(const struct box *box, uint16_t *row, unsigned height)
 			what(box, row, 8, __VA_ARGS__); \
 	} while (0)
 
+static void add_alpha_of_8(const struct box *box, const uint8_t *row, bool first)
+{
+	if (box->channels == 2)
+		BY_SCALE(add_grey_alpha8, first);
+	else if (first)
+		BY_SCALE(add_alpha8, true);
+	else
+		BY_SCALE(add_alpha8, false);
+}
+
 static void add_alpha(const struct box *box, const uint8_t *row, bool first)
 {
 	const uint16_t *row16 = (const uint16_t *)(const void *)row;
 
-	if (box->bits == 8 && box->channels == 4 && first) {
-		BY_SCALE(add_alpha8, true);
+	if (box->bits == 8) {
+		add_alpha_of_8(box, row, first);
 		return;
 	}
 	if (first)
 		memset(box->sums, 0, box_memory(box));
-	if (box->bits == 8 && box->channels == 4)
-		BY_SCALE(add_alpha8, false);
-	else if (box->bits == 8)
-		add_grey_alpha8(box, row);
-	else if (box->channels == 4)
+	if (box->channels == 4)
 		add_alpha16(box, row16, 4);
 	else
 		add_alpha16(box, row16, 2);
@@ -256,6 +290,8 @@ static void mean8(const struct box *box, uint8_t *row, unsigned height)
 		mean_alpha8(box, row, height);
 	else if (box->channels == 1)
 		BY_SCALE(mean_plain8, height, 1);
+	else if (box->scale == 2 && height == 2)
+		halve_rgb8(box, row);
 	else
 		BY_SCALE(mean_plain8, height, 3);
 }
