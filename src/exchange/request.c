@@ -314,7 +314,9 @@ bool held_collect(struct head *head, struct held *ret)
 		held.count += count;
 		held.everything |= !head_holds_whole(head, seat);
 	}
-	qsort(held.numbers, held.count, sizeof *held.numbers, compare_numbers);
+	/* Where no seat is taken there is no list. */
+	if (held.count)
+		qsort(held.numbers, held.count, sizeof *held.numbers, compare_numbers);
 	*ret = held;
 	return true;
 }
