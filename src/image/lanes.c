@@ -6,7 +6,8 @@
 
 enum {
 	FRACTION8 = LANES_FRACTION(8),
-	FRACTION16 = LANES_FRACTION(16)
+	FRACTION16 = LANES_FRACTION(16),
+	LANES16 = 16, /* of 16 bits at a time; LANES is a multiple */
 };
 
 static inline uint8_t clip8(int32_t sum)
@@ -15,10 +16,16 @@ static inline uint8_t clip8(int32_t sum)
 	return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-static inline uint16_t clip16(int64_t sum)
+/* Sums of 16 bits are whole numbers far below 2^53, which doubles add up exactly, in any order; and
+ * vectors multiply them, as they do not 64-bit integers. */
+/* Sums of 16 bits are whole numbers far below 2^53: doubles are exact for them, and unlike 64-bit
+ * integers are multiplied in vectors. */
+static inline uint16_t clip16(double sum)
 {
-	sum >>= FRACTION16;
-	return (uint16_t)(sum < 0 ? 0 : sum > 65535 ? 65535 : sum);
+	/* It is rounded towards 0, which a sum below 0 becomes anyway. */
+	int32_t whole = (int32_t)(sum * (1.0 / (1 << FRACTION16)));
+
+	return (uint16_t)(whole < 0 ? 0 : whole > 65535 ? 65535 : whole);
 }
 
 static void sum_rows8(uint8_t *restrict target, const uint8_t *const *rows,
@@ -44,19 +51,19 @@ static void sum_rows8(uint8_t *restrict target, const uint8_t *const *rows,
 static void sum_rows16(uint16_t *restrict target, const uint8_t *const *rows,
 	const int32_t *restrict weights, uint32_t count, size_t samples)
 {
-	for (size_t at = 0; at < samples; at += LANES) {
-		int64_t sums[LANES];
+	for (size_t at = 0; at < samples; at += LANES16) {
+		double sums[LANES16];
 
-		for (unsigned i = 0; i < LANES; i++)
+		for (unsigned i = 0; i < LANES16; i++)
 			sums[i] = 1 << (FRACTION16 - 1);
 		for (uint32_t k = 0; k < count; k++) {
 			const uint16_t *row = (const uint16_t *)(const void *)rows[k] + at;
-			int32_t weight = weights[k];
+			const double weight = weights[k];
 
-			for (unsigned i = 0; i < LANES; i++)
-				sums[i] += (int64_t)row[i] * weight;
+			for (unsigned i = 0; i < LANES16; i++)
+				sums[i] += row[i] * weight;
 		}
-		for (unsigned i = 0; i < LANES; i++)
+		for (unsigned i = 0; i < LANES16; i++)
 			target[at + i] = clip16(sums[i]);
 	}
 }
@@ -102,13 +109,13 @@ INLINE void sum_columns16(const struct lanes_columns *work, unsigned channels)
 	for (uint32_t x = 0; x < axis->to; x++, weights += axis->taps, target += lanes) {
 		const uint16_t *column = (const uint16_t *)(const void *)work->columns +
 					 (size_t)(axis->first[x] - axis->begin) * lanes;
-		int64_t sums[LANES_ROWS * 4];
+		double sums[LANES_ROWS * 4];
 
 		for (unsigned i = 0; i < lanes; i++)
 			sums[i] = 1 << (FRACTION16 - 1);
 		for (uint32_t k = 0; k < axis->count[x]; k++, column += lanes)
 			for (unsigned i = 0; i < lanes; i++)
-				sums[i] += (int64_t)column[i] * weights[k];
+				sums[i] += column[i] * (double)weights[k];
 		for (unsigned i = 0; i < lanes; i++)
 			target[i] = clip16(sums[i]);
 	}
