@@ -63,16 +63,22 @@ bool right_pixels(const struct shmsem_image *image, unsigned seed)
 	return true;
 }
 
-void start_server(struct scene *scene, const char *decoders, const char *cache)
+void start_server_for(
+	struct scene *scene, const char *seats, const char *decoders, const char *cache)
 {
 	char *arguments[] = {getenv("SHMSEM"), (char *)"serve", (char *)"-q", (char *)"-N",
-		scene->space, (char *)"-s", (char *)"6", (char *)"-w", (char *)decoders,
+		scene->space, (char *)"-s", (char *)seats, (char *)"-w", (char *)decoders,
 		(char *)"--cache", (char *)cache, (char *)"--decode-timeout", (char *)"300",
 		scene->folder, NULL};
 
 	assert_non_null(arguments[0]);
 	assert_int_equal(
 		posix_spawn(&scene->server, arguments[0], NULL, NULL, arguments, environ), 0);
+}
+
+void start_server(struct scene *scene, const char *decoders, const char *cache)
+{
+	start_server_for(scene, "6", decoders, cache);
 }
 
 void end_server(struct scene *scene, int signal)

@@ -33,6 +33,8 @@ void write_image(const struct scene *scene, const char *name, unsigned seed, uin
 bool right_pixels(const struct shmsem_image *image, unsigned seed);
 
 void start_server(struct scene *scene, const char *decoders, const char *cache);
+void start_server_for(
+	struct scene *scene, const char *seats, const char *decoders, const char *cache);
 void end_server(struct scene *scene, int signal);
 
 /* Waits until the server is there. */

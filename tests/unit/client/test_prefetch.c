@@ -432,6 +432,131 @@ static void a_program_that_serves_cannot_prefetch(void **state)
 	shmsem_server_close(server);
 }
 
+/* A loader: workers that read images in order, and a client that has them decoded ahead. */
+struct loader {
+	const struct scene *scene;
+	unsigned images;
+	bool throttled; /* no worker reads what the decoders have not come to yet */
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	uint64_t decoded;
+	_Atomic unsigned next, stored;
+};
+
+/* Decoders work at neighbours at the same time. */
+#define MARGIN 8
+
+static void await_decoders(struct loader *loader, unsigned number)
+{
+	uint64_t wanted = number + MARGIN < loader->images ? number + MARGIN : loader->images;
+
+	pthread_mutex_lock(&loader->lock);
+	while (loader->decoded < wanted)
+		pthread_cond_wait(&loader->moved, &loader->lock);
+	pthread_mutex_unlock(&loader->lock);
+}
+
+static void *work(void *data)
+{
+	struct loader *loader = data;
+	struct shmsem *client = connect_to(loader->scene);
+	unsigned number;
+
+	while ((number = loader->next++) < loader->images) {
+		if (loader->throttled)
+			await_decoders(loader, number);
+		loader->stored += fetch_stored(client, number);
+	}
+	shmsem_close(client);
+	return NULL;
+}
+
+static void say_decoded(struct loader *loader, const struct shmsem_prefetched *got)
+{
+	assert_int_equal(got->failed, 0);
+	pthread_mutex_lock(&loader->lock);
+	loader->decoded = got->decoded;
+	pthread_cond_broadcast(&loader->moved);
+	pthread_mutex_unlock(&loader->lock);
+}
+
+static void *keep_ahead(void *data)
+{
+	struct loader *loader = data;
+	struct shmsem *client = connect_to(loader->scene);
+	struct shmsem_prefetched got = {0};
+	struct shmsem_error error;
+	char name[32];
+
+	for (unsigned i = 0; i < loader->images; i++) {
+		snprintf(name, sizeof name, "%u", i);
+		prefetch(client, name, &got);
+		say_decoded(loader, &got);
+	}
+	while (got.listed) {
+		if (shmsem_prefetch_wait(client, 0, &got, &error))
+			fail_msg("%s", error.message);
+		say_decoded(loader, &got);
+	}
+	shmsem_close(client);
+	return NULL;
+}
+
+#define WORKERS 8
+
+static void start_large_server(struct scene *scene, const char *decoders)
+{
+	end_server(scene, SIGTERM);
+	start_server_for(scene, "10", decoders, "16M");
+	shmsem_close(connect_to(scene));
+}
+
+static void load(struct loader *loader)
+{
+	pthread_t workers[WORKERS], ahead;
+
+	pthread_mutex_init(&loader->lock, NULL);
+	pthread_cond_init(&loader->moved, NULL);
+	assert_int_equal(pthread_create(&ahead, NULL, keep_ahead, loader), 0);
+	for (int i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&workers[i], NULL, work, loader), 0);
+	for (int i = 0; i < WORKERS; i++)
+		pthread_join(workers[i], NULL);
+	pthread_join(ahead, NULL);
+}
+
+/* The store has room for one in ten of them. */
+static void a_loader_finds_decoded_what_it_reads(void **state)
+{
+	struct scene *scene = *state;
+	struct loader loader = {.scene = scene, .images = 10000, .throttled = true};
+	char name[32];
+
+	for (unsigned i = 0; i < loader.images; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		write_image(scene, name, i, 64, 64);
+	}
+	start_large_server(scene, "2");
+	load(&loader);
+	assert_true(loader.stored >= loader.images / 100 * 95);
+	assert_int_equal(decodes(scene), loader.images);
+}
+
+static void with_too_few_decoders_nothing_is_decoded_twice(void **state)
+{
+	struct scene *scene = *state;
+	struct loader loader = {.scene = scene, .images = 1000};
+	char name[32];
+
+	for (unsigned i = 0; i < loader.images; i++) {
+		snprintf(name, sizeof name, "%u.png", i);
+		write_image(scene, name, i, 64, 64);
+	}
+	start_large_server(scene, "1");
+	load(&loader);
+	assert_int_equal(decodes(scene), loader.images);
+}
+
 int main(void)
 {
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -448,6 +573,8 @@ int main(void)
 		SMALL(a_list_ends_with_its_client),
 		TEST(a_server_that_ended_has_forgotten_the_list),
 		TEST(a_program_that_serves_cannot_prefetch),
+		TEST(a_loader_finds_decoded_what_it_reads),
+		TEST(with_too_few_decoders_nothing_is_decoded_twice),
 	};
 
 	return cmocka_run_group_tests_name("prefetch", tests, NULL, NULL);
