@@ -7,10 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Images that are decoded ahead at the same time: what is waited for comes in between. */
-#define THREADS_MAX 4
 
 struct item {
 	struct item *next;
@@ -21,13 +17,14 @@ struct item {
 struct prefetch {
 	pthread_mutex_t lock;
 	struct item *first, **last;
-	unsigned threads;
-	bool ended; /* nobody puts more in line; the last thread frees it */
+	bool running;          /* its thread does */
+	bool ended;            /* nobody puts more in line; the thread frees it */
+	struct shmsem *client; /* of the thread, while it may be cancelled */
 	struct shmsem_connect_options options;
 	char space[];
 };
 
-/* ---- in threads that know no Python ---- */
+/* ---- in a thread that knows no Python ---- */
 
 static void drop_all(struct item *item)
 {
@@ -44,11 +41,10 @@ static void destroy(struct prefetch *prefetch)
 	free(prefetch);
 }
 
-/* The next in line; NULL if there is none, and then this thread is at its end. */
+/* The next in line; NULL if there is none. */
 static struct item *take(struct prefetch *prefetch)
 {
 	struct item *item;
-	bool last;
 
 	pthread_mutex_lock(&prefetch->lock);
 	item = prefetch->first;
@@ -56,39 +52,101 @@ static struct item *take(struct prefetch *prefetch)
 		prefetch->first = item->next;
 	if (!prefetch->first)
 		prefetch->last = &prefetch->first;
-	if (!item)
-		prefetch->threads--;
-	last = !item && prefetch->ended && !prefetch->threads;
 	pthread_mutex_unlock(&prefetch->lock);
-	if (last)
-		destroy(prefetch);
 	return item;
 }
 
-/* What fails ahead fails again where it is waited for, and is told there. */
+static bool has_ended(struct prefetch *prefetch)
+{
+	bool ended;
+
+	pthread_mutex_lock(&prefetch->lock);
+	ended = prefetch->ended;
+	pthread_mutex_unlock(&prefetch->lock);
+	return ended;
+}
+
+/* What prefetch_free may cancel. */
+static void set_client(struct prefetch *prefetch, struct shmsem *client)
+{
+	pthread_mutex_lock(&prefetch->lock);
+	prefetch->client = client;
+	pthread_mutex_unlock(&prefetch->lock);
+}
+
+/* The readers may take their time. */
+static bool timed_out(struct prefetch *prefetch, int status)
+{
+	return status == SHMSEM_TRY_AGAIN && !has_ended(prefetch);
+}
+
+/* Has it decoded by a server that cannot prefetch. What fails ahead fails again where it is waited for,
+ * and is told there. */
+static void fetch(struct shmsem *client, const struct item *item)
+{
+	struct shmsem_image image;
+
+	if (!shmsem_fetch(client, &item->request, &image, NULL))
+		shmsem_release(&image);
+}
+
+/* Whether there is more in line by now; if not, the thread ends. */
+static bool goes_on(struct prefetch *prefetch)
+{
+	bool more, last;
+
+	pthread_mutex_lock(&prefetch->lock);
+	more = prefetch->first;
+	prefetch->running = more;
+	last = !more && prefetch->ended;
+	pthread_mutex_unlock(&prefetch->lock);
+	if (last)
+		destroy(prefetch);
+	return more;
+}
+
+/* All that is in line, until it is decoded: as long as that takes it stays connected. */
+static void work_off(struct prefetch *prefetch, struct shmsem *client)
+{
+	struct shmsem_prefetched got = {0};
+	struct item *item;
+	int status;
+
+	while ((item = take(prefetch))) {
+		do
+			status = shmsem_prefetch(client, &item->request, &got, NULL);
+		while (timed_out(prefetch, status));
+		if (status == SHMSEM_USAGE)
+			fetch(client, item);
+		free(item);
+	}
+	do
+		status = shmsem_prefetch_wait(client, 0, &got, NULL);
+	while ((!status && got.listed && !has_ended(prefetch)) || timed_out(prefetch, status));
+}
+
 static void *work(void *context)
 {
 	struct prefetch *prefetch = context;
-	struct shmsem_image image;
 	struct shmsem *client;
 	struct item *item;
 
-	if (shmsem_connect(&client, &prefetch->options, NULL))
-		client = NULL;
-	while ((item = take(prefetch))) {
-		if (client && !shmsem_fetch(client, &item->request, &image, NULL))
-			shmsem_release(&image);
-		free(item);
-	}
-	shmsem_close(client);
+	do {
+		if (shmsem_connect(&client, &prefetch->options, NULL)) {
+			while ((item = take(prefetch)))
+				free(item);
+			continue;
+		}
+		set_client(prefetch, client);
+		work_off(prefetch, client);
+		set_client(prefetch, NULL);
+		shmsem_close(client);
+	} while (goes_on(prefetch));
 	return NULL;
 }
 
-/* Starts threads until there are as many as may be, or as there is something for. */
-static void start_threads(struct prefetch *prefetch, size_t added)
+static void start_thread(struct prefetch *prefetch)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned most = cpus < THREADS_MAX ? (unsigned)cpus : THREADS_MAX;
 	sigset_t all, before;
 	pthread_t thread;
 
@@ -98,10 +156,9 @@ static void start_threads(struct prefetch *prefetch, size_t added)
 	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_mutex_lock(&prefetch->lock);
-	while (added-- && prefetch->threads < most &&
-		!pthread_create(&thread, NULL, work, prefetch)) {
+	if (!prefetch->running && !pthread_create(&thread, NULL, work, prefetch)) {
 		pthread_detach(thread);
-		prefetch->threads++;
+		prefetch->running = true;
 	}
 	pthread_mutex_unlock(&prefetch->lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -191,7 +248,7 @@ int prefetch_add(struct prefetch **prefetch, const struct shmsem_connect_options
 	*(*prefetch)->last = first;
 	(*prefetch)->last = last;
 	pthread_mutex_unlock(&(*prefetch)->lock);
-	start_threads(*prefetch, (size_t)count);
+	start_thread(*prefetch);
 	return 0;
 }
 
@@ -207,7 +264,9 @@ struct prefetch *prefetch_free(struct prefetch *prefetch)
 	prefetch->first = NULL;
 	prefetch->last = &prefetch->first;
 	prefetch->ended = true;
-	last = !prefetch->threads;
+	if (prefetch->client)
+		shmsem_cancel(prefetch->client);
+	last = !prefetch->running;
 	pthread_mutex_unlock(&prefetch->lock);
 	drop_all(dropped);
 	if (last)

@@ -1,6 +1,6 @@
 /*
- * Images that are decoded ahead: by threads that have seats of their own, fetch what is in line, and
- * hold nothing.
+ * Images that are decoded ahead: by the server's list of a client that a thread has, which ends when
+ * all of them are decoded. From a server that cannot prefetch the thread fetches them.
  */
 #pragma once
 

@@ -133,6 +133,18 @@ def test_images_are_decoded_ahead_and_not_held(batches):
         client.prefetch(NAMES)
 
 
+def test_the_server_decodes_in_the_order_given(batches):
+    """Behind nothing that somebody waits for, each once."""
+    with shmsem.connect(batches) as client:
+        order = NAMES[::-1]
+        client.prefetch(order, shorter=31)
+        client.prefetch(order, shorter=31)
+        until = time.monotonic() + 60
+        while not client.info(order[-1], shorter=31).from_store:
+            assert time.monotonic() < until
+        assert all(client.info(name, shorter=31).from_store for name in order[:-4])
+
+
 def test_what_is_not_begun_is_dropped_with_the_connection(batches, many):
     """Its threads end, and give their seats back."""
     before = len(os.listdir("/proc/self/task"))

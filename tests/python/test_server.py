@@ -33,6 +33,23 @@ class Running:
         self.server.close()
 
 
+def test_what_is_prefetched_is_made_at_once(space):
+    """A program that serves has no list."""
+    made, seen = [], threading.Event()
+
+    def make(request):
+        made.append(request.name)
+        if len(made) == 3:
+            seen.set()
+        return numpy.zeros((2, 2), numpy.uint8)
+
+    with Running(make, namespace=space):
+        with shmsem.connect(space) as client:
+            client.prefetch(["c", "a", "b"])
+            assert seen.wait(60)
+    assert made == ["c", "a", "b"]
+
+
 def test_a_callback_makes_what_is_asked_for(space):
     asked = []
 
