@@ -20,23 +20,24 @@ enum {
 extern char **environ;
 
 /* Says that there is a Pillow, reads the pixels, and then resizes as often as it is told to. */
-static const char script[] = "import struct, sys\n"
-			     "from PIL import Image\n"
-			     "mode, width, height, side = sys.argv[1], *map(int, sys.argv[2:])\n"
-			     "source, answer = sys.stdin.buffer, sys.stdout.buffer\n"
-			     "answer.write(b'.'); answer.flush()\n"
-			     "pixels = source.read(width * height * len(mode))\n"
-			     "image = Image.frombytes(mode, (width, height), pixels)\n"
-			     "while word := source.read(8):\n"
-			     "    for _ in range(struct.unpack('=Q', word)[0]):\n"
-			     "        image.resize((side, side), Image.BICUBIC)\n"
-			     "    answer.write(b'.'); answer.flush()\n";
+static const char script[] =
+	"import struct, sys\n"
+	"from PIL import Image\n"
+	"mode, width, height, side = sys.argv[1], *map(int, sys.argv[2:])\n"
+	"source, answer = sys.stdin.buffer, sys.stdout.buffer\n"
+	"answer.write(b'.'); answer.flush()\n"
+	"pixels = source.read(width * height * {'F': 4}.get(mode, len(mode)))\n"
+	"image = Image.frombytes(mode, (width, height), pixels)\n"
+	"while word := source.read(8):\n"
+	"    for _ in range(struct.unpack('=Q', word)[0]):\n"
+	"        image.resize((side, side), Image.BICUBIC)\n"
+	"    answer.write(b'.'); answer.flush()\n";
 
 /* The pixels, and who resizes them. */
 struct resizing {
 	uint8_t *pixels, *resized;
 	uint32_t width, height;
-	uint8_t channels;
+	uint8_t channels, bits;
 	pid_t python;
 	int orders, answers; /* pipes */
 };
@@ -68,10 +69,10 @@ static int run_ours(void *context, uint64_t operations, struct error *err)
 		.to_width = SIDE,
 		.to_height = SIDE,
 		.channels = resizing->channels,
-		.bits = 8,
+		.bits = resizing->bits,
 		.filter = RESIZE_BICUBIC,
 		.alpha = resizing->channels == 4};
-	size_t stride = (size_t)resizing->width * resizing->channels;
+	size_t stride = (size_t)resizing->width * resizing->channels * resizing->bits / 8;
 	struct resize resize;
 
 	for (; operations > 0; operations--) {
@@ -86,11 +87,17 @@ static int run_ours(void *context, uint64_t operations, struct error *err)
 	return STATUS_OK;
 }
 
+/* Pillow has no 16 bits but as floats. */
+static const char *mode_of(const struct resizing *resizing)
+{
+	return resizing->bits == 16 ? "F" : resizing->channels == 4 ? "RGBA" : "RGB";
+}
+
 static int start_python(struct resizing *resizing, const int orders[2], const int answers[2])
 {
 	char width[12], height[12], side[12];
-	char *arguments[] = {"python3", "-c", (char *)script,
-		resizing->channels == 4 ? "RGBA" : "RGB", width, height, side, NULL};
+	char *arguments[] = {"python3", "-c", (char *)script, (char *)mode_of(resizing), width,
+		height, side, NULL};
 	posix_spawn_file_actions_t actions;
 	int error;
 
@@ -107,10 +114,27 @@ static int start_python(struct resizing *resizing, const int orders[2], const in
 	return error;
 }
 
+static int send_floats(const struct resizing *resizing, size_t samples)
+{
+	AUTO_FREE float *floats = malloc(samples * sizeof *floats);
+	const uint16_t *pixels = (const uint16_t *)(const void *)resizing->pixels;
+
+	for (size_t i = 0; floats && i < samples; i++)
+		floats[i] = pixels[i];
+	return floats ? write_full(resizing->orders, floats, samples * sizeof *floats) : -1;
+}
+
+static int send_pixels(const struct resizing *resizing)
+{
+	size_t samples = (size_t)resizing->width * resizing->height * resizing->channels;
+
+	return resizing->bits == 16 ? send_floats(resizing, samples)
+				    : write_full(resizing->orders, resizing->pixels, samples);
+}
+
 /* STATUS_NOT_FOUND if there is no Pillow. */
 static int start_pillow(struct resizing *resizing, struct error *err)
 {
-	size_t size = (size_t)resizing->width * resizing->height * resizing->channels;
 	int orders[2], answers[2], error;
 
 	if (pipe2(orders, O_CLOEXEC))
@@ -131,7 +155,7 @@ static int start_pillow(struct resizing *resizing, struct error *err)
 	}
 	if (!pillow_answers(resizing))
 		return error_set(err, STATUS_NOT_FOUND, "there is no Pillow");
-	if (write_full(resizing->orders, resizing->pixels, size))
+	if (send_pixels(resizing))
 		return error_set(err, STATUS_TRY_AGAIN, "Pillow's process ended");
 	return STATUS_OK;
 }
@@ -152,17 +176,18 @@ static void release(struct resizing *resizing)
 static int fill_source(struct resizing *resizing, struct image_reader *reader,
 	const struct picture *picture, uint8_t channels, struct error *err)
 {
-	const struct image_options options = {.channels = channels};
+	const struct image_options options = {.channels = channels, .flags = IMAGE_NATIVE_DEPTH};
 	struct image_info info;
 	int status = image_probe(reader, picture->data, picture->size, &options, NULL, &info, err);
 
 	if (status)
 		return status;
 	resizing->pixels = malloc(info.bytes);
-	resizing->resized = malloc((size_t)SIDE * SIDE * channels);
+	resizing->resized = malloc((size_t)SIDE * SIDE * channels * info.bits / 8);
 	resizing->width = info.width;
 	resizing->height = info.height;
 	resizing->channels = channels;
+	resizing->bits = info.bits;
 	if (!resizing->pixels || !resizing->resized)
 		return error_os(err, ENOMEM, "cannot resize '%s'", picture->name);
 	status = image_decode(reader, resizing->pixels, info.bytes, NULL, err);
@@ -204,9 +229,10 @@ static int measure_with(struct bench_session *session, struct resizing *resizing
 	if (status)
 		return status;
 	snprintf(group, sizeof group, "resize %s %ux%u to %dx%d, bicubic",
-		channels == 4 ? "RGBA" : "RGB", resizing->width, resizing->height, SIDE, SIDE);
-	status = session_measure(
-		session, "decode", group, SIDE * SIDE * channels, subjects, 2, &rows, err);
+		resizing->bits == 16 ? "16-bit grey" : mode_of(resizing), resizing->width,
+		resizing->height, SIDE, SIDE);
+	status = session_measure(session, "decode", group,
+		SIDE * SIDE * channels * resizing->bits / 8, subjects, 2, &rows, err);
 	if (status)
 		return status;
 	goal_note(&session->report.goals, GOAL_RESIZE, rows[1].ratio);
@@ -227,11 +253,14 @@ int resizing_measure(
 	struct bench_session *session, const struct pictures *pictures, struct error *err)
 {
 	const struct picture *photo = pictures_find(pictures, "photo.png");
+	const struct picture *deep = pictures_find(pictures, "deep.png");
 	int status = STATUS_OK;
 
 	if (!photo)
 		return STATUS_OK;
 	for (uint8_t channels = 3; !status && channels <= 4; channels++)
 		status = measure(session, photo, channels, err);
+	if (!status && deep)
+		status = measure(session, deep, 1, err);
 	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }

@@ -200,6 +200,7 @@ alone()
 	done
 	jq -e '.results | map(select(.group | startswith("resize RGB")) | .name) ==
 		["Pillow", "shmsem", "Pillow", "shmsem"]' "$folder/decode.json"
+	jq -e '.results | map(select(.group | startswith("resize 16-bit grey")) | .name) == ["Pillow", "shmsem"]' "$folder/decode.json"
 	[[ "$(cat "$folder/out")" == *GOAL*"PNG at 1/2, 1/4, 1/8"*"exact size"* ]]
 }
 
