@@ -171,11 +171,12 @@ static bool is(const char *key, size_t length, const char *word)
 /* "key=value": false if it makes no sense. */
 static bool take_record(const char *text, size_t length, struct tar_pax *pax)
 {
-	const char *equals = memchr(text, '=', length), *value = equals + 1;
-	size_t key = (size_t)(equals - text), rest;
+	const char *value = memchr(text, '=', length);
+	size_t key, rest;
 
-	if (!equals)
+	if (!value)
 		return false;
+	key = (size_t)(value++ - text);
 	rest = length - key - 1;
 	if (is(text, key, "GNU.sparse.name"))
 		pax->sparse_name = true;

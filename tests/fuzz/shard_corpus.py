@@ -65,6 +65,7 @@ tars = {
     'prefix': header(rest=b'p' * 155) + bytes(512),
     'pax-size': pax(b'28 size=9223372036854775807\n') + header() + bytes(512),
     'pax-length': pax(b'99999 path=x\n') + header() + bytes(512),
+    'pax-no-value': pax(b'7 path\n') + header() + bytes(512),
     'pax-again': pax(b'10 path=x\n') * 4 + header() + bytes(512),
     'pax-sparse': pax(b'22 GNU.sparse.major=1\n25 GNU.sparse.name=s.png\n') + header() + bytes(512),
     'long-name-alone': header(b'00000000004', b'L') + b'name'.ljust(512, b'\0'),
