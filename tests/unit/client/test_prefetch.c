@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Of the small scene, whose store has 1 MiB: an image of 48 KiB. */
@@ -375,6 +376,50 @@ static void a_list_ends_with_its_client(void **state)
 	shmsem_close(next);
 }
 
+/* A process that has as many in its list as there is room for. */
+static pid_t fill_a_list(const struct scene *scene)
+{
+	int full[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(full), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		struct shmsem *client = connect_to(scene);
+
+		for (unsigned i = 0; i < SHMSEM_PREFETCH_MAX; i++)
+			prefetch_number(client, i % MANY);
+		_exit(write(full[1], "", 1) == 1 ? pause() : 1);
+	}
+	close(full[1]);
+	assert_int_equal(read(full[0], &byte, 1), 1);
+	close(full[0]);
+	return child;
+}
+
+static void the_list_of_a_client_that_was_killed_is_dropped(void **state)
+{
+	struct scene *scene = *state;
+	pid_t decoder = decoder_of(scene), child;
+	struct shmsem *next;
+
+	write_images(scene, MANY);
+	stop(decoder);
+	child = fill_a_list(scene);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	/* On the seat that it had. */
+	next = connect_to(scene);
+	prefetch(next, "a", NULL);
+	kill(decoder, SIGCONT);
+	done(next, 1);
+	/* And what was with the decoder, or open for it. */
+	assert_true(decodes(scene) <= 4);
+	shmsem_close(next);
+}
+
 static void a_server_that_ended_has_forgotten_the_list(void **state)
 {
 	struct scene *scene = *state;
@@ -571,6 +616,7 @@ int main(void)
 		SMALL(what_is_not_used_yet_stays),
 		SMALL(who_waits_gets_room_all_the_same),
 		SMALL(a_list_ends_with_its_client),
+		TEST(the_list_of_a_client_that_was_killed_is_dropped),
 		TEST(a_server_that_ended_has_forgotten_the_list),
 		TEST(a_program_that_serves_cannot_prefetch),
 		TEST(a_loader_finds_decoded_what_it_reads),
