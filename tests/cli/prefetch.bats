@@ -99,17 +99,19 @@ stored() {
 	done
 	wait "$ahead"
 	[ "$(cat said)" = "6 of 6 decoded" ]
+	before=$(decodes)
 	"$SHMSEM" prefetch -N "$NS" --size 1100x1000 1 2 3 4 5 6 >said 2>errors 3>&- &
 	ahead=$!
-	until [ "$(decodes)" -gt 8 ]; do sleep 0.02; done
+	until [ "$(decodes)" -gt "$before" ]; do sleep 0.02; done
 	kill -TERM "$ahead"
 	status=0
 	wait "$ahead" || status=$?
 	[ "$status" -eq 143 ]
 	grep -q " of 6 decoded" said
+	before=$(decodes)
 	"$SHMSEM" prefetch -N "$NS" --size 1000x1100 1 2 3 4 5 6 >said 2>errors 3>&- &
 	ahead=$!
-	until [ "$(decodes)" -gt 10 ]; do sleep 0.02; done
+	until [ "$(decodes)" -gt "$before" ]; do sleep 0.02; done
 	kill -KILL "$SERVER"
 	status=0
 	wait "$ahead" || status=$?
