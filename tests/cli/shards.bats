@@ -75,6 +75,21 @@ is() {
 	finish
 }
 
+@test "what is in shards is prefetched, with and without an extension; what is not is said by name" {
+	pack served/s.tar
+	serve_start "$NS" served
+	run --separate-stderr -1 timeout 60 "$SHMSEM" prefetch -N "$NS" s.tar/a/{apple,dog.png,none,none.png,ball}
+	[ "$output" = "3 of 5 decoded" ]
+	for name in none none.png; do
+		[ "$(grep -c "^shmsem prefetch: s.tar/a/$name: .*: no such image in the shard$" <<<"$stderr")" -eq 1 ]
+	done
+	for name in apple.jpg dog ball.png; do
+		fetch -J "s.tar/a/$name" | jq -e '.images[0].store.stored'
+	done
+	fetch -J s.tar/a/car | jq -e '.images[0].store.stored | not'
+	finish
+}
+
 @test "compressed shards are refused by name and by content" {
 	local how
 	pack served/s.tar.gz --gzip
