@@ -60,6 +60,22 @@ def check_all_within(limit, times, what):
         within(limit, lambda left=left: next(left), what)
 
 
+# ---- room ----
+
+def free():
+    """How many bytes /dev/shm has."""
+    system = os.statvfs('/dev/shm')
+    return system.f_bavail * system.f_frsize
+
+
+def fill_all_but(left):
+    """Takes all of /dev/shm but so many bytes."""
+    take = free() - left
+    with open('/dev/shm/filler', 'wb') as file:
+        if take > 0:
+            os.posix_fallocate(file.fileno(), 0, take)
+
+
 # ---- images ----
 
 def png(width, height, pixels, level=1):

@@ -5,19 +5,9 @@ import signal
 
 import pytest
 
-from harness import EVERY, SANITIZED, TRY_AGAIN, until
+from harness import EVERY, SANITIZED, TRY_AGAIN, fill_all_but, until
 
 STEP = 4096
-
-
-def fill_all_but(free):
-    """Takes all of /dev/shm but so many bytes."""
-    system = os.statvfs('/dev/shm')
-    take = system.f_bavail * system.f_frsize - free
-    fd = os.open('/dev/shm/filler', os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
-    if take > 0:
-        os.posix_fallocate(fd, 0, take)
-    os.close(fd)
 
 
 def typed(server, words):
