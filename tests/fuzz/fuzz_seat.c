@@ -28,7 +28,7 @@
 #define HEAD_SIZE wire_head_size(WIRE_PAGE, SEATS)
 
 enum choice {
-	CHOOSE_AGAIN = 1 << 0,   /* who waits withdraws, and asks once more */
+	CHOOSE_AGAIN = 1 << 0,   /* who waits, or prefetches, asks once more */
 	CHOOSE_FAILURE = 1 << 1, /* what they wait for fails */
 	CHOOSE_WHOLE = 1 << 2,   /* the constants of the seats, which are drawn at random, stay */
 };
@@ -180,12 +180,14 @@ static void serve_all(void)
 static void ask_again(void)
 {
 	for (unsigned seat = 0; seat < SEATS; seat++) {
-		_Atomic uint64_t *state_word = &head_seat(&server.objects.head, seat)->state_word;
+		struct wire_seat *page = head_seat(&server.objects.head, seat);
+		uint64_t sequence = WIRE_SEQUENCE(atomic_load(&page->state_word));
 
-		if (server.requests[seat].state != REQUEST_NONE)
-			atomic_store(state_word,
-				WIRE_STATE_WORD(WIRE_SEQUENCE(atomic_load(state_word)) + 1,
-					WIRE_REQUESTED));
+		/* Why one on the list failed is told when its client asks the next time. */
+		if (server.requests[seat].state != REQUEST_NONE ||
+			page->request.operation == WIRE_PREFETCH)
+			atomic_store(
+				&page->state_word, WIRE_STATE_WORD(sequence + 1, WIRE_REQUESTED));
 	}
 	serve_all();
 }
@@ -213,6 +215,10 @@ static void check_answer(unsigned seat)
 	if (answer->status) {
 		FUZZ_CHECK(error_status_valid(answer->status));
 		FUZZ_CHECK(answer->text_length && text_is_plain(page->text, answer->text_length));
+	} else if (page->request.operation == WIRE_PREFETCH) {
+		FUZZ_CHECK(!answer->flags == !answer->text_length);
+		FUZZ_CHECK(!answer->flags || error_status_valid(answer->flags));
+		FUZZ_CHECK(!answer->flags || memchr(page->text, '\0', answer->text_length));
 	} else if (answer->image) {
 		FUZZ_CHECK(answer->segment == 0 && answer->offset % WIRE_PAGE == 0);
 		FUZZ_CHECK(answer->offset + page->words[0] <= BUDGET);
