@@ -7,6 +7,7 @@
 #include "bench/fetch_cpu.h"
 #include "bench/fetch_crowd.h"
 #include "bench/fetch_lookup.h"
+#include "bench/fetch_many.h"
 #include "bench/fetch_one_cpu.h"
 #include "bench/fetch_resources.h"
 #include "bench/fetch_scale.h"
@@ -288,7 +289,7 @@ size_t fetch_groups(const struct bench_session *session, const struct pictures *
 {
 	unsigned cpus = (unsigned)session->report.machine.allowed;
 	size_t groups = 4 + FETCH_LOOKUP_GROUPS + pictures->count + FETCH_RESOURCE_GROUPS +
-			FETCH_SCALE_GROUPS;
+			FETCH_SCALE_GROUPS + FETCH_MANY_GROUPS;
 
 	for (unsigned clients = cpus > 1 ? 2 : 1; clients <= cpus;
 		clients = fetch_next_crowd(clients, cpus))
@@ -328,5 +329,8 @@ int fetch_measure(struct bench_session *session, const struct pictures *pictures
 	if (status)
 		return status;
 	status = fetch_measure_resources(session, pictures, err);
-	return status ? status : fetch_measure_scale(session, err);
+	if (status)
+		return status;
+	status = fetch_measure_scale(session, err);
+	return status ? status : fetch_measure_many(session, err);
 }

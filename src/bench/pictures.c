@@ -128,15 +128,16 @@ static int draw_one(struct picture *picture, const struct drawing *drawing, stru
 	return status;
 }
 
-static int draw_first(size_t count, struct pictures *ret, struct error *err)
+static int draw(
+	const struct drawing *drawings, size_t count, struct pictures *ret, struct error *err)
 {
 	struct pictures pictures = {0};
 	int status = STATUS_OK;
 
 	for (size_t i = 0; !status && i < count; i++) {
-		struct picture *picture = add_picture(&pictures, drawn[i].name);
+		struct picture *picture = add_picture(&pictures, drawings[i].name);
 
-		status = picture ? draw_one(picture, &drawn[i], err)
+		status = picture ? draw_one(picture, &drawings[i], err)
 				 : error_os(err, ENOMEM, "cannot draw an image");
 	}
 	if (status)
@@ -148,12 +149,19 @@ static int draw_first(size_t count, struct pictures *ret, struct error *err)
 
 int pictures_draw(struct pictures *ret, struct error *err)
 {
-	return draw_first(sizeof drawn / sizeof *drawn, ret, err);
+	return draw(drawn, sizeof drawn / sizeof *drawn, ret, err);
 }
 
 int pictures_draw_dot(struct pictures *ret, struct error *err)
 {
-	return draw_first(1, ret, err);
+	return draw(drawn, 1, ret, err);
+}
+
+int pictures_draw_small(struct pictures *ret, struct error *err)
+{
+	const struct drawing small = {"small.jpg", ENCODE_JPEG, 480, 320, LOOK_PHOTO};
+
+	return draw(&small, 1, ret, err);
 }
 
 struct picture *pictures_renamed(const struct picture *picture, unsigned count, int digits)

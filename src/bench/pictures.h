@@ -27,6 +27,9 @@ int pictures_draw(struct pictures *ret, struct error *err);
 /* The first of these alone: the size of a picture does not matter. */
 int pictures_draw_dot(struct pictures *ret, struct error *err);
 
+/* A JPEG of 480x320 that is not in the set, much like those that models are trained with. */
+int pictures_draw_small(struct pictures *ret, struct error *err);
+
 /* Reads files; those of a folder are taken in order of their names. */
 int pictures_load(char *const *paths, size_t count, struct pictures *ret, struct error *err);
 

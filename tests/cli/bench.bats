@@ -235,6 +235,8 @@ alone()
 		"$folder/all.json"
 	jq -e '.results | map(select(.group | test("many|anew")) | .name) == ["16 seats", "1024 seats", "16 seats", "1024 seats",
 		"one folder", "1000 folders in use", "find(1)", "list of names"]' "$folder/all.json"
+	jq -e '.results | map(select(.group | endswith(", 64 images"))) | map(.name) == ["as asked for", "decoded ahead",
+		"plain file", "member of a shard"] and all(.[]; .ns.p50 > 0 and .ratio > 0 and .bytes > 0)' "$folder/all.json"
 	[[ "$(tail -40 "$folder/out")" == *GOAL*LIMIT*MEASURED*REACHED*"idle server"* ]]
 }
 
