@@ -234,7 +234,7 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 			given, given->count > words ? given->count : words, &plan, err);
 	if (status)
 		return status;
-	status = given->create ? STATUS_OK : fetch_connect(&plan, &client, err);
+	status = given->create ? STATUS_OK : fetch_connect(&plan, FETCH_COMMAND, &client, err);
 	if (status)
 		return status;
 	status = find_names(given, client, argv, words, &names, err);

@@ -281,7 +281,7 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 	if (status)
 		return status;
 	plan.connect.timeout_ns = 0;
-	status = fetch_connect(&plan, &work.client, err);
+	status = fetch_connect(&plan, COMMAND, &work.client, err);
 	if (status)
 		return status;
 	work.request = plan.request;

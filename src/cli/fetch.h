@@ -78,8 +78,9 @@ int fetch_understand(
 int fetch_make_request(
 	const struct fetch_options *given, struct shmsem_request *ret, struct error *err);
 
-/* Connects, and says that it waits if it has to wait for a server. */
-int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct error *err);
+/* Connects; the command says that it waits if it has to wait for a server. */
+int fetch_connect(
+	const struct fetch_plan *plan, const char *command, struct shmsem **ret, struct error *err);
 
 /* Every name that the server has. */
 int fetch_names_all(struct shmsem *client, struct fetch_names *ret, struct error *err);

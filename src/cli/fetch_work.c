@@ -23,20 +23,21 @@ static int take_over(const struct shmsem_error *error, struct error *err)
 }
 
 /* What it waits for is not seen otherwise. */
-static void say_waiting(void *data, int event, const char *message)
+static void say_waiting(void *command, int event, const char *message)
 {
-	(void)data;
 	if (event == SHMSEM_QUEUED || event == SHMSEM_AWAITING)
-		fprintf(stderr, FETCH_COMMAND ": %s\n", message);
+		fprintf(stderr, "%s: %s\n", (const char *)command, message);
 }
 
-int fetch_connect(const struct fetch_plan *plan, struct shmsem **ret, struct error *err)
+int fetch_connect(
+	const struct fetch_plan *plan, const char *command, struct shmsem **ret, struct error *err)
 {
 	struct shmsem_connect_options options = plan->connect;
 	struct shmsem_error error;
 	int status;
 
 	options.log = say_waiting;
+	options.log_data = (void *)command;
 	status = shmsem_connect(ret, &options, &error);
 	return status ? take_over(&error, err) : STATUS_OK;
 }

@@ -70,6 +70,16 @@ stored() {
 	finish
 }
 
+@test "--wait waits for a server to appear, and says so" {
+	prefetch --wait 20 apple >said 2>errors 3>&- &
+	local waiting=$!
+	wait_for_line errors "shmsem prefetch: waiting for a server"
+	begin
+	wait "$waiting"
+	[ "$(cat said)" = "1 of 1 decoded" ]
+	finish
+}
+
 @test "wrong words are refused before a server is looked for" {
 	run -64 prefetch
 	[[ "$output" == *"which images?"* ]]
