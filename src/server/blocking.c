@@ -100,6 +100,7 @@ static void serve_line(struct server *server, struct file_line *line)
 			return;
 		task->order.number = ++blocking->number;
 		file_order_complete(server, task);
+		helper->since = shards_now(server->shards);
 		if (!give(server, helper, task)) {
 			helper_end(helper);
 			return;
@@ -174,7 +175,7 @@ static void check_answer(struct file_answer *ret)
 }
 
 /* Keeps the index of a shard, even if nobody waits for it any more. */
-static void keep_index(struct server *server, struct file_answer *ret)
+static void keep_index(struct server *server, uint64_t since, struct file_answer *ret)
 {
 	struct helper_answer *said = &ret->said;
 	struct resolved shard = {.key = said->key, .recent = said->recent};
@@ -186,7 +187,8 @@ static void keep_index(struct server *server, struct file_answer *ret)
 		return;
 	shard.shard = said->shard;
 	strcpy(shard.path, said->path);
-	if (!said->err.status && (!said->shard || !shards_put(server->shards, &shard, ret->fd)))
+	if (!said->err.status &&
+		(!said->shard || !shards_put(server->shards, &shard, since, ret->fd)))
 		error_set(&said->err, STATUS_TRY_AGAIN, "no memory for the index of its shard");
 	close(ret->fd);
 	ret->fd = -1;
@@ -203,6 +205,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 {
 	struct helper *helper = &server->blocking->pool.helpers[index];
 	struct file_line *line = helper->line;
+	uint64_t since = helper->since;
 	ssize_t size;
 	bool wanted, alive;
 
@@ -224,7 +227,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 		(!wanted || ret->said.number == ret->task->order.number);
 	leave_line(server->blocking, helper, alive);
 	if (size == (ssize_t)sizeof ret->said)
-		keep_index(server, ret);
+		keep_index(server, since, ret);
 	if (!wanted) {
 		if (ret->fd >= 0)
 			close(ret->fd);

@@ -24,6 +24,7 @@ struct helper {
 	struct file_line *line;
 	struct file_task *task;
 	uint64_t reads; /* hash of the name of a shard whose index it may be making; 0: none */
+	uint64_t since; /* shards_now() before it had the task */
 };
 
 struct helper_pool {

@@ -22,7 +22,8 @@ struct shard {
 	struct shard *older, *newer; /* by last use */
 	struct shard_index index;    /* its header is NULL as long as it is not there */
 	struct watched_file *file;
-	uint64_t closes; /* watch_closes(file) before it was read */
+	uint64_t closes;   /* watch_closes(file) before it was read */
+	uint64_t expected; /* when `file` and `closes` became these: an index of before is none */
 	struct file_key key;
 	bool recent; /* the shard was changed shortly before it was read: the key proves nothing */
 	size_t length;
@@ -34,6 +35,7 @@ struct shards {
 	struct shard *oldest, *newest;
 	size_t count;
 	uint64_t bytes;
+	uint64_t now; /* goes up with each change of what is expected */
 	struct watch *watch;
 };
 
@@ -148,7 +150,24 @@ static struct shard *add(struct shards *shards, const struct resolved *file)
 	return shard;
 }
 
-bool shards_put(struct shards *shards, const struct resolved *file, int fd)
+uint64_t shards_now(const struct shards *shards)
+{
+	return shards->now;
+}
+
+/* The parts of the name that come before a shard are folders, whatever they were. */
+static void drop_above(struct shards *shards, const struct resolved *file)
+{
+	struct shard *above;
+
+	for (size_t at = 0; (at = shard_name_part(file->path, at)) && at < file->shard;) {
+		above = find(shards, file->path, at);
+		if (above)
+			drop(shards, above);
+	}
+}
+
+bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd)
 {
 	struct shard *shard = find(shards, file->path, file->shard);
 	struct shard_index index;
@@ -161,6 +180,11 @@ bool shards_put(struct shards *shards, const struct resolved *file, int fd)
 		munmap((void *)index.header, index.size);
 		return false;
 	}
+	if (shard->expected > since) {
+		munmap((void *)index.header, index.size);
+		return true;
+	}
+	drop_above(shards, file);
 	drop_index(shards, shard);
 	while (shards->oldest != shard && shards->bytes + index.size > SHARD_INDEX_MAX)
 		drop(shards, shards->oldest);
@@ -171,7 +195,8 @@ bool shards_put(struct shards *shards, const struct resolved *file, int fd)
 	return true;
 }
 
-/* An index that is made from now on will be one of the file as it is watched now. */
+/* An index that is made from now on will be one of the file as it is watched now. One that is on its way
+ * stays welcome if nothing is known to have happened since. */
 static void expect(struct shards *shards, struct shard *shard, const struct resolved *file)
 {
 	if (!shard && file->watched)
@@ -179,10 +204,13 @@ static void expect(struct shards *shards, struct shard *shard, const struct reso
 	if (!shard)
 		return;
 	drop_index(shards, shard);
+	if (shard->file == file->watched && shard->closes == watch_closes(file->watched))
+		return;
 	watch_hold(file->watched);
 	watch_drop(shards->watch, shard->file);
 	shard->file = file->watched;
 	shard->closes = watch_closes(file->watched);
+	shard->expected = ++shards->now;
 }
 
 /* The member by the name as it is, or else with an extension, which is added to file->path. */

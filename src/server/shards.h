@@ -22,9 +22,15 @@ struct watch;
 struct shards *shards_new(struct watch *watch);
 struct shards *shards_free(struct shards *shards);
 
-/* Keeps the index that a helper made of the shard of that file, in the place of an older one; false
- * if it makes no sense, or there is no memory. The descriptor stays the caller's. */
-bool shards_put(struct shards *shards, const struct resolved *file, int fd);
+/* A moment, which shards_put compares: to be taken before a helper is told to make an index. */
+uint64_t shards_now(const struct shards *shards);
+
+/*
+ * Keeps the index that a helper made, from that moment on, of the shard of that file, in the place of an
+ * older one; unless it may have begun before a change that is known by now. False if the index makes no
+ * sense, or there is no memory. The descriptor stays the caller's.
+ */
+bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd);
 
 /*
  * Looks up where the member is that file->path names, which is in a shard: sets its offset and size,

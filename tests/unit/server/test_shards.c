@@ -1,12 +1,14 @@
 /* What is found in a tar shard, whatever wrote it, and how long an index counts. */
 #include "test.h"
 
+#include "folder.h"
 #include "tar_samples.h"
 
 #include "base/cleanup.h"
 #include "server/shard_name.h"
 #include "server/shard_reader.h"
 #include "server/shards.h"
+#include "server/watch.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -300,6 +302,14 @@ static void seal(int fd)
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK), 0);
 }
 
+static void write_shard(int folder, const struct tar_sample *tar)
+{
+	int fd = openat(folder, "s.tar", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_int_equal(write_full(fd, tar->data, tar->size), 0);
+	close(fd);
+}
+
 static struct resolved member_of(const struct scene *scene, const char *path)
 {
 	struct resolved file = {.fd = -1, .key = {.inode = 7, .size = scene->tar.size}};
@@ -323,9 +333,9 @@ static void an_index_counts_for_as_long_as_its_shard_is_the_same(void **state)
 	file = member_of(&scene, "x/s.tar/a/1");
 	fd = write_index(&scene);
 	assert_false(shards_find(shards, &file, true, &status, &err));
-	assert_false(shards_put(shards, &file, fd)); /* somebody could write to it */
+	assert_false(shards_put(shards, &file, 0, fd)); /* somebody could write to it */
 	seal(fd);
-	assert_true(shards_put(shards, &file, fd));
+	assert_true(shards_put(shards, &file, 0, fd));
 	assert_true(shards_find(shards, &file, false, &status, &err));
 	assert_int_equal(status, 0);
 	assert_string_equal(file.path, "x/s.tar/a/1.jpeg");
@@ -345,13 +355,90 @@ static void an_index_counts_for_as_long_as_its_shard_is_the_same(void **state)
 	assert_false(shards_find(shards, &file, true, &status, &err));
 	/* Of a file whose stamps may hide a change: for those who asked before it was made. */
 	file.recent = true;
-	assert_true(shards_put(shards, &file, fd));
+	assert_true(shards_put(shards, &file, 0, fd));
 	assert_false(shards_find(shards, &file, false, &status, &err));
 	assert_true(shards_find(shards, &file, true, &status, &err));
 	assert_false(shards_guess(shards, "x/s.tar/a/1", false, &guess));
 	/* It says what another shard is like. */
 	file.key.size++;
-	assert_false(shards_put(shards, &file, fd));
+	assert_false(shards_put(shards, &file, 0, fd));
+	close(fd);
+	shards_free(shards);
+	release(&scene);
+}
+
+/* A program that had it open for writing closes it. What it wrote by a mapping need not show otherwise. */
+static void close_writer(int root, struct watch *watch)
+{
+	close(openat(root, "s.tar", O_WRONLY | O_CLOEXEC));
+	watch_update(watch);
+}
+
+static void an_index_that_was_begun_before_a_change_does_not_count(void **state)
+{
+	char path[64] = "/dev/shm/test-shards-XXXXXX", name[] = "s.tar/1.png";
+	struct scene scene = {0};
+	struct resolved file = {.fd = -1};
+	struct watch_token token;
+	struct shards *shards;
+	struct watch *watch;
+	int root, index, status;
+	uint64_t begun;
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tar_add(&scene.tar, '0', "1.png", "one", 3);
+	write_shard(root, &scene.tar);
+	index = write_index(&scene);
+	seal(index);
+	assert_int_equal(watch_new(root, &watch, NULL), 0);
+	shards = shards_new(watch);
+	token = watch_folder_of(watch, name);
+	assert_int_equal(files_resolve(root, name, &file, NULL), 0);
+	watch_file(watch, &file, &token);
+	assert_non_null(file.watched);
+	assert_false(shards_find(shards, &file, true, &status, NULL));
+	begun = shards_now(shards);
+	/* Another request leaves it as it is, one that comes after a change does not. */
+	assert_false(shards_find(shards, &file, true, &status, NULL));
+	assert_int_equal(shards_now(shards), begun);
+	close_writer(root, watch);
+	assert_false(shards_find(shards, &file, true, &status, NULL));
+	assert_true(shards_put(shards, &file, begun, index));
+	assert_false(shards_find(shards, &file, true, &status, NULL));
+	assert_true(shards_put(shards, &file, shards_now(shards), index));
+	assert_true(shards_find(shards, &file, true, &status, NULL));
+	close_writer(root, watch);
+	assert_false(shards_find(shards, &file, true, &status, NULL));
+	watch_drop(watch, file.watched);
+	shards_free(shards);
+	watch_free(watch);
+	close(file.fd);
+	close(index);
+	close(root);
+	folder_remove(path);
+	release(&scene);
+}
+
+static void a_shard_in_what_was_a_shard_is_found(void **state)
+{
+	struct shards *shards = shards_new(NULL);
+	struct scene scene = {0};
+	struct resolved file, guess;
+	int fd;
+
+	(void)state;
+	tar_add(&scene.tar, '0', "1.png", "one", 3);
+	fd = write_index(&scene);
+	seal(fd);
+	file = member_of(&scene, "d.tar/e.tar/1.png");
+	assert_true(shards_put(shards, &file, 0, fd));
+	file.shard = shard_name_part(file.path, file.shard);
+	assert_true(shards_put(shards, &file, 0, fd));
+	assert_true(shards_guess(shards, file.path, false, &guess));
+	assert_int_equal(guess.shard, file.shard);
+	assert_int_equal(guess.size, 3);
 	close(fd);
 	shards_free(shards);
 	release(&scene);
@@ -372,7 +459,7 @@ static void indexes_beyond_the_limit_go_by_their_last_use(void **state)
 	for (int i = 0; i <= SHARDS_MAX; i++) {
 		snprintf(path, sizeof path, "%d.tar/1.png", i);
 		file = member_of(&scene, path);
-		assert_true(shards_put(shards, &file, fd));
+		assert_true(shards_put(shards, &file, 0, fd));
 		file = member_of(&scene, "0.tar/1.png");
 		assert_true(shards_find(shards, &file, false, &status, NULL));
 	}
@@ -408,6 +495,8 @@ int main(void)
 		cmocka_unit_test(what_is_damaged_is_said_and_what_is_before_it_served),
 		cmocka_unit_test(a_compressed_shard_is_called_so),
 		cmocka_unit_test(an_index_counts_for_as_long_as_its_shard_is_the_same),
+		cmocka_unit_test(an_index_that_was_begun_before_a_change_does_not_count),
+		cmocka_unit_test(a_shard_in_what_was_a_shard_is_found),
 		cmocka_unit_test(indexes_beyond_the_limit_go_by_their_last_use),
 		cmocka_unit_test(names_say_where_a_shard_may_be),
 	};
