@@ -323,9 +323,9 @@ struct shmsem_prefetched {
  * Has an image decoded that somebody will fetch with the same options: puts it at the end of this
  * client's list, which the server decodes in order as decoders have nothing to do that somebody waits
  * for. What is fetched before that moves to where it is waited for, and is not decoded twice; what is
- * stored already counts as decoded at once.
+ * stored already counts as decoded when its turn comes, at once if nothing is listed before it.
  *
- * What was decoded so is not evicted, until it is fetched by anybody or this client ends, while
+ * What was decoded so, or was stored already, is not evicted, until it is fetched by anybody or this client ends, while
  * anything else can be, and then for an image that somebody waits for only, the last of the list first.
  * Once three quarters of the store are full of such images, decoding ahead waits until some are used.
  *

@@ -91,6 +91,8 @@ void prefetch_settled(
 {
 	struct prefetch *prefetch;
 
+	if (used && image->extent)
+		window_use_other(&server->store);
 	if (image->wanted && !failure && !used)
 		window_add(&server->store, image, image->wanted->seat, image->wanted->order);
 	while ((prefetch = prefetch_take_wanting(image)))

@@ -3,8 +3,8 @@
  * somebody waits for: WIRE_PREFETCH_MAX at most, those included whose failure was not told yet. The
  * list ends with its client.
  *
- * An image of a list is done when it is stored. If it was decoded for the list alone, it is in the
- * window until it is used (window.h), and nothing is begun while that is full.
+ * An image of a list is done when it is stored. Unless somebody used it since it was listed, it is in the
+ * window until that happens (window.h), and nothing is begun while that is full.
  *
  * prefetch_answer.h takes the requests, prefetch_fill.h begins what is listed. All with the store's lock held.
  */

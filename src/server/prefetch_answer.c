@@ -2,6 +2,7 @@
 
 #include "server/prefetch_list.h"
 #include "server/serve_image.h"
+#include "server/window.h"
 
 #include <errno.h>
 #include <string.h>
@@ -90,16 +91,22 @@ void prefetch_look(struct server *server, unsigned seat)
 	atomic_store(&request->state, REQUEST_NONE);
 }
 
-/* Whether the image is stored, which then is as recently used as if it had just been decoded. */
+/* Whether the image is stored, and its turn has come: then it is in the window. If it has not, the image
+ * is as recently used as if it had just been decoded. */
 static bool stored_already(struct server *server, const struct request *request)
 {
+	unsigned seat = request->received.seat;
 	struct stored *image = NULL;
 
 	if (request->received.name[0])
 		image = serve_known(server, request->received.name, LINK_DECODE, &request->options);
 	if (!image || image->state != STORED_READY)
 		return false;
-	store_touch(&server->store, image);
+	if (prefetch_first_listed(&server->prefetches.lists[seat]) || window_full(&server->store)) {
+		store_touch(&server->store, image);
+		return false;
+	}
+	window_add(&server->store, image, seat, ++server->prefetches.order);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "server/jobs.h"
 #include "server/prefetch.h"
 #include "server/serve_image.h"
+#include "server/window.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,7 +25,10 @@ static int submit(struct server *server, struct prefetch *prefetch, struct resol
 	if (image && image->state == STORED_FAILED)
 		return error_copy(err, &image->failure);
 	if (image && image->state == STORED_READY) {
-		store_touch(&server->store, image);
+		if (image->prefetched.unused || image->used_at <= prefetch->since)
+			window_add(&server->store, image, prefetch->seat, prefetch->order);
+		else
+			store_touch(&server->store, image);
 		prefetch_done(server, prefetch);
 		return STATUS_OK;
 	}

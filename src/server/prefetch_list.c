@@ -96,6 +96,7 @@ bool prefetch_append(struct server *server, const struct request *request)
 		return false;
 	prefetch->seat = seat;
 	prefetch->order = ++server->prefetches.order;
+	prefetch->since = server->store.uses;
 	prefetch->options = request->options;
 	memcpy(prefetch->name, request->received.name, length);
 	while (*at)

@@ -19,6 +19,7 @@ struct prefetch {
 	enum prefetch_state state;
 	unsigned seat;
 	uint64_t order; /* its number among all that were ever listed */
+	uint64_t since; /* store.uses when it was listed */
 	int status;     /* FAILED: why */
 	char *message;  /* may be NULL; heap memory */
 	struct image_options options;

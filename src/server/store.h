@@ -123,8 +123,9 @@ struct store {
 	struct stored_list unnamed; /* with pixels, but no name leads to them any more */
 	struct stored_list window;  /* with pixels, decoded ahead and not used yet (window.h) */
 	uint64_t window_bytes;
-	uint64_t window_used;        /* images that left the window because they were used */
-	struct unused *unused;       /* of each seat, in the window */
+	uint64_t window_used;  /* images that left the window because they were used */
+	uint64_t others_used;  /* while it was full, since one of it was used: uses of others */
+	struct unused *unused; /* of each seat, in the window */
 	struct stored_list negative; /* failures and headers */
 	uint64_t evictions;
 	uint64_t refusals;        /* times that not enough could make way */

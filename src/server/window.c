@@ -9,6 +9,14 @@
  * window has of the list. */
 #define SPREAD 256
 
+/* While it is full, and none of it is used: so many uses of others for each image in it change nothing. */
+#define OTHERS 2
+
+static bool over(const struct store *store)
+{
+	return store->window_bytes >= store->budget / 100 * SHARE_PERCENT;
+}
+
 /* It goes to the list of all others, as the most recently used one. */
 static void leave(struct store *store, struct stored *image)
 {
@@ -19,6 +27,8 @@ static void leave(struct store *store, struct stored *image)
 
 void window_add(struct store *store, struct stored *image, unsigned seat, uint64_t order)
 {
+	if (image->prefetched.unused && image->prefetched.order > order)
+		return;
 	store_list_remove(store, image);
 	image->prefetched = (struct prefetched){.unused = true, .seat = seat, .order = order};
 	store_list_append(store, image);
@@ -29,6 +39,9 @@ void window_use(struct store *store, struct stored *image)
 	struct unused *unused = &store->unused[image->prefetched.seat];
 
 	if (!image->prefetched.unused) {
+		/* Again and again the same one is one use. */
+		if (store->ready.newest != image)
+			window_use_other(store);
 		store_touch(store, image);
 		return;
 	}
@@ -36,6 +49,12 @@ void window_use(struct store *store, struct stored *image)
 		unused->passed = image->prefetched.order;
 	leave(store, image);
 	store->window_used++;
+	store->others_used = 0;
+}
+
+void window_use_other(struct store *store)
+{
+	store->others_used += over(store);
 }
 
 /* Whether the readers of its list have passed it by. */
@@ -58,15 +77,21 @@ static void drop_passed(struct store *store)
 	}
 }
 
-static bool over(const struct store *store)
+/* The oldest, as far as others were used instead. */
+static void drop_ignored(struct store *store)
 {
-	return store->window_bytes >= store->budget / 100 * SHARE_PERCENT;
+	while (over(store) && store->others_used > OTHERS * store->window.count) {
+		leave(store, store->window.oldest);
+		store->window_used++;
+		store->others_used--;
+	}
 }
 
 bool window_full(struct store *store)
 {
 	if (over(store))
 		drop_passed(store);
+	drop_ignored(store);
 	return over(store);
 }
 

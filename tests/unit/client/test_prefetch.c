@@ -328,6 +328,45 @@ static void what_is_not_used_yet_stays(void **state)
 	shmsem_close(ahead);
 }
 
+/* So does what was stored before it was listed: 12 of the 15 images that the window takes. */
+static void what_was_stored_before_stays(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem *ahead = connect_to(scene);
+	struct shmsem_prefetched got;
+
+	write_images(scene, MANY);
+	for (unsigned i = 0; i < 12; i++)
+		fetch_stored(scene->client, i);
+	for (unsigned i = 0; i < MANY; i++)
+		prefetch_number(ahead, i);
+	got = done(ahead, 15);
+	assert_int_equal(got.unused, got.decoded);
+	for (unsigned i = 25; i < MANY; i++)
+		fetch_stored(scene->client, i);
+	for (unsigned i = 0; i < 12; i++)
+		assert_true(fetch_stored(scene->client, i));
+	shmsem_close(ahead);
+}
+
+/* The window has nothing but what they read before there was a list. */
+static void readers_that_are_ahead_do_not_stop_the_list(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem *ahead = connect_to(scene);
+
+	write_images(scene, MANY);
+	for (unsigned i = 0; i < 16; i++)
+		fetch_stored(scene->client, i);
+	for (unsigned i = 0; i < MANY; i++)
+		prefetch_number(ahead, i);
+	done(ahead, 15);
+	for (unsigned i = 16; i < 3 * MANY; i++)
+		fetch_stored(scene->client, 16 + i % (MANY - 16));
+	assert_true(done(ahead, 20).decoded >= 20);
+	shmsem_close(ahead);
+}
+
 /* All the room is that of what is not used yet, or held. */
 static void who_waits_gets_room_all_the_same(void **state)
 {
@@ -614,6 +653,8 @@ int main(void)
 		TEST(a_full_list_lets_its_client_wait),
 		SMALL(the_window_follows_the_readers),
 		SMALL(what_is_not_used_yet_stays),
+		SMALL(what_was_stored_before_stays),
+		SMALL(readers_that_are_ahead_do_not_stop_the_list),
 		SMALL(who_waits_gets_room_all_the_same),
 		SMALL(a_list_ends_with_its_client),
 		TEST(the_list_of_a_client_that_was_killed_is_dropped),
