@@ -152,7 +152,8 @@ static void complete(struct server *server, unsigned index, int status,
 		decoder_set_idle(server, index);
 		return;
 	}
-	if (!status && file_changed(server, work->job))
+	work->job->changed = !status && file_changed(server, work->job);
+	if (work->job->changed)
 		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
 	status = check_segment(server, index, status, err);
 	job_finish(server, index, status ? NULL : decoded, false, err);

@@ -41,7 +41,8 @@ static void fail(struct server *server, struct job *job, bool killed, struct err
 	char shown[256];
 
 	if (err->status == STATUS_TRY_AGAIN && !job->preload &&
-		prefetch_again(server, job->image)) {
+		((job->no_room && prefetch_when_room(server, job->image)) ||
+			(job->changed && prefetch_once_more(server, job->image)))) {
 		job->image->job = NULL;
 		store_failed(job->image, err, killed);
 		store_settled(&server->store, job->image);

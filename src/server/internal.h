@@ -55,6 +55,8 @@ struct job {
 	bool preload;      /* wanted though nobody waits for it */
 	bool ahead;        /* nobody waits for it; it is behind all that somebody does */
 	bool put_back;     /* in line for the second time */
+	bool no_room;      /* it failed for want of room */
+	bool changed;      /* it failed because its file changed meanwhile */
 	bool in_line;
 	uint64_t order; /* `ahead` */
 	bool early;     /* in line, and files that come before it are being opened */

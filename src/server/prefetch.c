@@ -102,18 +102,40 @@ void prefetch_settled(
 			prefetch_done(server, prefetch);
 }
 
-bool prefetch_again(struct server *server, struct stored *image)
+static void list_again(struct server *server, struct stored *image, bool again)
+{
+	struct prefetch *prefetch;
+
+	while ((prefetch = prefetch_take_wanting(image))) {
+		prefetch->again |= again;
+		prefetch_set_state(server, prefetch, PREFETCH_LISTED);
+	}
+}
+
+bool prefetch_when_room(struct server *server, struct stored *image)
 {
 	struct prefetches *all = &server->prefetches;
-	struct prefetch *prefetch;
 
 	if (!image->wanted || image->waiters || (!server->store.window.count && all->begun < 2))
 		return false;
-	while ((prefetch = prefetch_take_wanting(image)))
-		prefetch_set_state(server, prefetch, PREFETCH_LISTED);
+	list_again(server, image, false);
 	all->refused = true;
 	all->refused_at = clock_now();
 	all->refused_used = server->store.window_used;
+	return true;
+}
+
+bool prefetch_once_more(struct server *server, struct stored *image)
+{
+	const struct prefetch *at = image->wanted;
+
+	if (!at || image->waiters)
+		return false;
+	while (at && !at->again)
+		at = at->next_wanted;
+	if (at)
+		return false;
+	list_again(server, image, true);
 	return true;
 }
 

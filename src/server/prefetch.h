@@ -27,9 +27,12 @@ void prefetch_fail(struct server *server, struct prefetch *prefetch, const struc
 void prefetch_settled(
 	struct server *server, struct stored *image, bool used, const struct error *failure);
 
-/* An image could not be decoded, for want of room maybe. Whether that is tried again, because nobody
- * waits for it and there will be room once others are used: then it is listed again. */
-bool prefetch_again(struct server *server, struct stored *image);
+/* An image could not be decoded, for want of room. Whether that is tried again, because nobody waits for
+ * it and there will be room once others are used: then it is listed again. */
+bool prefetch_when_room(struct server *server, struct stored *image);
+
+/* It could not be, because its file changed meanwhile. Whether that is tried again, as it is once. */
+bool prefetch_once_more(struct server *server, struct stored *image);
 
 /* Drops the lists of clients that are gone. Main thread. */
 void prefetch_upkeep(struct server *server);

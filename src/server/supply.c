@@ -39,14 +39,21 @@ static void give_room(struct server *server, unsigned index)
 	struct decoder_work *work = &server->work[index];
 	struct extent *extent;
 	struct error err;
-	int status = store_make_room(
-		&server->store, index, work->needed, work->job->ahead, &extent, &err);
+	bool ahead, joined;
+	int status;
 
+	do {
+		ahead = work->job->ahead;
+		status = store_make_room(&server->store, index, work->needed, ahead, &extent, &err);
+		/* Somebody may wait for the image by now, who gets room of the window, too. */
+		joined = work->job && ahead && !work->job->ahead;
+	} while (status && joined && decoder->state == DECODER_NEEDS_ROOM);
 	if (decoder->state != DECODER_NEEDS_ROOM || !work->job) {
 		if (!status)
 			store_give_room(&server->store, index, extent);
 	} else if (status) {
 		link_give_room(decoder, 0, 0);
+		work->job->no_room = true;
 		job_finish(server, index, NULL, false, &err);
 	} else {
 		work->extent = extent;

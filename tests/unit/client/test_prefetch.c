@@ -158,6 +158,67 @@ static void what_fails_is_told_once_by_name(void **state)
 	assert_int_equal(got.decoded + got.listed, 0);
 }
 
+static void look_at(struct shmsem *client, unsigned number)
+{
+	char name[32];
+	struct shmsem_info info;
+	struct shmsem_request request;
+
+	snprintf(name, sizeof name, "%u", number);
+	request = named(name);
+	assert_int_equal(shmsem_info(client, &request, &info, NULL), 0);
+}
+
+/* With an image in the window, stops the decoder and lists 0.png, at which it is then: what comes after
+ * it in the list has failed. */
+static void stop_at_image(const struct scene *scene, pid_t decoder)
+{
+	struct shmsem_prefetched got;
+
+	prefetch(scene->client, "a", NULL);
+	done(scene->client, 1);
+	write_images(scene, 1);
+	/* So it is opened at once. */
+	look_at(scene->client, 0);
+	stop(decoder);
+	prefetch_number(scene->client, 0);
+	prefetch(scene->client, "nothing", &got);
+	while (!got.status)
+		assert_int_equal(shmsem_prefetch_wait(scene->client, 0, &got, NULL), 0);
+	assert_string_equal(got.name, "nothing");
+}
+
+static void what_lost_its_decoder_is_told(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_prefetched got = {.decoded = 1, .failed = 1};
+	pid_t decoder = decoder_of(scene);
+
+	stop_at_image(scene, decoder);
+	kill(decoder, SIGKILL);
+	assert_int_equal(shmsem_prefetch_wait(scene->client, 0, &got, NULL), 0);
+	assert_int_equal(got.status, SHMSEM_TRY_AGAIN);
+	assert_string_equal(got.name, "0");
+	assert_int_equal(got.listed, 0);
+}
+
+static void what_changes_meanwhile_is_decoded_as_it_is_then(void **state)
+{
+	struct scene *scene = *state;
+	pid_t decoder = decoder_of(scene);
+	struct shmsem_prefetched got;
+	struct shmsem_image image;
+
+	stop_at_image(scene, decoder);
+	write_image(scene, "0.png", 7, SIDE, SIDE);
+	kill(decoder, SIGCONT);
+	got = done(scene->client, 3);
+	assert_int_equal(got.decoded, 2);
+	image = fetched(scene->client, "0", 7);
+	assert_true(image.info.from_store);
+	shmsem_release(&image);
+}
+
 struct asking {
 	struct shmsem *client;
 	unsigned number;
@@ -170,17 +231,6 @@ static void *ask(void *data)
 
 	asking->stored = fetch_stored(asking->client, asking->number);
 	return NULL;
-}
-
-static void look_at(struct shmsem *client, unsigned number)
-{
-	char name[32];
-	struct shmsem_info info;
-	struct shmsem_request request;
-
-	snprintf(name, sizeof name, "%u", number);
-	request = named(name);
-	assert_int_equal(shmsem_info(client, &request, &info, NULL), 0);
 }
 
 /* When an image was decoded; a wait of ours or the server's makes it earlier, but not each time. */
@@ -649,6 +699,8 @@ int main(void)
 		TEST(what_was_prefetched_is_found_decoded),
 		TEST(options_are_those_of_a_fetch),
 		TEST(what_fails_is_told_once_by_name),
+		TEST(what_lost_its_decoder_is_told),
+		TEST(what_changes_meanwhile_is_decoded_as_it_is_then),
 		TEST(who_waits_comes_first_and_the_order_is_kept),
 		TEST(a_full_list_lets_its_client_wait),
 		SMALL(the_window_follows_the_readers),
