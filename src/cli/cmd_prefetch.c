@@ -96,8 +96,8 @@ static void note_failure(
 
 	work->status = !work->failed || work->status == status ? status : STATUS_PARTLY;
 	work->failed++;
-	progress_say(&work->progress, "%s: %s",
-		text_escape(name, strlen(name), shown, sizeof shown), message);
+	fetch_say_failure(
+		&work->progress, text_escape(name, strlen(name), shown, sizeof shown), message);
 	if (work->errors)
 		json_array_append_new(
 			work->errors, json_pack("{s:o, s:i, s:o}", "name", json_text(name),

@@ -111,6 +111,10 @@ void fetch_done(struct fetch_work *work, size_t at, int status, const struct err
 int fetch_put(const struct fetch_plan *plan, const char *name, const struct encode_image *image,
 	int (*check)(const void *held, struct error *err), const void *held, struct error *err);
 
+/* Says why there is no image of that name, as it is shown. Where the image is the cause, most messages
+ * have its name, or that of its file, already. */
+void fetch_say_failure(struct progress *progress, const char *name, const char *text);
+
 /* Asks a classic responder for all of it, creating the objects of the exchange. A signal that ends
  * us does so after they are unlinked. */
 int fetch_create(struct fetch_work *work, struct error *err);

@@ -86,16 +86,15 @@ static const char *orientation_text(unsigned orientation)
 	return orientation < sizeof texts / sizeof *texts ? texts[orientation] : texts[0];
 }
 
-/* Where the image is the cause, most messages have its name, or that of its file, already. */
-static void say_failure(struct fetch_work *work, const char *name, const char *text)
+void fetch_say_failure(struct progress *progress, const char *name, const char *text)
 {
 	char quoted[258];
 
 	snprintf(quoted, sizeof quoted, "'%s'", name);
 	if (!strncmp(text, name, strlen(name)) || strstr(text, quoted))
-		progress_say(&work->progress, "%s", text);
+		progress_say(progress, "%s", text);
 	else
-		progress_say(&work->progress, "%s: %s", name, text);
+		progress_say(progress, "%s: %s", name, text);
 }
 
 static void say_success(struct fetch_work *work, const char *shown, const struct shmsem_info *info)
@@ -124,7 +123,7 @@ void fetch_done(struct fetch_work *work, size_t at, int status, const struct err
 	if ((status || *result->info.warning || plan->say_orientation) &&
 		!atomic_exchange(&work->said[work->draw->wanted[at]], true)) {
 		if (status)
-			say_failure(work, shown, err->text);
+			fetch_say_failure(&work->progress, shown, err->text);
 		else
 			say_success(work, shown, &result->info);
 	}

@@ -4,6 +4,7 @@
 #include "client/error.h"
 #include "client/options.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The image that an answer says has failed, which is the other side's word. */
@@ -19,8 +20,11 @@ static int read_failure(const struct wire_answer *answer, const char *text,
 			err, STATUS_BAD_DATA, "the server's answer of what failed is damaged");
 	ret->status = (int)answer->flags;
 	memcpy(ret->name, text, name + 1);
-	/* It is terminated, as all of the text is. */
-	text_escape(message, strlen(message), ret->message, sizeof ret->message);
+	/* It is terminated, as all of the text is, and what the server escaped is plain. */
+	if (text_is_plain(message, strlen(message)))
+		snprintf(ret->message, sizeof ret->message, "%s", message);
+	else
+		text_escape(message, strlen(message), ret->message, sizeof ret->message);
 	return STATUS_OK;
 }
 

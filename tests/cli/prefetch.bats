@@ -57,7 +57,8 @@ stored() {
 	begin
 	run --separate-stderr -1 prefetch apple nowhere
 	[ "$output" = "1 of 2 decoded" ]
-	[ "$(grep -c "^shmsem prefetch: nowhere: " <<<"$stderr")" -eq 1 ]
+	[ "$(grep -c nowhere <<<"$stderr")" -eq 1 ]
+	grep -qx "shmsem prefetch: nowhere: no such image" <<<"$stderr"
 	grep -qx "shmsem prefetch: 1 of 2 failed" <<<"$stderr"
 	run -66 prefetch nowhere
 	run --separate-stderr -1 prefetch -J apple nowhere
@@ -67,6 +68,8 @@ stored() {
 	run --separate-stderr -66 prefetch --order order
 	[ "$(grep -c ": nothing/" <<<"$stderr")" -eq 300 ]
 	run -66 prefetch 'x*'
+	run --separate-stderr -66 prefetch --order - <<<$'apple.jpg\r'
+	grep -qxF 'shmsem prefetch: apple.jpg\x0d: no such image' <<<"$stderr"
 	finish
 }
 
