@@ -26,6 +26,8 @@
 /* Linux 6.3; Debian 12's headers do not know it. */
 #define NOT_EXECUTABLE 0x0008U
 
+#define CHANGED "changed while it was read; ask again"
+
 /* How long an open is tried again that a lease keeps back, before other orders are worked on. */
 #define OPEN_RETRY_NS (100 * NS_PER_MS)
 
@@ -71,14 +73,50 @@ static int check_unchanged(const struct resolved *file, struct error *err)
 	struct file_key now;
 
 	if (!files_key(file->fd, &now) || memcmp(&now, &file->key, sizeof now) != 0)
-		return error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+		return error_set(err, STATUS_TRY_AGAIN, CHANGED);
 	return STATUS_OK;
+}
+
+/* Whether the member of the file's name, as it is or with an extension, is at the file's place. */
+static bool has_member(const struct shard_content *content, const struct resolved *file)
+{
+	const char *member = file->path + file->shard + 1;
+	const size_t length = strlen(member);
+
+	for (uint64_t i = 0; i < content->header.count; i++) {
+		const struct shard_entry *entry = &content->entries[i];
+		const char *name = content->names + entry->name;
+
+		if (entry->offset == file->offset && entry->size == file->size &&
+			entry->kind == SHARD_FILE && !strncmp(name, member, length) &&
+			(!name[length] || (strrchr(name, '.') == name + length &&
+						  files_image_extension(name))))
+			return true;
+	}
+	return false;
+}
+
+/* The stamps of a shard that is being written may not show that other members are where those of its
+ * index were: its headers are read once more. */
+static int check_member(const struct resolved *file, struct error *err)
+{
+	struct shard_content content;
+	int status = shard_read(file->fd, file->key.size, &content, err);
+
+	if (status)
+		return status;
+	if (!has_member(&content, file))
+		status = error_set(err, STATUS_TRY_AGAIN, CHANGED);
+	shard_content_release(&content);
+	return status;
 }
 
 static int make_copy(const struct resolved *file, int copy, struct error *err)
 {
 	int status = copy_bytes(file->fd, file->offset, copy, file->size, err);
 
+	if (!status && file->shard && file->recent)
+		status = check_member(file, err);
 	return status ? status : check_unchanged(file, err);
 }
 

@@ -1,6 +1,6 @@
 """A FUSE file system with one file, image.png, whose bytes are those of another file at this moment, and whose kernel side may
 keep names and attributes for an hour: what changes behind the mount is what changes on another host of a network file system.
-While there is a file BACKING.hangs it reads what it is asked and does not answer: who asked cannot be killed. With the word
+The second open from when there is a file BACKING.next finds that in its place. While there is a file BACKING.hangs it reads what it is asked and does not answer: who asked cannot be killed. With the word
 "silent" it never reads anything. Its end ends all that waits for it. (The protocol: linux/fuse.h, version 7.31.)"""
 import ctypes
 import errno
@@ -23,6 +23,13 @@ def attributes(node, backing):
                        rest, rest, rest, mode, links, 0, 0, 0, 4096, 0)
 
 
+def turn(backing):
+    if os.path.exists(backing + '.next'):
+        os.rename(backing + '.next', backing + '.after')
+    elif os.path.exists(backing + '.after'):
+        os.rename(backing + '.after', backing)
+
+
 def answer(operation, node, body, backing):
     """The bytes that follow the header of the answer, or an errno."""
     if operation == INIT:
@@ -33,6 +40,8 @@ def answer(operation, node, body, backing):
         return struct.pack('<QQQQII', FILE, 1, HOUR, HOUR, 0, 0) + attributes(FILE, backing)
     if operation == GETATTR:
         return struct.pack('<QII', HOUR, 0, 0) + attributes(node, backing)
+    if operation == OPEN:
+        turn(backing)
     if operation in (OPEN, OPENDIR):
         return struct.pack('<QII', 0, 0, 0)
     if operation == READ:
