@@ -114,13 +114,16 @@ void serving_refuse_all(struct serving *serving, const struct error *failure)
 
 /* ---- answers ---- */
 
-void serving_complete(
+bool serving_complete(
 	const struct serving *serving, const struct seat_request *received, uint64_t image)
 {
-	if (request_complete(&serving->objects->head, received, image))
+	bool wanted = request_complete(&serving->objects->head, received, image);
+
+	if (wanted)
 		semaphore_post(serving->objects->responses[received->seat]);
 	if (serving->calls->answered)
 		serving->calls->answered(serving->context);
+	return wanted;
 }
 
 void serving_answer_text(const struct serving *serving, const struct seat_request *received,

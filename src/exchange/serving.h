@@ -65,6 +65,6 @@ void serving_answer_failure(const struct serving *serving, const struct seat_req
 	const struct error *failure);
 
 /* Completes an answer that was written (request_put_answer), which holds the image numbered `image`
- * (0: none), and wakes the requester. */
-void serving_complete(
+ * (0: none), and wakes the requester. False if the request has been withdrawn. */
+bool serving_complete(
 	const struct serving *serving, const struct seat_request *received, uint64_t image);

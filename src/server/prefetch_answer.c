@@ -10,20 +10,23 @@
 /* A request that found its list full waits until so many are left: its client is not woken for each. */
 #define LEFT_MAX (WIRE_PREFETCH_MAX * 3 / 4)
 
-/* Tells of the first one that failed; how many bytes of text. */
-static size_t tell_failure(const struct server *server, struct prefetch_list *list,
-	uint32_t *ret_status, char text[WIRE_TEXT_SIZE])
+/* The first one that failed, which is to be told; NULL if there is none. */
+static struct prefetch *first_untold(const struct prefetch_list *list)
 {
-	struct prefetch *prefetch = list->first;
+	struct prefetch *prefetch = list->untold ? list->first : NULL;
+
+	while (prefetch && prefetch->state != PREFETCH_FAILED)
+		prefetch = prefetch->next;
+	return prefetch;
+}
+
+/* What is told of one that failed; how many bytes of text. */
+static size_t tell_failure(
+	const struct server *server, const struct prefetch *prefetch, char text[WIRE_TEXT_SIZE])
+{
 	const char *shown;
 	size_t name, message;
 
-	*ret_status = 0;
-	if (!list->untold)
-		return 0;
-	while (prefetch->state != PREFETCH_FAILED)
-		prefetch = prefetch->next;
-	*ret_status = (uint32_t)prefetch->status;
 	shown = prefetch->name + server->within.length;
 	name = strlen(shown) + 1;
 	memcpy(text, shown, name);
@@ -32,30 +35,31 @@ static size_t tell_failure(const struct server *server, struct prefetch_list *li
 		message = WIRE_TEXT_SIZE - name;
 	if (message)
 		memcpy(text + name, prefetch->message, message);
-	prefetch_unlist(list, prefetch);
-	list->untold--;
-	prefetch_free(prefetch);
 	return name + message;
 }
 
-static void answer_request(struct server *server, struct request *request)
+/* False if the request has been withdrawn: then nothing is listed for it, and told. */
+static bool answer_request(struct server *server, struct request *request)
 {
 	const struct seat_request *received = &request->received;
 	struct prefetch_list *list = &server->prefetches.lists[received->seat];
 	const struct head *head = &server->objects.head;
+	struct prefetch *told = first_untold(list), *appended = NULL;
 	struct wire_answer answer = {0};
 	char text[WIRE_TEXT_SIZE];
 	struct error err;
-	size_t length;
+	bool taken;
 
-	if (received->name[0] && !prefetch_append(server, request)) {
+	if (received->name[0] && !(appended = prefetch_append(server, request))) {
 		error_os(&err, ENOMEM, "no memory for another image");
 		serving_answer_failure(&server->serving, received, &err);
-		return;
+		return true;
 	}
-	length = tell_failure(server, list, &answer.flags, text);
-	if (length)
-		request_put_text(head_seat(head, received->seat), &answer, text, length);
+	if (told) {
+		answer.flags = (uint32_t)told->status;
+		request_put_text(head_seat(head, received->seat), &answer, text,
+			tell_failure(server, told, text));
+	}
 	request_put_answer(head, received->seat,
 		(const uint64_t[4]){
 			[WIRE_PREFETCH_LISTED] = list->count - list->untold,
@@ -64,7 +68,16 @@ static void answer_request(struct server *server, struct request *request)
 			[WIRE_PREFETCH_UNUSED] = server->store.unused[received->seat].count,
 		},
 		&answer);
-	serving_complete(&server->serving, received, 0);
+	taken = serving_complete(&server->serving, received, 0);
+	if (taken && told) {
+		list->untold--;
+		prefetch_unlist(list, told);
+		prefetch_free(told);
+	} else if (!taken && appended) {
+		prefetch_unlist(list, appended);
+		prefetch_forget(server, appended);
+	}
+	return taken;
 }
 
 /* Whether the request, which names an image or asks for news, can be answered if it goes on to the
@@ -80,14 +93,25 @@ static bool answerable(
 	return !list->count || list->decoded + list->failed != received->request.known;
 }
 
+/* Whether who asked waits still: else only the word in the seat has changed. */
+static bool waits(const struct server *server, const struct seat_request *received)
+{
+	return atomic_load(&head_seat(&server->objects.head, received->seat)->state_word) ==
+	       WIRE_STATE_WORD(received->sequence, WIRE_TAKEN);
+}
+
 void prefetch_look(struct server *server, unsigned seat)
 {
+	const struct prefetch_list *list = &server->prefetches.lists[seat];
 	struct request *request = &server->requests[seat];
 
-	if (atomic_load(&request->state) != REQUEST_WAITS_PREFETCH ||
-		!answerable(&server->prefetches.lists[seat], &request->received, LEFT_MAX))
+	if (atomic_load(&request->state) != REQUEST_WAITS_PREFETCH)
 		return;
-	answer_request(server, request);
+	if (waits(server, &request->received)) {
+		if (!answerable(list, &request->received, LEFT_MAX))
+			return;
+		answer_request(server, request);
+	}
 	atomic_store(&request->state, REQUEST_NONE);
 }
 
@@ -124,7 +148,8 @@ void prefetch_ask(struct server *server, struct request *request)
 	if (stored_already(server, request)) {
 		list->decoded++;
 		received->name[0] = '\0';
-		answer_request(server, request);
+		if (!answer_request(server, request))
+			list->decoded--;
 	} else if (answerable(list, received, WIRE_PREFETCH_MAX - 1)) {
 		answer_request(server, request);
 	} else if (request_take(&server->objects.head, received)) {

@@ -84,7 +84,7 @@ void prefetch_unlist(struct prefetch_list *list, const struct prefetch *prefetch
 	list->count--;
 }
 
-bool prefetch_append(struct server *server, const struct request *request)
+struct prefetch *prefetch_append(struct server *server, const struct request *request)
 {
 	unsigned seat = request->received.seat;
 	struct prefetch_list *list = &server->prefetches.lists[seat];
@@ -93,7 +93,7 @@ bool prefetch_append(struct server *server, const struct request *request)
 	struct prefetch *prefetch = calloc(1, sizeof *prefetch + length);
 
 	if (!prefetch)
-		return false;
+		return NULL;
 	prefetch->seat = seat;
 	prefetch->order = ++server->prefetches.order;
 	prefetch->since = server->store.uses;
@@ -104,7 +104,7 @@ bool prefetch_append(struct server *server, const struct request *request)
 	*at = prefetch;
 	list->count++;
 	server->prefetches.listed++; /* the state that it has */
-	return true;
+	return prefetch;
 }
 
 struct prefetch *prefetch_first_listed(const struct prefetch_list *list)

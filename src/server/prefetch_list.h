@@ -43,8 +43,8 @@ void prefetch_stop(struct server *server);
 /* How often the seat has changed hands. */
 uint64_t prefetch_resets(const struct server *server, unsigned seat);
 
-/* Puts the request's name at the end of its seat's list; false when out of memory. */
-bool prefetch_append(struct server *server, const struct request *request);
+/* Puts the request's name at the end of its seat's list; NULL when out of memory. */
+struct prefetch *prefetch_append(struct server *server, const struct request *request);
 
 /* The first one that is not begun; NULL if there is none. */
 struct prefetch *prefetch_first_listed(const struct prefetch_list *list);

@@ -202,6 +202,25 @@ static void what_lost_its_decoder_is_told(void **state)
 	assert_int_equal(got.listed, 0);
 }
 
+static void what_nobody_waited_for_is_told_later(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_prefetched got = {.decoded = 1, .failed = 1}, none = got;
+	pid_t decoder = decoder_of(scene);
+	uint64_t failures;
+
+	stop_at_image(scene, decoder);
+	failures = counter(scene, WIRE_COUNT_FAILURES);
+	assert_int_equal(shmsem_prefetch_wait(scene->client, 1, &none, NULL), SHMSEM_TRY_AGAIN);
+	kill(decoder, SIGKILL);
+	while (counter(scene, WIRE_COUNT_FAILURES) == failures)
+		sched_yield();
+	assert_int_equal(shmsem_prefetch_wait(scene->client, 0, &got, NULL), 0);
+	assert_int_equal(got.failed, 2);
+	assert_int_equal(got.status, SHMSEM_TRY_AGAIN);
+	assert_string_equal(got.name, "0");
+}
+
 static void what_changes_meanwhile_is_decoded_as_it_is_then(void **state)
 {
 	struct scene *scene = *state;
@@ -327,6 +346,27 @@ static void a_full_list_lets_its_client_wait(void **state)
 	got = done(scene->client, SHMSEM_PREFETCH_MAX + 1);
 	assert_int_equal(got.decoded, SHMSEM_PREFETCH_MAX + 1);
 	assert_int_equal(decodes(scene), 1);
+}
+
+static void who_gave_up_waiting_has_listed_nothing(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem_request request = named("0");
+	pid_t decoder = decoder_of(scene);
+	struct shmsem_prefetched got;
+
+	write_images(scene, 1);
+	stop(decoder);
+	for (unsigned i = 0; i < SHMSEM_PREFETCH_MAX; i++)
+		prefetch(scene->client, "0", NULL);
+	request.timeout_ns = 1;
+	assert_int_equal(shmsem_prefetch(scene->client, &request, NULL, NULL), SHMSEM_TRY_AGAIN);
+	kill(decoder, SIGCONT);
+	while (!decodes(scene))
+		sched_yield();
+	got = done(scene->client, SHMSEM_PREFETCH_MAX);
+	assert_int_equal(got.decoded, SHMSEM_PREFETCH_MAX);
+	assert_int_equal(got.listed, 0);
 }
 
 /* 50 images of 48 KiB for a store of 1 MiB, of which the index has some. */
@@ -700,9 +740,11 @@ int main(void)
 		TEST(options_are_those_of_a_fetch),
 		TEST(what_fails_is_told_once_by_name),
 		TEST(what_lost_its_decoder_is_told),
+		TEST(what_nobody_waited_for_is_told_later),
 		TEST(what_changes_meanwhile_is_decoded_as_it_is_then),
 		TEST(who_waits_comes_first_and_the_order_is_kept),
 		TEST(a_full_list_lets_its_client_wait),
+		TEST(who_gave_up_waiting_has_listed_nothing),
 		SMALL(the_window_follows_the_readers),
 		SMALL(what_is_not_used_yet_stays),
 		SMALL(what_was_stored_before_stays),
