@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Begun at a time beside one for each decoder: their files are open when a decoder is free. */
+/* Begun at a time of each list beside one for each decoder: their files are open when a decoder is free. A
+ * list whose files do not open delays no other. Of all lists as many as there may be descriptors for. */
 #define BEGUN_SPARE 2
+#define BEGUN_MAX   256
 
 /* While the window is full: what was found in the index is looked at so often. */
 #define LOOK_NS (20 * NS_PER_MS)
@@ -49,15 +51,15 @@ struct prefetch *prefetch_take(struct server *server)
 	struct prefetches *all = &server->prefetches;
 	struct prefetch *prefetch = NULL;
 
-	if (!all->listed || all->begun >= server->options.decoders + BEGUN_SPARE ||
-		!prefetch_possible(server))
+	if (!all->listed || all->begun >= BEGUN_MAX || !prefetch_possible(server))
 		return NULL;
-	/* There is one on some seat. */
-	while (!prefetch) {
+	for (unsigned i = 0; !prefetch && i < server->options.seats; i++) {
 		all->last = (all->last + 1) % server->options.seats;
-		prefetch = prefetch_first_listed(&all->lists[all->last]);
+		if (all->lists[all->last].begun < server->options.decoders + BEGUN_SPARE)
+			prefetch = prefetch_first_listed(&all->lists[all->last]);
 	}
-	prefetch_set_state(server, prefetch, PREFETCH_BEGUN);
+	if (prefetch)
+		prefetch_set_state(server, prefetch, PREFETCH_BEGUN);
 	return prefetch;
 }
 

@@ -21,12 +21,15 @@ void prefetch_free(struct prefetch *prefetch)
 void prefetch_set_state(struct server *server, struct prefetch *prefetch, enum prefetch_state state)
 {
 	struct prefetches *all = &server->prefetches;
+	struct prefetch_list *list = &all->lists[prefetch->seat];
 
 	all->listed -= prefetch->state == PREFETCH_LISTED;
 	all->begun -= prefetch->state == PREFETCH_BEGUN;
+	list->begun -= prefetch->state == PREFETCH_BEGUN;
 	prefetch->state = state;
 	all->listed += state == PREFETCH_LISTED;
 	all->begun += state == PREFETCH_BEGUN;
+	list->begun += state == PREFETCH_BEGUN;
 }
 
 static void remove_from_image(struct prefetch *prefetch)

@@ -29,8 +29,9 @@ struct prefetch {
 
 struct prefetch_list {
 	struct prefetch *first;
-	size_t count;    /* those that failed included */
-	size_t untold;   /* that failed */
+	size_t count;  /* those that failed included */
+	size_t untold; /* that failed */
+	size_t begun;
 	uint64_t resets; /* of the seat when the list was begun */
 	uint64_t decoded, failed;
 };

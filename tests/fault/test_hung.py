@@ -5,10 +5,11 @@ A decode may take a minute in these tests, and a client waits for 20 s: who had 
 import fcntl
 import os
 import signal
+import subprocess
 
 import pytest
 
-from harness import NOT_FOUND, TRY_AGAIN, UNAVAILABLE, children, opens_files, state_of, until
+from harness import NOT_FOUND, SHMSEM, TRY_AGAIN, UNAVAILABLE, children, opens_files, state_of, until
 from mounted import Remote
 
 WAITERS = 8
@@ -73,6 +74,18 @@ def test_a_mount_that_never_answers_holds_up_nobody_else(scene, mount):
     until(lambda: len(helpers(server)) >= 2)
     others_go_on(scene, worker, stored, 'during')
     ends_at_once(server, waiting)
+
+
+def test_a_list_of_a_mount_that_never_answers_holds_up_no_other_list(scene, mount):
+    names = [scene.image(f'i{i}', seed=i).name for i in range(12)]
+    mount('silent')
+    server = scene.serve(*PATIENT)
+    prefetch = [SHMSEM, 'prefetch', '-q', '-N', scene.space]
+    with subprocess.Popen([*prefetch, *(f'mounted/{name}' for name in names)], stderr=subprocess.DEVNULL) as waiting:
+        until(lambda: len(helpers(server)) >= 2)
+        assert subprocess.run([*prefetch, *names], timeout=20, check=False).returncode == 0
+        assert waiting.poll() is None
+        ends_at_once(server, [])
 
 
 def test_a_mount_that_hangs_once_an_image_of_it_is_stored_holds_up_nobody_else(scene, mount):
