@@ -302,6 +302,9 @@ static int resolve_exactly(int folder, const struct files_rules *rules, struct r
 		return error_os(err, errno, "%s: cannot be examined", shown);
 	if (!S_ISREG(status.stx_mode))
 		return error_set(err, STATUS_NOT_FOUND, "%s: not a regular file", shown);
+	if (!ret->shard && shard_name_ends(ret->path, strlen(ret->path)))
+		return error_set(err, STATUS_BAD_DATA,
+			"%s: is a tar shard; its members are %s/NAME", shown, shown);
 	/* Of this file: one of another file system can be mounted into a local folder. */
 	local = files_local(fd);
 	ret->key = key_of(&status);

@@ -256,6 +256,7 @@ static void what_is_no_plain_member_says_so(void **state)
 	expect_error("s.tar/link.png", "is a link in the shard");
 	expect_error("s.tar/empty.png", "is empty");
 	expect_error("s.tar/cut.png", "goes on behind the shard's end");
+	expect_error("s.tar", "is a tar shard; its members are s.tar/NAME");
 	served_write(&served, "c.tar", "\x1f\x8b\x08 and so on", 13);
 	expect_error("c.tar/x.png", "ends within a header");
 	served_write(&served, "c.tar.gz", "\x1f\x8b\x08 and so on", 13);
