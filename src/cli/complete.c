@@ -118,12 +118,12 @@ static void offer_for(
 {
 	if (!strcmp(what, "COLS"))
 		offer_columns(typed);
+	else if (strstr(what, "NAME"))
+		offer_names(connect, typed);
 	else if (strstr(what, "FILE"))
 		puts(":files");
 	else if (strstr(what, "DIR"))
 		puts(":directories");
-	else if (strstr(what, "NAME"))
-		offer_names(connect, typed);
 	else if (strstr(what, "NS") || strstr(what, "GLOB"))
 		offer_namespaces(typed);
 }

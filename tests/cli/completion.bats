@@ -53,7 +53,7 @@ in_fish() {
 
 @test "bash, zsh and fish offer the same" {
 	serve_start offered "$SHMSEM_IMAGES"
-	for words in "shmsem se" "shmsem fetch --na" "shmsem fetch -N off" "shmsem fetch -N offered ap" "shmsem bogus x"; do
+	for words in "shmsem se" "shmsem fetch --na" "shmsem fetch -N off" "shmsem fetch -N offered ap" "shmsem prefetch -N offered ap" "shmsem bogus x"; do
 		# shellcheck disable=SC2086 # several words
 		in_bash $words | sort >"$BATS_TEST_TMPDIR/bash"
 		# shellcheck disable=SC2086
@@ -70,6 +70,8 @@ in_fish() {
 	run -0 in_bash shmsem fetch --namespace ""
 	[ "$output" = offered ]
 	run -0 in_bash shmsem fetch -N offered ""
+	[ "$output" = "$(ls "$SHMSEM_IMAGES")" ]
+	run -0 in_bash shmsem prefetch -N offered ""
 	[ "$output" = "$(ls "$SHMSEM_IMAGES")" ]
 	run -0 in_bash shmsem fetch -N nobody ""
 	[ -z "$output" ]
@@ -97,6 +99,8 @@ in_fish() {
 	run -0 in_bash shmsem serve fi
 	[ -z "$output" ]
 	run -0 in_bash shmsem fetch --icc fi
+	[ "$output" = file ]
+	run -0 in_bash shmsem prefetch --order fi
 	[ "$output" = file ]
 	run -0 in_zsh shmsem serve fo
 	[ "$output" = "files -/" ]
