@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/cleanup.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "cli/fetch.h"
 #include "cli/fetch_rows.h"
@@ -12,8 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COMMAND "shmsem prefetch"
+
+/* A shard that was replaced may have as many failures as members. */
+#define FAILURES_SAID 100
 
 struct prefetch_options {
 	struct fetch_options fetch;
@@ -49,9 +54,10 @@ struct prefetching {
 	struct shmsem *client;
 	struct shmsem_request request; /* but for the name */
 	bool limited;                  /* --timeout was given */
+	bool stalled;                  /* for so long */
 	uint64_t asked, decoded, failed;
-	uint64_t told; /* by the server, of those that failed */
-	int status;    /* of those that failed, if all have the same */
+	int status; /* of those that failed, if all have the same */
+	bool hinted;
 	json_t *errors;
 	struct progress progress;
 };
@@ -89,15 +95,35 @@ static json_t *json_text(const char *text)
 		     : NULL;
 }
 
+/* What a name that is none may have been meant for, or NULL. */
+static const char *hint_of(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length && name[length - 1] == '\r')
+		return "is that a list with the line ends of Windows? tr -d '\\r' takes them away";
+	return strcmp(name, "-") ? NULL : "'--order -' has the names from standard input";
+}
+
+static void say_failure(struct prefetching *work, const char *name, const char *message)
+{
+	const char *hint = work->hinted ? NULL : hint_of(name);
+	char shown[256];
+
+	fetch_say_failure(
+		&work->progress, text_escape(name, strlen(name), shown, sizeof shown), message);
+	if (hint)
+		progress_say(&work->progress, "%s", hint);
+	work->hinted |= hint != NULL;
+}
+
 static void note_failure(
 	struct prefetching *work, int status, const char *name, const char *message)
 {
-	char shown[256];
-
 	work->status = !work->failed || work->status == status ? status : STATUS_PARTLY;
 	work->failed++;
-	fetch_say_failure(
-		&work->progress, text_escape(name, strlen(name), shown, sizeof shown), message);
+	if (work->failed <= FAILURES_SAID)
+		say_failure(work, name, message);
 	if (work->errors)
 		json_array_append_new(
 			work->errors, json_pack("{s:o, s:i, s:o}", "name", json_text(name),
@@ -106,16 +132,21 @@ static void note_failure(
 
 static void note(struct prefetching *work, const struct shmsem_prefetched *got)
 {
-	if (got->status) {
-		work->told++;
+	if (got->status)
 		note_failure(work, got->status, got->name, got->message);
-	}
 	work->decoded = got->decoded;
 	progress_set(&work->progress, got->decoded + work->failed, work->asked);
 }
 
-static int fail(const struct shmsem_error *error, struct error *err)
+static int fail(struct prefetching *work, const struct shmsem_error *error, struct error *err)
 {
+	char time[SIZE_TEXT_SIZE];
+
+	work->stalled = work->limited && error->status == SHMSEM_TRY_AGAIN &&
+			error->os_error != ECANCELED;
+	if (work->stalled)
+		return error_set(err, STATUS_TRY_AGAIN, "nothing was decoded for %s",
+			format_duration(work->request.timeout_ns, time));
 	error_set(err, error->status, "%s", error->message);
 	err->os_error = error->os_error;
 	return error->status;
@@ -145,37 +176,54 @@ static int prefetch_name(struct prefetching *work, const char *name, struct erro
 		shmsem_prefetch(work->client, &request, &got, &error);
 	while (again(work, &error));
 	if (error.status)
-		return fail(&error, err);
+		return fail(work, &error, err);
 	note(work, &got);
 	return STATUS_OK;
+}
+
+static int prefetch_lines(
+	struct prefetching *work, FILE *file, const char *path, bool null, struct error *err)
+{
+	const char end = null ? '\0' : '\n';
+	AUTO_FREE char *line = NULL;
+	int status = STATUS_OK;
+	size_t room = 0, number = 0, length;
+	ssize_t got;
+
+	while (!status && !interrupted && (got = getdelim(&line, &room, end, file)) >= 0) {
+		length = (size_t)got;
+		number++;
+		if (length && line[length - 1] == end)
+			line[--length] = '\0';
+		if (strlen(line) != length)
+			return error_set(
+				err, STATUS_USAGE, "a NUL in line %zu of '%s'; -0?", number, path);
+		if (length)
+			status = prefetch_name(work, line, err);
+	}
+	if (status || interrupted || !ferror(file))
+		return status;
+	return error_os_as(err, errno == EISDIR ? STATUS_NOT_FOUND : error_status_of(errno), errno,
+		"cannot read '%s'", path);
 }
 
 static int prefetch_file(struct prefetching *work, const char *path, bool null, struct error *err)
 {
 	bool standard = !strcmp(path, "-");
 	FILE *file = standard ? stdin : fopen(path, "re");
-	AUTO_FREE char *line = NULL;
-	int status = STATUS_OK;
-	size_t room = 0;
-	ssize_t length;
+	int status;
 
 	if (!file)
 		return error_os(err, errno, "cannot open '%s'", path);
-	while (!status && !interrupted &&
-		(length = getdelim(&line, &room, null ? '\0' : '\n', file)) >= 0) {
-		if (length && line[length - 1] == '\n' && !null)
-			line[length - 1] = '\0';
-		if (line[0])
-			status = prefetch_name(work, line, err);
-	}
-	if (!status && ferror(file) && !interrupted)
-		status = error_os(err, errno, "cannot read '%s'", path);
+	if (standard && isatty(STDIN_FILENO))
+		progress_say(&work->progress, "type names, one a line; ^D ends them");
+	status = prefetch_lines(work, file, path, null, err);
 	if (!standard)
 		fclose(file);
 	return status;
 }
 
-/* Until nothing is listed, and each failure was told. */
+/* Until nothing is listed, and no failure is left to be told. */
 static int prefetch_rest(struct prefetching *work, struct error *err)
 {
 	struct shmsem_prefetched got = {0};
@@ -185,10 +233,10 @@ static int prefetch_rest(struct prefetching *work, struct error *err)
 		if (shmsem_prefetch_wait(work->client, work->request.timeout_ns, &got, &error)) {
 			if (again(work, &error))
 				continue;
-			return fail(&error, err);
+			return fail(work, &error, err);
 		}
 		note(work, &got);
-	} while (got.listed || got.failed > work->told);
+	} while (got.listed || got.status);
 	return STATUS_OK;
 }
 
@@ -234,18 +282,22 @@ static int print(const struct prefetch_options *given, struct prefetching *work,
 	if (!given->fetch.quiet)
 		printf("%llu of %llu decoded\n", (unsigned long long)work->decoded,
 			(unsigned long long)work->asked);
+	if (work->failed > FAILURES_SAID)
+		fprintf(stderr, COMMAND ": and %llu more\n",
+			(unsigned long long)work->failed - FAILURES_SAID);
 	if (work->failed)
 		fprintf(stderr, COMMAND ": %llu of %llu failed\n", (unsigned long long)work->failed,
 			(unsigned long long)work->asked);
 	return STATUS_OK;
 }
 
-/* Says how far it came also when it was interrupted; then the signal ends the process. */
+/* Says how far it came also when it waited too long or was interrupted; then the signal ends the process. */
 static int finish(const struct prefetch_options *given, struct prefetching *work, int status,
 	struct error *err)
 {
 	struct error failed = {0};
-	int printed = status && !interrupted ? STATUS_OK : print(given, work, &failed);
+	int printed = status && !interrupted && !work->stalled ? STATUS_OK
+							       : print(given, work, &failed);
 
 	if (interrupted) {
 		fflush(stdout);
@@ -307,7 +359,7 @@ const struct command command_prefetch = {
 	.details =
 		"Has the server decode images in the order given, while nobody waits for others. "
 		"What was decoded so stays in the store until somebody has fetched it, or this "
-		"command ends, which is when all are decoded.",
+		"command ends. It ends when all images are decoded.",
 	.options = rows,
 	.options_size = sizeof(struct prefetch_options),
 	.run = run,

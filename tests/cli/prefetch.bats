@@ -66,10 +66,18 @@ stored() {
 		.errors[0].name == "nowhere" and .errors[0].status == 66' <<<"$output"
 	for i in $(seq 300); do echo "nothing/$i"; done >order
 	run --separate-stderr -66 prefetch --order order
-	[ "$(grep -c ": nothing/" <<<"$stderr")" -eq 300 ]
+	[ "$(grep -c ": nothing/" <<<"$stderr")" -eq 100 ]
+	grep -qx "shmsem prefetch: and 200 more" <<<"$stderr"
+	prefetch -J --order order 2>/dev/null >said || true
+	[ "$(jq '.errors | length' said)" -eq 300 ]
 	run -66 prefetch 'x*'
 	run --separate-stderr -66 prefetch --order - <<<$'apple.jpg\r'
 	grep -qxF 'shmsem prefetch: apple.jpg\x0d: no such image' <<<"$stderr"
+	printf 'nowhere\r\nelsewhere\r\n' >order
+	run --separate-stderr -66 prefetch --order order
+	[ "$(grep -c Windows <<<"$stderr")" -eq 1 ]
+	run -66 prefetch -
+	[[ "$output" == *"'--order -'"* ]]
 	finish
 }
 
@@ -92,6 +100,10 @@ stored() {
 	run -69 prefetch apple
 	begin
 	run -66 prefetch --order nofile
+	run -66 prefetch --order .
+	printf 'apple\ndog\0ball\0' >order
+	run -64 prefetch --order order
+	[[ "$output" == *"a NUL in line 2 of 'order'; -0?"* ]]
 	finish
 }
 
@@ -105,6 +117,10 @@ stored() {
 	serve_stop "$SERVER"
 	serve_start "$NS" --cache 8M many
 	run --separate-stderr -75 prefetch --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
+	[[ "$output" == [0-5]" of 6 decoded" ]]
+	[ "$stderr" = "shmsem prefetch: nothing was decoded for 300ms" ]
+	run --separate-stderr -75 prefetch -J --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
+	jq -e '.asked == 6 and .decoded < 6' <<<"$output"
 	prefetch --size 1200x1000 1 2 3 4 5 6 >said 2>errors 3>&- &
 	ahead=$!
 	for i in 1 2 3 4 5 6; do
