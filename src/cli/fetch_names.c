@@ -99,15 +99,20 @@ static int add_matches(struct fetch_names *names, const char *word, const struct
 	struct error *err)
 {
 	size_t before = names->count;
+	bool below = false; /* there are folders, or shards, that the word does not reach */
 	char shown[256];
 
-	for (size_t i = 0; i < all->count; i++)
+	for (size_t i = 0; i < all->count; i++) {
+		below |= strchr(all->names[i], '/') && !strchr(word, '/');
 		if (fnmatch(word, all->names[i], FNM_PATHNAME | FNM_PERIOD) == 0 &&
 			!add_name(names, all->names[i]))
 			return no_memory(err);
+	}
 	if (names->count == before)
-		return error_set(err, STATUS_NOT_FOUND, "the server has no image that matches '%s'",
-			text_escape(word, strlen(word), shown, sizeof shown));
+		return error_set(err, STATUS_NOT_FOUND,
+			"the server has no image that matches '%s'%s",
+			text_escape(word, strlen(word), shown, sizeof shown),
+			below ? "; '*/*' has those one folder down" : "");
 	return STATUS_OK;
 }
 

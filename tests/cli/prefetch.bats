@@ -115,6 +115,10 @@ stored() {
 		cp "$SHMSEM_IMAGES/apple.jpg" "many/$i.jpg"
 	done
 	serve_stop "$SERVER"
+	serve_start "$NS" --cache 8M .
+	run -66 prefetch '*.jpg'
+	[[ "$output" == *"'*.jpg'; '*/*' has those one folder down" ]]
+	serve_stop "$SERVER"
 	serve_start "$NS" --cache 8M many
 	run --separate-stderr -75 prefetch --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
 	[[ "$output" == [0-5]" of 6 decoded" ]]
