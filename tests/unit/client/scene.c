@@ -85,8 +85,10 @@ void end_server(struct scene *scene, int signal)
 {
 	int status;
 
+	/* Should a failed test have left it stopped. Before the other signal: at its end a sanitizer
+	 * stops the process to look for leaks, and SIGCONT would undo that for ever. */
+	kill(scene->server, SIGCONT);
 	kill(scene->server, signal);
-	kill(scene->server, SIGCONT); /* should a failed test have left it stopped */
 	assert_int_equal(waitpid(scene->server, &status, 0), scene->server);
 	if (signal == SIGTERM)
 		assert_int_equal(status, 0);
