@@ -192,7 +192,10 @@ static void process_ended(struct server *server, unsigned index)
 	siginfo_t end;
 	bool at_once;
 
-	if (decoder->state == DECODER_DEAD || decoder->state == DECODER_STARTING)
+	/* The event may be of the process before: a process that is just being started has its
+	 * descriptor, too, which closing it here does not take out of the epoll then. */
+	if (decoder->state == DECODER_DEAD || decoder->state == DECODER_STARTING ||
+		!decoder_ended(decoder))
 		return;
 	/* It may have said why. */
 	while (take_message(server, index))
