@@ -63,8 +63,10 @@ struct seat_request *serving_await(struct serving *serving, uint64_t deadline)
 
 void serving_remind(const struct serving *serving)
 {
-	if (request_note_pending(&serving->objects->head))
-		semaphore_post(serving->objects->request);
+	if (!request_note_pending(&serving->objects->head))
+		return;
+	semaphore_post(serving->objects->request);
+	semaphore_wake(serving->objects->request);
 }
 
 static void serve_prefetch(struct serving *serving, struct seat_request *received)

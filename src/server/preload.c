@@ -7,6 +7,7 @@
 #include "server/jobs.h"
 #include "server/mount_table.h"
 #include "server/name_list.h"
+#include "server/pool.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -341,6 +342,10 @@ static int run(struct server *server, bool *ret_go_on, struct error *err)
 		preload->progress.finished = !preload->jobs && !more_names(server);
 		say_failures(server);
 		*ret_go_on = say_progress(server);
+		/* Nobody else does before there is a server: all decoders may have ended. */
+		store_unlock(&server->store);
+		pool_upkeep(server);
+		store_lock(&server->store);
 	}
 	return STATUS_OK;
 }

@@ -100,10 +100,10 @@ static bool names_changed(struct server *server)
 		return true;
 	clock_gettime(CLOCK_REALTIME, &now);
 	changed = nanoseconds(&status.st_mtim);
-	if (changed == server->names_changed && nanoseconds(&now) - changed > RECENT_NS &&
+	if (changed == server->names_changed &&
 		file_id_equal(file_id_of(&status), server->names_folder))
 		return false;
-	server->names_changed = changed;
+	server->names_changed = nanoseconds(&now) - changed > RECENT_NS ? changed : 0;
 	server->names_folder = file_id_of(&status);
 	return true;
 }

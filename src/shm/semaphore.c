@@ -121,6 +121,11 @@ void semaphore_post(sem_t *semaphore)
 		syscall(SYS_futex, value_of(word), FUTEX_WAKE, 1);
 }
 
+void semaphore_wake(sem_t *semaphore)
+{
+	syscall(SYS_futex, value_of((_Atomic uint64_t *)(void *)semaphore), FUTEX_WAKE, 1);
+}
+
 bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 {
 	_Atomic uint64_t *word = (_Atomic uint64_t *)(void *)semaphore;
@@ -129,7 +134,8 @@ bool semaphore_wait(sem_t *semaphore, uint64_t deadline)
 
 	for (;;) {
 		while ((uint32_t)seen)
-			if (atomic_compare_exchange_weak(word, &seen, seen - 1 - WAITER))
+			if (atomic_compare_exchange_weak(
+				    word, &seen, seen - 1 - (seen >= WAITER ? WAITER : 0)))
 				return true;
 		if (syscall(SYS_futex, value_of(word), FUTEX_WAIT_BITSET, 0, &until, NULL,
 			    FUTEX_BITSET_MATCH_ANY) != 0 &&

@@ -44,6 +44,9 @@ static inline void *semaphore_page(sem_t *semaphore)
 /* Posts and wakes one who sleeps, at SEM_VALUE_MAX too. */
 void semaphore_post(sem_t *semaphore);
 
+/* Wakes one who sleeps, should the semaphore have lost count of who does. */
+void semaphore_wake(sem_t *semaphore);
+
 /* Takes a token if there is one, without waiting. */
 bool semaphore_try(sem_t *semaphore);
 

@@ -107,4 +107,9 @@ without() {
 		[[ "$output" == *"dog.png: no decoder: "*"needs a library that cannot be loaded: "*"/$library"* ]]
 		assert_nothing_left
 	done
+	# Whatever its decoders have said by the time that they are needed.
+	for _ in 1 2 3 4; do
+		run -0 without libpng "$SHMSEM" serve -w 2 -N missing --preload "$SHMSEM_IMAGES" -- true
+		[[ "$output" == *"dog.png: no decoder: "* ]]
+	done
 }

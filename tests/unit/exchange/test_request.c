@@ -7,11 +7,14 @@
 #include "exchange/serving.h"
 #include "shm/semaphore.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define SEATS     200
 #define HEAD_SIZE wire_head_size(WIRE_PAGE, SEATS)
@@ -121,6 +124,19 @@ static void *await(void *serving)
 	return serving_await(serving, DEADLINE_NEVER);
 }
 
+/* Whether a thread sleeps on the semaphore: the kernel moves it to another word, and back. */
+static bool sleeps(sem_t *semaphore)
+{
+	uint32_t *word = (uint32_t *)(void *)semaphore, elsewhere = 0;
+	long moved = syscall(SYS_futex, word, FUTEX_CMP_REQUEUE, 0L, 1L, &elsewhere, 0L);
+
+	assert_true(moved >= 0);
+	if (moved)
+		assert_int_equal(
+			syscall(SYS_futex, &elsewhere, FUTEX_CMP_REQUEUE, 0L, 1L, word, 0L), 1);
+	return moved;
+}
+
 static void a_request_whose_post_was_lost_ends_the_wait(void **state)
 {
 	static const struct serving_calls calls = {.place = place};
@@ -140,6 +156,10 @@ static void a_request_whose_post_was_lost_ends_the_wait(void **state)
 	/* The upper half of the word is the number of those who sleep on it. */
 	while (!(__atomic_load_n((uint64_t *)(void *)&semaphore, __ATOMIC_SEQ_CST) >> 32))
 		sched_yield();
+	/* Until it sleeps; then somebody writes zeros there. */
+	while (!sleeps(&semaphore))
+		sched_yield();
+	sem_init(&semaphore, 1, 0);
 	ask(*state, 77);
 	serving_remind(&serving);
 	pthread_join(thread, &found);
