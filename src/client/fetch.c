@@ -47,11 +47,14 @@ __attribute__((noinline)) static void release_any(
 {
 	_Atomic uint64_t *word = NULL;
 
+	/* Only then is the connection there for sure. */
+	if (!hold_possible(hold, use) || !hold_begin_release(&connection->holds[hold], use))
+		return;
 	/* In a child of fork() there is no HEAD. */
-	if (connection->owner == process_id() && hold_possible(hold, use))
+	if (connection->owner == process_id())
 		word = connection_hold_word(connection, hold);
-	if (hold_give_back(connection, hold, use, word))
-		connection_unref(connection);
+	hold_finish_release(connection, hold, use, word);
+	connection_unref(connection);
 }
 
 /* The same, without a call that is not the last thing to do: no registers are saved for it. */

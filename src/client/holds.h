@@ -74,20 +74,24 @@ static inline bool hold_begin_release(_Atomic uint32_t *hold, uint32_t use)
 		use + HOLD_RELEASING - HOLD_TAKEN, memory_order_relaxed, memory_order_relaxed);
 }
 
-/*
- * Gives it back, once; any thread. Its hold word is cleared, if there is one. False if that use was
- * given back before: then nothing happens.
- */
-static inline bool hold_give_back(
+/* Gives it back after hold_begin_release; any thread. Its hold word is cleared, if there is one. */
+static inline void hold_finish_release(
 	struct connection *connection, unsigned hold, uint32_t use, _Atomic uint64_t *word)
 {
-	if (!hold_possible(hold, use) || !hold_begin_release(&connection->holds[hold], use))
-		return false;
 	/* Release: the pixels were read before. */
 	if (word)
 		atomic_store_explicit(word, 0, memory_order_release);
 	atomic_store_explicit(&connection->holds[hold], use - HOLD_TAKEN + 4, memory_order_release);
 	/* Relaxed: a hint. */
 	atomic_store_explicit(&connection->last_freed, hold, memory_order_relaxed);
+}
+
+/* Both, with a hold word. False if that use was given back before: then nothing happens. */
+static inline bool hold_give_back(
+	struct connection *connection, unsigned hold, uint32_t use, _Atomic uint64_t *word)
+{
+	if (!hold_possible(hold, use) || !hold_begin_release(&connection->holds[hold], use))
+		return false;
+	hold_finish_release(connection, hold, use, word);
 	return true;
 }
