@@ -18,11 +18,7 @@
 #define ROW(field) offsetof(struct fetch_options, field)
 
 static const struct option_row rows[] = {
-	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)",
-		OPTION_TEXT, ROW(name_space), 0, 0, NULL},
-	{0, "server-user", "USER|any",
-		"whose server to ask (default: yours, root's, $SHMSEM_SERVER_USER's)", OPTION_TEXT,
-		ROW(server_user), 0, 0, NULL},
+	FETCH_SERVER_ROWS,
 	{'o', "output", "FILE|DIR|-", "write the image there; - is standard output", OPTION_TEXT,
 		ROW(output), 0, 0, NULL},
 	{'t', "type", "FORMAT",

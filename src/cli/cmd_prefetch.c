@@ -30,11 +30,7 @@ struct prefetch_options {
 #define OWN(field) offsetof(struct prefetch_options, field)
 
 static const struct option_row rows[] = {
-	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)",
-		OPTION_TEXT, ROW(name_space), 0, 0, NULL},
-	{0, "server-user", "USER|any",
-		"whose server to ask (default: yours, root's, $SHMSEM_SERVER_USER's)", OPTION_TEXT,
-		ROW(server_user), 0, 0, NULL},
+	FETCH_SERVER_ROWS,
 	{0, "order", "FILE|-", "names, one a line, after those given; - is standard input",
 		OPTION_TEXT, OWN(order), 0, 0, NULL},
 	{'0', "null", NULL, "names of --order end with a NUL, not with a line", OPTION_FLAG,

@@ -1,10 +1,20 @@
 /*
- * The options that say what is asked of an image, for the tables of the commands that have them. There
- * ROW(field) is the offset of a field of struct fetch_options in the command's options.
+ * The options that say which server is asked, and what of an image, for the tables of the commands
+ * that have them. There ROW(field) is the offset of a field of struct fetch_options in the command's
+ * options.
  */
 #pragma once
 
 #include "cli/command.h"
+
+#define FETCH_SERVER_ROWS                                                                          \
+	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)", \
+		OPTION_TEXT, ROW(name_space), 0, 0, NULL},                                         \
+	{                                                                                          \
+		0, "server-user", "USER|any",                                                      \
+			"whose server to ask (default: yours, root's, $SHMSEM_SERVER_USER's)",     \
+			OPTION_TEXT, ROW(server_user), 0, 0, NULL                                  \
+	}
 
 #define FETCH_REQUEST_ROWS                                                                         \
 	{0, "scale", "1/N", "smaller: 1/2, 1/4 or 1/8", OPTION_TEXT, ROW(scale), 0, 0, NULL},      \
