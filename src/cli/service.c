@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UPKEEP_NS (250 * NS_PER_MS)
+#define UPKEEP_NS (250 * NS_PER_MS) /* without a server */
 
 extern char **environ;
 
@@ -133,13 +133,18 @@ void service_stop(struct service *service)
 	service->join = NULL;
 }
 
+static uint64_t upkeep_ns(const struct service *service)
+{
+	return service->server ? server_upkeep_ns(service->server) : UPKEEP_NS;
+}
+
 static int run_alone(struct service *service, struct error *err)
 {
 	bool done = false;
 	int status = STATUS_OK;
 	siginfo_t info;
 
-	while (!done && !status && !next_signal(service, UPKEEP_NS, &info))
+	while (!done && !status && !next_signal(service, upkeep_ns(service), &info))
 		status = upkeep(service, &done, err);
 	return status;
 }
@@ -151,7 +156,7 @@ static int run_with_command(struct service *service, struct error *err)
 
 	for (;;) {
 		siginfo_t info;
-		int number = next_signal(service, UPKEEP_NS, &info), ended;
+		int number = next_signal(service, upkeep_ns(service), &info), ended;
 
 		if (command_ended(service, &ended))
 			return status ? status : ended;

@@ -45,6 +45,7 @@ static int check_objects(struct shmsem_server *server, struct error *err)
 	pthread_mutex_lock(&server->lock);
 	seats_reclaim(&server->objects.head);
 	pthread_mutex_unlock(&server->lock);
+	seats_remind(&server->objects.head);
 	return server_objects_check(&server->objects, err);
 }
 

@@ -227,7 +227,13 @@ void seats_reclaim(const struct head *head)
 		if ((head_holds_mark(head, seat) || !head_holds_whole(head, seat)) &&
 			lock_take(head->segment.fd, head_seat_lock(head, seat)) == 0)
 			seat_release(head, seat);
-	/* Who died wakes nobody. */
-	if (lock_held(head->segment.fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 1 && seat_free(head))
+}
+
+bool seats_remind(const struct head *head)
+{
+	bool queued = lock_held(head->segment.fd, WIRE_QUEUE_LOCK, WIRE_QUEUE_LOCK) == 1;
+
+	if (queued && seat_free(head))
 		wake_queue(head_server(head), UINT32_MAX);
+	return queued;
 }

@@ -17,11 +17,15 @@ int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiti
 	unsigned *ret_seat, struct error *err);
 
 /*
- * Gives up the seats of requesters that died holding something, and wakes requesters that wait for
- * a free seat. For the server, a few times a second. For one thread at a time: two would share the
- * lock of a seat that they take, and one could void the holds of the requester that takes it next.
+ * Gives up the seats of requesters that died holding something. For the server, about once a second,
+ * and when there is no room. For one thread at a time: two would share the lock of a seat that they
+ * take, and one could void the holds of the requester that takes it next.
  */
 void seats_reclaim(const struct head *head);
+
+/* Wakes requesters that wait for a seat while there is a free one, as who died wakes nobody. For the
+ * server, a few times a second. Whether somebody waits. */
+bool seats_remind(const struct head *head);
 
 /* Gives the seat and all that is held on it back, and wakes those that wait for one. */
 void seat_release(const struct head *head, unsigned seat);

@@ -51,14 +51,21 @@ struct seat_request *serving_take(struct serving *serving)
 struct seat_request *serving_await(struct serving *serving, uint64_t deadline)
 {
 	struct timeout timeout = {.deadline = deadline};
-	uint64_t slice = serving->fruitless < FRUITLESS_MAX ? WAIT_SLICE_NS : serving->quiet_ns;
+	unsigned fruitless = atomic_load(&serving->fruitless);
+	uint64_t slice = fruitless < FRUITLESS_MAX ? WAIT_SLICE_NS : serving->quiet_ns;
 
 	if (wait_for(&serving->wait, &timeout, slice, NULL, look, serving) != WAIT_FOUND) {
-		serving->fruitless++;
+		atomic_store(&serving->fruitless, fruitless + 1);
 		return NULL;
 	}
-	serving->fruitless = 0;
+	if (fruitless)
+		atomic_store(&serving->fruitless, 0);
 	return serving->found;
+}
+
+bool serving_quiet(const struct serving *serving)
+{
+	return atomic_load(&serving->fruitless) >= FRUITLESS_MAX;
 }
 
 void serving_remind(const struct serving *serving)

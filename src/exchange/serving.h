@@ -33,7 +33,7 @@ struct serving {
 	struct wait wait;
 	unsigned last; /* the seat that was served last comes last */
 	uint64_t quiet_ns;
-	unsigned fruitless; /* waits in a row in which no request came */
+	atomic_uint fruitless; /* waits in a row in which no request came */
 	struct seat_request *found;
 };
 
@@ -48,6 +48,9 @@ struct seat_request *serving_take(struct serving *serving);
 
 /* The same, which waits a moment, and not beyond `deadline`. For one thread. */
 struct seat_request *serving_await(struct serving *serving, uint64_t deadline);
+
+/* Whether no request has come for some time. In any thread. */
+bool serving_quiet(const struct serving *serving);
 
 /* Ends a wait if there is a request, whose post was lost then. In any thread. */
 void serving_remind(const struct serving *serving);

@@ -236,7 +236,7 @@ struct wire_server {
 	/*
 	 * 256: a bit for each seat that may have a request. Set by its requester after the state
 	 * word; cleared by the server once it has seen none there. A hint: every 100 ms, and every
-	 * 250 ms once no request has come for a second, the server looks at all seats.
+	 * 500 ms once no request has come for a second, the server looks at all seats.
 	 */
 	_Alignas(128) _Atomic uint64_t asking[WIRE_SEATS_MAX / 64];
 };

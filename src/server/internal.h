@@ -135,8 +135,11 @@ struct server {
 	bool store_ready;              /* store was made */
 	struct server_objects objects; /* data is not mapped here: the server touches no pixel */
 	struct wire_server constants;  /* of HEAD, as it was made */
-	/* Main thread: the object that is next looked at; calls in which all are to be looked at
-	 * soon; the folder of their names and when it last changed, ns since 1970. */
+	/* Main thread: turns of upkeep; whether somebody waited for a seat in the last one; the object
+	 * that is next looked at; calls in which all are to be looked at soon; the folder of their
+	 * names and when it last changed, ns since 1970. */
+	unsigned turns;
+	bool queued;
 	unsigned next_check, checks_due;
 	struct file_id names_folder;
 	uint64_t names_changed;

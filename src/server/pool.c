@@ -19,8 +19,8 @@
 
 #define DECODER_SPARE (UINT64_C(64) << 20)
 
-/* What a decoder without an image may use of the processor between two calls of upkeep, and after
- * how many calls beyond that it is ended. */
+/* What a decoder without an image may use of the processor between two looks at it, and after
+ * how many looks beyond that it is ended. */
 #define IDLE_CPU_NS    (2 * NS_PER_MS)
 #define SUSPICIONS_MAX 2
 
@@ -160,14 +160,20 @@ static void end_busy_idler(struct server *server, unsigned index)
 		kill(decoder->pid, SIGKILL);
 }
 
+void pool_end_busy_idlers(struct server *server)
+{
+	store_lock(&server->store);
+	for (unsigned i = 0; i < server->options.decoders; i++)
+		end_busy_idler(server, i);
+	store_unlock(&server->store);
+}
+
 void pool_upkeep(struct server *server)
 {
 	store_lock(&server->store);
-	for (unsigned i = 0; i < server->options.decoders; i++) {
-		end_busy_idler(server, i);
+	for (unsigned i = 0; i < server->options.decoders; i++)
 		if (server->decoders[i].state == DECODER_DEAD)
 			pool_restart(server, i);
-	}
 	store_unlock(&server->store);
 }
 

@@ -29,8 +29,10 @@ bool pool_all_dead(const struct server *server);
 /* Listens no more to what a decoder says. */
 void pool_ignore(struct server *server, unsigned decoder);
 
-/* Ends decoders that misbehave, and has those started anew that could not be started or died at
- * once. */
+/* Ends decoders that misbehave while they have nothing to do; to be called once a second. */
+void pool_end_busy_idlers(struct server *server);
+
+/* Has those started anew that could not be started or died at once. */
 void pool_upkeep(struct server *server);
 
 /* Ends all decoders. Once there are no threads any more. */

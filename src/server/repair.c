@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Calls in which each object is looked at once, after names came or went and else: with four calls a
- * second, in one second and in five. */
-#define CHECK_CALLS       3
-#define CHECK_CALLS_QUIET 20
+/* Calls in which each object is looked at once after names came or went; else in so many calls that
+ * are to be thorough. */
+#define CHECK_CALLS          3
+#define CHECK_CALLS_THOROUGH 5
 
 /* A folder that was changed before by more than a tick of the coarsest clock shows it, should it be
  * changed again. */
@@ -108,7 +108,7 @@ static bool names_changed(struct server *server)
 	return true;
 }
 
-static int check_names(struct server *server, struct error *err)
+static int check_names(struct server *server, bool thorough, struct error *err)
 {
 	const struct published_list *published = &server->objects.published;
 	unsigned calls, count;
@@ -116,7 +116,9 @@ static int check_names(struct server *server, struct error *err)
 
 	if (names_changed(server) || published_damaged(published))
 		server->checks_due = CHECK_CALLS;
-	calls = server->checks_due ? CHECK_CALLS : CHECK_CALLS_QUIET;
+	if (!server->checks_due && !thorough)
+		return STATUS_OK;
+	calls = server->checks_due ? CHECK_CALLS : CHECK_CALLS_THOROUGH;
 	count = (published->count + calls - 1) / calls;
 	server->checks_due -= server->checks_due > 0;
 	/* HEAD every time: without it nobody new finds us. */
@@ -133,13 +135,13 @@ static int check_names(struct server *server, struct error *err)
 
 /* ---- HEAD ---- */
 
-static bool head_whole(const struct server *server)
+static bool head_whole(const struct server *server, bool thorough)
 {
 	const struct head *head = &server->objects.head;
 
 	if (guard_hit(head->guard) || segment_truncated(&head->segment))
 		return false;
-	for (unsigned seat = 0; seat < head->seats; seat++)
+	for (unsigned seat = 0; thorough && seat < head->seats; seat++)
 		if (!head_seat_whole(head, seat))
 			return false;
 	return !memcmp(head_server(head), &server->constants, WIRE_SERVER_CONSTANTS) &&
@@ -180,14 +182,14 @@ static void repair_head(struct server *server)
 	atomic_store(&head_server(head)->truncations, server->store.all_truncations);
 }
 
-int repair_objects(struct server *server, struct error *err)
+int repair_objects(struct server *server, bool thorough, struct error *err)
 {
-	int status = check_names(server, err);
+	int status = check_names(server, thorough, err);
 
 	if (status)
 		return status;
 	store_lock(&server->store);
-	if (!head_whole(server))
+	if (!head_whole(server, thorough))
 		repair_head(server);
 	store_unlock(&server->store);
 	return STATUS_OK;

@@ -13,6 +13,7 @@ void repair_remember(struct server *server);
 /*
  * Gives HEAD and semaphores that were truncated their length and contents back; processes that
  * waited on them find that out by the state words. STATUS_UNAVAILABLE if an object has lost its
- * name, naming it.
+ * name, naming it: HEAD's, and all others soon after names came or went in /dev/shm. Thorough: looks
+ * at some in any case, as a file that was truncated does not change its folder.
  */
-int repair_objects(struct server *server, struct error *err);
+int repair_objects(struct server *server, bool thorough, struct error *err);

@@ -15,7 +15,7 @@
 #include "shmsem.h"
 
 /* Of a wait of a server that nobody asks: upkeep looks more often whether somebody does. */
-#define QUIET_NS NS_PER_SECOND
+#define QUIET_NS (10 * NS_PER_SECOND)
 
 #define OPTION_ALIKE(field)                                                                    \
 	_Static_assert(                                                                        \

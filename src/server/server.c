@@ -266,17 +266,30 @@ uint64_t server_cache(const struct server *server)
 
 /* ---- while it runs ---- */
 
+/* One call of server_upkeep in so many is thorough. */
+#define THOROUGH_TURNS 4
+
+/* Between two calls, and while nobody asks. */
+#define UPKEEP_NS       (250 * NS_PER_MS)
+#define UPKEEP_QUIET_NS (500 * NS_PER_MS)
+
 int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 {
-	int status = repair_objects(server, err);
+	/* What may be found a little later: an idle server has to cost next to nothing. */
+	bool thorough = server->turns++ % THOROUGH_TURNS == 0;
+	int status = repair_objects(server, thorough, err);
 
 	if (status)
 		return status;
 	serving_remind(&server->serving);
 	store_lock(&server->store);
-	seats_reclaim(&server->objects.head);
+	if (thorough)
+		seats_reclaim(&server->objects.head);
+	server->queued = seats_remind(&server->objects.head);
 	prefetch_upkeep(server);
 	store_unlock(&server->store);
+	if (thorough)
+		pool_end_busy_idlers(server);
 	pool_upkeep(server);
 	blocking_upkeep(server);
 	renew_index(server);
@@ -290,6 +303,11 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	*ret_done = server->options.requests &&
 		    atomic_load(&server->answers) >= server->options.requests;
 	return STATUS_OK;
+}
+
+uint64_t server_upkeep_ns(const struct server *server)
+{
+	return serving_quiet(&server->serving) && !server->queued ? UPKEEP_QUIET_NS : UPKEEP_NS;
 }
 
 bool server_lacks_decoders(struct server *server, struct error *ret_why)

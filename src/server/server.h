@@ -53,11 +53,12 @@ bool server_has_inotify(const struct server *server);
 uint64_t server_cache(const struct server *server);
 
 /*
- * To be called four times a second or so by the thread that started it: notices what was done to
+ * To be called every server_upkeep_ns() by the thread that started it: notices what was done to
  * the objects from outside. STATUS_OK, or what is to end the server. *ret_done: it has answered as
  * many requests as it was to.
  */
 int server_upkeep(struct server *server, bool *ret_done, struct error *err);
+uint64_t server_upkeep_ns(const struct server *server);
 
 /* Whether there is no decoder and none can be started, and why; it goes on trying. */
 bool server_lacks_decoders(struct server *server, struct error *ret_why);

@@ -253,7 +253,7 @@ static void a_seat_whose_holder_died_goes_to_who_waits(void **state)
 	while (atomic_load(&tries) < 1 + SEATS)
 		usleep(1000);
 	head_release(&others[0]);
-	seats_reclaim(&scene->objects.head);
+	assert_true(seats_remind(&scene->objects.head));
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(waiter.status, STATUS_OK);
 	head_release(&waiter.head);
