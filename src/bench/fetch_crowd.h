@@ -5,6 +5,7 @@
 
 #include "bench/fetch_client.h"
 #include "bench/pictures.h"
+#include "bench/private_table.h"
 #include "bench/session.h"
 
 /* What the processes of a process group need to know; each has its own copy of the rest. */
@@ -14,6 +15,7 @@ struct crowd {
 	const struct pictures *pictures;
 	struct decode_job job;
 	struct fetch_client client;
+	struct private_table table;
 	struct shmsem_image held;
 };
 
@@ -21,7 +23,8 @@ struct crowd {
 int fetch_measure_crowd(struct bench_session *session, const struct picture *picture,
 	unsigned clients, struct error *err);
 
-/* 1, 2, 4 and so on clients that ask for the stored picture. */
+/* 1, 2, 4 and so on clients that ask for the stored picture, beside as many that look it up in private
+ * tables. */
 int fetch_measure_stored_crowds(
 	struct bench_session *session, const struct picture *picture, struct error *err);
 

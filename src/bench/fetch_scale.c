@@ -41,7 +41,9 @@ static int pair_start(struct pair *pair, const struct pictures *pictures, const 
 	int status = STATUS_OK;
 
 	for (size_t i = 0; i < 2; i++) {
-		const struct served_options options = {.decoders = 1, .seats = seats[i], .cpu = -1};
+		/* Pinned: whether both sides are on one CPU, and cannot spin, is not to be chance. */
+		const struct served_options options = {
+			.decoders = 1, .seats = seats[i], .cpu = machine->responder_cpu};
 
 		status = served_start(&pair->served[i], pictures, &options, machine, err);
 		if (status)
