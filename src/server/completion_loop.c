@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "server/blocking.h"
+#include "server/file_task.h"
 #include "server/finish.h"
 #include "server/jobs.h"
 #include "server/name_list.h"
@@ -246,9 +247,8 @@ static void take_answer(struct server *server, struct file_answer *answer)
 		prefetch_resume(server, answer);
 	else
 		serve_resume(server, answer);
-	if (answer->fd >= 0)
-		close(answer->fd);
 	free(answer->task);
+	file_task_close(server, answer->fd);
 }
 
 static void timer_expired(struct server *server)

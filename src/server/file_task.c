@@ -84,11 +84,19 @@ bool file_task_locate(struct server *server, struct resolved *file, struct watch
 	return !file->shard || shards_find(server->shards, file, asked, ret_status, err);
 }
 
+void file_task_close(struct server *server, int fd)
+{
+	if (fd < 0)
+		return;
+	store_unlock(&server->store);
+	close(fd);
+	store_lock(&server->store);
+}
+
 void file_task_release(struct server *server, struct resolved *file)
 {
 	watch_drop(server->watch, file->watched);
-	if (file->fd >= 0)
-		close(file->fd);
+	file_task_close(server, file->fd);
 }
 
 bool file_task_found(struct server *server, struct file_answer *answer, struct resolved *ret,

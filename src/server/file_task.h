@@ -23,7 +23,11 @@ bool file_task_crosses(const struct file_answer *answer);
 bool file_task_locate(struct server *server, struct resolved *file, struct watch_token *token,
 	bool asked, int *ret_status, struct error *err);
 
-/* Closes what is open, and watches it no more on its own account. */
+/* Closes a file, if there is one. It may be the last that has it open, and what is freed then takes time: the
+ * lock is let go meanwhile. */
+void file_task_close(struct server *server, int fd);
+
+/* The same, and watches it no more on its own account. */
 void file_task_release(struct server *server, struct resolved *file);
 
 /*

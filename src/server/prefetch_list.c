@@ -137,7 +137,8 @@ void prefetch_join(struct prefetch *prefetch, struct stored *image)
 
 void prefetch_in_order(const struct prefetch_list *list)
 {
-	for (struct prefetch *at = list->first; at && at->state != PREFETCH_LISTED; at = at->next) {
+	/* One that waits for room is listed again, before others that are begun. */
+	for (const struct prefetch *at = list->first; at; at = at->next) {
 		if (at->state == PREFETCH_BEGUN && !at->image)
 			return;
 		if (at->image && at->image->job)

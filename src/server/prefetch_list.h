@@ -59,7 +59,8 @@ void prefetch_set_state(
 /* It is done when that image is decoded. */
 void prefetch_join(struct prefetch *prefetch, struct stored *image);
 
-/* Those whose files are open, and those of all before them, are early no more. */
+/* Those whose files are open, and those of all before them, are early no more. What is listed again, or
+ * not begun yet, delays none. */
 void prefetch_in_order(const struct prefetch_list *list);
 
 /* Takes one that wants the image; NULL if there is none any more. */

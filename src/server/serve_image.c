@@ -1,6 +1,5 @@
 #include "server/serve_image.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "server/answer.h"
@@ -195,7 +194,7 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 	struct file_task task;
 	struct error err;
 	bool direct;
-	int status, fd;
+	int status;
 
 	direct = serve_open(server, request->received.name, &file, &token, &status, &err);
 	store_lock(&server->store);
@@ -212,11 +211,8 @@ static void serve_file(struct server *server, struct request *request, uint32_t 
 	} else {
 		admit(server, request, kind, &file, &token);
 	}
-	fd = steal_fd(&file.fd);
 	file_task_release(server, &file);
 	store_unlock(&server->store);
-	if (fd >= 0)
-		close(fd);
 }
 
 /* Asks once more: of the mount where the file is, for the file though it is the one that was known, or
@@ -250,12 +246,12 @@ void serve_resume(struct server *server, struct file_answer *answer)
 		answer_failure(server, request, &err);
 	else
 		done = admit(server, request, answer->task->kind, &file, &token);
-	file_task_release(server, &file);
 	if (!done)
 		ask_again(server, answer);
 	/* Unless it waits for the image now. */
 	else if (atomic_load(&request->state) == REQUEST_WAITS_FILE)
 		atomic_store(&request->state, REQUEST_NONE);
+	file_task_release(server, &file);
 }
 
 bool serve_enter(struct server *server, struct request *request)
