@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "exchange/wire.h"
+#include "exchange/request_options.h"
 #include "shmsem.h"
 
 #include <stddef.h>
@@ -38,6 +38,10 @@ OPTION_ALIKE(crop_width);
 OPTION_ALIKE(crop_height);
 OPTION_ALIKE(resample);
 
+_Static_assert((int)WIRE_STRICT == (int)SHMSEM_STRICT, "the flags");
+_Static_assert((int)WIRE_LENIENT == (int)SHMSEM_LENIENT, "the flags");
+_Static_assert((int)WIRE_DRAFT == (int)SHMSEM_DRAFT, "the flags");
+_Static_assert((int)WIRE_CROP_CENTRED == (int)SHMSEM_CROP_CENTRED, "the flags");
 _Static_assert(WIRE_LAYOUT_MAX == SHMSEM_BGR, "the layouts");
 _Static_assert(WIRE_RESAMPLE_MAX == SHMSEM_LANCZOS, "the filters");
 
@@ -58,20 +62,13 @@ static inline void options_ask(struct shmsem_request *request, const struct wire
 static inline int options_check(const struct shmsem_request *given, struct error *err)
 {
 	static const char none[sizeof given->reserved];
+	const struct wire_options options = options_of(given);
 
 	if (!given->name || !given->name[0])
 		return error_set(err, STATUS_USAGE, "the name is empty");
-	if (given->scale > 8 || (given->scale & (given->scale - 1)))
-		return error_set(err, STATUS_USAGE, "the scale is %u; 1, 2, 4 and 8 are possible",
-			given->scale);
-	if (given->channels == 2 || given->channels > 4)
-		return error_set(err, STATUS_USAGE,
-			"%u channels were asked for; 0, 1, 3 and 4 are possible", given->channels);
-	if (given->layout > WIRE_LAYOUT_MAX)
-		return error_set(err, STATUS_USAGE, "there is no layout %u", given->layout);
 	if (memcmp(given->reserved_bytes, none, sizeof given->reserved_bytes) != 0 ||
 		memcmp(given->reserved, none, sizeof given->reserved) != 0)
 		return error_set(err, STATUS_USAGE,
 			"the request has fields that this library does not know");
-	return STATUS_OK;
+	return request_options_check(&options, err);
 }

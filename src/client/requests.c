@@ -47,6 +47,13 @@ int shmsem_info(struct shmsem *client, const struct shmsem_request *given, struc
 	return error_export(error, &err, get_info(client, given, ret, &err));
 }
 
+int shmsem_check_request(const struct shmsem_request *request, struct shmsem_error *error)
+{
+	struct error err;
+
+	return error_export(error, &err, options_check(request, &err));
+}
+
 /* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
 static int names_page(const char *text, size_t length, char *last,
 	int (*each)(void *data, const char *name), void *data, bool *ret_stop, struct error *err)

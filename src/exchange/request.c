@@ -1,5 +1,6 @@
 #include "exchange/request.h"
 
+#include "exchange/request_options.h"
 #include "shm/lock.h"
 
 #include <stdlib.h>
@@ -57,10 +58,8 @@ int request_check(const struct seat_request *received, struct error *err)
 	if (received->request.hold >= WIRE_HOLDS)
 		return error_set(
 			err, STATUS_USAGE, "there is no hold word %u", received->request.hold);
-	if (options->scale > 8 || (options->scale & (options->scale - 1)) ||
-		options->channels > 4 || options->channels == 2 ||
-		options->layout > WIRE_LAYOUT_MAX || options->resample > WIRE_RESAMPLE_MAX)
-		return error_set(err, STATUS_USAGE, "the options are not possible");
+	if (request_options_check(options, err))
+		return STATUS_USAGE;
 	if (!options_known(options))
 		return error_set(err, STATUS_USAGE, "this server does not know all of the options");
 	if (!received->request.length && (operation == WIRE_GET || operation == WIRE_INFO))

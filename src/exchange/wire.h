@@ -81,6 +81,14 @@ enum wire_prefetch_word {
 #define WIRE_LAYOUT_MAX   1 /* RGB or BGR */
 #define WIRE_RESAMPLE_MAX 3 /* bicubic, box, bilinear, lanczos */
 
+/* Flags of the options that contradict others. */
+enum wire_option_flags {
+	WIRE_STRICT = 1 << 3,
+	WIRE_LENIENT = 1 << 4,
+	WIRE_DRAFT = 1 << 5,
+	WIRE_CROP_CENTRED = 1 << 6,
+};
+
 /*
  * What is asked of an image; fields and numbers are those of image_options. Compared and hashed as
  * bytes. A server refuses what is reserved and not zero.

@@ -67,12 +67,17 @@ int seconds_parse(PyObject *given, uint64_t *ret_ns);
 #define BATCH_DOC                                                                        \
 	"Copies several images of one size into one array of count x height x width x\n" \
 	"channels: `out`, any writable buffer of that many bytes, or a new numpy array."
-#define PREFETCH_DOC                                                                      \
-	"Has images decoded, in this order, that are asked for later with the same\n"     \
-	"options, and does not wait for that.\n\n"                                        \
-	"Decoders do it when nobody waits for an image. What was decoded so stays in\n"   \
-	"the store until it is fetched, or all are decoded; once three quarters of the\n" \
-	"store are full of such images, the rest waits for the readers. What fails is\n"  \
-	"told by the fetch. What is not decoded is dropped when the connection is closed."
+#define PREFETCH_DOC                                                                        \
+	"Has images decoded, in this order, that are asked for later with the same\n"       \
+	"options, and does not wait for that.\n\n"                                          \
+	"Decoders do it when nobody waits for an image. What was decoded so stays in\n"     \
+	"the store until it is fetched, or all are decoded; once three quarters of the\n"   \
+	"store are full of such images, the rest waits for the readers. What is not\n"      \
+	"decoded is dropped when the connection is closed, or the server ends.\n\n"         \
+	"Raises UsageError for a name or options that no image can have, as a fetch\n"      \
+	"does, and TypeError for names that are no text; then none of them is put in\n"     \
+	"line. Whatever else fails, a missing server, too, the fetch tells. `timeout` is\n" \
+	"that of the fetches, and nothing here ends by it. Any thread may call it, also\n"  \
+	"while others are in calls of the same connection."
 #define NAMES_DOC  "The names of every image file that the server has, in byte order."
 #define MODULE_DOC "Over a connection that the process keeps for the namespace."

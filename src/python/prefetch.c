@@ -181,6 +181,9 @@ static struct prefetch *prefetch_new(const struct shmsem_connect_options *option
 	prefetch->options = *options;
 	prefetch->options.name_space = prefetch->space;
 	prefetch->options.wait_hook = NULL;
+	/* Nobody waits for its calls, which are made again after that: too short a time would be spent on
+	 * them alone. */
+	prefetch->options.timeout_ns = 0;
 	return prefetch;
 }
 
@@ -198,12 +201,24 @@ static struct item *item_new(PyObject *name, const struct call_options *chosen)
 	if (item) {
 		memcpy(item->name, text, length);
 		item->request = chosen->request;
+		item->request.timeout_ns = 0;
 		item->request.name = item->name;
 	} else {
 		PyErr_NoMemory();
 	}
 	Py_DECREF(keep);
 	return item;
+}
+
+/* As a fetch of it would say. */
+static int check_item(const struct item *item)
+{
+	struct shmsem_error error;
+
+	if (!shmsem_check_request(&item->request, &error))
+		return 0;
+	error_raise(&error);
+	return -1;
 }
 
 /* A list of items for the names; the number of them, or -1 with an exception. */
@@ -218,13 +233,14 @@ static Py_ssize_t make_items(PyObject *names, const struct call_options *chosen,
 	for (Py_ssize_t i = 0; i < count; i++) {
 		struct item *item = item_new(PyList_GetItem(list, i), chosen);
 
-		if (!item) {
+		if (item) {
+			**ret_last = item;
+			*ret_last = &item->next;
+		}
+		if (!item || check_item(item)) {
 			drop_all(*ret_first);
 			count = -1;
-			break;
 		}
-		**ret_last = item;
-		*ret_last = &item->next;
 	}
 	Py_XDECREF(list);
 	return count;

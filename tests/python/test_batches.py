@@ -133,6 +133,58 @@ def test_images_are_decoded_ahead_and_not_held(batches):
         client.prefetch(NAMES)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": 3},
+        {"channels": 2},
+        {"crop": (1, 1, 5, 0)},
+        {"crop": (5, 0)},
+        {"size": (5, 5), "shorter": 5},
+        {"size": (5, 5), "scale": 2},
+        {"draft": True},
+        {"strict": True, "lenient": True},
+    ],
+    ids=str,
+)
+def test_options_that_no_image_can_have_are_refused_as_by_a_fetch(batches, wrong):
+    with shmsem.connect(batches) as client:
+        with pytest.raises(shmsem.UsageError) as fetching:
+            client.fetch("00", **wrong)
+        with pytest.raises(shmsem.UsageError) as prefetching:
+            client.prefetch(["00"], **wrong)
+        assert str(prefetching.value) == str(fetching.value)
+        with pytest.raises(shmsem.UsageError):
+            client.prefetch(["00", ""])
+        assert not client.info("00").from_store
+
+
+def ticks(task):
+    """Of processor time that a thread has used."""
+    with open(f"/proc/self/task/{task}/stat") as file:
+        return sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+
+
+def test_a_short_timeout_is_not_spent_on_asking_again_and_again(many):
+    """While the rest waits for readers, the thread that lists it sleeps."""
+    space = SPACE + "-short"
+    server = start_server(space, many, "--cache", "1M")
+    try:
+        with shmsem.connect(space, timeout=0.01) as client, shmsem.connect(space) as other:
+            before = set(os.listdir("/proc/self/task"))
+            client.prefetch(NAMES * 5, size=(500, 500), timeout=0)
+            (thread,) = set(os.listdir("/proc/self/task")) - before
+            until = time.monotonic() + 60
+            while not other.info(NAMES[0], size=(500, 500)).from_store:
+                assert time.monotonic() < until
+            used = None
+            while used != (used := ticks(thread)):
+                assert time.monotonic() < until
+                time.sleep(0.2)
+    finally:
+        stop_server(server)
+
+
 def test_the_server_decodes_in_the_order_given(batches):
     """Behind nothing that somebody waits for, each once."""
     with shmsem.connect(batches) as client:

@@ -157,6 +157,16 @@ CALL(fetch_scale, fetch_with(ASK(.name = "a", .scale = 3), error))
 CALL(fetch_channels, fetch_with(ASK(.name = "a", .channels = 2), error))
 CALL(fetch_layout, fetch_with(ASK(.name = "a", .layout = 2), error))
 CALL(fetch_resample, fetch_with(ASK(.name = "a", .resample = 4), error))
+CALL(fetch_sides, fetch_with(ASK(.name = "a", .width = 5, .shorter = 5), error))
+CALL(fetch_crop, fetch_with(ASK(.name = "a", .crop_width = 5), error))
+CALL(check_nothing, shmsem_check_request(&ASK(.name = ""), error))
+CALL(check_scale, shmsem_check_request(&ASK(.name = "a", .scale = 2, .width = 5), error))
+CALL(check_draft, shmsem_check_request(&ASK(.name = "a", .flags = SHMSEM_DRAFT), error))
+CALL(check_strict,
+	shmsem_check_request(&ASK(.name = "a", .flags = SHMSEM_STRICT | SHMSEM_LENIENT), error))
+CALL(check_centred, shmsem_check_request(&ASK(.name = "a", .flags = SHMSEM_CROP_CENTRED,
+						 .crop_x = 1, .crop_width = 2, .crop_height = 2),
+			    error))
 CALL(fetch_bytes, fetch_with(ASK(.name = "a", .reserved_bytes = {0, 0, 1}), error))
 CALL(fetch_reserved, fetch_with(ASK(.name = "a", .reserved = {0, 0, 0, 1}), error))
 CALL(fetch_fails, fetch_with(ASK(.name = "fails"), error))
@@ -206,6 +216,13 @@ static const struct {
 	{"shmsem_fetch: channels", fetch_channels, SHMSEM_USAGE},
 	{"shmsem_fetch: layout", fetch_layout, SHMSEM_USAGE},
 	{"shmsem_fetch: resample", fetch_resample, SHMSEM_USAGE},
+	{"shmsem_fetch: a size and a shorter side", fetch_sides, SHMSEM_USAGE},
+	{"shmsem_fetch: a crop without a height", fetch_crop, SHMSEM_USAGE},
+	{"shmsem_check_request: an empty name", check_nothing, SHMSEM_USAGE},
+	{"shmsem_check_request: a scale and a size", check_scale, SHMSEM_USAGE},
+	{"shmsem_check_request: a draft of the whole", check_draft, SHMSEM_USAGE},
+	{"shmsem_check_request: strict and lenient", check_strict, SHMSEM_USAGE},
+	{"shmsem_check_request: a centred crop with a place", check_centred, SHMSEM_USAGE},
 	{"shmsem_fetch: reserved_bytes", fetch_bytes, SHMSEM_USAGE},
 	{"shmsem_fetch: reserved", fetch_reserved, SHMSEM_USAGE},
 	{"shmsem_fetch: refused by the program", fetch_fails, SHMSEM_NOT_FOUND},

@@ -654,33 +654,32 @@ static void a_server_of_another_version_is_told(void **state)
 	stop(&drawing);
 }
 
+/* Together they have all options, of which some exclude each other. */
 static void every_option_gets_to_the_program(void **state)
 {
-	const struct shmsem_request request = {.name = "options",
-		.scale = 2,
-		.channels = 3,
-		.layout = SHMSEM_BGR,
-		.flags = SHMSEM_PREMULTIPLY | SHMSEM_DRAFT | SHMSEM_KEEP_CMYK,
-		.fit_width = 4,
-		.fit_height = 5,
-		.width = 6,
-		.height = 7,
-		.shorter = 8,
-		.longer = 9,
-		.crop_x = 10,
-		.crop_y = 11,
-		.crop_width = 12,
-		.crop_height = 13,
-		.resample = SHMSEM_LANCZOS};
+	static const struct shmsem_request requests[] = {
+		{.scale = 2, .channels = 3, .layout = SHMSEM_BGR, .fit_width = 4, .fit_height = 5},
+		{.width = 6,
+			.height = 7,
+			.flags = SHMSEM_PREMULTIPLY | SHMSEM_DRAFT | SHMSEM_KEEP_CMYK,
+			.resample = SHMSEM_LANCZOS},
+		{.shorter = 8, .crop_x = 10, .crop_y = 11, .crop_width = 12, .crop_height = 13},
+		{.longer = 9},
+	};
 	struct shmsem *client = *state;
 	struct shmsem_image image;
 	struct shmsem_error error;
 
-	assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
-	assert_memory_equal(&last_request.scale, &request.scale,
-		offsetof(struct shmsem_request, reserved_bytes) -
-			offsetof(struct shmsem_request, scale));
-	shmsem_release(&image);
+	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+		struct shmsem_request request = requests[i];
+
+		request.name = "options";
+		assert_int_equal(shmsem_fetch(client, &request, &image, &error), SHMSEM_OK);
+		assert_memory_equal(&last_request.scale, &request.scale,
+			offsetof(struct shmsem_request, reserved_bytes) -
+				offsetof(struct shmsem_request, scale));
+		shmsem_release(&image);
+	}
 }
 
 int main(void)
