@@ -315,7 +315,8 @@ struct shmsem_prefetched {
 	uint64_t decoded; /* so far, with those that were stored already */
 	uint64_t failed;  /* so far */
 	uint64_t unused;  /* of those decoded, that nobody has fetched since, as far as is known */
-	uint64_t reserved[3]; /* 0 */
+	uint64_t full;    /* 1: the rest waits until images that were decoded ahead are used */
+	uint64_t reserved[2]; /* 0 */
 	/* Not SHMSEM_OK: an image failed, as `name` and `message` say. Each is told once. */
 	int status;
 	char name[1028];                   /* as it was asked for */

@@ -2,11 +2,11 @@
 #include "cli/commands.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/number.h"
-#include "base/text.h"
 #include "cli/fetch.h"
 #include "cli/fetch_rows.h"
-#include "cli/print_json.h"
+#include "cli/prefetch_report.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,8 +17,9 @@
 
 #define COMMAND "shmsem prefetch"
 
-/* A shard that was replaced may have as many failures as members. */
-#define FAILURES_SAID 100
+/* A call waits so long; then the server is asked what it waits for, and has so long to answer. */
+#define LOOK_NS   NS_PER_SECOND
+#define ANSWER_NS (100 * NS_PER_MS)
 
 struct prefetch_options {
 	struct fetch_options fetch;
@@ -49,13 +50,11 @@ static const struct option_row rows[] = {
 struct prefetching {
 	struct shmsem *client;
 	struct shmsem_request request; /* but for the name */
-	bool limited;                  /* --timeout was given */
-	bool stalled;                  /* for so long */
-	uint64_t asked, decoded, failed;
-	int status; /* of those that failed, if all have the same */
-	bool hinted;
-	json_t *errors;
-	struct progress progress;
+	uint64_t timeout_ns;           /* --timeout; 0: none */
+	uint64_t done;                 /* decoded or failed, */
+	uint64_t since;                /* which did not change since then */
+	bool stalled;                  /* for --timeout */
+	struct prefetch_report report;
 };
 
 /* Of the command, for the handler. */
@@ -78,83 +77,55 @@ static void catch_signal(int signal)
 		sigaction(signal, &action, NULL);
 }
 
-/* ---- what became of them ---- */
-
-static json_t *json_text(const char *text)
-{
-	size_t length = strlen(text), size = 4 * length + 1;
-	AUTO_FREE char *shown = malloc(size);
-
-	return shown ? json_string(text_is_plain(text, length)
-					   ? text
-					   : text_escape(text, length, shown, size))
-		     : NULL;
-}
-
-/* What a name that is none may have been meant for, or NULL. */
-static const char *hint_of(const char *name)
-{
-	size_t length = strlen(name);
-
-	if (length && name[length - 1] == '\r')
-		return "is that a list with the line ends of Windows? tr -d '\\r' takes them away";
-	return strcmp(name, "-") ? NULL : "'--order -' has the names from standard input";
-}
-
-static void say_failure(struct prefetching *work, const char *name, const char *message)
-{
-	const char *hint = work->hinted ? NULL : hint_of(name);
-	char shown[256];
-
-	fetch_say_failure(
-		&work->progress, text_escape(name, strlen(name), shown, sizeof shown), message);
-	if (hint)
-		progress_say(&work->progress, "%s", hint);
-	work->hinted |= hint != NULL;
-}
-
-static void note_failure(
-	struct prefetching *work, int status, const char *name, const char *message)
-{
-	work->status = !work->failed || work->status == status ? status : STATUS_PARTLY;
-	work->failed++;
-	if (work->failed <= FAILURES_SAID)
-		say_failure(work, name, message);
-	if (work->errors)
-		json_array_append_new(
-			work->errors, json_pack("{s:o, s:i, s:o}", "name", json_text(name),
-					      "status", status, "error", json_text(message)));
-}
-
-static void note(struct prefetching *work, const struct shmsem_prefetched *got)
-{
-	if (got->status)
-		note_failure(work, got->status, got->name, got->message);
-	work->decoded = got->decoded;
-	progress_set(&work->progress, got->decoded + work->failed, work->asked);
-}
+/* ---- the work ---- */
 
 static int fail(struct prefetching *work, const struct shmsem_error *error, struct error *err)
 {
 	char time[SIZE_TEXT_SIZE];
 
-	work->stalled = work->limited && error->status == SHMSEM_TRY_AGAIN &&
+	work->stalled = work->timeout_ns && error->status == SHMSEM_TRY_AGAIN &&
 			error->os_error != ECANCELED;
 	if (work->stalled)
-		return error_set(err, STATUS_TRY_AGAIN, "nothing was decoded for %s",
-			format_duration(work->request.timeout_ns, time));
+		return error_set(err, STATUS_TRY_AGAIN, "nothing was decoded for %s%s",
+			format_duration(work->timeout_ns, time),
+			work->report.full ? ": the store (--cache) is full of images that nobody "
+					    "has used yet"
+					  : "");
 	error_set(err, error->status, "%s", error->message);
 	err->os_error = error->os_error;
 	return error->status;
 }
 
-/* Whether a call that failed is to be made again: the readers take their time. */
-static bool again(const struct prefetching *work, const struct shmsem_error *error)
+static void note(struct prefetching *work, const struct shmsem_prefetched *got)
 {
-	return error->status == SHMSEM_TRY_AGAIN && error->os_error != ECANCELED && !work->limited;
+	if (got->decoded + got->failed != work->done)
+		work->since = clock_now();
+	work->done = got->decoded + got->failed;
+	prefetch_report_note(&work->report, got);
 }
 
-/* ---- the work ---- */
+/* How long a call waits. */
+static uint64_t slice(const struct prefetching *work)
+{
+	uint64_t waited = clock_now() - work->since;
+
+	if (!work->timeout_ns || waited + LOOK_NS < work->timeout_ns)
+		return LOOK_NS;
+	return waited < work->timeout_ns ? work->timeout_ns - waited : 1;
+}
+
+/* Whether a call that failed is to be made again: the readers take their time. Asks how far it is, which is
+ * answered at once if anything is decoded. */
+static bool again(struct prefetching *work, const struct shmsem_error *error)
+{
+	struct shmsem_prefetched got = {0};
+
+	if (error->status != SHMSEM_TRY_AGAIN || error->os_error == ECANCELED)
+		return false;
+	if (!shmsem_prefetch_wait(work->client, ANSWER_NS, &got, NULL))
+		note(work, &got);
+	return !work->timeout_ns || clock_now() - work->since < work->timeout_ns;
+}
 
 static int prefetch_name(struct prefetching *work, const char *name, struct error *err)
 {
@@ -162,15 +133,18 @@ static int prefetch_name(struct prefetching *work, const char *name, struct erro
 	struct shmsem_prefetched got;
 	struct shmsem_error error = {0};
 
-	work->asked++;
+	work->report.asked++;
 	if (!name[0] || strlen(name) >= sizeof got.name) {
-		note_failure(work, STATUS_USAGE, name, "is no name of an image");
+		prefetch_report_failure(
+			&work->report, STATUS_USAGE, name, "is no name of an image");
 		return STATUS_OK;
 	}
 	request.name = name;
-	do
+	work->since = clock_now();
+	do {
+		request.timeout_ns = slice(work);
 		shmsem_prefetch(work->client, &request, &got, &error);
-	while (again(work, &error));
+	} while (again(work, &error));
 	if (error.status)
 		return fail(work, &error, err);
 	note(work, &got);
@@ -212,7 +186,7 @@ static int prefetch_file(struct prefetching *work, const char *path, bool null, 
 	if (!file)
 		return error_os(err, errno, "cannot open '%s'", path);
 	if (standard && isatty(STDIN_FILENO))
-		progress_say(&work->progress, "type names, one a line; ^D ends them");
+		progress_say(&work->report.progress, "type names, one a line; ^D ends them");
 	status = prefetch_lines(work, file, path, null, err);
 	if (!standard)
 		fclose(file);
@@ -222,11 +196,12 @@ static int prefetch_file(struct prefetching *work, const char *path, bool null, 
 /* Until nothing is listed, and no failure is left to be told. */
 static int prefetch_rest(struct prefetching *work, struct error *err)
 {
-	struct shmsem_prefetched got = {0};
+	struct shmsem_prefetched got = {.listed = 1}; /* until the server says something else */
 	struct shmsem_error error;
 
+	work->since = clock_now();
 	do {
-		if (shmsem_prefetch_wait(work->client, work->request.timeout_ns, &got, &error)) {
+		if (shmsem_prefetch_wait(work->client, slice(work), &got, &error)) {
 			if (again(work, &error))
 				continue;
 			return fail(work, &error, err);
@@ -263,37 +238,15 @@ static int prefetch_all(const struct prefetch_options *given, struct prefetching
 	return status;
 }
 
-static int print(const struct prefetch_options *given, struct prefetching *work, struct error *err)
-{
-	if (given->fetch.json) {
-		json_t *errors = work->errors;
-
-		work->errors = NULL;
-		return print_json(
-			json_pack("{s:I, s:I, s:I, s:o}", "asked", (json_int_t)work->asked,
-				"decoded", (json_int_t)work->decoded, "failed",
-				(json_int_t)work->failed, "errors", errors),
-			err);
-	}
-	if (!given->fetch.quiet)
-		printf("%llu of %llu decoded\n", (unsigned long long)work->decoded,
-			(unsigned long long)work->asked);
-	if (work->failed > FAILURES_SAID)
-		fprintf(stderr, COMMAND ": and %llu more\n",
-			(unsigned long long)work->failed - FAILURES_SAID);
-	if (work->failed)
-		fprintf(stderr, COMMAND ": %llu of %llu failed\n", (unsigned long long)work->failed,
-			(unsigned long long)work->asked);
-	return STATUS_OK;
-}
-
 /* Says how far it came also when it waited too long or was interrupted; then the signal ends the process. */
 static int finish(const struct prefetch_options *given, struct prefetching *work, int status,
 	struct error *err)
 {
 	struct error failed = {0};
-	int printed = status && !interrupted && !work->stalled ? STATUS_OK
-							       : print(given, work, &failed);
+	bool tells = !status || interrupted || work->stalled;
+	int printed = tells ? prefetch_report_print(
+				      &work->report, given->fetch.json, given->fetch.quiet, &failed)
+			    : STATUS_OK;
 
 	if (interrupted) {
 		fflush(stdout);
@@ -305,7 +258,7 @@ static int finish(const struct prefetch_options *given, struct prefetching *work
 		return status;
 	if (printed)
 		return error_copy(err, &failed);
-	return work->failed && work->failed < work->asked ? STATUS_PARTLY : work->status;
+	return prefetch_report_status(&work->report);
 }
 
 static int check(const struct prefetch_options *given, size_t words, struct fetch_plan *ret,
@@ -322,7 +275,7 @@ static int check(const struct prefetch_options *given, size_t words, struct fetc
 static int run(const void *options, int argc, char **argv, struct error *err)
 {
 	const struct prefetch_options *given = options;
-	struct prefetching work = {.limited = given->fetch.timeout};
+	struct prefetching work = {.timeout_ns = given->fetch.timeout};
 	struct fetch_plan plan;
 	int status = check(given, (size_t)argc, &plan, err);
 
@@ -333,17 +286,14 @@ static int run(const void *options, int argc, char **argv, struct error *err)
 	if (status)
 		return status;
 	work.request = plan.request;
-	work.request.timeout_ns = given->fetch.timeout;
-	work.errors = given->fetch.json ? json_array() : NULL;
 	cancelled = work.client;
 	catch_signal(SIGINT);
 	catch_signal(SIGTERM);
-	progress_begin(&work.progress, COMMAND, 0);
+	prefetch_report_begin(&work.report, COMMAND, given->fetch.json);
 	status = prefetch_all(given, &work, argv, (size_t)argc, err);
-	progress_end(&work.progress);
+	progress_end(&work.report.progress);
 	status = finish(given, &work, status, err);
-	if (work.errors)
-		json_decref(work.errors);
+	prefetch_report_release(&work.report);
 	shmsem_close(work.client);
 	return status;
 }

@@ -17,8 +17,8 @@ static void show(struct progress *progress)
 {
 	double seconds = (double)(clock_now() - progress->begun) / 1e9;
 
-	fprintf(stderr, "\r%s: %zu of %zu, %.1f s\033[K", progress->command, progress->done,
-		progress->total, seconds);
+	fprintf(stderr, "\r%s: %zu of %zu, %.1f s%s\033[K", progress->command, progress->done,
+		progress->total, seconds, progress->note);
 	fflush(stderr);
 	progress->shown = true;
 }
@@ -52,6 +52,7 @@ static void *tick(void *data)
 void progress_begin(struct progress *progress, const char *command, size_t total)
 {
 	*progress = (struct progress){.command = command,
+		.note = "",
 		.total = total,
 		.begun = clock_now(),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -79,11 +80,12 @@ void progress_step(struct progress *progress)
 	pthread_mutex_unlock(&progress->lock);
 }
 
-void progress_set(struct progress *progress, size_t done, size_t total)
+void progress_set(struct progress *progress, size_t done, size_t total, const char *note)
 {
 	pthread_mutex_lock(&progress->lock);
 	progress->done = done;
 	progress->total = total;
+	progress->note = note;
 	pthread_mutex_unlock(&progress->lock);
 }
 

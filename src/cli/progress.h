@@ -10,6 +10,7 @@
 
 struct progress {
 	const char *command; /* what complaints begin with: "shmsem fetch" */
+	const char *note;
 	size_t total, done;
 	bool shown, over, ticking;
 	uint64_t begun; /* ns */
@@ -25,8 +26,8 @@ void progress_end(struct progress *progress);
 /* One more is done; any thread. */
 void progress_step(struct progress *progress);
 
-/* So many are done, of so many; any thread. */
-void progress_set(struct progress *progress, size_t done, size_t total);
+/* So many are done, of so many; `note` is shown behind that, and is not copied. Any thread. */
+void progress_set(struct progress *progress, size_t done, size_t total, const char *note);
 
 /* Prints "COMMAND: ..." as a line of its own on standard error; any thread. */
 void progress_say(struct progress *progress, const char *format, ...)

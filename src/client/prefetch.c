@@ -34,7 +34,8 @@ static int read_answer(const struct wire_answer *answer, const uint64_t words[4]
 	struct shmsem_prefetched prefetched = {.listed = words[WIRE_PREFETCH_LISTED],
 		.decoded = words[WIRE_PREFETCH_DECODED],
 		.failed = words[WIRE_PREFETCH_FAILED],
-		.unused = words[WIRE_PREFETCH_UNUSED]};
+		.unused = words[WIRE_PREFETCH_UNUSED],
+		.full = answer->full};
 	int status = answer->flags ? read_failure(answer, text, &prefetched, err) : STATUS_OK;
 
 	if (!status && ret)

@@ -135,7 +135,7 @@ struct wire_answer {
 	uint8_t format, orientation, scale;
 	uint8_t file_bits, file_channels;
 	uint8_t srgb; /* sRGB of a PNG: 1 + rendering intent, or 0 */
-	uint8_t reserved_byte;
+	uint8_t full; /* WIRE_PREFETCH: the rest waits until images that were decoded ahead are used */
 	uint32_t holders; /* seats that hold it, this one included */
 	uint64_t age;     /* ns since it was decoded */
 	uint64_t file_bytes;

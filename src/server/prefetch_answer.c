@@ -38,6 +38,13 @@ static size_t tell_failure(
 	return name + message;
 }
 
+/* Whether nothing of the list is begun before images of the window are used. */
+static bool waits_for_readers(struct server *server, const struct prefetch_list *list)
+{
+	return list->count > list->untold &&
+	       (server->prefetches.refused || window_full(&server->store));
+}
+
 /* False if the request has been withdrawn: then nothing is listed for it, and told. */
 static bool answer_request(struct server *server, struct request *request)
 {
@@ -45,7 +52,7 @@ static bool answer_request(struct server *server, struct request *request)
 	struct prefetch_list *list = &server->prefetches.lists[received->seat];
 	const struct head *head = &server->objects.head;
 	struct prefetch *told = first_untold(list), *appended = NULL;
-	struct wire_answer answer = {0};
+	struct wire_answer answer = {.full = waits_for_readers(server, list)};
 	char text[WIRE_TEXT_SIZE];
 	struct error err;
 	bool taken;

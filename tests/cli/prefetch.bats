@@ -122,16 +122,17 @@ stored() {
 	serve_start "$NS" --cache 8M many
 	run --separate-stderr -75 prefetch --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
 	[[ "$output" == [0-5]" of 6 decoded" ]]
-	[ "$stderr" = "shmsem prefetch: nothing was decoded for 300ms" ]
+	[ "$stderr" = "shmsem prefetch: nothing was decoded for 300ms: the store (--cache) is full of images that nobody has used yet" ]
 	run --separate-stderr -75 prefetch -J --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
 	jq -e '.asked == 6 and .decoded < 6' <<<"$output"
-	prefetch --size 1200x1000 1 2 3 4 5 6 >said 2>errors 3>&- &
+	script -qefc "timeout 60 '$SHMSEM' prefetch -N '$NS' --size 1200x1000 1 2 3 4 5 6" said >/dev/null 2>&1 3>&- &
 	ahead=$!
+	until grep -q "of 6, .* s; waiting for readers (--cache)" said; do sleep 0.02; done
 	for i in 1 2 3 4 5 6; do
 		fetch -q --size 1200x1000 "$i"
 	done
 	wait "$ahead"
-	[ "$(cat said)" = "6 of 6 decoded" ]
+	grep -q "6 of 6 decoded" said
 	before=$(decodes)
 	"$SHMSEM" prefetch -N "$NS" --size 1100x1000 1 2 3 4 5 6 >said 2>errors 3>&- &
 	ahead=$!

@@ -398,6 +398,29 @@ static void the_window_follows_the_readers(void **state)
 	shmsem_close(ahead);
 }
 
+/* Of a list that nobody reads. */
+static void a_full_window_is_told(void **state)
+{
+	struct scene *scene = *state;
+	struct shmsem *ahead = connect_to(scene);
+	struct shmsem_prefetched got;
+
+	write_images(scene, MANY);
+	prefetch(ahead, "0", &got);
+	assert_int_equal(done(ahead, 1).full, 0);
+	for (unsigned i = 0; i < MANY; i++)
+		prefetch_number(ahead, i);
+	do {
+		got = (struct shmsem_prefetched){0};
+		assert_int_equal(shmsem_prefetch_wait(ahead, 0, &got, NULL), 0);
+	} while (!got.full);
+	assert_true(got.listed && got.unused);
+	for (unsigned i = 0; i < MANY; i++)
+		fetch_stored(scene->client, i);
+	assert_int_equal(done(ahead, MANY + 1).full, 0);
+	shmsem_close(ahead);
+}
+
 /* What others fetch takes other room than that of what is not used yet, as long as there is some. */
 static void what_is_not_used_yet_stays(void **state)
 {
@@ -746,6 +769,7 @@ int main(void)
 		TEST(a_full_list_lets_its_client_wait),
 		TEST(who_gave_up_waiting_has_listed_nothing),
 		SMALL(the_window_follows_the_readers),
+		SMALL(a_full_window_is_told),
 		SMALL(what_is_not_used_yet_stays),
 		SMALL(what_was_stored_before_stays),
 		SMALL(readers_that_are_ahead_do_not_stop_the_list),
