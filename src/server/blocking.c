@@ -75,8 +75,7 @@ static struct file_task *next_task(const struct blocking *blocking, struct file_
 
 	for (; task; task = next) {
 		next = task->next;
-		if (!task->request && !task->preload && !task->prefetch &&
-			task->order.kind != HELPER_LIST) {
+		if (!task->user && task->order.kind != HELPER_LIST) {
 			file_line_take(line, task);
 			free(task);
 		} else if (!has_to_wait(blocking, task)) {
@@ -143,7 +142,7 @@ void blocking_forget(struct server *server, const struct request *request)
 	file_lines_forget(&blocking->lines, request);
 	for (unsigned i = 0; i < HELPERS_MAX; i++)
 		if (helpers[i].task && helpers[i].task->request == request)
-			helpers[i].task->request = NULL;
+			file_task_forget(helpers[i].task);
 }
 
 /* ---- answers ---- */

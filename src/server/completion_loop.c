@@ -20,7 +20,6 @@
 #include "server/name_list.h"
 #include "server/pool.h"
 #include "server/prefetch_fill.h"
-#include "server/serve_image.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -241,12 +240,8 @@ static void take_answer(struct server *server, struct file_answer *answer)
 {
 	if (answer->task->order.kind == HELPER_LIST)
 		names_resume(server, answer);
-	else if (answer->task->preload)
-		preload_resume(server, answer);
-	else if (answer->task->prefetch)
-		prefetch_resume(server, answer);
 	else
-		serve_resume(server, answer);
+		file_task_resume(server, answer);
 	free(answer->task);
 	file_task_close(server, answer->fd);
 }

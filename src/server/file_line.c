@@ -66,12 +66,18 @@ struct file_task *file_line_take_first(struct file_line *line)
 	return task;
 }
 
+void file_task_forget(struct file_task *task)
+{
+	task->request = NULL;
+	task->user = NULL;
+}
+
 void file_lines_forget(struct file_lines *lines, const struct request *request)
 {
 	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
 		for (struct file_task *task = lines->lines[i].first; task; task = task->next)
 			if (task->request == request)
-				task->request = NULL;
+				file_task_forget(task);
 }
 
 /* The first in a line is the one that waited longest. */

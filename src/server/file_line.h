@@ -9,22 +9,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct file_user;
 struct request;
 
 /* Lines that are no mount's: for files whose mount is not known, and for lists. */
 #define MOUNT_UNKNOWN 0
 #define MOUNT_LISTS   (-1)
 
-/* Something for a helper to do, and the request that wants it. */
+/* Something for a helper to do, and who wants it (file_task.h). */
 struct file_task {
 	struct helper_order order;
 	int mount;
-	struct request *request; /* that waits for it; NULL: none, or none any more */
+	const struct file_user
+		*user;           /* who wants a file; NULL: a list of names, or nobody any more */
+	struct request *request; /* that waits for it; NULL: none */
 	uint32_t kind;           /* of the image: LINK_DECODE or LINK_PROBE */
-	bool preload;
-	uint64_t
-		prefetch; /* order of what is to be decoded ahead for `seat` (prefetch.h); 0: nothing */
-	unsigned seat;
+	unsigned seat;           /* for whose list it is to be decoded ahead (prefetch.h), */
+	uint64_t prefetch;       /* and its order there */
 	bool again;        /* for the second time: the file is needed, whatever is known of it */
 	uint64_t deadline; /* 0: --decode-timeout after it was asked for */
 	struct file_task *next;
@@ -59,6 +60,9 @@ void file_line_take(struct file_line *line, struct file_task *task);
 
 /* NULL if there is none. */
 struct file_task *file_line_take_first(struct file_line *line);
+
+/* Nobody wants the task any more. */
+void file_task_forget(struct file_task *task);
 
 /* The request waits for no task any more. */
 void file_lines_forget(struct file_lines *lines, const struct request *request);

@@ -7,17 +7,12 @@
 #include "server/window.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Has the file decoded, unless the store has the image, or will have it. */
 static int submit(struct server *server, struct prefetch *prefetch, struct resolved *file,
 	const struct watch_token *token, struct error *err)
 {
-	const struct image_key key = {.file = file->key,
-		.offset = file->offset,
-		.size = file->size,
-		.options = prefetch->options,
-		.kind = LINK_DECODE};
+	const struct image_key key = image_key_of(file, &prefetch->options, LINK_DECODE);
 	struct stored *again,
 		*image = serve_stored(server, prefetch->name, &key, file, token, &again);
 	struct job *job;
@@ -44,103 +39,45 @@ static int submit(struct server *server, struct prefetch *prefetch, struct resol
 	return STATUS_OK;
 }
 
-/* Of a file that may not have been found, for one that may be listed no more. */
-static void admit(struct server *server, struct prefetch *prefetch, int status,
-	struct resolved *file, struct watch_token *token, struct error *err)
+static bool wants(struct server *server, const struct file_task *task)
 {
-	unsigned seat;
+	return prefetch_find(server, task->seat, task->prefetch);
+}
+
+static bool take(struct server *server, const struct file_task *task, struct resolved *file,
+	const struct watch_token *token, int status, struct error *err)
+{
+	struct prefetch *prefetch = prefetch_find(server, task->seat, task->prefetch);
 
 	if (!prefetch)
-		return;
-	seat = prefetch->seat;
-	if (!status)
-		status = files_check(file, server->options.file_bytes, err);
+		return true;
+	if (!status && file->fd < 0)
+		return false;
 	if (!status)
 		status = submit(server, prefetch, file, token, err);
 	if (status)
 		prefetch_fail(server, prefetch, err);
-	prefetch_in_order(&server->prefetches.lists[seat]);
-	job_begin_ahead(server);
-}
-
-static void ask_helper(struct server *server, struct prefetch *prefetch, struct file_task *task)
-{
-	struct error err;
-
-	if (!prefetch)
-		return;
-	task->seat = prefetch->seat;
-	task->prefetch = prefetch->order;
-	if (blocking_ask(server, task))
-		return;
-	error_os(&err, ENOMEM, "no memory for another image");
-	prefetch_fail(server, prefetch, &err);
 	prefetch_in_order(&server->prefetches.lists[task->seat]);
-}
-
-/* Opens the file of one that was taken. */
-static void begin(struct server *server, const struct prefetch *taken)
-{
-	unsigned seat = taken->seat;
-	uint64_t order = taken->order;
-	struct resolved file = {.fd = -1};
-	struct watch_token token = {0};
-	struct prefetch *prefetch;
-	char name[WIRE_NAME_MAX + 1];
-	struct file_task task;
-	struct error err;
-	bool direct;
-	int status;
-
-	strcpy(name, taken->name);
-	store_unlock(&server->store);
-	direct = serve_open(server, name, &file, &token, &status, &err);
-	store_lock(&server->store);
-	if (direct)
-		direct = file_task_locate(server, &file, &token, false, &status, &err);
-	prefetch = prefetch_find(server, seat, order);
-	if (direct) {
-		admit(server, prefetch, status, &file, &token, &err);
-	} else {
-		task = file_task_for(server, name, file.refused);
-		ask_helper(server, prefetch, &task);
-	}
-	file_task_release(server, &file);
+	job_begin_ahead(server);
+	return true;
 }
 
 bool prefetch_fill(struct server *server, unsigned most)
 {
-	const struct prefetch *prefetch;
+	static const struct file_user user = {.wants = wants, .take = take};
 
 	if (!prefetch_possible(server))
 		return false;
 	job_begin_ahead(server);
 	for (unsigned i = 0; i < most; i++) {
-		prefetch = prefetch_take(server);
+		const struct prefetch *prefetch = prefetch_take(server);
+		struct file_task task = {.user = &user};
+
 		if (!prefetch)
 			return false;
-		begin(server, prefetch);
+		task.seat = prefetch->seat;
+		task.prefetch = prefetch->order;
+		file_task_open(server, &task, prefetch->name);
 	}
 	return true;
-}
-
-void prefetch_resume(struct server *server, struct file_answer *answer)
-{
-	struct prefetch *prefetch = prefetch_find(
-		server, answer->task->seat, answer->task->prefetch);
-	struct resolved file = {.fd = -1};
-	struct watch_token token;
-	struct file_task task;
-	struct error err;
-	int status;
-
-	if (!file_task_crosses(answer) &&
-		file_task_found(server, answer, &file, &token, &status, &err) &&
-		(status || file.fd >= 0)) {
-		admit(server, prefetch, status, &file, &token, &err);
-	} else {
-		task = file_task_again(server, answer);
-		ask_helper(server, prefetch, &task);
-	}
-	file_task_release(server, &file);
 }

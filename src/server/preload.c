@@ -5,7 +5,6 @@
 #include "server/file_task.h"
 #include "server/internal.h"
 #include "server/jobs.h"
-#include "server/mount_table.h"
 #include "server/name_list.h"
 #include "server/pool.h"
 
@@ -203,99 +202,48 @@ static void say_failures(struct server *server)
 	store_lock(&server->store);
 }
 
-/* Puts the file in line, if it is not in the store yet under another name. With the store's lock
- * held. */
-static int submit(struct server *server, const char *name, struct resolved *file,
-	struct watch_token *token, struct error *err)
+static bool wants(struct server *server, const struct file_task *task)
 {
-	struct image_key key = {
-		.file = file->key, .offset = file->offset, .size = file->size, .kind = LINK_DECODE};
-	struct job *job;
-	int status = files_check(file, server->options.file_bytes, err);
+	(void)server, (void)task;
+	return true;
+}
 
-	if (status)
-		return status;
-	if (store_find(&server->store, &key)) {
+/* Puts the file in line, if it is not in the store yet under another name. */
+static bool take(struct server *server, const struct file_task *task, struct resolved *file,
+	const struct watch_token *token, int status, struct error *err)
+{
+	const struct image_key key = image_key_of(file, &(struct image_options){0}, LINK_DECODE);
+	struct job *job;
+
+	if (!status && store_find(&server->store, &key)) {
 		preload_done(server->preload, NULL);
-		return STATUS_OK;
+		return true;
 	}
-	job = job_new(server, name, NULL, &key, file, token);
-	if (!job)
-		return error_os(err, ENOMEM, "no memory for another image");
+	if (!status && file->fd < 0)
+		return false;
+	job = status ? NULL : job_new(server, task->order.name, NULL, &key, file, token);
+	if (!status && !job)
+		error_os(err, ENOMEM, "no memory for another image");
+	if (!job) {
+		preload_done(server->preload, err);
+		return true;
+	}
 	job->preload = true;
 	job_submit(server, job);
-	return STATUS_OK;
-}
-
-/* The same for a file that may not have been found. */
-static void admit(struct server *server, const char *name, int status, struct resolved *file,
-	struct watch_token *token, struct error *err)
-{
-	if (!status)
-		status = submit(server, name, file, token, err);
-	if (status)
-		preload_done(server->preload, err);
-}
-
-static void ask_helper(struct server *server, struct file_task *task)
-{
-	struct error err;
-
-	task->preload = true;
-	if (blocking_ask(server, task))
-		return;
-	error_os(&err, ENOMEM, "no memory for another image");
-	preload_done(server->preload, &err);
+	return true;
 }
 
 /* With the store's lock held, which is let go while the file is opened. */
 static void preload_image(struct server *server, const char *chosen)
 {
+	static const struct file_user user = {.wants = wants, .take = take};
+	struct file_task task = {.user = &user};
 	char name[WIRE_NAME_MAX + 1];
-	struct resolved file = {.fd = -1};
-	struct watch_token token;
-	struct file_task task;
-	struct error err;
-	bool direct;
-	int status;
 
 	server->preload->jobs++;
 	/* There are no longer ones in a list. */
 	snprintf(name, sizeof name, "%s%s", server->within.prefix, chosen);
-	watch_update(server->watch);
-	token = watch_folder_of(server->watch, name);
-	store_unlock(&server->store);
-	direct = mount_table_resolve(server->mounts, name, &file, &status, &err);
-	store_lock(&server->store);
-	if (direct)
-		direct = file_task_locate(server, &file, &token, false, &status, &err);
-	if (direct) {
-		admit(server, name, status, &file, &token, &err);
-	} else {
-		task = file_task_for(server, name, file.refused);
-		ask_helper(server, &task);
-	}
-	file_task_release(server, &file);
-}
-
-void preload_resume(struct server *server, struct file_answer *answer)
-{
-	const char *name = answer->task->order.name;
-	struct watch_token token;
-	struct resolved file = {.fd = -1};
-	struct file_task task;
-	struct error err;
-	int status;
-
-	if (!file_task_crosses(answer) &&
-		file_task_found(server, answer, &file, &token, &status, &err) &&
-		(status || file.fd >= 0)) {
-		admit(server, name, status, &file, &token, &err);
-	} else {
-		task = file_task_again(server, answer);
-		ask_helper(server, &task);
-	}
-	file_task_release(server, &file);
+	file_task_open(server, &task, name);
 }
 
 /* Whether there is another name, and use in going on. */

@@ -30,7 +30,6 @@ struct preload_options {
 	void *context; /* of `progress` */
 };
 
-struct file_answer;
 struct preload;
 
 /* Before there are threads. */
@@ -42,6 +41,3 @@ int preload_run(struct server *server, struct error *err);
 
 /* An image is decoded, or failed. With the store's lock held. */
 void preload_done(struct preload *preload, const struct error *failure);
-
-/* What a helper found of a file that is to be decoded. With the store's lock held. */
-void preload_resume(struct server *server, struct file_answer *answer);

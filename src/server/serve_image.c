@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Whether a program that had the image's file open for writing closed it since it was decoded. */
 static bool written(const struct stored *image)
@@ -122,11 +121,7 @@ struct stored *serve_stored(struct server *server, const char *name, const struc
 static bool admit(struct server *server, struct request *request, uint32_t kind,
 	struct resolved *file, const struct watch_token *token)
 {
-	const struct image_key key = {.file = file->key,
-		.offset = file->offset,
-		.size = file->size,
-		.options = request->options,
-		.kind = kind};
+	const struct image_key key = image_key_of(file, &request->options, kind);
 	const char *name = request->received.name;
 	struct stored *again, *image = serve_stored(server, name, &key, file, token, &again);
 	struct error err;
@@ -149,109 +144,29 @@ static bool admit(struct server *server, struct request *request, uint32_t kind,
 	return true;
 }
 
-/* Has a helper look at the file that a request asks for. With the store's lock held. */
-static void ask_helper(struct server *server, struct request *request, struct file_task *task)
+static bool wants(struct server *server, const struct file_task *task)
 {
-	struct error err;
+	struct seat_request *received = &task->request->received;
 
-	if (!request->received.taken && !request_take(&server->objects.head, &request->received))
-		return;
-	task->request = request;
-	atomic_store(&request->state, REQUEST_WAITS_FILE);
-	if (blocking_ask(server, task))
-		return;
-	error_os(&err, ENOMEM, "no memory for another image");
-	answer_failure(server, request, &err);
-	atomic_store(&request->state, REQUEST_NONE);
+	if (!received->taken && !request_take(&server->objects.head, received))
+		return false;
+	atomic_store(&task->request->state, REQUEST_WAITS_FILE);
+	return true;
 }
 
-bool serve_open(struct server *server, const char *name, struct resolved *file,
-	struct watch_token *token, int *ret_status, struct error *err)
+static bool take(struct server *server, const struct file_task *task, struct resolved *file,
+	const struct watch_token *token, int status, struct error *err)
 {
-	bool direct, known;
+	struct request *request = task->request;
 
-	store_lock(&server->store);
-	known = watch_knows_folder(server->watch, name);
-	if (known)
-		*token = watch_folder_of(server->watch, name);
-	store_unlock(&server->store);
-	direct = mount_table_resolve(server->mounts, name, file, ret_status, err);
-	if (known || !direct || *ret_status)
-		return direct;
-	close(file->fd);
-	file->fd = -1;
-	store_lock(&server->store);
-	*token = watch_folder_of(server->watch, name);
-	store_unlock(&server->store);
-	return mount_table_resolve(server->mounts, name, file, ret_status, err);
-}
-
-/* An image that is not in the store, as far as its name tells. */
-static void serve_file(struct server *server, struct request *request, uint32_t kind)
-{
-	struct watch_token token = {0};
-	struct resolved file = {.fd = -1};
-	struct file_task task;
-	struct error err;
-	bool direct;
-	int status;
-
-	direct = serve_open(server, request->received.name, &file, &token, &status, &err);
-	store_lock(&server->store);
-	if (direct)
-		direct = file_task_locate(server, &file, &token, false, &status, &err);
-	if (direct && !status)
-		status = files_check(&file, server->options.file_bytes, &err);
-	if (!direct) {
-		task = file_task_for(server, request->received.name, file.refused);
-		task.kind = kind;
-		ask_helper(server, request, &task);
-	} else if (status) {
-		answer_failure(server, request, &err);
-	} else {
-		admit(server, request, kind, &file, &token);
-	}
-	file_task_release(server, &file);
-	store_unlock(&server->store);
-}
-
-/* Asks once more: of the mount where the file is, for the file though it is the one that was known, or
- * for what is in a shard whose index has come. */
-static void ask_again(struct server *server, const struct file_answer *answer)
-{
-	struct file_task task = file_task_again(server, answer);
-
-	task.kind = answer->task->kind;
-	ask_helper(server, answer->task->request, &task);
-}
-
-void serve_resume(struct server *server, struct file_answer *answer)
-{
-	struct request *request = answer->task->request;
-	struct watch_token token;
-	struct resolved file;
-	struct error err;
-	bool done = true;
-	int status;
-
-	if (!request)
-		return;
-	if (file_task_crosses(answer)) {
-		ask_again(server, answer);
-		return;
-	}
-	if (!file_task_found(server, answer, &file, &token, &status, &err))
-		done = false;
-	else if (status || files_check(&file, server->options.file_bytes, &err))
-		answer_failure(server, request, &err);
-	else
-		done = admit(server, request, answer->task->kind, &file, &token);
-	if (!done)
-		ask_again(server, answer);
+	if (status)
+		answer_failure(server, request, err);
+	else if (!admit(server, request, task->kind, file, token))
+		return false;
 	/* Unless it waits for the image now. */
-	else if (atomic_load(&request->state) == REQUEST_WAITS_FILE)
+	if (atomic_load(&request->state) == REQUEST_WAITS_FILE)
 		atomic_store(&request->state, REQUEST_NONE);
-	file_task_release(server, &file);
+	return true;
 }
 
 bool serve_enter(struct server *server, struct request *request)
@@ -269,6 +184,7 @@ bool serve_enter(struct server *server, struct request *request)
 
 void serve_image(struct server *server, struct request *request)
 {
+	static const struct file_user user = {.wants = wants, .take = take};
 	struct store *store = &server->store;
 	struct stored *image;
 	uint32_t kind = request->received.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
@@ -281,9 +197,12 @@ void serve_image(struct server *server, struct request *request)
 		image = serve_known(server, request->received.name, LINK_PROBE, &request->options);
 		image = image ? find_image(store, &image->key) : NULL;
 	}
-	if (image)
+	if (image) {
 		answer_with(server, request, image);
+	} else {
+		struct file_task task = {.user = &user, .request = request, .kind = kind};
+
+		file_task_open(server, &task, request->received.name);
+	}
 	store_unlock(store);
-	if (!image)
-		serve_file(server, request, kind);
 }

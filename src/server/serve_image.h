@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include "server/blocking.h"
 #include "server/internal.h"
 
 /* Makes the name of a request what it is inside a server of one shard (within.h); false if it is too long
@@ -19,17 +18,7 @@ void serve_image(struct server *server, struct request *request);
 struct stored *serve_known(struct server *server, const char *name, uint32_t kind,
 	const struct image_options *options);
 
-/*
- * Opens the file of a name after its folder was watched. That is done once there is a file: names that
- * do not exist leave nothing behind. False if only a helper can open it.
- */
-bool serve_open(struct server *server, const char *name, struct resolved *file,
-	struct watch_token *token, int *ret_status, struct error *err);
-
 /* What the store has, or will have, of a file that is watched, and by that name, too, from now on.
  * NULL if it is to be decoded: for the first time, or as *ret_again says. With the store's lock held. */
 struct stored *serve_stored(struct server *server, const char *name, const struct image_key *key,
 	const struct resolved *file, const struct watch_token *token, struct stored **ret_again);
-
-/* What a helper found of the file that a request waits for. With the store's lock held. */
-void serve_resume(struct server *server, struct file_answer *answer);

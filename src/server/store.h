@@ -37,6 +37,16 @@ struct image_key {
 	uint32_t reserved; /* 0 */
 };
 
+static inline struct image_key image_key_of(
+	const struct resolved *file, const struct image_options *options, uint32_t kind)
+{
+	return (struct image_key){.file = file->key,
+		.offset = file->offset,
+		.size = file->size,
+		.options = *options,
+		.kind = kind};
+}
+
 struct job;
 struct prefetch;
 struct request;
