@@ -119,7 +119,7 @@ size_t backing_lost(struct store *store, unsigned index)
 {
 	size_t lost = forget_images(store, &store->ready, index) +
 		      forget_images(store, &store->unnamed, index) +
-		      forget_images(store, &store->window, index);
+		      forget_images(store, &store->window.images, index);
 
 	store->damaged[index] = true;
 	/* What is in the index says how often a segment was truncated so far. */

@@ -107,7 +107,7 @@ struct prefetches {
 	size_t listed, begun;              /* of all seats */
 	unsigned last;                     /* seat of which one was begun last */
 	bool refused;                      /* there was no room for the last one */
-	uint64_t refused_at, refused_used; /* when, and store.window_used then */
+	uint64_t refused_at, refused_used; /* when, and store.window.used then */
 };
 
 /* See supply.h. Under the store's lock. */

@@ -26,7 +26,7 @@ static bool refused(struct server *server)
 {
 	struct prefetches *all = &server->prefetches;
 
-	if (all->refused && (server->store.window_used != all->refused_used ||
+	if (all->refused && (server->store.window.used != all->refused_used ||
 				    clock_now() - all->refused_at >= REFUSED_NS))
 		all->refused = false;
 	return all->refused;
@@ -118,12 +118,13 @@ bool prefetch_when_room(struct server *server, struct stored *image)
 {
 	struct prefetches *all = &server->prefetches;
 
-	if (!image->wanted || image->waiters || (!server->store.window.count && all->begun < 2))
+	if (!image->wanted || image->waiters ||
+		(!server->store.window.images.count && all->begun < 2))
 		return false;
 	list_again(server, image, false);
 	all->refused = true;
 	all->refused_at = clock_now();
-	all->refused_used = server->store.window_used;
+	all->refused_used = server->store.window.used;
 	return true;
 }
 
@@ -157,7 +158,7 @@ void prefetch_upkeep(struct server *server)
 	for (unsigned seat = 0; seat < server->options.seats; seat++) {
 		const struct prefetch_list *list = &server->prefetches.lists[seat];
 
-		if ((list->count || server->store.unused[seat].count) && gone(server, seat))
+		if ((list->count || server->store.window.seats[seat].count) && gone(server, seat))
 			prefetch_drop(server, seat);
 	}
 }

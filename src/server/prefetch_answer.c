@@ -72,7 +72,7 @@ static bool answer_request(struct server *server, struct request *request)
 			[WIRE_PREFETCH_LISTED] = list->count - list->untold,
 			[WIRE_PREFETCH_DECODED] = list->decoded,
 			[WIRE_PREFETCH_FAILED] = list->failed,
-			[WIRE_PREFETCH_UNUSED] = server->store.unused[received->seat].count,
+			[WIRE_PREFETCH_UNUSED] = server->store.window.seats[received->seat].count,
 		},
 		&answer);
 	taken = serving_complete(&server->serving, received, 0);

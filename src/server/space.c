@@ -88,7 +88,7 @@ static int no_room(
 		return error_set(err, STATUS_BAD_DATA,
 			"larger than the store: %s needed, %s allowed (--cache)", need, allowed);
 	format_size(held_bytes(&store->ready, held) + held_bytes(&store->unnamed, held) +
-			    held_bytes(&store->window, held),
+			    held_bytes(&store->window.images, held),
 		have);
 	return error_set(err, STATUS_TRY_AGAIN,
 		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)", need,

@@ -26,7 +26,7 @@ int store_init(struct store *store, struct head *head, struct segment *data, uns
 		.truncations = calloc(segments, sizeof *store->truncations),
 		.damaged = calloc(segments, sizeof *store->damaged),
 		.changing = calloc(segments, sizeof *store->changing),
-		.unused = calloc(head->seats, sizeof *store->unused)};
+		.window.seats = calloc(head->seats, sizeof *store->window.seats)};
 	pthread_mutex_init(&store->lock, NULL);
 	store->all_truncations = 1;
 	atomic_store(&head_server(head)->truncations, store->all_truncations);
@@ -34,7 +34,7 @@ int store_init(struct store *store, struct head *head, struct segment *data, uns
 		arena_init(&store->arenas[store->segments], budget))
 		store->segments++;
 	if (store->images && store->names && store->truncations && store->damaged &&
-		store->changing && store->unused && store->segments == segments)
+		store->changing && store->window.seats && store->segments == segments)
 		return STATUS_OK;
 	store_release(store);
 	return error_os(err, ENOMEM, "cannot make the store");
@@ -62,7 +62,7 @@ void store_release(struct store *store)
 {
 	free_list(store, &store->ready);
 	free_list(store, &store->unnamed);
-	free_list(store, &store->window);
+	free_list(store, &store->window.images);
 	free_list(store, &store->negative);
 	for (unsigned i = 0; i < store->segments; i++)
 		arena_release(&store->arenas[i]);
@@ -72,7 +72,7 @@ void store_release(struct store *store)
 	free(store->truncations);
 	free(store->damaged);
 	free(store->changing);
-	free(store->unused);
+	free(store->window.seats);
 	index_writer_release(&store->index);
 	pthread_mutex_destroy(&store->lock);
 }

@@ -115,6 +115,15 @@ struct unused {
 	uint64_t passed; /* the highest order of those that were used */
 };
 
+/* See window.h. */
+struct window {
+	struct stored_list images; /* with pixels, decoded ahead and not used yet */
+	uint64_t bytes;            /* of them */
+	uint64_t used;             /* images that left it because they were used */
+	uint64_t others_used;      /* while it was full, since one of it was used: uses of others */
+	struct unused *seats;
+};
+
 struct store {
 	pthread_mutex_t lock;
 	struct head *head;    /* for the hold words */
@@ -131,11 +140,7 @@ struct store {
 	size_t buckets;             /* of both tables; a power of two */
 	struct stored_list ready;   /* with pixels */
 	struct stored_list unnamed; /* with pixels, but no name leads to them any more */
-	struct stored_list window;  /* with pixels, decoded ahead and not used yet (window.h) */
-	uint64_t window_bytes;
-	uint64_t window_used;  /* images that left the window because they were used */
-	uint64_t others_used;  /* while it was full, since one of it was used: uses of others */
-	struct unused *unused; /* of each seat, in the window */
+	struct window window;
 	struct stored_list negative; /* failures and headers */
 	uint64_t evictions;
 	uint64_t refusals;        /* times that not enough could make way */
@@ -233,7 +238,7 @@ void store_settled(struct store *store, struct stored *image);
 /* How many have pixels. */
 static inline size_t store_images(const struct store *store)
 {
-	return store->ready.count + store->unnamed.count + store->window.count;
+	return store->ready.count + store->unnamed.count + store->window.images.count;
 }
 
 /* How many seats hold the image; one whose holder has just died may be among them. */

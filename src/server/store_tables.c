@@ -130,17 +130,17 @@ static struct stored_list *list_of(struct store *store, const struct stored *ima
 		return &store->negative;
 	if (image->unnamed)
 		return &store->unnamed;
-	return image->prefetched.unused ? &store->window : &store->ready;
+	return image->prefetched.unused ? &store->window.images : &store->ready;
 }
 
 /* An image more or less in a list, which may be the window. */
 static void count(struct store *store, struct stored_list *list, const struct stored *image, int by)
 {
 	list->count += (size_t)by;
-	if (list != &store->window)
+	if (list != &store->window.images)
 		return;
-	store->unused[image->prefetched.seat].count += (size_t)by;
-	store->window_bytes += (uint64_t)by * image->extent->length;
+	store->window.seats[image->prefetched.seat].count += (size_t)by;
+	store->window.bytes += (uint64_t)by * image->extent->length;
 }
 
 void store_list_remove(struct store *store, struct stored *image)

@@ -14,7 +14,7 @@
 
 static bool over(const struct store *store)
 {
-	return store->window_bytes >= store->budget / 100 * SHARE_PERCENT;
+	return store->window.bytes >= store->budget / 100 * SHARE_PERCENT;
 }
 
 /* It goes to the list of all others, as the most recently used one. */
@@ -36,7 +36,7 @@ void window_add(struct store *store, struct stored *image, unsigned seat, uint64
 
 void window_use(struct store *store, struct stored *image)
 {
-	struct unused *unused = &store->unused[image->prefetched.seat];
+	struct unused *unused = &store->window.seats[image->prefetched.seat];
 
 	if (!image->prefetched.unused) {
 		/* Again and again the same one is one use. */
@@ -48,19 +48,19 @@ void window_use(struct store *store, struct stored *image)
 	if (image->prefetched.order > unused->passed)
 		unused->passed = image->prefetched.order;
 	leave(store, image);
-	store->window_used++;
-	store->others_used = 0;
+	store->window.used++;
+	store->window.others_used = 0;
 }
 
 void window_use_other(struct store *store)
 {
-	store->others_used += over(store);
+	store->window.others_used += over(store);
 }
 
 /* Whether the readers of its list have passed it by. */
 static bool passed(const struct store *store, const struct stored *image)
 {
-	const struct unused *unused = &store->unused[image->prefetched.seat];
+	const struct unused *unused = &store->window.seats[image->prefetched.seat];
 	uint64_t apart = unused->count > SPREAD ? unused->count : SPREAD;
 
 	return image->prefetched.order + apart < unused->passed;
@@ -68,22 +68,22 @@ static bool passed(const struct store *store, const struct stored *image)
 
 static void drop_passed(struct store *store)
 {
-	for (struct stored *image = store->window.oldest, *newer; image; image = newer) {
+	for (struct stored *image = store->window.images.oldest, *newer; image; image = newer) {
 		newer = image->newer;
 		if (!passed(store, image))
 			continue;
 		leave(store, image);
-		store->window_used++;
+		store->window.used++;
 	}
 }
 
 /* The oldest, as far as others were used instead. */
 static void drop_ignored(struct store *store)
 {
-	while (over(store) && store->others_used > OTHERS * store->window.count) {
-		leave(store, store->window.oldest);
-		store->window_used++;
-		store->others_used--;
+	while (over(store) && store->window.others_used > OTHERS * store->window.images.count) {
+		leave(store, store->window.images.oldest);
+		store->window.used++;
+		store->window.others_used--;
 	}
 }
 
@@ -97,21 +97,21 @@ bool window_full(struct store *store)
 
 bool window_give_up(struct store *store, uint64_t bytes)
 {
-	uint64_t before = store->window_bytes;
+	uint64_t before = store->window.bytes;
 
-	if (!store->window.newest)
+	if (!store->window.images.newest)
 		return false;
-	while (store->window.newest && before - store->window_bytes < bytes)
-		leave(store, store->window.newest);
+	while (store->window.images.newest && before - store->window.bytes < bytes)
+		leave(store, store->window.images.newest);
 	return true;
 }
 
 void window_drop(struct store *store, unsigned seat)
 {
-	for (struct stored *image = store->window.oldest, *newer; image; image = newer) {
+	for (struct stored *image = store->window.images.oldest, *newer; image; image = newer) {
 		newer = image->newer;
 		if (image->prefetched.seat == seat)
 			leave(store, image);
 	}
-	store->unused[seat] = (struct unused){0};
+	store->window.seats[seat] = (struct unused){0};
 }
