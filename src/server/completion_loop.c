@@ -192,17 +192,12 @@ static void process_ended(struct server *server, unsigned index)
 	siginfo_t end;
 	bool at_once;
 
-	/* The event may be of the process before: a process that is just being started has its
-	 * descriptor, too, which closing it here does not take out of the epoll then. */
-	if (decoder->state == DECODER_DEAD || decoder->state == DECODER_STARTING ||
-		!decoder_ended(decoder))
-		return;
 	/* It may have said why. */
 	while (take_message(server, index))
 		;
 	if (decoder->state != DECODER_ENDING)
 		end_decoder(server, index, REPLY_DEAD);
-	if (!decoder_reap(decoder, &end))
+	if (!pool_reap(server, index, &end))
 		return;
 	at_once = decoder->message.number || clock_now() - decoder->started_at > LIFE_NS;
 	if (!job_put_back(server, index))

@@ -25,14 +25,6 @@ static void close_ends(struct decoder *decoder)
 	decoder->socket = decoder->pidfd = -1;
 }
 
-bool decoder_ended(const struct decoder *decoder)
-{
-	siginfo_t end = {0};
-
-	return waitid(P_PID, (id_t)decoder->pid, &end, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-	       end.si_pid;
-}
-
 bool decoder_reap(struct decoder *decoder, siginfo_t *ret)
 {
 	int failed;

@@ -100,9 +100,6 @@ struct decoder {
  * nothing else. `state` is the caller's to set. */
 int decoder_start(struct decoder *decoder, struct error *err);
 
-/* Whether the process has ended, and may be reaped. Does not wait. */
-bool decoder_ended(const struct decoder *decoder);
-
 /* If the process has ended: says how, and closes what belongs to it. Does not wait. */
 bool decoder_reap(struct decoder *decoder, siginfo_t *ret);
 

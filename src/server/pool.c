@@ -110,6 +110,15 @@ void pool_ignore(struct server *server, unsigned decoder)
 	epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->decoders[decoder].socket, NULL);
 }
 
+bool pool_reap(struct server *server, unsigned index, siginfo_t *ret)
+{
+	struct decoder *decoder = &server->decoders[index];
+
+	/* A process that is just being started has the descriptor, too: to close it here is not enough. */
+	epoll_ctl(server->epoll, EPOLL_CTL_DEL, decoder->pidfd, NULL);
+	return decoder_reap(decoder, ret);
+}
+
 static uint64_t cpu_time(pid_t pid)
 {
 	struct timespec used;

@@ -29,6 +29,9 @@ bool pool_all_dead(const struct server *server);
 /* Listens no more to what a decoder says. */
 void pool_ignore(struct server *server, unsigned decoder);
 
+/* As decoder_reap, of one that has ended; what was its event does not come again. */
+bool pool_reap(struct server *server, unsigned decoder, siginfo_t *ret);
+
 /* Ends decoders that misbehave while they have nothing to do; to be called once a second. */
 void pool_end_busy_idlers(struct server *server);
 
