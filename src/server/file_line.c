@@ -15,9 +15,8 @@ void file_lines_release(struct file_lines *lines)
 {
 	struct file_task *task;
 
-	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
-		while ((task = file_line_take_first(&lines->lines[i])))
-			free(task);
+	while ((task = file_lines_take_expired(lines, DEADLINE_NEVER)))
+		free(task);
 }
 
 struct file_line *file_line_of(struct file_lines *lines, int mount)
@@ -57,15 +56,6 @@ void file_line_take(struct file_line *line, struct file_task *task)
 		line->last = at;
 }
 
-struct file_task *file_line_take_first(struct file_line *line)
-{
-	struct file_task *task = line->first;
-
-	if (task)
-		file_line_take(line, task);
-	return task;
-}
-
 void file_task_forget(struct file_task *task)
 {
 	task->request = NULL;
@@ -83,9 +73,14 @@ void file_lines_forget(struct file_lines *lines, const struct request *request)
 /* The first in a line is the one that waited longest. */
 struct file_task *file_lines_take_expired(struct file_lines *lines, uint64_t now)
 {
-	for (unsigned i = 0; i < FILE_LINES_MAX; i++)
-		if (lines->lines[i].first && lines->lines[i].first->deadline <= now)
-			return file_line_take_first(&lines->lines[i]);
+	for (unsigned i = 0; i < FILE_LINES_MAX; i++) {
+		struct file_task *task = lines->lines[i].first;
+
+		if (!task || task->deadline > now)
+			continue;
+		file_line_take(&lines->lines[i], task);
+		return task;
+	}
 	return NULL;
 }
 

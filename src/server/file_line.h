@@ -58,9 +58,6 @@ void file_line_append(struct file_line *line, struct file_task *task);
 /* Takes a task of the line out of it. */
 void file_line_take(struct file_line *line, struct file_task *task);
 
-/* NULL if there is none. */
-struct file_task *file_line_take_first(struct file_line *line);
-
 /* Nobody wants the task any more. */
 void file_task_forget(struct file_task *task);
 

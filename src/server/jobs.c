@@ -83,14 +83,12 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 {
 	struct decoder *decoder = &server->decoders[segment];
 	struct decoder_work *work = &server->work[segment];
-	struct decoder_job order = {.kind = (enum link_kind)job->image->key.kind,
+	struct link_job order = {.kind = job->image->key.kind,
 		.number = job->image->number,
-		.file = job->file,
 		.file_offset = job->copied ? 0 : job->image->key.offset,
 		.file_size = job->image->key.size,
-		.options = &job->image->key.options,
-		.limits = &server->options.limits,
-		.timeout_ns = server->options.decode_timeout_ns};
+		.options = job->image->key.options,
+		.limits = server->options.limits};
 
 	store_check_segment(&server->store, segment);
 	work->truncations = server->store.truncations[segment];
@@ -100,7 +98,7 @@ static void begin(struct server *server, unsigned segment, struct job *job)
 		order.offset = work->extent->offset;
 		order.length = work->extent->length;
 	}
-	work->sent = link_ask(decoder, &order);
+	work->sent = link_ask(decoder, &order, job->file, server->options.decode_timeout_ns);
 	decoder_set_state(server, segment, DECODER_HAS_JOB);
 	decoder_set_timer(server, decoder->deadline);
 	atomic_fetch_add(&server->decoding, 1);
@@ -256,7 +254,8 @@ static struct job *take_wanted(struct server *server, struct job_line *line)
 	return job;
 }
 
-void job_next(struct server *server, unsigned decoder)
+/* Gives the next job in line to a decoder that is idle, if there is one. */
+static void begin_next(struct server *server, unsigned decoder)
 {
 	struct job *job = take_wanted(server, &server->line);
 
@@ -268,14 +267,13 @@ void job_next(struct server *server, unsigned decoder)
 
 void job_begin_ahead(struct server *server)
 {
-	int decoder = 0;
+	int decoder;
 
 	recency_take_in(&server->store);
-	while (decoder >= 0 && server->ahead_line.first) {
-		decoder = evict_choose_segment(&server->store, server->decoder_busy);
-		if (decoder >= 0)
-			job_next(server, (unsigned)decoder);
-		if (decoder >= 0 && !server->decoder_busy[decoder])
+	while (server->ahead_line.first &&
+		(decoder = evict_choose_segment(&server->store, server->decoder_busy)) >= 0) {
+		begin_next(server, (unsigned)decoder);
+		if (!server->decoder_busy[decoder])
 			return;
 	}
 }
@@ -284,7 +282,7 @@ void decoder_set_idle(struct server *server, unsigned decoder)
 {
 	decoder_set_state(server, decoder, DECODER_IDLE);
 	if (!atomic_load(&server->stopping))
-		job_next(server, decoder);
+		begin_next(server, decoder);
 }
 
 void job_unwanted(struct server *server, struct stored *image)

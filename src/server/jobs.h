@@ -26,11 +26,6 @@ void job_begin_ahead(struct server *server);
 /* Somebody waits for an image that is to be decoded ahead: its job is one as others. */
 void job_awaited(struct server *server, struct stored *image);
 
-/* Gives the next job in line to a decoder that is idle, if there is one: one that somebody waits for
- * before one that is to be decoded ahead, for which the window must not be full. Jobs that nobody
- * wants any more are dropped. */
-void job_next(struct server *server, unsigned decoder);
-
 /* Puts the job of a decoder that died back to the front of the line, once, if the decoder was not
  * told of it yet. False, with nothing done, if it was. */
 bool job_put_back(struct server *server, unsigned decoder);
@@ -44,7 +39,8 @@ struct job *job_take_first(struct server *server);
 /* Closes its file, too. */
 void job_free(struct job *job);
 
-/* The decoder is free for the next job, which it gets. */
+/* The decoder is free for the next job, which it gets: one that somebody waits for before one that is to be
+ * decoded ahead, for which the window must not be full. Jobs that nobody wants any more are dropped. */
 void decoder_set_idle(struct server *server, unsigned decoder);
 
 /* The state of a decoder, with all that follows from it. */

@@ -119,15 +119,11 @@ static int give_room(struct join *join, const struct decoded *decoded, struct er
 static int decode(
 	struct join *join, const struct resolved *file, struct image_info *ret, struct error *err)
 {
-	const struct image_options as_it_is = {0};
-	const struct decoder_job job = {.kind = LINK_DECODE,
+	const struct link_job job = {.kind = LINK_DECODE,
 		.number = join->answers + 1,
-		.file = file->fd,
 		.file_offset = file->offset,
 		.file_size = file->size,
-		.options = &as_it_is,
-		.limits = &join->options.limits,
-		.timeout_ns = join->options.decode_timeout_ns};
+		.limits = join->options.limits};
 	enum reply_outcome outcome;
 	struct link_reply reply;
 	struct decoded decoded;
@@ -138,7 +134,7 @@ static int decode(
 		status = start_decoder(join, err);
 	if (status)
 		return status;
-	link_ask(&join->decoder, &job);
+	link_ask(&join->decoder, &job, file->fd, join->options.decode_timeout_ns);
 	outcome = await_reply(join, &reply, &decoded, &status, err);
 	if (outcome == REPLY_NEED) {
 		room = give_room(join, &decoded, err);

@@ -56,22 +56,15 @@ static bool info_fits(
 	return link_layout(info, &ret->profile, &ret->total);
 }
 
-bool link_ask(struct decoder *decoder, const struct decoder_job *job)
+bool link_ask(struct decoder *decoder, const struct link_job *job, int file, uint64_t timeout_ns)
 {
-	decoder->message = (struct link_job){.kind = job->kind,
-		.number = job->number,
-		.offset = job->offset,
-		.length = job->length,
-		.file_offset = job->file_offset,
-		.file_size = job->file_size,
-		.deadline = deadline_after(job->timeout_ns),
-		.options = *job->options,
-		.limits = *job->limits};
+	decoder->message = *job;
+	decoder->message.deadline = deadline_after(timeout_ns);
 	decoder->deadline = decoder->message.deadline;
 	if (decoder->setup.isolate && decoder->deadline < DEADLINE_NEVER - ISOLATE_GRACE_NS)
 		decoder->deadline += ISOLATE_GRACE_NS; /* it keeps the time itself, and reports */
 	decoder->state = DECODER_HAS_JOB;
-	return send_job(decoder, job->file);
+	return send_job(decoder, file);
 }
 
 void link_give_room(struct decoder *decoder, uint64_t offset, uint64_t length)

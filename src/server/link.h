@@ -109,18 +109,6 @@ bool decoder_await_end(struct decoder *decoder, uint64_t deadline, siginfo_t *re
 /* Ends it, however it is, and reaps it. Safe when none is running. */
 void decoder_stop(struct decoder *decoder);
 
-/* An image for a decoder. */
-struct decoder_job {
-	enum link_kind kind; /* LINK_DECODE or LINK_PROBE */
-	uint64_t number;
-	int file;                        /* open for reading */
-	uint64_t file_offset, file_size; /* of the image in it */
-	const struct image_options *options;
-	const struct image_limits *limits;
-	uint64_t offset, length; /* room offered at once; length 0 for none */
-	uint64_t timeout_ns;
-};
-
 struct decoded {
 	struct image_info info;
 	uint64_t profile; /* offset behind the pixels, from their start */
@@ -141,9 +129,10 @@ enum reply_outcome {
 	REPLY_UNFIT, /* LINK_UNFIT */
 };
 
-/* Hands an idle decoder an image, and makes it DECODER_HAS_JOB. False if it could not be told: the
- * next link_receive is REPLY_DEAD. Sets the deadline. */
-bool link_ask(struct decoder *decoder, const struct decoder_job *job);
+/* Hands an idle decoder an image, in a file that is open for reading, with room offered at once if there is
+ * some (length), and makes it DECODER_HAS_JOB. False if it could not be told: the next link_receive is
+ * REPLY_DEAD. Sets the deadline. */
+bool link_ask(struct decoder *decoder, const struct link_job *job, int file, uint64_t timeout_ns);
 
 /* Tells a decoder that asked where its image is to go; length 0: nowhere. */
 void link_give_room(struct decoder *decoder, uint64_t offset, uint64_t length);

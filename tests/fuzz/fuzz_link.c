@@ -78,15 +78,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct link_reply reply;
 	const struct image_limits limits = {.pixels = 1 << 20, .bytes = 1 << 21, .side = 4096};
-	const struct image_options options = {0};
 	int choice = size ? data[0] : 0, signal = choice >> CHOOSE_SIGNAL, status;
 	const siginfo_t end = {.si_code = signal ? CLD_KILLED : CLD_EXITED, .si_status = signal};
 	bool none = choice & CHOOSE_NO_ROOM;
-	struct decoder_job job = {.kind = choice & CHOOSE_PROBE ? LINK_PROBE : LINK_DECODE,
+	struct link_job job = {.kind = choice & CHOOSE_PROBE ? LINK_PROBE : LINK_DECODE,
 		.number = 1,
-		.file = -1,
-		.options = &options,
-		.limits = &limits,
+		.limits = limits,
 		.length = choice & CHOOSE_ROOM ? ROOM / 2 : 0};
 	enum reply_outcome outcome;
 	struct decoded decoded;
@@ -95,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size)
 		send_all(data + 1, size - 1, choice & CHOOSE_END);
 	status = STATUS_OK;
-	FUZZ_CHECK(link_ask(&decoder, &job));
+	FUZZ_CHECK(link_ask(&decoder, &job, -1, 0));
 	outcome = link_receive(&decoder, &reply, &decoded, &status, &err);
 	if (outcome == REPLY_NEED) {
 		none |= decoded.total > ROOM;
@@ -115,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	if (outcome != REPLY_COMPLETE) {
-		status = link_explain(outcome, &end, &reply, job.timeout_ns, &err);
+		status = link_explain(outcome, &end, &reply, 0, &err);
 		check_failure(status, &err);
 		return 0;
 	}
