@@ -12,14 +12,15 @@
 static int submit(struct server *server, struct prefetch *prefetch, struct resolved *file,
 	const struct watch_token *token, struct error *err)
 {
-	const struct image_key key = image_key_of(file, &prefetch->options, LINK_DECODE);
-	struct stored *again,
-		*image = serve_stored(server, prefetch->name, &key, file, token, &again);
 	struct job *job;
+	struct stored *image = serve_find(
+		server, prefetch->name, &prefetch->options, LINK_DECODE, file, token, &job);
 
-	if (image && image->state == STORED_FAILED)
+	if (!image)
+		return error_os(err, ENOMEM, "no memory for another image");
+	if (image->state == STORED_FAILED)
 		return error_copy(err, &image->failure);
-	if (image && image->state == STORED_READY) {
+	if (image->state == STORED_READY) {
 		if (image->prefetched.unused || image->used_at <= prefetch->since)
 			window_add(&server->store, image, prefetch->seat, prefetch->order);
 		else
@@ -27,15 +28,9 @@ static int submit(struct server *server, struct prefetch *prefetch, struct resol
 		prefetch_done(server, prefetch);
 		return STATUS_OK;
 	}
-	if (image) {
-		prefetch_join(prefetch, image);
-		return STATUS_OK;
-	}
-	job = job_new(server, prefetch->name, again, &key, file, token);
-	if (!job)
-		return error_os(err, ENOMEM, "no memory for another image");
-	prefetch_join(prefetch, job->image);
-	job_submit_ahead(server, job, prefetch->order);
+	prefetch_join(prefetch, image);
+	if (job)
+		job_submit_ahead(server, job, prefetch->order);
 	return STATUS_OK;
 }
 

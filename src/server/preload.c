@@ -7,6 +7,7 @@
 #include "server/jobs.h"
 #include "server/name_list.h"
 #include "server/pool.h"
+#include "server/serve_image.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -208,28 +209,27 @@ static bool wants(struct server *server, const struct file_task *task)
 	return true;
 }
 
-/* Puts the file in line, if it is not in the store yet under another name. */
 static bool take(struct server *server, const struct file_task *task, struct resolved *file,
 	const struct watch_token *token, int status, struct error *err)
 {
-	const struct image_key key = image_key_of(file, &(struct image_options){0}, LINK_DECODE);
-	struct job *job;
+	static const struct image_options as_it_is;
+	struct stored *image = NULL;
+	struct job *job = NULL;
 
-	if (!status && store_find(&server->store, &key)) {
-		preload_done(server->preload, NULL);
-		return true;
+	if (!status) {
+		image = serve_find(
+			server, task->order.name, &as_it_is, LINK_DECODE, file, token, &job);
+		if (!image && file->fd < 0)
+			return false;
 	}
-	if (!status && file->fd < 0)
-		return false;
-	job = status ? NULL : job_new(server, task->order.name, NULL, &key, file, token);
-	if (!status && !job)
+	if (!status && !image)
 		error_os(err, ENOMEM, "no memory for another image");
-	if (!job) {
-		preload_done(server->preload, err);
-		return true;
+	if (job) {
+		job->preload = true;
+		job_submit(server, job);
+	} else {
+		preload_done(server->preload, image ? NULL : err);
 	}
-	job->preload = true;
-	job_submit(server, job);
 	return true;
 }
 

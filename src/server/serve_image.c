@@ -92,8 +92,10 @@ static struct stored *find_image(const struct store *store, const struct image_k
 	return store_find(store, key);
 }
 
-struct stored *serve_stored(struct server *server, const char *name, const struct image_key *key,
-	const struct resolved *file, const struct watch_token *token, struct stored **ret_again)
+/* Of a file that is watched. NULL if it is to be decoded: for the first time, or as *ret_again says. */
+static struct stored *find_stored(struct server *server, const char *name,
+	const struct image_key *key, const struct resolved *file, const struct watch_token *token,
+	struct stored **ret_again)
 {
 	struct stored *image = find_image(&server->store, key);
 	struct alias *alias;
@@ -114,34 +116,15 @@ struct stored *serve_stored(struct server *server, const char *name, const struc
 	return image;
 }
 
-/*
- * Answers with what the store knows of a file, or has it decoded. False, with nothing done, if that
- * needs the file and it is not open. With the store's lock held.
- */
-static bool admit(struct server *server, struct request *request, uint32_t kind,
-	struct resolved *file, const struct watch_token *token)
+struct stored *serve_find(struct server *server, const char *name,
+	const struct image_options *options, uint32_t kind, struct resolved *file,
+	const struct watch_token *token, struct job **ret_job)
 {
-	const struct image_key key = image_key_of(file, &request->options, kind);
-	const char *name = request->received.name;
-	struct stored *again, *image = serve_stored(server, name, &key, file, token, &again);
-	struct error err;
-	struct job *job;
+	const struct image_key key = image_key_of(file, options, kind);
+	struct stored *again, *image = find_stored(server, name, &key, file, token, &again);
 
-	if (image) {
-		answer_with(server, request, image);
-		return true;
-	}
-	if (file->fd < 0)
-		return false;
-	job = job_new(server, name, again, &key, file, token);
-	if (!job) {
-		error_os(&err, ENOMEM, "no memory for another image");
-		answer_failure(server, request, &err);
-		return true;
-	}
-	answer_later(server, request, job->image);
-	job_submit(server, job);
-	return true;
+	*ret_job = image || file->fd < 0 ? NULL : job_new(server, name, again, &key, file, token);
+	return *ret_job ? (*ret_job)->image : image;
 }
 
 static bool wants(struct server *server, const struct file_task *task)
@@ -158,11 +141,25 @@ static bool take(struct server *server, const struct file_task *task, struct res
 	const struct watch_token *token, int status, struct error *err)
 {
 	struct request *request = task->request;
+	struct stored *image = NULL;
+	struct job *job = NULL;
 
-	if (status)
+	if (!status) {
+		image = serve_find(
+			server, task->order.name, &request->options, task->kind, file, token, &job);
+		if (!image && file->fd < 0)
+			return false;
+	}
+	if (!status && !image)
+		error_os(err, ENOMEM, "no memory for another image");
+	if (!image) {
 		answer_failure(server, request, err);
-	else if (!admit(server, request, task->kind, file, token))
-		return false;
+	} else if (job) {
+		answer_later(server, request, image);
+		job_submit(server, job);
+	} else {
+		answer_with(server, request, image);
+	}
 	/* Unless it waits for the image now. */
 	if (atomic_load(&request->state) == REQUEST_WAITS_FILE)
 		atomic_store(&request->state, REQUEST_NONE);

@@ -18,7 +18,11 @@ void serve_image(struct server *server, struct request *request);
 struct stored *serve_known(struct server *server, const char *name, uint32_t kind,
 	const struct image_options *options);
 
-/* What the store has, or will have, of a file that is watched, and by that name, too, from now on.
- * NULL if it is to be decoded: for the first time, or as *ret_again says. With the store's lock held. */
-struct stored *serve_stored(struct server *server, const char *name, const struct image_key *key,
-	const struct resolved *file, const struct watch_token *token, struct stored **ret_again);
+/*
+ * What the store has, or will have, of a file that is watched, by that name, too, from now on. If that has to
+ * be decoded, *ret_job is the job, which is to be submitted; else NULL. NULL if the file is not open (fd -1)
+ * and has to be, else when out of memory. With the store's lock held.
+ */
+struct stored *serve_find(struct server *server, const char *name,
+	const struct image_options *options, uint32_t kind, struct resolved *file,
+	const struct watch_token *token, struct job **ret_job);
