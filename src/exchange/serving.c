@@ -90,7 +90,7 @@ static void serve_prefetch(struct serving *serving, struct seat_request *receive
 
 void serving_serve(struct serving *serving, struct seat_request *received)
 {
-	struct error refused = {0};
+	struct error refused;
 
 	wire_count(&head_seat_counters(&serving->objects->head, received->seat)->requests, 1);
 	if (request_check(received, &refused)) {
@@ -135,15 +135,24 @@ bool serving_complete(
 	return wanted;
 }
 
+static void put_text(const struct head *head, unsigned seat, const char *text, size_t length)
+{
+	struct wire_answer answer = {0};
+
+	request_put_text(head_seat(head, seat), &answer, text, length);
+	request_put_answer(head, seat, (const uint64_t[4]){0}, &answer);
+}
+
 void serving_answer_text(const struct serving *serving, const struct seat_request *received,
 	const char *text, size_t length)
 {
+	static const struct wire_answer nothing;
 	const struct head *head = &serving->objects->head;
-	struct wire_answer answer = {0};
 
 	if (length)
-		request_put_text(head_seat(head, received->seat), &answer, text, length);
-	request_put_answer(head, received->seat, (const uint64_t[4]){0}, &answer);
+		put_text(head, received->seat, text, length);
+	else
+		request_put_answer(head, received->seat, (const uint64_t[4]){0}, &nothing);
 	serving_complete(serving, received, 0);
 }
 
