@@ -6,21 +6,42 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Samples of 16 bits come with the high byte first. */
-static void to_native(uint16_t *restrict target, const uint8_t *restrict row, size_t samples)
+enum {
+	LANES = 32
+};
+
+/* Samples come with the high byte first. */
+INLINE uint16_t read16(const uint8_t *at)
 {
-	for (size_t i = 0; i < samples; i++)
-		target[i] = (uint16_t)(row[2 * i] << 8 | row[2 * i + 1]);
+	return (uint16_t)(at[0] << 8 | at[1]);
 }
 
 /* round(sample x 255 / 65535), as png_set_scale_16 has it */
+INLINE uint8_t scale16(uint16_t sample)
+{
+	return (uint8_t)((sample * 255U + 32895) >> 16);
+}
+
+/* An inner loop of constant length becomes vectors. */
+#define EACH_SAMPLE(target, row, samples, change)                                  \
+	do {                                                                       \
+		size_t i = 0;                                                      \
+                                                                                   \
+		for (; samples - i >= LANES; i += LANES)                           \
+			for (size_t k = 0; k < LANES; k++)                         \
+				target[i + k] = change(read16(row + 2 * (i + k))); \
+		for (; i < samples; i++)                                           \
+			target[i] = change(read16(row + 2 * i));                   \
+	} while (0)
+
+static void to_native(uint16_t *restrict target, const uint8_t *restrict row, size_t samples)
+{
+	EACH_SAMPLE(target, row, samples, );
+}
+
 static void to_8_bits(uint8_t *restrict target, const uint8_t *restrict row, size_t samples)
 {
-	for (size_t i = 0; i < samples; i++) {
-		uint32_t sample = (uint32_t)row[2 * i] << 8 | row[2 * i + 1];
-
-		target[i] = (uint8_t)((sample * 255 + 32895) >> 16);
-	}
+	EACH_SAMPLE(target, row, samples, scale16);
 }
 
 /* Other channels, with `size` bytes a sample; grey from colours is made of RGB afterwards. */
