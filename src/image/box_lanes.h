@@ -1,138 +1,155 @@
 /*
- * The sums of pixels of red, green, blue and alpha, each of 32 bits: of colours times alpha, and of
- * alpha. With SSE2, NEON, or neither.
+ * Pixels with alpha, eight or sixteen bytes of them at a time, added up as their mean wants them:
+ * in the compiler's vectors, but for what SSE2 has an instruction of its own for.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define BOX_INLINE static inline __attribute__((always_inline))
 
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
+typedef uint16_t u16x8 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
+typedef uint64_t u64x2 __attribute__((vector_size(16)));
+typedef float f32x4 __attribute__((vector_size(16)));
+typedef double f64x2 __attribute__((vector_size(16)));
+
+/* Lanes of both, those of `b` counted on. */
+#if defined(__clang__)
+#define BOX_SHUFFLE(kind, a, b, ...) __builtin_shufflevector((kind)(a), (kind)(b), __VA_ARGS__)
+#else
+#define BOX_SHUFFLE(kind, a, b, ...) __builtin_shuffle((kind)(a), (kind)(b), (kind){__VA_ARGS__})
+#endif
+
+BOX_INLINE u8x16 box_load(const void *from)
+{
+	u8x16 bytes;
+
+	memcpy(&bytes, from, sizeof bytes);
+	return bytes;
+}
+
+BOX_INLINE u16x8 box_load16(const void *from, bool swapped)
+{
+	const u16x8 samples = (u16x8)box_load(from);
+
+	return swapped ? samples << 8 | samples >> 8 : samples;
+}
+
 #if defined(__SSE2__)
 
 #include <emmintrin.h>
 
-typedef __m128i box_sums;
-
-BOX_INLINE box_sums box_sums_load(const uint32_t *from)
+/* The sum of the products of lanes 0 and 1, of 2 and 3, and so on; all below 2^15. */
+BOX_INLINE u32x4 box_pairs(u16x8 a, u16x8 b)
 {
-	return _mm_loadu_si128((const void *)from);
+	return (u32x4)_mm_madd_epi16((__m128i)a, (__m128i)b);
 }
 
-BOX_INLINE void box_sums_store(uint32_t *to, box_sums sums)
+/* The products of lanes 0 and of lanes 2. */
+BOX_INLINE u64x2 box_products(u32x4 a, u32x4 b)
 {
-	_mm_storeu_si128((void *)to, sums);
+	return (u64x2)_mm_mul_epu32((__m128i)a, (__m128i)b);
 }
 
-/* Adds two pixels. */
-BOX_INLINE box_sums box_sums_add(box_sums sums, const uint8_t *row)
+/* The smaller of each two, all below 2^15. */
+BOX_INLINE u16x8 box_smaller(u16x8 a, u16x8 b)
 {
-	const __m128i zero = _mm_setzero_si128();
-	const __m128i colours = _mm_setr_epi16(-1, -1, -1, 0, -1, -1, -1, 0);
-	const __m128i ones = _mm_setr_epi16(0, 0, 0, 1, 0, 0, 0, 1);
-	const __m128i samples = _mm_unpacklo_epi8(_mm_loadl_epi64((const void *)row), zero);
-	const __m128i alphas = _mm_shufflehi_epi16(_mm_shufflelo_epi16(samples, 0xff), 0xff);
-	const __m128i products = _mm_mullo_epi16(
-		samples, _mm_or_si128(_mm_and_si128(alphas, colours), ones));
-
-	return _mm_add_epi32(sums, _mm_add_epi32(_mm_unpacklo_epi16(products, zero),
-					   _mm_unpackhi_epi16(products, zero)));
+	return (u16x8)_mm_min_epi16((__m128i)a, (__m128i)b);
 }
 
-/* The mean of so many pixels. All numbers are below 2^24, and a quotient of such floats cannot
- * round up to a whole number. */
-BOX_INLINE void box_sums_mean(box_sums sums, uint32_t pixels, uint8_t *pixel)
+/* Eight numbers below 2^8 become bytes, the first eight. */
+BOX_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
 {
-	const __m128i colours = _mm_setr_epi32(-1, -1, -1, 0);
-	const __m128i weights = _mm_or_si128(_mm_and_si128(_mm_shuffle_epi32(sums, 0xff), colours),
-		_mm_setr_epi32(0, 0, 0, (int)pixels));
-	const __m128i divisors = _mm_sub_epi32(
-		weights, _mm_cmpeq_epi32(weights, _mm_setzero_si128()));
-	const __m128i rounded = _mm_add_epi32(sums, _mm_srli_epi32(divisors, 1));
-	const __m128i means = _mm_cvttps_epi32(
-		_mm_div_ps(_mm_cvtepi32_ps(rounded), _mm_cvtepi32_ps(divisors)));
-	const __m128i words = _mm_packs_epi32(means, means);
-	const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+	const __m128i words = _mm_packs_epi32((__m128i)first, (__m128i)second);
 
-	memcpy(pixel, &bytes, 4);
-}
-
-#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-
-#include <arm_neon.h>
-
-typedef uint32x4_t box_sums;
-
-BOX_INLINE box_sums box_sums_load(const uint32_t *from)
-{
-	return vld1q_u32(from);
-}
-
-BOX_INLINE void box_sums_store(uint32_t *to, box_sums sums)
-{
-	vst1q_u32(to, sums);
-}
-
-BOX_INLINE box_sums box_sums_add(box_sums sums, const uint8_t *row)
-{
-	const uint16x8_t samples = vmovl_u8(vld1_u8(row));
-	const uint16x4_t first = vget_low_u16(samples), second = vget_high_u16(samples);
-	const uint16x4_t first_weights = vset_lane_u16(1, vdup_lane_u16(first, 3), 3);
-	const uint16x4_t second_weights = vset_lane_u16(1, vdup_lane_u16(second, 3), 3);
-
-	return vmlal_u16(vmlal_u16(sums, first, first_weights), second, second_weights);
-}
-
-BOX_INLINE void box_sums_mean(box_sums sums, uint32_t pixels, uint8_t *pixel)
-{
-	const uint32x4_t weights = vsetq_lane_u32(pixels, vdupq_laneq_u32(sums, 3), 3);
-	const uint32x4_t divisors = vmaxq_u32(weights, vdupq_n_u32(1));
-	const uint32x4_t rounded = vaddq_u32(sums, vshrq_n_u32(divisors, 1));
-	const uint32x4_t means = vcvtq_u32_f32(
-		vdivq_f32(vcvtq_f32_u32(rounded), vcvtq_f32_u32(divisors)));
-	const uint16x4_t words = vmovn_u32(means);
-	const uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
-
-	vst1_lane_u32((void *)pixel, vreinterpret_u32_u8(bytes), 0);
+	return (u8x16)_mm_packus_epi16(words, words);
 }
 
 #else
 
-typedef struct {
-	uint32_t at[4];
-} box_sums;
-
-BOX_INLINE box_sums box_sums_load(const uint32_t *from)
+BOX_INLINE u32x4 box_pairs(u16x8 a, u16x8 b)
 {
-	box_sums sums;
+	const u32x4 first = ((u32x4)a & 0xffff) * ((u32x4)b & 0xffff);
 
-	memcpy(sums.at, from, sizeof sums.at);
-	return sums;
+	return first + ((u32x4)a >> 16) * ((u32x4)b >> 16);
 }
 
-BOX_INLINE void box_sums_store(uint32_t *to, box_sums sums)
+BOX_INLINE u64x2 box_products(u32x4 a, u32x4 b)
 {
-	memcpy(to, sums.at, sizeof sums.at);
+	return ((u64x2)a & UINT32_MAX) * ((u64x2)b & UINT32_MAX);
 }
 
-BOX_INLINE box_sums box_sums_add(box_sums sums, const uint8_t *row)
+BOX_INLINE u16x8 box_smaller(u16x8 a, u16x8 b)
 {
-	for (int k = 0; k < 8; k += 4) {
-		for (int i = 0; i < 3; i++)
-			sums.at[i] += (uint32_t)row[k + i] * row[k + 3];
-		sums.at[3] += row[k + 3];
-	}
-	return sums;
+	const u16x8 smaller = (u16x8)(a < b);
+
+	return (a & smaller) | (b & ~smaller);
 }
 
-BOX_INLINE void box_sums_mean(box_sums sums, uint32_t pixels, uint8_t *pixel)
+BOX_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
 {
-	const uint32_t weight = sums.at[3] ? sums.at[3] : 1;
-
-	for (int i = 0; i < 3; i++)
-		pixel[i] = (uint8_t)((sums.at[i] + weight / 2) / weight);
-	pixel[3] = (uint8_t)((sums.at[3] + pixels / 2) / pixels);
+	return BOX_SHUFFLE(
+		u8x16, first, second, 0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
 }
 
 #endif
+
+BOX_INLINE u8x16 box_zip_first(u8x16 a, u8x16 b)
+{
+	return BOX_SHUFFLE(u8x16, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+BOX_INLINE u8x16 box_zip_second(u8x16 a, u8x16 b)
+{
+	return BOX_SHUFFLE(
+		u8x16, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/* Lanes 0 and 1 of both, added, and 2 and 3. */
+BOX_INLINE u32x4 box_fold(u32x4 a, u32x4 b)
+{
+	return BOX_SHUFFLE(u32x4, a, b, 0, 2, 4, 6) + BOX_SHUFFLE(u32x4, a, b, 1, 3, 5, 7);
+}
+
+BOX_INLINE u64x2 box_fold64(u64x2 a, u64x2 b)
+{
+	return BOX_SHUFFLE(u64x2, a, b, 0, 2) + BOX_SHUFFLE(u64x2, a, b, 1, 3);
+}
+
+/* round(sum / weight), 0 / 0 being 0. All numbers are below 2^24, and a quotient of such floats
+ * cannot round up to a whole number. */
+BOX_INLINE i32x4 box_quotients(u32x4 sums, u32x4 weights)
+{
+	const u32x4 divisors = weights - (u32x4)(weights == 0), rounded = sums + (divisors >> 1);
+	const f32x4 quotients = __builtin_convertvector((i32x4)rounded, f32x4) /
+				__builtin_convertvector((i32x4)divisors, f32x4);
+
+	return __builtin_convertvector(quotients, i32x4);
+}
+
+/* From numbers below 2^52: in front of these bits stand the exponent and the first bit of 2^52. */
+BOX_INLINE f64x2 box_doubles(u64x2 a)
+{
+	return (f64x2)(a | UINT64_C(0x4330000000000000)) - 0x1p52;
+}
+
+/* What box_means takes for weights. That of 0 is 2^30. */
+BOX_INLINE f64x2 box_reciprocals(u64x2 weights)
+{
+	return 1 / (box_doubles(weights) + 0x1p-30);
+}
+
+/* round(sum / weight), of weights up to 2^22 and results up to 65535; 0 / 0 is 0. Adding 2^52 rounds to
+ * a whole number. The quarter makes halves go up, and is more than what rounding and 2^-30 change. Of
+ * a weight of 0 come 2^28, whose low 16 bits are 0. */
+BOX_INLINE u64x2 box_means(u64x2 sums, f64x2 reciprocals)
+{
+	const f64x2 means = (box_doubles(sums) + 0.25) * reciprocals;
+
+	return (u64x2)(means + 0x1p52) & 0xffff;
+}

@@ -125,6 +125,12 @@ bool png_convert_is_nothing(const struct png_convert *convert)
 	return !convert->palette && convert->from_bits == 8 && keeps_channels(convert);
 }
 
+bool png_convert_is_order(const struct png_convert *convert)
+{
+	return !convert->palette && convert->from_bits == 16 && convert->bits == 16 &&
+	       keeps_channels(convert);
+}
+
 void png_convert_row(const struct png_convert *convert, const uint8_t *restrict row,
 	uint8_t *restrict work, uint8_t *restrict target, uint32_t width)
 {

@@ -19,6 +19,9 @@ struct png_convert {
 /* Whether rows are delivered as they are. */
 bool png_convert_is_nothing(const struct png_convert *convert);
 
+/* Whether they are but for the byte order of samples of 16 bits, which may be the same. */
+bool png_convert_is_order(const struct png_convert *convert);
+
 /* `row` is of the file, `target` is what is delivered, and `work` has room for 16 bytes a pixel; the
  * latter two are aligned for samples. */
 void png_convert_row(const struct png_convert *convert, const uint8_t *restrict row,

@@ -239,14 +239,9 @@ static unsigned next_rows(const struct plain *plain, bool direct, uint8_t **ret_
 static void convert_rows(const struct plain *plain, uint8_t *const *unfiltered, unsigned count)
 {
 	struct rows *rows = &plain->codec->reader->rows;
-	const bool boxed = rows->plan.filter == ROWS_BOX && png_convert_is_nothing(&plain->convert);
 	uint8_t *slot;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (boxed) {
-			rows_take_boxed(rows, unfiltered[i]);
-			continue;
-		}
 		rows_slots(rows, &slot, 1);
 		png_convert_row(
 			&plain->convert, unfiltered[i], plain->work, slot, rows->plan.width);
@@ -254,10 +249,25 @@ static void convert_rows(const struct plain *plain, uint8_t *const *unfiltered, 
 	}
 }
 
+/* Squares end where the unfiltered rows do. */
+static void reduce_rows(const struct plain *plain, uint8_t *const *unfiltered, unsigned count)
+{
+	struct rows *rows = &plain->codec->reader->rows;
+	const unsigned scale = rows->plan.scale;
+	const bool swapped = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
+	for (unsigned i = 0; i < count; i += scale)
+		rows_take_boxed(rows, (const uint8_t *const *)unfiltered + i,
+			count - i < scale ? count - i : scale, swapped);
+}
+
 static void deliver_rows(const struct plain *plain)
 {
 	struct rows *rows = &plain->codec->reader->rows;
-	const bool direct = png_convert_is_nothing(&plain->convert) && rows_are_kept(rows);
+	const bool same = png_convert_is_nothing(&plain->convert);
+	const bool direct = same && rows_are_kept(rows);
+	const bool reduced = rows->plan.filter == ROWS_BOX &&
+			     (same || png_convert_is_order(&plain->convert));
 	const uint8_t *source = plain->data, *above = plain->rows + (RING - 1) * plain->step;
 
 	memset(plain->rows + (RING - 1) * plain->step, 0, plain->row);
@@ -270,6 +280,8 @@ static void deliver_rows(const struct plain *plain)
 		source += count * (plain->row + 1);
 		if (direct)
 			rows_take(rows, count);
+		else if (reduced)
+			reduce_rows(plain, unfiltered, count);
 		else
 			convert_rows(plain, unfiltered, count);
 	}

@@ -10,7 +10,8 @@
 /* Rows turned at a time: each column of a block is written in one go, and lies in another page than
  * the next, so that more rows mean fewer TLB misses; still the block should stay in the cache. */
 enum {
-	BLOCK_ROWS = 64
+	BLOCK_ROWS = 64,
+	SCALE_MAX = 8
 };
 
 static bool turned(const struct rows *rows)
@@ -33,36 +34,34 @@ static size_t input_pixel(const struct rows *rows)
 	return rows->plan.filter == ROWS_CMYK ? 4 : rows->pixel;
 }
 
-static struct box box_of(const struct rows *rows)
+/* Rows that the filter reads at a time. */
+static unsigned input_rows(const struct rows *rows)
 {
-	return (struct box){.width = rows->plan.width,
-		.scale = rows->plan.scale,
-		.channels = rows->plan.channels,
-		.bits = rows->plan.bits,
-		.sums = rows->sums};
+	return rows->plan.filter == ROWS_BOX ? rows->plan.scale : 1;
+}
+
+/* Bytes from one of them to the next. */
+static size_t input_stride(const struct rows *rows)
+{
+	return (rows->plan.width * input_pixel(rows) + 63) / 64 * 64;
 }
 
 /* Cannot wrap: widths are below 2^32, pixels at most 8 bytes. */
 static int make_scratch(struct rows *rows, struct error *err)
 {
 	const struct rows_plan *plan = &rows->plan;
-	const struct box box = box_of(rows);
-	uint64_t sums = 0, block = 0, input = 0, line = 0, all;
+	uint64_t block = 0, input = 0, line = 0, all;
 	char text[SIZE_TEXT_SIZE];
 
-	if (plan->filter == ROWS_BOX)
-		sums = box_memory(&box);
 	if (turned(rows))
 		block = (uint64_t)rows->stride *
 			(rows->height < BLOCK_ROWS ? rows->height : BLOCK_ROWS);
 	if (plan->filter != ROWS_PLAIN)
-		input = (uint64_t)plan->width * input_pixel(rows);
-	size_align(sums, 64, &sums);
+		input = (uint64_t)input_stride(rows) * input_rows(rows);
 	size_align(block, 64, &block);
-	size_align(input, 64, &input);
 	if (plan->take)
 		line = rows->stride;
-	all = sums + block + input + line;
+	all = block + input + line;
 	if (plan->memory && all > plan->memory)
 		return error_set(err, STATUS_BAD_DATA,
 			"decoding needs more than the memory limit of %s",
@@ -77,8 +76,7 @@ static int make_scratch(struct rows *rows, struct error *err)
 	}
 	if (all == 0)
 		return STATUS_OK;
-	rows->sums = rows->scratch;
-	rows->block = rows->scratch + sums;
+	rows->block = rows->scratch;
 	rows->input = rows->block + block;
 	rows->line = rows->input + input;
 	return STATUS_OK;
@@ -138,7 +136,7 @@ unsigned rows_slots(const struct rows *rows, uint8_t **slots, unsigned most)
 	unsigned count = 0;
 
 	if (rows->plan.filter != ROWS_PLAIN) {
-		slots[0] = rows->input;
+		slots[0] = rows->input + rows->taken % input_rows(rows) * input_stride(rows);
 		return 1;
 	}
 	if (turned(rows) && left > BLOCK_ROWS - rows->done % BLOCK_ROWS)
@@ -190,29 +188,45 @@ static void finish_row(struct rows *rows, uint8_t *row)
 		turn_block(rows, (rows->done - 1) % BLOCK_ROWS + 1);
 }
 
-/* Adds a row to its squares; true if `row` is their mean now. */
-static bool take_boxed(const struct rows *rows, const uint8_t *input, uint8_t *row)
+static void take_squares(
+	struct rows *rows, const uint8_t *const *input, unsigned count, bool swapped)
 {
 	const struct rows_plan *plan = &rows->plan;
-	const struct box box = box_of(rows);
-
-	box_add(&box, input, (rows->taken - 1) % plan->scale == 0);
-	if (rows->taken % plan->scale && rows->taken != plan->height)
-		return false;
-	box_mean(&box, row, (rows->taken - 1) % plan->scale + 1);
-	return true;
-}
-
-static void take_row(struct rows *rows, const uint8_t *input)
-{
-	const struct rows_plan *plan = &rows->plan;
+	const struct box box = {.width = plan->width,
+		.scale = plan->scale,
+		.channels = plan->channels,
+		.bits = plan->bits,
+		.swapped = swapped};
 	uint8_t *row = place(rows, rows->done);
 
-	rows->taken++;
-	if (plan->filter == ROWS_CMYK)
-		pixel_cmyk(input, row, rows->width, plan->channels, plan->bgr);
-	if (plan->filter == ROWS_BOX && !take_boxed(rows, input, row))
+	box_mean(&box, input, count, row);
+	finish_row(rows, row);
+}
+
+void rows_take_boxed(struct rows *rows, const uint8_t *const *input, unsigned count, bool swapped)
+{
+	rows->taken += count;
+	take_squares(rows, input, count, swapped);
+}
+
+/* Of the rows in the input, the last is new. */
+static void take_input(struct rows *rows)
+{
+	const struct rows_plan *plan = &rows->plan;
+	const unsigned count = rows->taken++ % input_rows(rows) + 1;
+	const uint8_t *input[SCALE_MAX];
+	uint8_t *row;
+
+	if (plan->filter == ROWS_BOX) {
+		for (unsigned i = 0; i < count; i++)
+			input[i] = rows->input + i * input_stride(rows);
+		if (count == plan->scale || rows->taken == plan->height)
+			take_squares(rows, input, count, false);
 		return;
+	}
+	row = place(rows, rows->done);
+	if (plan->filter == ROWS_CMYK)
+		pixel_cmyk(rows->input, row, rows->width, plan->channels, plan->bgr);
 	finish_row(rows, row);
 }
 
@@ -224,12 +238,7 @@ void rows_take(struct rows *rows, uint32_t count)
 		return;
 	}
 	while (count-- > 0)
-		take_row(rows, rows->input);
-}
-
-void rows_take_boxed(struct rows *rows, const uint8_t *row)
-{
-	take_row(rows, row);
+		take_input(rows);
 }
 
 void rows_blank(struct rows *rows)

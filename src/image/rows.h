@@ -47,11 +47,10 @@ struct rows {
 	uint32_t width, height; /* after the filter, before the orientation */
 	size_t pixel, stride;   /* bytes: of a pixel, of a row of `width` */
 	uint8_t *pixels;        /* the caller's */
-	uint8_t *scratch;       /* kept from image to image; holds the four below */
+	uint8_t *scratch;       /* kept from image to image; holds the three below */
 	size_t scratch_size;
-	uint8_t *sums;  /* ROWS_BOX: see box.h */
 	uint8_t *block; /* rows that wait to be turned */
-	uint8_t *input; /* what the filter reads */
+	uint8_t *input; /* what the filter reads: a row, or those of a row of squares */
 	uint8_t *line;  /* what `take` gets */
 };
 
@@ -74,8 +73,9 @@ unsigned rows_slots(const struct rows *rows, uint8_t **slots, unsigned most);
 /* Says that the next `count` rows have been written. */
 void rows_take(struct rows *rows, uint32_t count);
 
-/* Takes the next row from where it is, without a slot: for ROWS_BOX only. */
-void rows_take_boxed(struct rows *rows, const uint8_t *row);
+/* Takes the next row of squares from rows where they are, without slots: for ROWS_BOX only. These are
+ * plan.scale, or all that are left; their samples of 16 bits may have the other byte order. */
+void rows_take_boxed(struct rows *rows, const uint8_t *const *input, unsigned count, bool swapped);
 
 /* Makes all rows not yet taken black and transparent. */
 void rows_blank(struct rows *rows);

@@ -1,0 +1,22 @@
+/*
+ * Whole squares, by vectors. Each function begins with the first square of a row and returns how many
+ * it has done: all, or as many as fill its vectors. There are box->scale rows.
+ */
+#pragma once
+
+#include "image/box.h"
+
+/* Without alpha. */
+uint32_t box_plain(const struct box *box, const uint8_t *const *rows, uint8_t *means);
+
+/* With alpha. */
+uint32_t box_alpha(const struct box *box, const uint8_t *const *rows, uint8_t *means);
+
+/* Whether such pixels gain by AVX2, and the processor has it. */
+bool box_has_avx2(const struct box *box);
+
+/* With it: 8 bits. */
+uint32_t box_avx2(const struct box *box, const uint8_t *const *rows, uint8_t *means);
+
+/* The same of 16 bits with alpha. */
+uint32_t box_avx2_deep(const struct box *box, const uint8_t *const *rows, uint8_t *means);
