@@ -112,11 +112,20 @@ static void tell_of_watches(struct service *service)
 		stderr);
 }
 
+static void tell_notices(struct service *service)
+{
+	struct error notice;
+
+	while (server_take_notice(service->server, &notice))
+		fprintf(stderr, "shmsem serve: %s\n", notice.text);
+}
+
 static int upkeep(struct service *service, bool *ret_done, struct error *err)
 {
 	if (service->server) {
 		tell_of_decoders(service);
 		tell_of_watches(service);
+		tell_notices(service);
 		return server_upkeep(service->server, ret_done, err);
 	}
 	if (service->join)
@@ -127,6 +136,8 @@ static int upkeep(struct service *service, bool *ret_done, struct error *err)
 
 void service_stop(struct service *service)
 {
+	if (service->server)
+		tell_notices(service);
 	server_stop(service->server);
 	join_stop(service->join);
 	service->server = NULL;

@@ -210,8 +210,8 @@ bool request_scan(
 	return scan_word(head, first, ~behind, last, take, context);
 }
 
-/* The first name behind `last`, by bisection: each is where a NUL or the list ends. */
-static const char *name_behind(const char *names, size_t size, const char *last)
+/* By bisection: each is where a NUL or the list ends. */
+size_t request_names_behind(const char *names, size_t size, const char *last)
 {
 	size_t from = 0, to = size;
 
@@ -225,12 +225,12 @@ static const char *name_behind(const char *names, size_t size, const char *last)
 		else
 			to = at;
 	}
-	return names + from;
+	return from;
 }
 
 size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE])
 {
-	const char *at = name_behind(names, size, last), *end = names + size;
+	const char *at = names + request_names_behind(names, size, last), *end = names + size;
 	size_t used = 0;
 
 	for (size_t length; at < end; at += length, used += length) {

@@ -78,6 +78,9 @@ bool request_note_pending(const struct head *head);
 bool request_scan(
 	const struct head *head, unsigned last, bool all, request_take_from *take, void *context);
 
+/* Where the first of the names (each ended by a NUL, in order) is that comes behind `last`. */
+size_t request_names_behind(const char *names, size_t size, const char *last);
+
 /* Fills `text` with those of the names (each ended by a NUL, in order) that come after `last`; the
  * bytes used. */
 size_t request_names(const char *names, size_t size, const char *last, char text[WIRE_TEXT_SIZE]);

@@ -8,6 +8,7 @@
 #include "server/helper_pool.h"
 #include "server/internal.h"
 #include "server/jobs.h"
+#include "server/notice.h"
 #include "server/pool.h"
 #include "server/shards.h"
 
@@ -68,21 +69,25 @@ static bool has_to_wait(const struct blocking *blocking, const struct file_task 
 }
 
 /* The next task of the line, those aside that nobody waits for any more; NULL if there is none that can be
- * done now. */
+ * done now. What a list of names needs comes last. */
 static struct file_task *next_task(const struct blocking *blocking, struct file_line *line)
 {
-	struct file_task *task = line->first, *next;
+	struct file_task *task = line->first, *next, *last = NULL;
 
 	for (; task; task = next) {
 		next = task->next;
 		if (!task->user && task->order.kind != HELPER_LIST) {
 			file_line_take(line, task);
 			free(task);
+		} else if (last && task->listed_until) {
+			continue;
 		} else if (!has_to_wait(blocking, task)) {
-			break;
+			if (!task->listed_until)
+				return task;
+			last = task;
 		}
 	}
-	return task;
+	return last;
 }
 
 /* Gives helpers what is in line, as far as the line may have more. */
@@ -178,6 +183,7 @@ static void keep_index(struct server *server, uint64_t since, struct file_answer
 {
 	struct helper_answer *said = &ret->said;
 	struct resolved shard = {.key = said->key, .recent = said->recent};
+	struct error damage = {0};
 
 	said->path[sizeof said->path - 1] = '\0';
 	if (said->shard >= sizeof said->path || said->path[said->shard] != '/')
@@ -187,8 +193,10 @@ static void keep_index(struct server *server, uint64_t since, struct file_answer
 	shard.shard = said->shard;
 	strcpy(shard.path, said->path);
 	if (!said->err.status &&
-		(!said->shard || !shards_put(server->shards, &shard, since, ret->fd)))
+		(!said->shard || !shards_put(server->shards, &shard, since, ret->fd, &damage)))
 		error_set(&said->err, STATUS_TRY_AGAIN, "no memory for the index of its shard");
+	if (damage.status)
+		notice_add(server, damage.text);
 	close(ret->fd);
 	ret->fd = -1;
 }

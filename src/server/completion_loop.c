@@ -29,8 +29,9 @@
 
 #define EVENTS_MAX 16
 
-/* That are begun between two looks at events. */
+/* That are begun, or looked up, between two looks at events. */
 #define PREFETCH_AT_ONCE 4
+#define SHARDS_AT_ONCE   4
 
 /* How long the work under way may go on once the server is to stop. */
 #define STOP_GRACE_NS (2 * NS_PER_SECOND)
@@ -320,6 +321,7 @@ void *completion_main(void *context)
 		for (int i = 0; i < count; i++)
 			take_event(server, &events[i]);
 		more = prefetch_fill(server, PREFETCH_AT_ONCE);
+		more |= names_fill(server, SHARDS_AT_ONCE);
 		if (atomic_load(&server->stopping) && end == DEADLINE_NEVER)
 			end = deadline_after(STOP_GRACE_NS);
 	}

@@ -26,6 +26,8 @@ struct file_task {
 	uint32_t kind;           /* of the image: LINK_DECODE or LINK_PROBE */
 	unsigned seat;           /* for whose list it is to be decoded ahead (prefetch.h), */
 	uint64_t prefetch;       /* and its order there */
+	uint64_t listed_until; /* a list of names needs it, on another mount until then; 0: none */
+	size_t shard;          /* of that list */
 	bool again;        /* for the second time: the file is needed, whatever is known of it */
 	uint64_t deadline; /* 0: --decode-timeout after it was asked for */
 	struct file_task *next;

@@ -57,6 +57,14 @@ static void choose_line(struct server *server, struct file_task *task, int refus
 	task->order.kind = own && refused != EXDEV && !mount_table_all_block(server->mounts)
 				   ? HELPER_OPEN
 				   : HELPER_READ;
+	if (!task->listed_until)
+		return;
+	/* As the folder's own list, it keeps no request waiting, and takes as long as it takes. */
+	task->deadline = task->listed_until;
+	if (own && refused != EXDEV) {
+		task->mount = MOUNT_LISTS;
+		task->deadline = DEADLINE_NEVER;
+	}
 }
 
 static void ask(struct server *server, const struct file_task *task)
@@ -85,6 +93,8 @@ static void ask_again(struct server *server, const struct file_answer *answer)
 		.kind = before->kind,
 		.seat = before->seat,
 		.prefetch = before->prefetch,
+		.listed_until = before->listed_until,
+		.shard = before->shard,
 		.deadline = before->deadline,
 		.again = before->order.kind == HELPER_READ && !answer->said.indexed,
 		.order.indexed = before->order.indexed || answer->said.indexed};

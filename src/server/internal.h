@@ -14,6 +14,7 @@
 
 #include "exchange/serving.h"
 #include "server/change_flag.h"
+#include "server/listed.h"
 #include "server/preload.h"
 #include "server/server.h"
 #include "server/store.h"
@@ -90,14 +91,25 @@ struct decoder_work {
 struct names_work {
 	struct request *waiting; /* for a list that has not been begun */
 	struct request *current; /* for the one that is being made */
-	unsigned parts;          /* of that: mounts whose names are not there yet */
-	char *made;              /* what there is of it */
-	size_t made_size;
+	bool making;
+	unsigned parts;     /* of that: mounts whose names are not there yet */
+	struct listed made; /* what there is of it */
+	size_t next_shard;  /* of that: whose index is looked up next */
+	size_t taken;       /* whose index is there, or will not be */
+	uint64_t deadline;  /* of those on other mounts than the folder's */
 	struct error failure;
+	struct error lacking;   /* what it lacks; or STATUS_OK */
+	struct error told;      /* of the list before */
 	uint64_t lists;         /* that were made, or failed */
 	pthread_cond_t changed; /* `lists` */
-	char *text;             /* that is being handed out page by page */
-	size_t size;
+	struct listed done;     /* that is being handed out page by page */
+	bool any_done;
+};
+
+/* See notice.h. Under the store's lock. */
+struct notices {
+	struct notice *first, *last;
+	unsigned count;
 };
 
 /* See prefetch.h. Under the store's lock. */
@@ -180,6 +192,7 @@ struct server {
 
 	struct supply supply;
 	struct names_work names;
+	struct notices notices;
 	struct prefetches prefetches;
 	struct preload *preload; /* NULL: nothing is decoded at start */
 	atomic_bool stopping;    /* no new work */

@@ -2,8 +2,8 @@
 
 #include "base/cleanup.h"
 #include "server/files.h"
+#include "server/listed.h"
 #include "server/shard_name.h"
-#include "server/shard_reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -78,36 +78,17 @@ static bool leave_out(struct listing *listing, int failed)
 	return !listing->names.failed;
 }
 
-/* Adds the images in what may be a shard beneath `folder`, whose name below the root is listing->path; of
- * what is none, cannot be read or is on another mount, nothing. False: cannot go on. */
-static bool list_shard(struct listing *listing, int folder, const char *name, uint64_t resolve)
+/* Adds what stands for the names in the shard at listing->path. */
+static bool list_shard(struct listing *listing)
 {
-	AUTO_CLOSE int fd = files_open_beneath(folder, name, RESOLVE_NO_XDEV | resolve);
 	size_t length = strlen(listing->path);
-	struct shard_content content;
-	struct error err = {0};
-	struct stat status;
-	bool go_on = true;
+	bool go_on;
 
-	if (fd < 0)
-		return leave_out(listing, errno);
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+	if (length + sizeof "/" LISTED_MEMBERS > sizeof listing->path)
 		return true;
-	if (shard_read(fd, (uint64_t)status.st_size, &content, &err))
-		return leave_out(listing, err.os_error);
-	listing->path[length++] = '/';
-	for (uint64_t i = 0; go_on && i < content.header.count; i++) {
-		const struct shard_entry *entry = &content.entries[i];
-		const char *member = content.names + entry->name;
-
-		if (entry->kind != SHARD_FILE || !files_image_extension(member) ||
-			length + entry->length >= sizeof listing->path)
-			continue;
-		strcpy(listing->path + length, member);
-		go_on = names_add(&listing->names, listing->path);
-	}
-	listing->path[length - 1] = '\0';
-	shard_content_release(&content);
+	strcpy(listing->path + length, "/" LISTED_MEMBERS);
+	go_on = names_add(&listing->names, listing->path);
+	listing->path[length] = '\0';
 	return go_on;
 }
 
@@ -130,20 +111,18 @@ static bool list_folder(
 static bool list_entry(
 	struct listing *listing, int folder, const struct dirent *entry, size_t length, int depth)
 {
-	size_t end = length + strlen(entry->d_name);
+	size_t size = strlen(entry->d_name), end = length + size;
+	bool shard = shard_name_ends(entry->d_name, size);
+	unsigned char type = entry_type(folder, entry);
 
-	switch (entry_type(folder, entry)) {
+	switch (type) {
 	case DT_REG:
-		if (shard_name_ends(entry->d_name, strlen(entry->d_name)))
-			return list_shard(listing, folder, entry->d_name, RESOLVE_NO_SYMLINKS);
-		return !files_image_extension(entry->d_name) ||
-		       names_add(&listing->names, listing->path);
 	case DT_LNK:
-		if (shard_name_ends(entry->d_name, strlen(entry->d_name)))
-			return list_shard(listing, listing->root, listing->path, 0);
-		if (!files_image_extension(entry->d_name) || !leads_to_file(listing))
+		if (!shard && !files_image_extension(entry->d_name))
+			return true;
+		if (type == DT_LNK && !leads_to_file(listing))
 			return !listing->names.failed;
-		return names_add(&listing->names, listing->path);
+		return shard ? list_shard(listing) : names_add(&listing->names, listing->path);
 	case DT_DIR:
 		if (depth == DEPTH_MAX)
 			return true;
@@ -245,7 +224,7 @@ int listing_read(int folder, const char *path, char **ret, size_t *ret_size, siz
 	fd = open_folder(folder, *path ? path : ".", 0);
 	if (fd < 0 && errno == ENOTDIR && length && shard_name_ends(path, length - 1)) {
 		listing.path[length - 1] = '\0';
-		done = list_shard(&listing, folder, listing.path, 0);
+		done = list_shard(&listing);
 	} else if (fd < 0) {
 		return error_os(err, errno, "cannot list the served folder");
 	} else {

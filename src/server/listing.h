@@ -9,9 +9,8 @@
 
 /*
  * All names of image files (.png, .jpg, .jpeg) beneath the folder `path` of `folder` ("": itself;
- * else it ends in '/', and may be that of a shard), from `folder` on, those in tar shards included, sorted by bytes, each ended by a
- * NUL. *ret is heap memory
- * of *ret_size bytes. Folders that cannot be read are left out, and what is not beneath `folder`
+ * else it ends in '/', and may be that of a shard), from `folder` on, sorted by bytes, each ended by a
+ * NUL; LISTED_MEMBERS stands for what is in a tar shard. *ret is heap memory of *ret_size bytes. Folders that cannot be read are left out, and what is not beneath `folder`
  * never is in the list, whatever is renamed meanwhile. Other mounts are not entered: the names of
  * *ret_mounts folders, which end in '/', stand where theirs belong.
  */

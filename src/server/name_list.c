@@ -1,21 +1,29 @@
 #include "server/name_list.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "server/answer.h"
+#include "server/file_task.h"
 #include "server/mount_table.h"
+#include "server/notice.h"
+#include "server/shards.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Shards that helpers are asked for at a time: each takes some room. */
+#define ASKED_MAX 1000
+
 static void answer_page(struct server *server, const struct request *request)
 {
-	const struct names_work *names = &server->names;
-	char text[WIRE_TEXT_SIZE];
+	char text[WIRE_TEXT_SIZE], last[sizeof server->within.prefix + WIRE_NAME_MAX + 1];
 
+	snprintf(last, sizeof last, "%s%s", server->within.prefix, request->received.name);
 	serving_answer_text(&server->serving, &request->received, text,
-		request_names(names->text, names->size, request->received.name, text));
+		listed_page(&server->names.done, last, text, sizeof text));
 }
 
 /* Has the names below `path` listed, which is "" or a mount's, with a '/' behind it. The folder's own
@@ -56,15 +64,28 @@ static void answer_current(struct server *server)
 	}
 }
 
+/* Tells who runs the server, once as long as it stays so. */
+static void tell_lacking(struct server *server)
+{
+	struct names_work *names = &server->names;
+
+	if (names->lacking.status && strcmp(names->lacking.text, names->told.text) != 0)
+		notice_add(server, names->lacking.text);
+	names->told = names->lacking;
+}
+
 /* All parts are there, or will not be. */
 static void finish(struct server *server)
 {
 	struct names_work *names = &server->names;
 
-	free(names->text);
-	names->text = steal_pointer(&names->made);
-	names->size = names->made_size;
-	names->made_size = 0;
+	tell_lacking(server);
+	listed_release(&names->done);
+	names->done = names->made;
+	names->any_done = true;
+	names->made = (struct listed){0};
+	names->next_shard = names->taken = 0;
+	names->making = false;
 	answer_current(server);
 	names->lists++;
 	pthread_cond_broadcast(&names->changed);
@@ -76,13 +97,16 @@ void names_begin(struct server *server)
 {
 	struct names_work *names = &server->names;
 
-	if (names->parts)
+	if (names->making)
 		return;
 	names->current = names->waiting;
 	names->waiting = NULL;
 	names->failure.status = STATUS_OK;
+	names->lacking = (struct error){0};
+	names->made.hidden = server->within.length;
 	ask_part(server, "");
-	if (!names->parts)
+	names->making = names->parts;
+	if (!names->making)
 		answer_current(server);
 }
 
@@ -90,7 +114,7 @@ void names_ask(struct server *server, struct request *request)
 {
 	struct names_work *names = &server->names;
 
-	if (request->received.name[0] && names->text) {
+	if (request->received.name[0] && names->any_done) {
 		answer_page(server, request);
 	} else if (request_take(&server->objects.head, &request->received)) {
 		request->next = names->waiting;
@@ -100,39 +124,16 @@ void names_ask(struct server *server, struct request *request)
 	}
 }
 
-/* Where a mount's own name stands in the list; its end if there is none. */
-static size_t find_mount(const struct names_work *names, const char *mount)
+/* The list goes on without what is at `name`. */
+static void leave_out(struct server *server, const char *name, const struct error *why)
 {
-	size_t at = 0;
+	struct names_work *names = &server->names;
+	char shown[256];
 
-	while (at < names->made_size && strcmp(names->made + at, mount) != 0)
-		at += strlen(names->made + at) + 1;
-	return at;
-}
-
-/*
- * Puts `size` bytes of `text` into the list, in the place of the mount's own name, where they belong
- * by their order, too: all of them begin with it. False when out of memory.
- */
-static bool insert(struct names_work *names, const char *mount, const char *text, size_t size)
-{
-	size_t at = *mount ? find_mount(names, mount) : 0;
-	size_t length = at < names->made_size ? strlen(mount) + 1 : 0;
-	size_t rest = names->made_size - at - length;
-	char *made = malloc(names->made_size + size + 1);
-
-	if (!made)
-		return false;
-	if (at)
-		memcpy(made, names->made, at);
-	if (size)
-		memcpy(made + at, text, size);
-	if (rest)
-		memcpy(made + at + size, names->made + at + length, rest);
-	free(names->made);
-	names->made = made;
-	names->made_size = at + size + rest;
-	return true;
+	if (names->lacking.status)
+		return;
+	error_set(&names->lacking, STATUS_PARTLY, "a list of names lacks what is in '%s': %s",
+		text_escape(name, strcspn(name, LISTED_MEMBERS), shown, sizeof shown), why->text);
 }
 
 /* Asks for what is mounted below, too. */
@@ -146,27 +147,85 @@ static void ask_mounts(struct server *server, const char *text, size_t size, uin
 	}
 }
 
+/* All names are there but those in shards. */
+static void begin_shards(struct server *server)
+{
+	struct names_work *names = &server->names;
+
+	names->deadline = deadline_after(server->options.decode_timeout_ns);
+	if (!listed_find_shards(&names->made))
+		error_os(&names->failure, ENOMEM, "cannot list the served folder");
+	if (!names->made.count)
+		finish(server);
+}
+
 void names_resume(struct server *server, const struct file_answer *answer)
 {
 	struct names_work *names = &server->names;
+	const struct helper_answer *said = &answer->said;
 	const char *mount = answer->task->mount == MOUNT_LISTS ? "" : answer->task->order.name;
-	bool good = !answer->said.err.status;
-	size_t size = good ? (size_t)answer->said.size : 0;
+	bool good = !said->err.status;
+	size_t size = good ? (size_t)said->size : 0;
 	char *text = size ? malloc(size) : NULL;
 
 	names->parts--;
 	if (size &&
 		(!text || pread_full(answer->fd, text, size, 0) != (ssize_t)size || text[size - 1]))
 		good = false;
-	if (good && size)
-		size = within_hide_names(&server->within, text, size);
-	if (!insert(names, mount, text, good ? size : 0) || (!good && !*mount))
+	if (!listed_insert(&names->made, mount, text, good ? size : 0) || (!good && !*mount))
 		error_set(&names->failure, STATUS_TRY_AGAIN, "%s",
-			answer->said.err.status ? answer->said.err.text
-						: "no memory for the list of names");
+			said->err.status ? said->err.text : "no memory for the list of names");
+	else if (said->err.status)
+		leave_out(server, mount, &said->err);
 	if (good)
-		ask_mounts(server, text, size, answer->said.mounts);
+		ask_mounts(server, text, size, said->mounts);
 	free(text);
 	if (!names->parts)
+		begin_shards(server);
+}
+
+/* ---- what is in shards ---- */
+
+static bool wants(struct server *server, const struct file_task *task)
+{
+	(void)server, (void)task;
+	return true;
+}
+
+/* Takes the shard's index, or leaves it out: what is gone or cannot be read says nothing. */
+static bool take(struct server *server, const struct file_task *task, struct resolved *file,
+	const struct watch_token *token, int status, struct error *err)
+{
+	struct names_work *names = &server->names;
+	struct listed_shard *shard = &names->made.shards[task->shard];
+
+	(void)token;
+	shard->index = shards_index(server->shards, file);
+	if (!shard->index && (status == STATUS_TRY_AGAIN || status == STATUS_INTERNAL)) {
+		if (err->os_error) /* it is we who lack something */
+			error_copy(&names->failure, err);
+		else
+			leave_out(server, names->made.text + shard->at, err);
+	}
+	if (++names->taken == names->made.count)
 		finish(server);
+	return true;
+}
+
+bool names_fill(struct server *server, unsigned most)
+{
+	static const struct file_user user = {.wants = wants, .take = take};
+	struct names_work *names = &server->names;
+
+	for (unsigned i = 0; i < most; i++) {
+		struct file_task task = {
+			.user = &user, .listed_until = names->deadline, .shard = names->next_shard};
+
+		if (names->next_shard == names->made.count ||
+			names->next_shard - names->taken == ASKED_MAX)
+			return false;
+		names->next_shard++;
+		file_task_open(server, &task, names->made.text + names->made.shards[task.shard].at);
+	}
+	return true;
 }

@@ -1,6 +1,7 @@
 /*
- * Lists of names, which helpers make, of each mount by itself. A request gets a list that was
- * begun after it came, in pages, as it was at that moment; what a mount that hangs has is left out.
+ * Lists of names. Helpers list what is on each mount by itself; what is in tar shards is in their indexes,
+ * those that are kept and those that helpers make now, which are kept then. A request gets a list that
+ * was begun after it came, in pages, as it was at that moment; what a mount that hangs has is left out.
  *
  * All with the store's lock held.
  */
@@ -17,3 +18,7 @@ void names_begin(struct server *server);
 
 /* The names of one mount, or that they cannot be listed. */
 void names_resume(struct server *server, const struct file_answer *answer);
+
+/* Looks up the indexes of up to `most` shards of the list that is being made; whether there are more to look
+ * up now. Completion thread, with the store's lock, which is let go while a shard is opened. */
+bool names_fill(struct server *server, unsigned most);

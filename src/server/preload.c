@@ -133,13 +133,11 @@ static int await_names(struct server *server, bool *ret_go_on, struct error *err
 static int choose(struct server *server, struct error *err)
 {
 	struct preload *preload = server->preload;
-	size_t size = server->names.size, count = 0;
+	size_t size, count = 0;
 
-	preload->text = malloc(size + 1);
+	preload->text = listed_copy(&server->names.done, &size);
 	if (!preload->text)
 		return error_os(err, ENOMEM, "cannot preload");
-	if (size)
-		memcpy(preload->text, server->names.text, size);
 	for (size_t i = 0; i < size; i++)
 		count += !preload->text[i];
 	preload->names = calloc(count + 1, sizeof *preload->names);

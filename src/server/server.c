@@ -7,6 +7,7 @@
 #include "server/finish.h"
 #include "server/jobs.h"
 #include "server/mount_table.h"
+#include "server/notice.h"
 #include "server/pool.h"
 #include "server/prefetch.h"
 #include "server/publish.h"
@@ -379,7 +380,8 @@ void server_stop(struct server *server)
 	free(server->decoders);
 	free(server->decoder_busy);
 	free(server->work);
-	free(server->names.made);
-	free(server->names.text);
+	listed_release(&server->names.made);
+	listed_release(&server->names.done);
+	notices_free(server);
 	free(server);
 }

@@ -66,6 +66,9 @@ bool server_lacks_decoders(struct server *server, struct error *ret_why);
 /* Whether there were too few inotify watches: what got none is looked at for each answer. */
 bool server_lacks_watches(struct server *server);
 
+/* Takes the next message for who runs the server, by any thread; false if there is none. */
+bool server_take_notice(struct server *server, struct error *ret);
+
 /* Refuses what has not been answered, ends decoders and threads, unlinks every object. NULL is
  * ignored. */
 void server_stop(struct server *server);

@@ -5,6 +5,7 @@
  *
  *	struct shard_header
  *	struct shard_entry, `count` of them, sorted by name, no name twice
+ *	uint32_t, `images` of them: the numbers of those entries that are listed, in order
  *	`names` bytes: the names, each ended by a NUL
  */
 #pragma once
@@ -40,7 +41,7 @@ struct shard_entry {
 
 struct shard_header {
 	uint64_t magic;
-	uint64_t count, names;
+	uint64_t count, images, names;
 	uint64_t shard;  /* bytes of the shard */
 	char fault[192]; /* why it could not be read to its end; "": it could */
 };
@@ -49,13 +50,28 @@ struct shard_header {
 struct shard_index {
 	const struct shard_header *header;
 	size_t size;
+	size_t users; /* of one that was mapped */
 };
 
 /* Whether the `size` bytes may be an index: what shard_index_find relies on. */
 bool shard_index_check(const struct shard_index *index);
 
+/* Maps an index from a file that nobody can change any more, for one user; NULL if there is no memory, or
+ * it makes no sense. */
+struct shard_index *shard_index_map(int fd);
+struct shard_index *shard_index_hold(struct shard_index *index);
+/* One user less: unmapped by the last. NULL is ignored. */
+void shard_index_drop(struct shard_index *index);
+
 /* The member of that name; NULL if there is none, or what is there makes no sense. */
 const struct shard_entry *shard_index_find(const struct shard_index *index, const char *name);
+
+/*
+ * Of the images that are listed: the number of the first whose name comes behind `last`, and the name of
+ * each number, NULL from the end on or where it makes no sense.
+ */
+uint64_t shard_index_image_behind(const struct shard_index *index, const char *last);
+const char *shard_index_image(const struct shard_index *index, uint64_t number);
 
 /* The entry of a number below header->count, and its name; NULL if it makes no sense. */
 const struct shard_entry *shard_index_at(

@@ -119,7 +119,8 @@ static bool add(
 	struct shard_header *header = &content->header;
 	struct shard_entry *entry;
 
-	if ((header->count + 1) * sizeof *entry + header->names + length + 1 + sizeof *header >
+	if ((header->count + 1) * (sizeof *entry + sizeof *content->images) + header->names +
+			length + 1 + sizeof *header >
 		SHARD_INDEX_MAX)
 		return fault(reader, reader->at, "its index is over the limit of 256 MiB");
 	if (!make_room(reader, length))
@@ -325,6 +326,28 @@ static void sort(struct shard_content *content)
 	content->header.count = kept + 1;
 }
 
+/* What a list of names has of it; false when out of memory. */
+static bool list_images(struct shard_content *content)
+{
+	struct shard_header *header = &content->header;
+	uint64_t room = 0;
+
+	for (uint64_t i = 0; i < header->count; i++) {
+		const struct shard_entry *entry = &content->entries[i];
+		uint32_t *images;
+
+		if (entry->kind != SHARD_FILE ||
+			!files_image_extension(content->names + entry->name))
+			continue;
+		images = grow(content->images, &room, header->images + 1, sizeof *images);
+		if (!images)
+			return false;
+		content->images = images;
+		images[header->images++] = (uint32_t)i;
+	}
+	return true;
+}
+
 int shard_read(int fd, uint64_t size, struct shard_content *ret, struct error *err)
 {
 	struct reader reader = {.fd = fd, .size = size, .content = ret, .sorted = true};
@@ -341,12 +364,16 @@ int shard_read(int fd, uint64_t size, struct shard_content *ret, struct error *e
 	}
 	if (!reader.sorted)
 		sort(ret);
-	return STATUS_OK;
+	if (list_images(ret))
+		return STATUS_OK;
+	shard_content_release(ret);
+	return error_os(err, ENOMEM, "cannot be read");
 }
 
 void shard_content_release(struct shard_content *content)
 {
 	free(content->entries);
+	free(content->images);
 	free(content->names);
 	*content = (struct shard_content){0};
 }
@@ -356,7 +383,8 @@ int shard_content_write(const struct shard_content *content, int fd)
 	const struct shard_header *header = &content->header;
 
 	if (write_full(fd, header, sizeof *header) != 0 ||
-		write_full(fd, content->entries, header->count * sizeof *content->entries) != 0)
+		write_full(fd, content->entries, header->count * sizeof *content->entries) != 0 ||
+		write_full(fd, content->images, header->images * sizeof *content->images) != 0)
 		return -1;
 	return write_full(fd, content->names, header->names);
 }

@@ -13,6 +13,7 @@
 struct shard_content {
 	struct shard_header header;
 	struct shard_entry *entries;
+	uint32_t *images;
 	char *names;
 };
 

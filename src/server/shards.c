@@ -6,11 +6,8 @@
 #include "server/shard_name.h"
 #include "server/watch.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #define BUCKETS 1024
 
@@ -20,11 +17,12 @@
 struct shard {
 	struct shard *chain;         /* next in its bucket */
 	struct shard *older, *newer; /* by last use */
-	struct shard_index index;    /* its header is NULL as long as it is not there */
+	struct shard_index *index;   /* NULL as long as it is not there */
 	struct watched_file *file;
-	uint64_t closes;   /* watch_closes(file) before it was read */
+	uint64_t closes;  /* watch_closes(file) before it was read */
 	uint64_t expected; /* when `file` and `closes` became these: an index of before is none */
 	struct file_key key;
+	struct file_key damaged; /* of which it was told that it is damaged */
 	bool recent; /* the shard was changed shortly before it was read: the key proves nothing */
 	size_t length;
 	char name[];
@@ -69,10 +67,9 @@ static void link_newest(struct shards *shards, struct shard *shard)
 
 static void drop_index(struct shards *shards, struct shard *shard)
 {
-	shards->bytes -= shard->index.size;
-	if (shard->index.header)
-		munmap((void *)shard->index.header, shard->index.size);
-	shard->index = (struct shard_index){0};
+	shards->bytes -= shard->index ? shard->index->size : 0;
+	shard_index_drop(shard->index);
+	shard->index = NULL;
 }
 
 static void drop(struct shards *shards, struct shard *shard)
@@ -111,27 +108,6 @@ static struct shard *find(struct shards *shards, const char *name, size_t length
 	return shard;
 }
 
-/* Maps an index that nobody can change any more. */
-static bool map_index(int fd, struct shard_index *ret)
-{
-	const int sealed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
-	int seals = fcntl(fd, F_GET_SEALS);
-	struct stat status;
-	void *base;
-
-	if (seals < 0 || (seals & sealed) != sealed || fstat(fd, &status) != 0 ||
-		status.st_size <= 0)
-		return false;
-	base = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	if (base == MAP_FAILED)
-		return false;
-	*ret = (struct shard_index){.header = base, .size = (size_t)status.st_size};
-	if (shard_index_check(ret))
-		return true;
-	munmap(base, ret->size);
-	return false;
-}
-
 /* One of that name, without an index; NULL when out of memory. */
 static struct shard *add(struct shards *shards, const struct resolved *file)
 {
@@ -148,6 +124,12 @@ static struct shard *add(struct shards *shards, const struct resolved *file)
 	link_newest(shards, shard);
 	shards->count++;
 	return shard;
+}
+
+/* It comes from a process that reads what anybody may have made. */
+static const char *shown_fault(const char *fault)
+{
+	return text_is_plain(fault, strlen(fault)) ? fault : "it is damaged";
 }
 
 uint64_t shards_now(const struct shards *shards)
@@ -167,31 +149,46 @@ static void drop_above(struct shards *shards, const struct resolved *file)
 	}
 }
 
-bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd)
+/* Tells of a version of the shard that could not be read to its end, once. */
+static void tell_damage(struct shard *shard, struct error *ret)
+{
+	const char *fault = shard->index->header->fault;
+	char shown[NAME_SHOWN];
+
+	if (!*fault || !memcmp(&shard->damaged, &shard->key, sizeof shard->key))
+		return;
+	shard->damaged = shard->key;
+	error_set(ret, STATUS_BAD_DATA,
+		"%s: %s; nothing from there on is served: copy or make the shard anew",
+		text_escape(shard->name, shard->length, shown, sizeof shown), shown_fault(fault));
+}
+
+bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd,
+	struct error *ret_damage)
 {
 	struct shard *shard = find(shards, file->path, file->shard);
-	struct shard_index index;
+	struct shard_index *index = shard_index_map(fd);
 
-	if (!map_index(fd, &index))
-		return false;
-	if (!shard && index.header->shard == file->key.size)
+	ret_damage->status = STATUS_OK;
+	if (!shard && index && index->header->shard == file->key.size)
 		shard = add(shards, file);
-	if (!shard || index.header->shard != file->key.size) {
-		munmap((void *)index.header, index.size);
+	if (!shard || !index || index->header->shard != file->key.size) {
+		shard_index_drop(index);
 		return false;
 	}
 	if (shard->expected > since) {
-		munmap((void *)index.header, index.size);
+		shard_index_drop(index);
 		return true;
 	}
 	drop_above(shards, file);
 	drop_index(shards, shard);
-	while (shards->oldest != shard && shards->bytes + index.size > SHARD_INDEX_MAX)
+	while (shards->oldest != shard && shards->bytes + index->size > SHARD_INDEX_MAX)
 		drop(shards, shards->oldest);
 	shard->index = index;
 	shard->key = file->key;
 	shard->recent = file->recent;
-	shards->bytes += index.size;
+	shards->bytes += index->size;
+	tell_damage(shard, ret_damage);
 	return true;
 }
 
@@ -217,7 +214,7 @@ static void expect(struct shards *shards, struct shard *shard, const struct reso
 static const struct shard_entry *find_member(const struct shard *shard, struct resolved *file)
 {
 	const char *member = file->path + file->shard + 1;
-	const struct shard_entry *entry = shard_index_find(&shard->index, member);
+	const struct shard_entry *entry = shard_index_find(shard->index, member);
 	size_t length = strlen(file->path);
 	const char *extension;
 
@@ -227,7 +224,7 @@ static const struct shard_entry *find_member(const struct shard *shard, struct r
 		if (length + strlen(extension) >= sizeof file->path)
 			break;
 		strcpy(file->path + length, extension);
-		entry = shard_index_find(&shard->index, member);
+		entry = shard_index_find(shard->index, member);
 	}
 	if (!entry)
 		file->path[length] = '\0';
@@ -237,14 +234,13 @@ static const struct shard_entry *find_member(const struct shard *shard, struct r
 static int look_up(const struct shard *shard, struct resolved *file, struct error *err)
 {
 	const struct shard_entry *entry = find_member(shard, file);
-	const char *fault = shard->index.header->fault;
+	const char *fault = shard->index->header->fault;
 	char shown[NAME_SHOWN];
 
 	text_escape(file->path, strlen(file->path), shown, sizeof shown);
 	if (!entry && *fault)
 		return error_set(err, STATUS_BAD_DATA,
-			"%s: not in what can be read of the shard: %s", shown,
-			text_is_plain(fault, strlen(fault)) ? fault : "it is damaged");
+			"%s: not in what can be read of the shard: %s", shown, shown_fault(fault));
 	if (!entry)
 		return error_set(err, STATUS_NOT_FOUND, "%s: no such image in the shard", shown);
 	file->offset = entry->offset;
@@ -257,8 +253,7 @@ bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *
 {
 	struct shard *shard = find(shards, file->path, file->shard);
 
-	if (!shard || !shard->index.header ||
-		memcmp(&shard->key, &file->key, sizeof file->key) != 0 ||
+	if (!shard || !shard->index || memcmp(&shard->key, &file->key, sizeof file->key) != 0 ||
 		shard->file != file->watched || shard->closes != watch_closes(shard->file)) {
 		expect(shards, shard, file);
 		return false;
@@ -267,6 +262,13 @@ bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *
 		return false;
 	*ret_status = look_up(shard, file, err);
 	return true;
+}
+
+struct shard_index *shards_index(struct shards *shards, const struct resolved *file)
+{
+	struct shard *shard = file->shard ? find(shards, file->path, file->shard) : NULL;
+
+	return shard && shard->index ? shard_index_hold(shard->index) : NULL;
 }
 
 bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret)
@@ -278,7 +280,7 @@ bool shards_guess(struct shards *shards, const char *name, bool asked, struct re
 	for (size_t at = 0; (at = shard_name_part(name, at));) {
 		struct shard *shard = find(shards, name, at);
 
-		if (!shard || !shard->index.header)
+		if (!shard || !shard->index)
 			continue;
 		if (shard->recent && !asked)
 			return false;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "server/files.h"
+#include "server/shard_index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,19 +29,24 @@ uint64_t shards_now(const struct shards *shards);
 /*
  * Keeps the index that a helper made, from that moment on, of the shard of that file, in the place of an
  * older one; unless it may have begun before a change that is known by now. False if the index makes no
- * sense, or there is no memory. The descriptor stays the caller's.
+ * sense, or there is no memory. The descriptor stays the caller's. *ret_damage, unless its status is
+ * STATUS_OK, says what is wrong with the shard: once for each version of it.
  */
-bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd);
+bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd,
+	struct error *ret_damage);
 
 /*
  * Looks up where the member is that file->path names, which is in a shard: sets its offset and size,
  * and the extension that was found. False if the shard's index is not there, and a helper has to make
  * it. It counts for as long as the file has the same key, and is watched (file->watched) as it was then,
- * and nobody who had it open for writing has closed it. `asked` says that one was made after it was asked for: then it will do whatever changes meanwhile
+ * and nothing was seen to happen to it. `asked` says that one was made after it was asked for: then it will do whatever changes meanwhile
  * might not show.
  */
 bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *ret_status,
 	struct error *err);
 
-/* The same for a shard that is not open: sets file->key, too, if there is an index by that name. */
+/* The index of the file's shard, as shards_find left it, for one more user; NULL if there is none. */
+struct shard_index *shards_index(struct shards *shards, const struct resolved *file);
+
+/* As shards_find for a shard that is not open: sets file->key, too, if there is an index by that name. */
 bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret);

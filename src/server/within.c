@@ -67,21 +67,3 @@ void within_hide(const struct within *within, struct error *err)
 	if (within->length && !strncmp(err->text, within->shown, length))
 		memmove(err->text, err->text + length, strlen(err->text + length) + 1);
 }
-
-size_t within_hide_names(const struct within *within, char *names, size_t size)
-{
-	char *to = names;
-
-	if (!within->length)
-		return size;
-	for (size_t from = 0, length; from < size; from += length) {
-		size_t prefix = strncmp(names + from, within->prefix, within->length)
-					? 0
-					: within->length;
-
-		length = strlen(names + from) + 1;
-		memmove(to, names + from + prefix, length - prefix);
-		to += length - prefix;
-	}
-	return (size_t)(to - names);
-}

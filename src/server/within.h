@@ -21,7 +21,5 @@ int within_open(const char *directory, struct within *ret, int *ret_folder, stru
 /* Makes a requester's name, in a buffer of `size` bytes, the server's; false if it does not fit. */
 bool within_enter(const struct within *within, char *name, size_t size);
 
-/* Takes the shard's name out of a message that begins with it, or out of a list of `size` bytes of
- * names, which all do; the list's new size. */
+/* Takes the shard's name out of a message that begins with it. */
 void within_hide(const struct within *within, struct error *err);
-size_t within_hide_names(const struct within *within, char *names, size_t size);

@@ -138,6 +138,17 @@ is() {
 	fetch s.tar/a/apple
 	run -65 fetch s.tar/a/ball
 	[[ "$output" == *"s.tar/a/ball: not in what can be read of the shard: at byte "*" a member goes on behind the shard's end" ]]
+	[ "$(fetch --names)" = s.tar/a/apple.jpg ]
+	wait_for_line serve.err "shmsem serve: s.tar: at byte "
+	# Another version of it, which is told of, too; the first was told of once.
+	truncate -s 90K served/s.tar
+	run -65 fetch s.tar/a/ball
+	fetch --names
+	kill "$SERVER"
+	wait "$SERVER"
+	SERVERS=()
+	[ "$(grep -c "s.tar: at byte .* behind the shard's end; nothing from there on is served: copy or make the shard anew$" serve.err)" -eq 2 ]
+	serve_start "$NS" served
 	finish
 }
 

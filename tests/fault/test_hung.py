@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import tarfile
 
 import pytest
 
@@ -21,9 +22,9 @@ def mount(scene):
     """Makes a mount in the served folder, which ends with the test, whatever becomes of that: nobody else could."""
     made = []
 
-    def make(*silent):
-        made.append(Remote(scene, f'{scene.folder}/mounted', *silent))
-        made[-1].image.name = 'mounted/image'
+    def make(*silent, name='mounted'):
+        made.append(Remote(scene, f'{scene.folder}/{name}', *silent))
+        made[-1].image.name = f'{name}/image'
         return made[-1]
     yield make
     for remote in made:
@@ -53,6 +54,11 @@ def others_go_on(scene, worker, stored, tag):
         worker.call('release', worker.fetch(image))
         status, text = worker.call('fetch', f'{tag}-missing-{index}')
         assert status == NOT_FOUND, text
+
+
+def tracer_of(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii', errors='replace') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('TracerPid'))
 
 
 def ends_at_once(server, workers):
@@ -145,6 +151,27 @@ def test_a_list_leaves_out_what_a_mount_does_not_tell(scene, mount):
     server.check_unharmed()
 
 
+def test_what_a_list_lacks_is_told_once(scene, mount):
+    """What is mounted below, and a shard that is a file of such a mount."""
+    scene.image('a')
+    remote, shard = mount(), f'{scene.folder}/bound.tar'
+    with open(shard, 'wb'):
+        pass
+    subprocess.run(['mount', '--bind', f'{remote.point}/image.png', shard], check=True)
+    server = scene.serve('-w', '1', '-s', '2', '--decode-timeout', '1')
+    worker = scene.worker()
+    assert worker.call('names') == (0, '2')
+    remote.hang()
+    for _ in range(2):
+        assert worker.call('names') == (0, '1')
+    until(lambda: "a list of names lacks what is in 'mounted/': its file system has not answered" in server.said())
+    assert server.said().count('a list of names lacks') == 1
+    remote.go_on()
+    until(lambda: worker.call('names') == (0, '2'), what='the whole list')
+    server.check_unharmed()
+    subprocess.run(['umount', '--lazy', shard], check=True)
+
+
 def test_a_start_that_decodes_from_a_hung_mount_can_be_ended(scene, mount):
     scene.image('a')
     mount('silent')
@@ -167,6 +194,28 @@ def test_helpers_that_are_killed_are_replaced(scene, mount):
         os.kill(*makers(server), signal.SIGKILL)
         until(lambda: worker.call('fetch', 'mounted/image')[0] == 0, what='another maker of helpers')
         worker.call('release', 0)
+
+
+def test_a_helper_that_is_killed_while_it_makes_an_index_is_replaced(scene):
+    image = scene.image('member')
+    with tarfile.open(f'{scene.folder}/s.tar', 'w') as shard:
+        for number in range(100):
+            shard.addfile(tarfile.TarInfo(f'{number}.png'))
+        shard.add(f'{scene.folder}/member.png', 'member.png')
+    server = scene.serve('-w', '1', '-s', '2')
+    worker = scene.worker()
+    before = until(lambda: helpers(server))
+    tracers = [subprocess.Popen(['strace', '-p', str(pid), '-o', '/dev/null', '-e', 'trace=pread64',
+                                 '-e', 'inject=pread64:signal=KILL:when=20'], stderr=subprocess.DEVNULL) for pid in before]
+    until(lambda: all(tracer_of(pid) for pid in before), what='strace to begin')
+    for _ in before:
+        status, text = worker.call('fetch', 's.tar/member')
+        assert status == TRY_AGAIN and 'has ended; ask again' in text
+    image.name = 's.tar/member'
+    worker.call('release', worker.fetch(image))
+    for tracer in tracers:
+        tracer.wait()
+    server.check_unharmed()
 
 
 def test_a_file_that_another_program_has_leased_is_waited_for(scene):

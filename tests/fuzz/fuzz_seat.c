@@ -102,7 +102,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		.decoders = &none,
 		.work = &work,
 		.decoder_busy = &busy,
-		.names = {.text = names, .size = sizeof names}};
+		.names = {.done = {.text = names, .size = sizeof names}, .any_done = true}};
 	job_lines_init(&server);
 	server.options.seats = SEATS;
 	server.options.decoders = 1;

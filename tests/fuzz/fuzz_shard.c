@@ -55,6 +55,14 @@ static void look_up(const struct shard_index *index, bool sound)
 		FUZZ_CHECK(shard_index_find(index, name) == entry);
 		strcpy(before, name);
 	}
+	for (uint64_t i = 0; i < index->header->images && i < 1000; i++) {
+		name = shard_index_image(index, i);
+		FUZZ_CHECK(name ? files_image_extension(name) || !sound : !sound);
+		FUZZ_CHECK(!sound || shard_index_image_behind(index, name) == i + 1);
+	}
+	FUZZ_CHECK(!shard_index_image(index, index->header->images));
+	FUZZ_CHECK(!sound || !shard_index_image_behind(index, ""));
+	shard_index_image_behind(index, "a/0001.png");
 	shard_index_find(index, "");
 	shard_index_find(index, "a/0001.png");
 }

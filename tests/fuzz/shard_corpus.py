@@ -41,9 +41,9 @@ def pax(text):
     return header(b'%011o' % len(text), b'x', b'pax') + text.ljust(-(-len(text) // 512) * 512, b'\0')
 
 
-def index(*entries, names=b'a/0001.png\0b\0', magic=0x3178646e69726174, size=4096, fault=b''):
-    rows = b''.join(struct.pack('<QQIHH', *entry) for entry in entries)
-    return b'\1' + struct.pack('<QQQQ192s', magic, len(entries), len(names), size, fault) + rows + names
+def index(*entries, names=b'a/0001.png\0b\0', magic=0x3178646e69726174, size=4096, fault=b'', images=(0,)):
+    rows = b''.join(struct.pack('<QQIHH', *entry) for entry in entries) + b''.join(struct.pack('<I', image) for image in images)
+    return b'\1' + struct.pack('<QQQQQ192s', magic, len(entries), len(images), len(names), size, fault) + rows + names
 
 
 plain = ('a/0001.png', './a/0002.png', 'b')
@@ -82,6 +82,8 @@ indexes = {
     'index-no-end': index((512, 1, 0, 1, 0), names=b'a'),
     'index-magic': index(magic=1),
     'index-fault': index(fault=b'x' * 192),
+    'index-images': index((512, 10, 0, 10, 0), (1536, 1, 11, 1, 0), images=(1, 7)),
+    'index-images-many': index(images=(0, 0, 0)),
     'index-cut': index((512, 10, 0, 10, 0))[:240],
 }
 

@@ -12,6 +12,7 @@
 #include "unit/image/image_samples.h"
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -327,6 +328,105 @@ static void members_are_in_the_list_of_names(void **state)
 	rmdir(served_path(&served, "d.tar"));
 }
 
+/* ---- lists and indexes ---- */
+
+struct names_seen {
+	size_t count;
+	char last[1100];
+};
+
+static int in_order(void *context, const char *name)
+{
+	struct names_seen *seen = context;
+
+	assert_true(strcmp(seen->last, name) < 0);
+	strcpy(seen->last, name);
+	seen->count++;
+	return 0;
+}
+
+static size_t count_names(void)
+{
+	struct names_seen seen = {0};
+
+	assert_int_equal(
+		shmsem_names(served.client, in_order, &seen, &(struct shmsem_error){0}), 0);
+	return seen.count;
+}
+
+/* Whether anything was read of a file in the folder since the last call. */
+static bool any_read(int reads)
+{
+	char events[4096];
+
+	return read(reads, events, sizeof events) > 0;
+}
+
+static int watch_reads(const char *name)
+{
+	int reads = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	assert_true(inotify_add_watch(reads, served_path(&served, name), IN_ACCESS) >= 0);
+	return reads;
+}
+
+/* By a list or by a request for a member, the other finds it then. */
+static void the_index_of_a_shard_is_read_once_for_lists_and_members(void **state)
+{
+	int reads;
+
+	(void)state;
+	write_shard("s.tar", shard_of(300, 5));
+	pause_ns(SETTLED_NS);
+	reads = watch_reads("s.tar");
+	assert_int_equal(count_names(), 300);
+	assert_true(any_read(reads));
+	assert_int_equal(count_names(), 300);
+	expect("s.tar/none", 0);
+	assert_false(any_read(reads));
+	close(reads);
+	write_shard("s.tar", shard_of(200, 5));
+	pause_ns(SETTLED_NS);
+	reads = watch_reads("s.tar");
+	expect("s.tar/none", 0);
+	assert_true(any_read(reads));
+	assert_int_equal(count_names(), 200);
+	assert_int_equal(count_names(), 200);
+	assert_false(any_read(reads));
+	close(reads);
+}
+
+/* In pages, in whose middle shards begin and end, with names that sort before and behind all others. */
+static void lists_go_on_behind_the_last_name_of_a_page(void **state)
+{
+	struct tar_sample tar = {0};
+	char name[1024];
+	size_t length;
+
+	(void)state;
+	for (unsigned i = 0; i < 120; i++) {
+		length = (size_t)snprintf(name, sizeof name, "%c%u", (char)(i + 1), i);
+		if (name[0] == '/' || name[0] == '.')
+			continue;
+		memset(name + length, 'x', 300);
+		strcpy(name + length + 300, i % 3 ? ".png" : ".txt");
+		tar_extend(&tar, 'L', name);
+		tar_add(&tar, '0', "cut", "x", 1);
+	}
+	memset(name, 'y', 1015);
+	strcpy(name + 1015, ".png");
+	tar_extend(&tar, 'L', name);
+	tar_add(&tar, '0', "cut", "x", 1);
+	write_shard("b.tar", tar);
+	write_shard("b.TAR", shard_of(500, 5));
+	write_shard("empty.tar", (struct tar_sample){0});
+	write_shard("c.tar", shard_of(500, 5));
+	write_image("b.png", 5);
+	write_image("b.tar.png", 5);
+	write_image("b.tas.png", 5);
+	assert_int_equal(count_names(), 79 + 1000 + 3);
+}
+
 static int set_up(void **state)
 {
 	struct server_options options = served_options();
@@ -356,6 +456,8 @@ int main(int argc, char **argv)
 		TEST(what_is_no_plain_member_says_so),
 		TEST(stored_members_are_found_without_asking),
 		TEST(members_are_in_the_list_of_names),
+		TEST(the_index_of_a_shard_is_read_once_for_lists_and_members),
+		TEST(lists_go_on_behind_the_last_name_of_a_page),
 	};
 
 	served_main(argc, argv);

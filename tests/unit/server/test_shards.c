@@ -324,7 +324,7 @@ static void an_index_counts_for_as_long_as_its_shard_is_the_same(void **state)
 	struct shards *shards = shards_new(NULL);
 	struct scene scene = {0};
 	struct resolved file, guess;
-	struct error err;
+	struct error err, damage;
 	int fd, status;
 
 	(void)state;
@@ -333,9 +333,9 @@ static void an_index_counts_for_as_long_as_its_shard_is_the_same(void **state)
 	file = member_of(&scene, "x/s.tar/a/1");
 	fd = write_index(&scene);
 	assert_false(shards_find(shards, &file, true, &status, &err));
-	assert_false(shards_put(shards, &file, 0, fd)); /* somebody could write to it */
+	assert_false(shards_put(shards, &file, 0, fd, &damage)); /* somebody could write to it */
 	seal(fd);
-	assert_true(shards_put(shards, &file, 0, fd));
+	assert_true(shards_put(shards, &file, 0, fd, &damage));
 	assert_true(shards_find(shards, &file, false, &status, &err));
 	assert_int_equal(status, 0);
 	assert_string_equal(file.path, "x/s.tar/a/1.jpeg");
@@ -355,13 +355,13 @@ static void an_index_counts_for_as_long_as_its_shard_is_the_same(void **state)
 	assert_false(shards_find(shards, &file, true, &status, &err));
 	/* Of a file whose stamps may hide a change: for those who asked before it was made. */
 	file.recent = true;
-	assert_true(shards_put(shards, &file, 0, fd));
+	assert_true(shards_put(shards, &file, 0, fd, &damage));
 	assert_false(shards_find(shards, &file, false, &status, &err));
 	assert_true(shards_find(shards, &file, true, &status, &err));
 	assert_false(shards_guess(shards, "x/s.tar/a/1", false, &guess));
 	/* It says what another shard is like. */
 	file.key.size++;
-	assert_false(shards_put(shards, &file, 0, fd));
+	assert_false(shards_put(shards, &file, 0, fd, &damage));
 	close(fd);
 	shards_free(shards);
 	release(&scene);
@@ -383,6 +383,7 @@ static void an_index_that_was_begun_before_a_change_does_not_count(void **state)
 	struct shards *shards;
 	struct watch *watch;
 	int root, index, status;
+	struct error damage;
 	uint64_t begun;
 
 	(void)state;
@@ -405,9 +406,9 @@ static void an_index_that_was_begun_before_a_change_does_not_count(void **state)
 	assert_int_equal(shards_now(shards), begun);
 	close_writer(root, watch);
 	assert_false(shards_find(shards, &file, true, &status, NULL));
-	assert_true(shards_put(shards, &file, begun, index));
+	assert_true(shards_put(shards, &file, begun, index, &damage));
 	assert_false(shards_find(shards, &file, true, &status, NULL));
-	assert_true(shards_put(shards, &file, shards_now(shards), index));
+	assert_true(shards_put(shards, &file, shards_now(shards), index, &damage));
 	assert_true(shards_find(shards, &file, true, &status, NULL));
 	close_writer(root, watch);
 	assert_false(shards_find(shards, &file, true, &status, NULL));
@@ -426,6 +427,7 @@ static void a_shard_in_what_was_a_shard_is_found(void **state)
 	struct shards *shards = shards_new(NULL);
 	struct scene scene = {0};
 	struct resolved file, guess;
+	struct error damage;
 	int fd;
 
 	(void)state;
@@ -433,12 +435,39 @@ static void a_shard_in_what_was_a_shard_is_found(void **state)
 	fd = write_index(&scene);
 	seal(fd);
 	file = member_of(&scene, "d.tar/e.tar/1.png");
-	assert_true(shards_put(shards, &file, 0, fd));
+	assert_true(shards_put(shards, &file, 0, fd, &damage));
 	file.shard = shard_name_part(file.path, file.shard);
-	assert_true(shards_put(shards, &file, 0, fd));
+	assert_true(shards_put(shards, &file, 0, fd, &damage));
 	assert_true(shards_guess(shards, file.path, false, &guess));
 	assert_int_equal(guess.shard, file.shard);
 	assert_int_equal(guess.size, 3);
+	close(fd);
+	shards_free(shards);
+	release(&scene);
+}
+
+static void each_version_of_a_damaged_shard_is_told_once(void **state)
+{
+	struct shards *shards = shards_new(NULL);
+	struct scene scene = {0};
+	struct error damage;
+	struct resolved file;
+	int fd;
+
+	(void)state;
+	tar_add(&scene.tar, '0', "1.png", "one", 3);
+	tar_header(&scene.tar, '0', "2.png", 4);
+	file = member_of(&scene, "s.tar/1.png");
+	fd = write_index(&scene);
+	seal(fd);
+	for (int version = 0; version < 2; version++) {
+		file.key.changed = version;
+		assert_true(shards_put(shards, &file, 0, fd, &damage));
+		assert_int_equal(damage.status, STATUS_BAD_DATA);
+		assert_non_null(strstr(damage.text, "s.tar: at byte 1024 a member goes on"));
+		assert_true(shards_put(shards, &file, 0, fd, &damage));
+		assert_int_equal(damage.status, STATUS_OK);
+	}
 	close(fd);
 	shards_free(shards);
 	release(&scene);
@@ -449,6 +478,7 @@ static void indexes_beyond_the_limit_go_by_their_last_use(void **state)
 	struct shards *shards = shards_new(NULL);
 	struct scene scene = {0};
 	struct resolved file;
+	struct error damage;
 	char path[32];
 	int fd, status;
 
@@ -459,7 +489,7 @@ static void indexes_beyond_the_limit_go_by_their_last_use(void **state)
 	for (int i = 0; i <= SHARDS_MAX; i++) {
 		snprintf(path, sizeof path, "%d.tar/1.png", i);
 		file = member_of(&scene, path);
-		assert_true(shards_put(shards, &file, 0, fd));
+		assert_true(shards_put(shards, &file, 0, fd, &damage));
 		file = member_of(&scene, "0.tar/1.png");
 		assert_true(shards_find(shards, &file, false, &status, NULL));
 	}
@@ -497,6 +527,7 @@ int main(void)
 		cmocka_unit_test(an_index_counts_for_as_long_as_its_shard_is_the_same),
 		cmocka_unit_test(an_index_that_was_begun_before_a_change_does_not_count),
 		cmocka_unit_test(a_shard_in_what_was_a_shard_is_found),
+		cmocka_unit_test(each_version_of_a_damaged_shard_is_told_once),
 		cmocka_unit_test(indexes_beyond_the_limit_go_by_their_last_use),
 		cmocka_unit_test(names_say_where_a_shard_may_be),
 	};
