@@ -22,8 +22,14 @@
 /* As helper.c tries an open again that a lease keeps back. */
 #define LEASE_RETRY_NS (200 * NS_PER_MS)
 
+/* Names that are remembered of what was no shard, at the most. */
+#define FOLDERS_MAX 256
+
 struct blocking {
 	struct helper_pool pool;
+	/* Hashes of names (file_order_shard) of what was a folder when it was last asked for, each in its
+	 * place, or zero: nothing is read of these that others could wait for. */
+	uint64_t folders[FOLDERS_MAX];
 	uint64_t number; /* of the last order */
 	struct file_lines lines;
 };
@@ -62,7 +68,9 @@ static bool has_to_wait(const struct blocking *blocking, const struct file_task 
 {
 	uint64_t hash = file_order_shard(task);
 
-	for (unsigned i = 0; hash && i < HELPERS_MAX; i++)
+	if (blocking->folders[hash % FOLDERS_MAX] == hash)
+		return false;
+	for (unsigned i = 0; i < HELPERS_MAX; i++)
 		if (blocking->pool.helpers[i].reads == hash)
 			return true;
 	return false;
@@ -201,6 +209,17 @@ static void keep_index(struct server *server, uint64_t since, struct file_answer
 	ret->fd = -1;
 }
 
+/* Notes what there is by a name that may have been a shard's. */
+static void note_kind(struct blocking *blocking, uint64_t hash, const struct helper_answer *said)
+{
+	uint64_t *noted = &blocking->folders[hash % FOLDERS_MAX];
+
+	if (said->shard && *noted == hash)
+		*noted = 0;
+	else if (!said->shard && !said->err.status)
+		*noted = hash;
+}
+
 /* A lease keeps it back, and there is time still. */
 static bool try_again(const struct file_answer *answer)
 {
@@ -212,7 +231,7 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 {
 	struct helper *helper = &server->blocking->pool.helpers[index];
 	struct file_line *line = helper->line;
-	uint64_t since = helper->since;
+	uint64_t since = helper->since, reads = helper->reads;
 	ssize_t size;
 	bool wanted, alive;
 
@@ -233,8 +252,11 @@ bool blocking_receive(struct server *server, unsigned index, struct file_answer 
 	alive = size == (ssize_t)sizeof ret->said &&
 		(!wanted || ret->said.number == ret->task->order.number);
 	leave_line(server->blocking, helper, alive);
-	if (size == (ssize_t)sizeof ret->said)
+	if (size == (ssize_t)sizeof ret->said) {
 		keep_index(server, since, ret);
+		if (reads)
+			note_kind(server->blocking, reads, &ret->said);
+	}
 	if (!wanted) {
 		if (ret->fd >= 0)
 			close(ret->fd);

@@ -61,6 +61,12 @@ def tracer_of(pid):
         return next(int(line.split()[1]) for line in file if line.startswith('TracerPid'))
 
 
+def call_of(pid):
+    """The number of the system call that it waits in."""
+    with open(f'/proc/{pid}/syscall', encoding='ascii') as file:
+        return file.read().split()[0]
+
+
 def ends_at_once(server, workers):
     """With requests for the mount under way."""
     assert server.end() == 0
@@ -170,6 +176,22 @@ def test_what_a_list_lacks_is_told_once(scene, mount):
     until(lambda: worker.call('names') == (0, '2'), what='the whole list')
     server.check_unharmed()
     subprocess.run(['umount', '--lazy', shard], check=True)
+
+
+def test_files_in_a_folder_that_is_called_as_a_shard_have_two_helpers(scene, mount):
+    remote = mount(name='folder.tar')
+    server = scene.serve(*PATIENT)
+    first, second = scene.worker(timeout=60000), scene.worker(timeout=60000)
+    assert first.call('fetch', 'folder.tar/none')[0] == NOT_FOUND
+    first.call('release', first.fetch(remote.image))
+    idle = call_of(helpers(server)[0])
+    remote.hang()
+    for worker in (first, second):
+        worker.send('fetch', 'folder.tar/image')
+    until(lambda: sum(call_of(pid) != idle for pid in helpers(server)) == 2, what='two helpers to hang')
+    remote.go_on()
+    for worker in (first, second):
+        assert worker.receive()[0] == 0
 
 
 def test_a_start_that_decodes_from_a_hung_mount_can_be_ended(scene, mount):
