@@ -19,8 +19,8 @@ struct shard {
 	struct shard *older, *newer; /* by last use */
 	struct shard_index *index;   /* NULL as long as it is not there */
 	struct watched_file *file;
-	uint64_t closes;  /* watch_closes(file) before it was read */
-	uint64_t expected; /* when `file` and `closes` became these: an index of before is none */
+	uint64_t changes;  /* watch_changes(file) before it was read */
+	uint64_t expected; /* when `file` and `changes` became these: an index of before is none */
 	struct file_key key;
 	struct file_key damaged; /* of which it was told that it is damaged */
 	bool recent; /* the shard was changed shortly before it was read: the key proves nothing */
@@ -201,12 +201,12 @@ static void expect(struct shards *shards, struct shard *shard, const struct reso
 	if (!shard)
 		return;
 	drop_index(shards, shard);
-	if (shard->file == file->watched && shard->closes == watch_closes(file->watched))
+	if (shard->file == file->watched && shard->changes == watch_changes(file->watched))
 		return;
 	watch_hold(file->watched);
 	watch_drop(shards->watch, shard->file);
 	shard->file = file->watched;
-	shard->closes = watch_closes(file->watched);
+	shard->changes = watch_changes(file->watched);
 	shard->expected = ++shards->now;
 }
 
@@ -254,7 +254,7 @@ bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *
 	struct shard *shard = find(shards, file->path, file->shard);
 
 	if (!shard || !shard->index || memcmp(&shard->key, &file->key, sizeof file->key) != 0 ||
-		shard->file != file->watched || shard->closes != watch_closes(shard->file)) {
+		shard->file != file->watched || shard->changes != watch_changes(shard->file)) {
 		expect(shards, shard, file);
 		return false;
 	}

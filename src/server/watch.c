@@ -110,6 +110,7 @@ static void file_changed(struct watch *watch, int descriptor, uint32_t event)
 
 	if (!file)
 		return;
+	file->changes++;
 	file->closes += !!(event & IN_CLOSE_WRITE);
 	dependents_hit(&watch->dependents, descriptor, DEPENDENCY_FILE);
 	if (file->folder == EVERYWHERE)
@@ -316,6 +317,11 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 uint64_t watch_closes(const struct watched_file *file)
 {
 	return file ? file->closes : 0;
+}
+
+uint64_t watch_changes(const struct watched_file *file)
+{
+	return file ? file->changes : 0;
 }
 
 void watch_hold(struct watched_file *file)

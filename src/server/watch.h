@@ -70,6 +70,9 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
  * through a mapping need not show in the file's status. */
 uint64_t watch_closes(const struct watched_file *file);
 
+/* How often anything was seen to happen to it, closing included; 0 for NULL. */
+uint64_t watch_changes(const struct watched_file *file);
+
 /* One user more or less of the watch; NULL is ignored. */
 void watch_hold(struct watched_file *file);
 void watch_drop(struct watch *watch, struct watched_file *file);

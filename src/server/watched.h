@@ -28,7 +28,8 @@ struct watched_file {
 	int descriptor; /* -1: the kernel watches it no more */
 	int folder;     /* descriptor of the one it is known in; EVERYWHERE: in several; NOWHERE */
 	size_t users;
-	uint64_t closes; /* by programs that had it open for writing */
+	uint64_t changes; /* and whatever else happened to it */
+	uint64_t closes;  /* by programs that had it open for writing */
 };
 
 struct watched {
