@@ -117,7 +117,7 @@ struct unused {
 
 /* See window.h. */
 struct window {
-	struct stored_list images; /* with pixels, decoded ahead and not used yet */
+	struct stored_list images; /* decoded ahead and not used yet, in the order of the lists */
 	uint64_t bytes;            /* of them */
 	uint64_t used;             /* images that left it because they were used */
 	uint64_t others_used;      /* while it was full, since one of it was used: uses of others */

@@ -156,12 +156,17 @@ void store_list_remove(struct store *store, struct stored *image)
 void store_list_append(struct store *store, struct stored *image)
 {
 	struct stored_list *list = list_of(store, image);
+	struct stored *older = list->newest;
 
 	image->used_at = ++store->uses;
-	image->older = list->newest;
-	image->newer = NULL;
-	*(list->newest ? &list->newest->newer : &list->oldest) = image;
-	list->newest = image;
+	/* What was asked for first may be decoded last. */
+	while (list == &store->window.images && older &&
+		older->prefetched.order > image->prefetched.order)
+		older = older->older;
+	image->older = older;
+	image->newer = older ? older->newer : list->oldest;
+	*(older ? &older->newer : &list->oldest) = image;
+	*(image->newer ? &image->newer->older : &list->newest) = image;
 	count(store, list, image, 1);
 }
 

@@ -18,7 +18,7 @@ void store_table_remove(struct store *store, const struct stored *image);
 void store_names_add(struct store *store, struct alias *alias);
 void store_names_remove(struct store *store, const struct alias *alias);
 
-/* The newest of its list is the one appended last. */
+/* The newest of its list is the one appended last, in the window the last one of the lists. */
 void store_list_append(struct store *store, struct stored *image);
 void store_list_remove(struct store *store, struct stored *image);
 

@@ -26,7 +26,7 @@ void window_use_other(struct store *store);
 /* Whether nothing more may be decoded ahead now. */
 bool window_full(struct store *store);
 
-/* Takes images of the window that make at least as many bytes, those that came last first, which
+/* Takes images of the window that make at least as many bytes, those that come last in the lists first, which
  * then make way as others do. False if there is none. */
 bool window_give_up(struct store *store, uint64_t bytes);
 
