@@ -81,9 +81,9 @@ struct decoder_work {
 	enum reply_outcome outcome; /* DECODER_ENDING: why */
 	struct link_reply reply;    /* and what it said last */
 
-	/* Of pool_upkeep: what an idle decoder had used when it was last looked at, and how often
-	 * in a row it had used more since. */
-	uint64_t cpu, number;
+	/* Of pool_upkeep: what an idle decoder had used of the processor when it was last looked at,
+	 * and when there was last nothing to be said against it; how often in a row there was. */
+	uint64_t cpu, clean, number;
 	unsigned suspicions;
 };
 

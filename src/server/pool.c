@@ -158,31 +158,29 @@ static void end_busy_idler(struct server *server, unsigned index)
 		      work->number == decoder->message.number;
 	uint64_t cpu = decoder->state == DECODER_IDLE ? cpu_time(decoder->pid) : 0;
 
+	/* It has not run since. */
+	if (looked && cpu == work->clean)
+		return;
 	if (looked && (cpu > work->cpu + IDLE_CPU_NS || store_has_excess(&server->store, index) ||
 			      private_memory(decoder->pid) > IDLE_MEMORY_MAX))
 		work->suspicions++;
 	else
 		work->suspicions = 0;
 	work->cpu = cpu;
+	work->clean = looked && !work->suspicions ? cpu : 0;
 	work->number = decoder->state == DECODER_IDLE ? decoder->message.number : 0;
 	if (work->suspicions == SUSPICIONS_MAX)
 		kill(decoder->pid, SIGKILL);
 }
 
-void pool_end_busy_idlers(struct server *server)
-{
-	store_lock(&server->store);
-	for (unsigned i = 0; i < server->options.decoders; i++)
-		end_busy_idler(server, i);
-	store_unlock(&server->store);
-}
-
 void pool_upkeep(struct server *server)
 {
 	store_lock(&server->store);
-	for (unsigned i = 0; i < server->options.decoders; i++)
+	for (unsigned i = 0; i < server->options.decoders; i++) {
+		end_busy_idler(server, i);
 		if (server->decoders[i].state == DECODER_DEAD)
 			pool_restart(server, i);
+	}
 	store_unlock(&server->store);
 }
 

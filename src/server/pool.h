@@ -32,10 +32,8 @@ void pool_ignore(struct server *server, unsigned decoder);
 /* As decoder_reap, of one that has ended; what was its event does not come again. */
 bool pool_reap(struct server *server, unsigned decoder, siginfo_t *ret);
 
-/* Ends decoders that misbehave while they have nothing to do; to be called once a second. */
-void pool_end_busy_idlers(struct server *server);
-
-/* Has those started anew that could not be started or died at once. */
+/* Ends decoders that misbehave, and has those started anew that could not be started or died at
+ * once. */
 void pool_upkeep(struct server *server);
 
 /* Ends all decoders. Once there are no threads any more. */

@@ -289,8 +289,6 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	server->queued = seats_remind(&server->objects.head);
 	prefetch_upkeep(server);
 	store_unlock(&server->store);
-	if (thorough)
-		pool_end_busy_idlers(server);
 	pool_upkeep(server);
 	blocking_upkeep(server);
 	renew_index(server);
