@@ -7,8 +7,8 @@
 
 #include <sys/stat.h>
 
-/* Turns of upkeep, of which there are four a second. For so many in a row no change could be taken
- * in: the rings are not as the kernel left them. */
+/* Turns of upkeep, of which there are two to four a second. For so many in a row no change could be
+ * taken in: the rings are not as the kernel left them. */
 #define SHUT_MAX 8
 
 /* Where one index after another cannot be armed, each means work for all clients: the waits. */
