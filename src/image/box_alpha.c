@@ -5,14 +5,14 @@
 #include <stddef.h>
 
 /* The loops are written once; called with constants, each becomes its own. */
-#define INLINE BOX_INLINE
+#define INLINE VECTOR_INLINE
 
 /* Two pixels, of which the one's samples stand beside the other's: the sums of colours by alpha, and
  * of alpha. */
 INLINE u32x4 weigh8(u8x16 samples)
 {
 	const u16x8 pair = (u16x8)samples;
-	const u16x8 alphas = (u16x8)BOX_SHUFFLE(u32x4, pair, pair, 3, 3, 3, 3);
+	const u16x8 alphas = (u16x8)VECTOR_SHUFFLE(u32x4, pair, pair, 3, 3, 3, 3);
 	/* The weight of alpha itself is 1, or 0 where alpha is 0. */
 	const u16x8 limits = {255, 255, 255, 255, 255, 255, 1, 1};
 
@@ -22,11 +22,11 @@ INLINE u32x4 weigh8(u8x16 samples)
 /* Adds two pixels of each row to the first sum, the next two to the second. */
 INLINE void add_rgba8(u32x4 sums[2], const uint8_t *upper, const uint8_t *lower)
 {
-	const u8x16 above = box_load(upper), below = box_load(lower), zero = {0};
-	const u8x16 first = box_zip_first(above, below), second = box_zip_second(above, below);
+	const u8x16 above = vector_load(upper), below = vector_load(lower), zero = {0};
+	const u8x16 first = zip_first8(above, below), second = zip_second8(above, below);
 
-	sums[0] += weigh8(box_zip_first(first, zero)) + weigh8(box_zip_second(first, zero));
-	sums[1] += weigh8(box_zip_first(second, zero)) + weigh8(box_zip_second(second, zero));
+	sums[0] += weigh8(zip_first8(first, zero)) + weigh8(zip_second8(first, zero));
+	sums[1] += weigh8(zip_first8(second, zero)) + weigh8(zip_second8(second, zero));
 }
 
 INLINE i32x4 mean_sums8(u32x4 sums, unsigned scale)
@@ -34,7 +34,8 @@ INLINE i32x4 mean_sums8(u32x4 sums, unsigned scale)
 	const u32x4 colours = {UINT32_MAX, UINT32_MAX, UINT32_MAX, 0};
 	const u32x4 pixels = {0, 0, 0, scale * scale};
 
-	return box_quotients(sums, (BOX_SHUFFLE(u32x4, sums, sums, 3, 3, 3, 3) & colours) | pixels);
+	return box_quotients(
+		sums, (VECTOR_SHUFFLE(u32x4, sums, sums, 3, 3, 3, 3) & colours) | pixels);
 }
 
 INLINE uint32_t mean_rgba8(
@@ -82,7 +83,7 @@ INLINE uint32_t mean_grey_alpha8(
 
 			sums[i] = (u32x4){0};
 			for (unsigned y = 0; y < scale; y++) {
-				const u16x8 pixels = (u16x8)box_load(rows[y] + at);
+				const u16x8 pixels = (u16x8)vector_load(rows[y] + at);
 
 				sums[i] += box_pairs(pixels & 255, pixels >> 8);
 				alphas += pixels >> 8;
@@ -97,7 +98,7 @@ INLINE uint32_t mean_grey_alpha8(
 		}
 		made = box_pack(box_quotients(sums[0], weights[0]),
 			(i32x4)((weights[0] + scale * scale / 2) / (scale * scale)));
-		made = box_zip_first(made, (u8x16)((u64x2)made >> 32));
+		made = zip_first8(made, (u8x16)((u64x2)made >> 32));
 		memcpy(means, &made, 8);
 	}
 	return done;
@@ -106,7 +107,7 @@ INLINE uint32_t mean_grey_alpha8(
 /* The low half of each of two 64-bit lanes. */
 INLINE void store_halves(uint8_t *to, u64x2 lanes)
 {
-	const u32x4 halves = BOX_SHUFFLE(u32x4, lanes, lanes, 0, 2, 0, 2);
+	const u32x4 halves = VECTOR_SHUFFLE(u32x4, lanes, lanes, 0, 2, 0, 2);
 
 	memcpy(to, &halves, 8);
 }
@@ -152,11 +153,11 @@ INLINE uint32_t mean_grey_alpha16(
 INLINE void add_rgba16(u64x2 sums[2], u8x16 samples)
 {
 	const u32x4 pixel = (u32x4)samples, ones = {1, 1, 1, 1};
-	const u32x4 alphas = BOX_SHUFFLE(u32x4, pixel, pixel, 3, 3, 3, 3);
+	const u32x4 alphas = VECTOR_SHUFFLE(u32x4, pixel, pixel, 3, 3, 3, 3);
 
 	sums[0] += box_products(pixel, alphas);
 	sums[1] += box_products(
-		(u32x4)((u64x2)pixel >> 32), (u32x4)BOX_SHUFFLE(u64x2, alphas, ones, 0, 2));
+		(u32x4)((u64x2)pixel >> 32), (u32x4)VECTOR_SHUFFLE(u64x2, alphas, ones, 0, 2));
 }
 
 INLINE uint32_t mean_rgba16(
@@ -164,7 +165,7 @@ INLINE uint32_t mean_rgba16(
 {
 	const uint32_t done = squares / 2 * 2;
 	const f64x2 share = {1.0 / (scale * scale), 1.0 / (scale * scale)};
-	const u16x8 zero = {0};
+	const u8x16 zero = {0};
 	size_t at = 0;
 
 	for (uint32_t x = 0; x < done; x += 2) {
@@ -176,19 +177,21 @@ INLINE uint32_t mean_rgba16(
 				for (unsigned y = 0; y < scale; y++) {
 					const u16x8 pixels = box_load16(rows[y] + at, swapped);
 
-					add_rgba16(sums[i], (u8x16)BOX_SHUFFLE(u16x8, pixels, zero,
-								    0, 8, 1, 9, 2, 10, 3, 11));
-					add_rgba16(sums[i], (u8x16)BOX_SHUFFLE(u16x8, pixels, zero,
-								    4, 12, 5, 13, 6, 14, 7, 15));
+					add_rgba16(
+						sums[i], (u8x16)VECTOR_SHUFFLE(u16x8, pixels, zero,
+								 0, 8, 1, 9, 2, 10, 3, 11));
+					add_rgba16(
+						sums[i], (u8x16)VECTOR_SHUFFLE(u16x8, pixels, zero,
+								 4, 12, 5, 13, 6, 14, 7, 15));
 				}
 			}
 		}
-		shares = box_reciprocals(BOX_SHUFFLE(u64x2, sums[0][1], sums[1][1], 1, 3));
+		shares = box_reciprocals(VECTOR_SHUFFLE(u64x2, sums[0][1], sums[1][1], 1, 3));
 		for (unsigned i = 0; i < 2; i++, means += 8) {
 			const f64x2 of_colours =
-				i == 0 ? (f64x2)BOX_SHUFFLE(u64x2, shares, shares, 0, 0)
-				       : (f64x2)BOX_SHUFFLE(u64x2, shares, shares, 1, 1);
-			const f64x2 mixed = (f64x2)BOX_SHUFFLE(u64x2, of_colours, share, 0, 2);
+				i == 0 ? (f64x2)VECTOR_SHUFFLE(u64x2, shares, shares, 0, 0)
+				       : (f64x2)VECTOR_SHUFFLE(u64x2, shares, shares, 1, 1);
+			const f64x2 mixed = (f64x2)VECTOR_SHUFFLE(u64x2, of_colours, share, 0, 2);
 
 			store_halves(means, box_means(sums[i][0], of_colours) |
 						    box_means(sums[i][1], mixed) << 16);

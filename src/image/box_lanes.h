@@ -4,38 +4,13 @@
  */
 #pragma once
 
+#include "image/vectors.h"
+
 #include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
 
-#define BOX_INLINE static inline __attribute__((always_inline))
-
-typedef uint8_t u8x16 __attribute__((vector_size(16)));
-typedef uint16_t u16x8 __attribute__((vector_size(16)));
-typedef uint32_t u32x4 __attribute__((vector_size(16)));
-typedef int32_t i32x4 __attribute__((vector_size(16)));
-typedef uint64_t u64x2 __attribute__((vector_size(16)));
-typedef float f32x4 __attribute__((vector_size(16)));
-typedef double f64x2 __attribute__((vector_size(16)));
-
-/* Lanes of both, those of `b` counted on. */
-#if defined(__clang__)
-#define BOX_SHUFFLE(kind, a, b, ...) __builtin_shufflevector((kind)(a), (kind)(b), __VA_ARGS__)
-#else
-#define BOX_SHUFFLE(kind, a, b, ...) __builtin_shuffle((kind)(a), (kind)(b), (kind){__VA_ARGS__})
-#endif
-
-BOX_INLINE u8x16 box_load(const void *from)
+VECTOR_INLINE u16x8 box_load16(const void *from, bool swapped)
 {
-	u8x16 bytes;
-
-	memcpy(&bytes, from, sizeof bytes);
-	return bytes;
-}
-
-BOX_INLINE u16x8 box_load16(const void *from, bool swapped)
-{
-	const u16x8 samples = (u16x8)box_load(from);
+	const u16x8 samples = (u16x8)vector_load(from);
 
 	return swapped ? samples << 8 | samples >> 8 : samples;
 }
@@ -45,25 +20,25 @@ BOX_INLINE u16x8 box_load16(const void *from, bool swapped)
 #include <emmintrin.h>
 
 /* The sum of the products of lanes 0 and 1, of 2 and 3, and so on; all below 2^15. */
-BOX_INLINE u32x4 box_pairs(u16x8 a, u16x8 b)
+VECTOR_INLINE u32x4 box_pairs(u16x8 a, u16x8 b)
 {
 	return (u32x4)_mm_madd_epi16((__m128i)a, (__m128i)b);
 }
 
 /* The products of lanes 0 and of lanes 2. */
-BOX_INLINE u64x2 box_products(u32x4 a, u32x4 b)
+VECTOR_INLINE u64x2 box_products(u32x4 a, u32x4 b)
 {
 	return (u64x2)_mm_mul_epu32((__m128i)a, (__m128i)b);
 }
 
 /* The smaller of each two, all below 2^15. */
-BOX_INLINE u16x8 box_smaller(u16x8 a, u16x8 b)
+VECTOR_INLINE u16x8 box_smaller(u16x8 a, u16x8 b)
 {
 	return (u16x8)_mm_min_epi16((__m128i)a, (__m128i)b);
 }
 
 /* Eight numbers below 2^8 become bytes, the first eight. */
-BOX_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
+VECTOR_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
 {
 	const __m128i words = _mm_packs_epi32((__m128i)first, (__m128i)second);
 
@@ -72,58 +47,47 @@ BOX_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
 
 #else
 
-BOX_INLINE u32x4 box_pairs(u16x8 a, u16x8 b)
+VECTOR_INLINE u32x4 box_pairs(u16x8 a, u16x8 b)
 {
 	const u32x4 first = ((u32x4)a & 0xffff) * ((u32x4)b & 0xffff);
 
 	return first + ((u32x4)a >> 16) * ((u32x4)b >> 16);
 }
 
-BOX_INLINE u64x2 box_products(u32x4 a, u32x4 b)
+VECTOR_INLINE u64x2 box_products(u32x4 a, u32x4 b)
 {
 	return ((u64x2)a & UINT32_MAX) * ((u64x2)b & UINT32_MAX);
 }
 
-BOX_INLINE u16x8 box_smaller(u16x8 a, u16x8 b)
+VECTOR_INLINE u16x8 box_smaller(u16x8 a, u16x8 b)
 {
 	const u16x8 smaller = (u16x8)(a < b);
 
 	return (a & smaller) | (b & ~smaller);
 }
 
-BOX_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
+VECTOR_INLINE u8x16 box_pack(i32x4 first, i32x4 second)
 {
-	return BOX_SHUFFLE(
+	return VECTOR_SHUFFLE(
 		u8x16, first, second, 0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
 }
 
 #endif
 
-BOX_INLINE u8x16 box_zip_first(u8x16 a, u8x16 b)
-{
-	return BOX_SHUFFLE(u8x16, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-
-BOX_INLINE u8x16 box_zip_second(u8x16 a, u8x16 b)
-{
-	return BOX_SHUFFLE(
-		u8x16, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
 /* Lanes 0 and 1 of both, added, and 2 and 3. */
-BOX_INLINE u32x4 box_fold(u32x4 a, u32x4 b)
+VECTOR_INLINE u32x4 box_fold(u32x4 a, u32x4 b)
 {
-	return BOX_SHUFFLE(u32x4, a, b, 0, 2, 4, 6) + BOX_SHUFFLE(u32x4, a, b, 1, 3, 5, 7);
+	return VECTOR_SHUFFLE(u32x4, a, b, 0, 2, 4, 6) + VECTOR_SHUFFLE(u32x4, a, b, 1, 3, 5, 7);
 }
 
-BOX_INLINE u64x2 box_fold64(u64x2 a, u64x2 b)
+VECTOR_INLINE u64x2 box_fold64(u64x2 a, u64x2 b)
 {
-	return BOX_SHUFFLE(u64x2, a, b, 0, 2) + BOX_SHUFFLE(u64x2, a, b, 1, 3);
+	return VECTOR_SHUFFLE(u64x2, a, b, 0, 2) + VECTOR_SHUFFLE(u64x2, a, b, 1, 3);
 }
 
 /* round(sum / weight), 0 / 0 being 0. All numbers are below 2^24, and a quotient of such floats
  * cannot round up to a whole number. */
-BOX_INLINE i32x4 box_quotients(u32x4 sums, u32x4 weights)
+VECTOR_INLINE i32x4 box_quotients(u32x4 sums, u32x4 weights)
 {
 	const u32x4 divisors = weights - (u32x4)(weights == 0), rounded = sums + (divisors >> 1);
 	const f32x4 quotients = __builtin_convertvector((i32x4)rounded, f32x4) /
@@ -133,13 +97,13 @@ BOX_INLINE i32x4 box_quotients(u32x4 sums, u32x4 weights)
 }
 
 /* From numbers below 2^52: in front of these bits stand the exponent and the first bit of 2^52. */
-BOX_INLINE f64x2 box_doubles(u64x2 a)
+VECTOR_INLINE f64x2 box_doubles(u64x2 a)
 {
 	return (f64x2)(a | UINT64_C(0x4330000000000000)) - 0x1p52;
 }
 
 /* What box_means takes for weights. That of 0 is 2^30. */
-BOX_INLINE f64x2 box_reciprocals(u64x2 weights)
+VECTOR_INLINE f64x2 box_reciprocals(u64x2 weights)
 {
 	return 1 / (box_doubles(weights) + 0x1p-30);
 }
@@ -147,7 +111,7 @@ BOX_INLINE f64x2 box_reciprocals(u64x2 weights)
 /* round(sum / weight), of weights up to 2^22 and results up to 65535; 0 / 0 is 0. Adding 2^52 rounds to
  * a whole number. The quarter makes halves go up, and is more than what rounding and 2^-30 change. Of
  * a weight of 0 come 2^28, whose low 16 bits are 0. */
-BOX_INLINE u64x2 box_means(u64x2 sums, f64x2 reciprocals)
+VECTOR_INLINE u64x2 box_means(u64x2 sums, f64x2 reciprocals)
 {
 	const f64x2 means = (box_doubles(sums) + 0.25) * reciprocals;
 

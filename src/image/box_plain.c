@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* The loops are written once; called with constants, each becomes its own. */
-#define INLINE BOX_INLINE
+#define INLINE VECTOR_INLINE
 
 enum {
 	LANES = 32, /* an inner loop of constant length becomes vectors */
@@ -15,7 +15,7 @@ enum {
 /* The sums of neighbours. */
 INLINE u16x8 pairs8(const uint8_t *row)
 {
-	const u16x8 pixels = (u16x8)box_load(row);
+	const u16x8 pixels = (u16x8)vector_load(row);
 
 	return (pixels & 255) + (pixels >> 8);
 }
@@ -27,8 +27,8 @@ INLINE uint32_t halve_grey8(const uint8_t *const *rows, uint32_t squares, uint8_
 	for (size_t x = 0; x < done; x += 16) {
 		const u16x8 first = pairs8(rows[0] + 2 * x) + pairs8(rows[1] + 2 * x);
 		const u16x8 second = pairs8(rows[0] + 2 * x + 16) + pairs8(rows[1] + 2 * x + 16);
-		const u8x16 made = BOX_SHUFFLE(u8x16, (first + 2) >> 2, (second + 2) >> 2, 0, 2, 4,
-			6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+		const u8x16 made = VECTOR_SHUFFLE(u8x16, (first + 2) >> 2, (second + 2) >> 2, 0, 2,
+			4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 
 		memcpy(means + x, &made, 16);
 	}

@@ -1,8 +1,10 @@
 #include "image/lanes.h"
 
+#include "image/vectors.h"
+
 /* The loops over lanes have a constant length wherever they are used: that is what makes vectors of
  * them. */
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE VECTOR_INLINE
 
 enum {
 	FRACTION8 = LANES_FRACTION(8),
@@ -16,8 +18,6 @@ static inline uint8_t clip8(int32_t sum)
 	return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* Sums of 16 bits are whole numbers far below 2^53, which doubles add up exactly, in any order; and
- * vectors multiply them, as they do not 64-bit integers. */
 /* Sums of 16 bits are whole numbers far below 2^53: doubles are exact for them, and unlike 64-bit
  * integers are multiplied in vectors. */
 static inline uint16_t clip16(double sum)
@@ -146,18 +146,69 @@ void lanes_sum_columns(const struct lanes_columns *work)
 	instances[work->bits == 16][work->channels - 1](work);
 }
 
+/* Vectors of rows become vectors of columns: each round zips the first half of them with the second,
+ * and there are as many rounds as halves can be taken. */
+INLINE void transpose(
+	u8x16 *vectors, unsigned count, u8x16 (*first)(u8x16, u8x16), u8x16 (*second)(u8x16, u8x16))
+{
+	u8x16 zipped[LANES_ROWS];
+
+	for (unsigned round = 1; round < count; round *= 2) {
+		for (unsigned i = 0; i < count / 2; i++) {
+			zipped[2 * i] = first(vectors[i], vectors[i + count / 2]);
+			zipped[2 * i + 1] = second(vectors[i], vectors[i + count / 2]);
+		}
+		memcpy(vectors, zipped, count * sizeof *vectors);
+	}
+}
+
+/* Returns how many samples of a row are done. */
+static size_t to_columns8(uint8_t *columns, const uint8_t *rows, size_t samples)
+{
+	size_t at = 0;
+
+	for (; samples - at >= 16; at += 16) {
+		u8x16 vectors[16];
+
+		for (unsigned i = 0; i < 16; i++)
+			vectors[i] = vector_load(rows + i * samples + at);
+		transpose(vectors, 16, zip_first8, zip_second8);
+		for (unsigned i = 0; i < 16; i++)
+			vector_store(columns + (at + i) * LANES_ROWS, vectors[i]);
+	}
+	return at;
+}
+
+static size_t to_columns16(uint16_t *columns, const uint16_t *rows, size_t samples)
+{
+	size_t at = 0;
+
+	for (; samples - at >= 8; at += 8) {
+		for (unsigned half = 0; half < LANES_ROWS; half += 8) {
+			u8x16 vectors[8];
+
+			for (unsigned i = 0; i < 8; i++)
+				vectors[i] = vector_load(rows + (half + i) * samples + at);
+			transpose(vectors, 8, zip_first16, zip_second16);
+			for (unsigned i = 0; i < 8; i++)
+				vector_store(columns + (at + i) * LANES_ROWS + half, vectors[i]);
+		}
+	}
+	return at;
+}
+
 void lanes_to_columns(uint8_t *columns, const uint8_t *rows, size_t size, unsigned bits)
 {
 	uint16_t *columns16 = (uint16_t *)(void *)columns;
 	const uint16_t *rows16 = (const uint16_t *)(const void *)rows;
 
 	if (bits == 16) {
-		for (size_t at = 0; at < size / 2; at++)
+		for (size_t at = to_columns16(columns16, rows16, size / 2); at < size / 2; at++)
 			for (unsigned i = 0; i < LANES_ROWS; i++)
 				columns16[at * LANES_ROWS + i] = rows16[i * (size / 2) + at];
 		return;
 	}
-	for (size_t at = 0; at < size; at++)
+	for (size_t at = to_columns8(columns, rows, size); at < size; at++)
 		for (unsigned i = 0; i < LANES_ROWS; i++)
 			columns[at * LANES_ROWS + i] = rows[i * size + at];
 }

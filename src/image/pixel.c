@@ -1,9 +1,9 @@
 #include "image/pixel.h"
 
-#include <string.h>
+#include "image/vectors.h"
 
 /* The loops are written once for all pixel sizes; called with a constant, each becomes its own. */
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE VECTOR_INLINE
 
 #define FOR_PIXEL_SIZE(size, call) \
 	switch (size) {            \
@@ -90,9 +90,46 @@ static void premultiply16(uint16_t *row, uint32_t width, unsigned channels)
 	}
 }
 
+/* Samples by the alpha of their pixel; alpha itself by 255, which leaves it. */
+INLINE u16x8 times_alpha(u16x8 samples, unsigned channels)
+{
+	const u16x8 ones4 = {0, 0, 0, 255, 0, 0, 0, 255}, ones2 = {0, 255, 0, 255, 0, 255, 0, 255};
+	const u16x8 alphas4 = VECTOR_SHUFFLE(u16x8, samples, samples, 3, 3, 3, 3, 7, 7, 7, 7);
+	const u16x8 alphas2 = VECTOR_SHUFFLE(u16x8, samples, samples, 1, 1, 3, 3, 5, 5, 7, 7);
+	u16x8 products = samples * (channels == 4 ? alphas4 | ones4 : alphas2 | ones2);
+
+	products += 128;
+	return (products + (products >> 8)) >> 8;
+}
+
+/* Sixteen bytes at a time; returns how many pixels are done. */
+INLINE uint32_t premultiply_blocks(uint8_t *row, uint32_t width, unsigned channels)
+{
+	const uint32_t block = 16 / channels;
+	const u8x16 zero = {0};
+	uint32_t done = 0;
+
+	/* Bytes become the low halves of lanes. */
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		return 0;
+	for (; width - done >= block; done += block, row += 16) {
+		const u8x16 bytes = vector_load(row);
+		const u16x8 first = times_alpha((u16x8)zip_first8(bytes, zero), channels);
+		const u16x8 second = times_alpha((u16x8)zip_second8(bytes, zero), channels);
+
+		vector_store(row, VECTOR_SHUFFLE(u8x16, first, second, 0, 2, 4, 6, 8, 10, 12, 14,
+					  16, 18, 20, 22, 24, 26, 28, 30));
+	}
+	return done;
+}
+
 static void premultiply8(uint8_t *row, uint32_t width, unsigned channels)
 {
-	for (; width > 0; width--, row += channels) {
+	const uint32_t done = channels == 4 ? premultiply_blocks(row, width, 4)
+					    : premultiply_blocks(row, width, 2);
+
+	row += (size_t)done * channels;
+	for (width -= done; width > 0; width--, row += channels) {
 		unsigned alpha = row[channels - 1];
 
 		for (unsigned i = 0; i + 1 < channels; i++)
