@@ -110,6 +110,7 @@ static int run(const void *given, int argc, char **argv, struct error *err)
 		return error_set(err, STATUS_USAGE, "unexpected argument '%s'", argv[1]);
 	doctor_shm(&findings);
 	doctor_kernel(&findings);
+	doctor_libraries(&findings);
 	doctor_limits(&findings);
 	if (argc)
 		doctor_folder(&findings, argv[0]);

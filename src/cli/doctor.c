@@ -1,5 +1,7 @@
 #include "cli/doctor.h"
 
+#include "dynload/dynload.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,6 +16,22 @@ struct finding *finding_add(struct findings *findings, const char *check, enum f
 	vsnprintf(finding->what, sizeof finding->what, format, arguments);
 	va_end(arguments);
 	return finding;
+}
+
+void doctor_libraries(struct findings *findings)
+{
+	unsigned count = libraries_count(), missing = 0;
+	struct error err;
+
+	for (unsigned i = 0; i < count; i++)
+		if (libraries_load(i, &err)) {
+			missing++;
+			finding_remedy(
+				finding_add(findings, "libraries", FINDING_BAD, "%s", err.text),
+				"install the package that has it; ldconfig(8), LD_LIBRARY_PATH");
+		}
+	if (!missing)
+		finding_add(findings, "libraries", FINDING_OK, "all %u can be loaded", count);
 }
 
 void finding_remedy(struct finding *finding, const char *text)

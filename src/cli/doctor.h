@@ -19,7 +19,7 @@ struct finding {
 	char remedy[256]; /* what helps; empty where nothing is needed */
 };
 
-#define FINDINGS_MAX 40
+#define FINDINGS_MAX 60
 
 struct findings {
 	struct finding items[FINDINGS_MAX];
@@ -37,6 +37,9 @@ void doctor_shm(struct findings *findings);
 
 /* what the kernel has, and what it refuses to this process */
 void doctor_kernel(struct findings *findings);
+
+/* libraries that are loaded when they are needed */
+void doctor_libraries(struct findings *findings);
 
 /* memory, inotify, CPUs, rlimits, logind */
 void doctor_limits(struct findings *findings);

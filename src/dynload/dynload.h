@@ -23,6 +23,10 @@ struct dynload {
 /* Loads it, for good, if that has not been done; STATUS_UNAVAILABLE if it fails. Any thread may. */
 int dynload_load(struct dynload *library, struct error *err);
 
+/* Those that this build may need, and loading the one of that number, from 0 on. */
+unsigned libraries_count(void);
+int libraries_load(unsigned number, struct error *err);
+
 /* For a macro FUNCTIONS(F) that is F(one) F(two)...: the members of the struct; then the names. */
 #define DYNLOAD_MEMBER(function) __typeof__(function) *function;
 #define DYNLOAD_NAME(function)   #function,

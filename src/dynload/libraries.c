@@ -60,6 +60,40 @@ DYNLOAD_LIBRARY(libchafa, LIBCHAFA, "--preview", "libchafa.so.0")
 DYNLOAD_LIBRARY(liblcms2, LIBLCMS2, "--srgb", "liblcms2.so.2")
 #endif
 
+static int (*const loads[])(struct error *err) = {
+	libpng_load,
+	libjpeg_load,
+	libz_load,
+	libm_load,
+	libsmartcols_load,
+	libjansson_load,
+#if HAVE_DEFLATE
+	libdeflate_load,
+#endif
+#if HAVE_SECCOMP
+	libseccomp_load,
+#endif
+#if HAVE_URING
+	liburing_load,
+#endif
+#if SHMSEM_PREVIEW
+	libchafa_load,
+#endif
+#if SHMSEM_SRGB
+	liblcms2_load,
+#endif
+};
+
+unsigned libraries_count(void)
+{
+	return sizeof loads / sizeof *loads;
+}
+
+int libraries_load(unsigned number, struct error *err)
+{
+	return loads[number](err);
+}
+
 /* Its header's json_decref() calls it by this name. */
 void json_delete(json_t *value)
 {

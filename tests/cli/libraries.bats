@@ -113,3 +113,11 @@ without() {
 		[[ "$output" == *"dog.png: no decoder: "* ]]
 	done
 }
+
+@test "doctor names those that cannot be loaded" {
+	run -0 "$SHMSEM" doctor
+	[[ "$output" == *"ok       libraries      all "*" can be loaded"* ]]
+	run -1 without libpng "$SHMSEM" doctor
+	[[ "$output" == *"bad      libraries      PNG needs a library that cannot be loaded: "*libpng* ]]
+	[ "$(grep -c "^bad " <<<"$output")" -eq 1 ]
+}
