@@ -1,4 +1,5 @@
-"""Many generated files, of all kinds, against the tools of the libraries and Pillow.
+"""Many generated files, of all kinds, against the tools of the libraries and Pillow; resized and
+cropped against Pillow.
 
 By hand: FILES_COUNT=5000 FILES_SEED=3 meson test -C build crowd_of_files -v
 """
@@ -15,6 +16,7 @@ from PIL import Image
 
 from decoder import NATIVE_DEPTH, Refused
 from test_grey import chunk
+from test_sizes import METHODS, as_image, expect
 
 COUNT = int(os.environ.get("FILES_COUNT", "560"))
 SEED = int(os.environ.get("FILES_SEED", "1"))
@@ -91,6 +93,24 @@ def make_jpeg(rng):
     elif tail == "no end":
         data = data[:-2]
     return f"{kind}, {tail}", data
+
+
+def check_sizes(decoder, rng, data, what):
+    """A size and a crop at random, by any filter, against what Pillow makes of the pixels."""
+    got = decoder.decode(data)
+    image = as_image(got.pixels)
+    left, top = int(rng.integers(got.width)), int(rng.integers(got.height))
+    right, bottom = int(rng.integers(left, got.width)) + 1, int(rng.integers(top, got.height)) + 1
+    box, crop = (left, top, right, bottom), (left, top, right - left, bottom - top)
+    size = side(rng), side(rng)
+    method = str(rng.choice(list(METHODS)))
+    try:
+        expect(decoder.decode(data, size=size, resample=method), image.resize(size, METHODS[method]))
+        want = image.resize(size, METHODS[method], box)
+        expect(decoder.decode(data, size=size, crop=crop, resample=method), want)
+        expect(decoder.decode(data, crop=crop), image.crop(box))
+    except AssertionError as error:
+        raise AssertionError((what, image.mode, image.size, size, method, crop)) from error
 
 
 def check_jpeg(decoder, data, what):
@@ -254,6 +274,9 @@ def test_files_of_all_kinds(decoder):
         what = f"file {i}: {format} {name}"
         try:
             outcome = check(decoder, data, what)
+            if "equal" in outcome:
+                check_sizes(decoder, rng, data, what)
+                outcomes[f"{format} sized and cropped as by Pillow"] += 1
         except Exception as error:
             raise AssertionError(what) from error
         outcomes[f"{format} {outcome}"] += 1
@@ -262,4 +285,5 @@ def test_files_of_all_kinds(decoder):
     for outcome, count in sorted(outcomes.items()):
         print(f"{count:6} {outcome}")
     equal = sum(count for outcome, count in outcomes.items() if "equal" in outcome)
+    print(f"{equal:6} equal in all")
     assert equal >= COUNT * 9 // 10
