@@ -26,15 +26,12 @@ struct reader {
 	uint64_t size, at;
 	uint64_t headers;
 	struct shard_content *content;
-	uint64_t entries_room, names_room;
-	bool sorted;
 	int failed; /* errno of what ends it all */
 	uint8_t window[WINDOW];
 	uint64_t window_at, window_size;
 	/* What was said of the next member. */
 	struct tar_pax pax;
-	char *extended; /* the data of that, or a long name */
-	bool has_long_name;
+	char *pax_data, *long_name; /* NULL: nothing */
 };
 
 /* Nothing behind this can be read. */
@@ -80,63 +77,6 @@ static const uint8_t *read_block(struct reader *reader)
 	return reader->window;
 }
 
-/* The block with room for `wanted` things of `size` bytes; NULL, with the block as it was, if there is no
- * memory. */
-static void *grow(void *block, uint64_t *room, uint64_t wanted, size_t size)
-{
-	void *grown = block;
-
-	if (wanted > *room) {
-		grown = realloc(block, 2 * wanted * size);
-		if (grown)
-			*room = 2 * wanted;
-	}
-	return grown;
-}
-
-/* Makes room for a member whose name has that length. */
-static bool make_room(struct reader *reader, size_t length)
-{
-	struct shard_content *content = reader->content;
-	struct shard_entry *entries = grow(content->entries, &reader->entries_room,
-		content->header.count + 1, sizeof *entries);
-	char *names;
-
-	if (!entries)
-		return false;
-	content->entries = entries;
-	names = grow(content->names, &reader->names_room, content->header.names + length + 1, 1);
-	if (!names)
-		return false;
-	content->names = names;
-	return true;
-}
-
-static bool add(
-	struct reader *reader, const struct shard_entry *like, const char *name, size_t length)
-{
-	struct shard_content *content = reader->content;
-	struct shard_header *header = &content->header;
-	struct shard_entry *entry;
-
-	if ((header->count + 1) * (sizeof *entry + sizeof *content->images) + header->names +
-			length + 1 + sizeof *header >
-		SHARD_INDEX_MAX)
-		return fault(reader, reader->at, "its index is over the limit of 256 MiB");
-	if (!make_room(reader, length))
-		return out_of_memory(reader);
-	if (header->count && reader->sorted)
-		reader->sorted = strcmp(content->names + content->entries[header->count - 1].name,
-					 name) < 0;
-	entry = &content->entries[header->count++];
-	*entry = *like;
-	entry->name = (uint32_t)header->names;
-	entry->length = (uint16_t)length;
-	memcpy(content->names + header->names, name, length + 1);
-	header->names += length + 1;
-	return true;
-}
-
 /* Takes up a member by its name, unless nobody could ask for it by that: then it is as if it were
  * not there. */
 static bool add_named(
@@ -151,7 +91,16 @@ static bool add_named(
 		return true;
 	memcpy(plain, name, length);
 	plain[length] = '\0';
-	return !files_name_plain(plain) || add(reader, like, plain, length);
+	if (!files_name_plain(plain))
+		return true;
+	switch (shard_content_add(reader->content, like, plain, length)) {
+	case 0:
+		return true;
+	case EFBIG:
+		return fault(reader, reader->at, "its index is over the limit of 256 MiB");
+	default:
+		return out_of_memory(reader);
+	}
 }
 
 static enum shard_kind kind_of(const struct reader *reader, const struct tar_header *header)
@@ -165,9 +114,9 @@ static enum shard_kind kind_of(const struct reader *reader, const struct tar_hea
 
 static void forget_extended(struct reader *reader)
 {
-	free(reader->extended);
-	reader->extended = NULL;
-	reader->has_long_name = false;
+	free(reader->pax_data);
+	free(reader->long_name);
+	reader->pax_data = reader->long_name = NULL;
 	reader->pax = (struct tar_pax){0};
 }
 
@@ -184,36 +133,37 @@ static bool take_member(struct reader *reader, const struct tar_header *header, 
 	if (reader->pax.name) {
 		name = reader->pax.name;
 		length = reader->pax.name_length;
-	} else if (reader->has_long_name) {
-		name = reader->extended;
+	} else if (reader->long_name) {
+		name = reader->long_name;
 		length = strlen(name);
 	}
 	return add_named(reader, &like, name, length);
 }
 
-/* Reads the data of a header that says more of the next member. */
+/* Reads the data of a header that says more of the next member. Of two of a kind the last counts, as for GNU
+ * tar. */
 static bool take_extended(struct reader *reader, const struct tar_header *header, uint64_t from)
 {
+	bool is_pax = header->kind == TAR_PAX;
+	char **data = is_pax ? &reader->pax_data : &reader->long_name;
 	const char *wrong;
 	ssize_t got;
 
 	if (header->size > EXTENDED_MAX)
 		return fault(reader, from, "an extended header is over the limit of 1 MiB");
-	/* A pax header may follow a long name, which then counts for nothing. */
-	forget_extended(reader);
-	reader->extended = malloc((size_t)header->size + 1);
-	if (!reader->extended)
+	free(*data);
+	*data = malloc((size_t)header->size + 1);
+	if (!*data)
 		return out_of_memory(reader);
-	got = pread_full(reader->fd, reader->extended, (size_t)header->size, (off_t)reader->at);
+	got = pread_full(reader->fd, *data, (size_t)header->size, (off_t)reader->at);
 	if (got != (ssize_t)header->size) {
 		reader->failed = got < 0 ? errno : ESTALE;
 		return false;
 	}
-	reader->extended[header->size] = '\0';
-	reader->has_long_name = header->kind == TAR_LONG_NAME;
-	if (reader->has_long_name)
+	(*data)[header->size] = '\0';
+	if (!is_pax)
 		return true;
-	wrong = tar_pax_read(reader->extended, (size_t)header->size, &reader->pax);
+	wrong = tar_pax_read(*data, (size_t)header->size, &reader->pax);
 	return !wrong || fault(reader, from, "%s", wrong);
 }
 
@@ -272,6 +222,23 @@ static const char *packed_by(const uint8_t *block)
 	return NULL;
 }
 
+static bool is_packed(struct reader *reader, const char *program)
+{
+	return fault(reader, 0, "it is compressed by %s; only plain tar files are served", program);
+}
+
+/* Less than a block is left. */
+static bool ends_early(struct reader *reader)
+{
+	uint8_t rest[8] = {0};
+	const char *packed = NULL;
+
+	if (!reader->at && pread_full(reader->fd, rest, sizeof rest, 0) >= 0)
+		packed = packed_by(rest);
+	return packed ? is_packed(reader, packed)
+		      : fault(reader, reader->at, "it ends within a header");
+}
+
 /* One header with what belongs to it; false: that was the last. */
 static bool read_next(struct reader *reader)
 {
@@ -283,7 +250,7 @@ static bool read_next(struct reader *reader)
 	if (reader->at == reader->size)
 		return false;
 	if (reader->size - reader->at < TAR_BLOCK)
-		return fault(reader, from, "it ends within a header");
+		return ends_early(reader);
 	if (++reader->headers > HEADERS_MAX)
 		return fault(reader, from, "there are more than %" PRIu64 " headers", HEADERS_MAX);
 	block = read_block(reader);
@@ -292,65 +259,16 @@ static bool read_next(struct reader *reader)
 	wrong = tar_header_read(block, &header);
 	packed = wrong && !from ? packed_by(block) : NULL;
 	if (packed)
-		return fault(reader, from,
-			"it is compressed by %s; only plain tar files are served", packed);
+		return is_packed(reader, packed);
 	if (wrong)
 		return fault(reader, from, "a header is damaged: %s", wrong);
 	reader->at += TAR_BLOCK;
 	return header.kind != TAR_END && take(reader, &header, from);
 }
 
-/* The names that qsort compares, which gives its function nothing else. */
-static const char *compared;
-
-static int compare(const void *a, const void *b)
-{
-	const struct shard_entry *one = a, *other = b;
-
-	return strcmp(compared + one->name, compared + other->name);
-}
-
-/* Puts the entries in order, and of each name that is there twice leaves one that says so. */
-static void sort(struct shard_content *content)
-{
-	struct shard_entry *entries = content->entries;
-	uint64_t kept = 0;
-
-	compared = content->names;
-	qsort(entries, content->header.count, sizeof *entries, compare);
-	for (uint64_t i = 1; i < content->header.count; i++)
-		if (compare(&entries[kept], &entries[i]))
-			entries[++kept] = entries[i];
-		else
-			entries[kept].kind = SHARD_TWICE;
-	content->header.count = kept + 1;
-}
-
-/* What a list of names has of it; false when out of memory. */
-static bool list_images(struct shard_content *content)
-{
-	struct shard_header *header = &content->header;
-	uint64_t room = 0;
-
-	for (uint64_t i = 0; i < header->count; i++) {
-		const struct shard_entry *entry = &content->entries[i];
-		uint32_t *images;
-
-		if (entry->kind != SHARD_FILE ||
-			!files_image_extension(content->names + entry->name))
-			continue;
-		images = grow(content->images, &room, header->images + 1, sizeof *images);
-		if (!images)
-			return false;
-		content->images = images;
-		images[header->images++] = (uint32_t)i;
-	}
-	return true;
-}
-
 int shard_read(int fd, uint64_t size, struct shard_content *ret, struct error *err)
 {
-	struct reader reader = {.fd = fd, .size = size, .content = ret, .sorted = true};
+	struct reader reader = {.fd = fd, .size = size, .content = ret};
 
 	*ret = (struct shard_content){.header = {.magic = SHARD_MAGIC, .shard = size}};
 	while (read_next(&reader))
@@ -362,29 +280,8 @@ int shard_read(int fd, uint64_t size, struct shard_content *ret, struct error *e
 			return error_set(err, STATUS_TRY_AGAIN, "became shorter while it was read");
 		return error_os(err, reader.failed, "cannot be read");
 	}
-	if (!reader.sorted)
-		sort(ret);
-	if (list_images(ret))
+	if (shard_content_finish(ret))
 		return STATUS_OK;
 	shard_content_release(ret);
 	return error_os(err, ENOMEM, "cannot be read");
-}
-
-void shard_content_release(struct shard_content *content)
-{
-	free(content->entries);
-	free(content->images);
-	free(content->names);
-	*content = (struct shard_content){0};
-}
-
-int shard_content_write(const struct shard_content *content, int fd)
-{
-	const struct shard_header *header = &content->header;
-
-	if (write_full(fd, header, sizeof *header) != 0 ||
-		write_full(fd, content->entries, header->count * sizeof *content->entries) != 0 ||
-		write_full(fd, content->images, header->images * sizeof *content->images) != 0)
-		return -1;
-	return write_full(fd, content->names, header->names);
 }

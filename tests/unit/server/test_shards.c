@@ -150,6 +150,18 @@ static void long_names_and_sizes_are_read_as_each_format_has_them(void **state)
 	tar_data(&scene.tar, "sized", 5);
 	tar_extend(&scene.tar, 'g', "15 path=global\n");
 	tar_add(&scene.tar, '0', "z", "z", 1);
+	/* Both say something of the same member; where both say its name, pax has precedence. */
+	tar_extend(&scene.tar, 'L', "long-1");
+	tar_extend(&scene.tar, 'x', "10 size=6\n");
+	tar_header(&scene.tar, '0', "cut", 0);
+	tar_data(&scene.tar, "long-1", 6);
+	tar_extend(&scene.tar, 'x', "10 size=6\n");
+	tar_extend(&scene.tar, 'L', "long-2");
+	tar_header(&scene.tar, '0', "cut", 0);
+	tar_data(&scene.tar, "long-2", 6);
+	tar_extend(&scene.tar, 'x', "14 path=pax-3\n");
+	tar_extend(&scene.tar, 'L', "long-3");
+	tar_add(&scene.tar, '0', "cut", "three", 5);
 	read_shard(&scene);
 	assert_string_equal(fault_of(&scene), "");
 	expect(&scene, name, "gnu");
@@ -159,6 +171,10 @@ static void long_names_and_sizes_are_read_as_each_format_has_them(void **state)
 	expect(&scene, "binary", "base256");
 	expect(&scene, "sized", "sized");
 	expect(&scene, "z", "z");
+	expect(&scene, "long-1", "long-1");
+	expect(&scene, "long-2", "long-2");
+	expect(&scene, "pax-3", "three");
+	assert_null(shard_index_find(&scene.index, "cut"));
 	snprintf(record, sizeof record, "%.120s/last", long_prefix);
 	expect(&scene, record, "prefix");
 	release(&scene);
@@ -289,6 +305,10 @@ static void a_compressed_shard_is_called_so(void **state)
 	tar_bytes(&scene.tar, NULL, 1021);
 	read_shard(&scene);
 	assert_non_null(strstr(fault_of(&scene), "compressed by gzip"));
+	scene.tar.size = 100;
+	read_shard(&scene);
+	assert_non_null(strstr(fault_of(&scene), "compressed by gzip"));
+	scene.tar.size = 1024;
 	memcpy(scene.tar.data, "not one", 7);
 	read_shard(&scene);
 	assert_non_null(strstr(fault_of(&scene), "damaged"));
