@@ -193,6 +193,9 @@ static void process_ended(struct server *server, unsigned index)
 	siginfo_t end;
 	bool at_once;
 
+	/* It ended before the supply thread had made it DECODER_IDLE: the event comes again. */
+	if (decoder->state == DECODER_STARTING)
+		return;
 	/* It may have said why. */
 	while (take_message(server, index))
 		;
