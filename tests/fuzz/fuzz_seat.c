@@ -249,7 +249,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	write_head(whole, HEAD_SIZE, false);
 	make_store();
 	FUZZ_CHECK(prefetch_start(&server));
-	server.serving.last = server.next_check = 0;
+	/* With this the call of upkeep is a thorough one, which looks at all seats. */
+	server.serving.last = server.next_check = server.turns = 0;
 	if (size > 1)
 		write_head(data + 1, size - 1, choice & CHOOSE_WHOLE);
 	for (unsigned seat = 0; seat < SEATS; seat++)
