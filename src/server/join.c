@@ -10,6 +10,7 @@
 #include "server/internal.h"
 #include "server/link.h"
 #include "server/pool.h"
+#include "server/shard_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -241,6 +242,17 @@ static uint64_t max_bytes(const struct image_limits *limits)
 	return RESERVE_MAX;
 }
 
+static int open_folder(const char *directory, int *ret, struct error *err)
+{
+	*ret = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret >= 0)
+		return STATUS_OK;
+	if (errno == ENOTDIR && shard_name_ends(directory, strlen(directory)))
+		return error_set(err, STATUS_USAGE,
+			"tar shards are not served with --join: '%s' is no folder", directory);
+	return error_os(err, errno, "cannot open '%s'", directory);
+}
+
 int join_start(const struct server_options *options, void (*say)(const char *message),
 	struct join **ret, struct error *err)
 {
@@ -256,14 +268,14 @@ int join_start(const struct server_options *options, void (*say)(const char *mes
 	join->options = *options;
 	join->say = say;
 	join->decoder = DECODER_NONE;
-	join->folder = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	classic = (struct classic_responder_options){.space = options->space,
 		.max_bytes = max_bytes(&options->limits),
 		.answer = answer,
 		.context = join};
 	join->decoder.setup = pool_decoder_setup(options, classic.max_bytes);
-	status = join->folder < 0 ? error_os(err, errno, "cannot open '%s'", options->directory)
-				  : classic_responder_new(&classic, &join->responder, err);
+	status = open_folder(options->directory, &join->folder, err);
+	if (!status)
+		status = classic_responder_new(&classic, &join->responder, err);
 	if (!status)
 		status = start_thread(join, err);
 	if (status) {

@@ -181,6 +181,14 @@ is() {
 	finish
 }
 
+@test "shards are not served with --join, which says so" {
+	pack served/s.tar
+	run -64 timeout 10 "$SHMSEM" serve -N "$NS" --join served/s.tar
+	[ "$output" = "shmsem serve: tar shards are not served with --join: 'served/s.tar' is no folder" ]
+	run timeout 10 "$SHMSEM" serve -N "$NS" --join served/none.tar
+	[[ "$output" == *"cannot open 'served/none.tar': No such file or directory" ]]
+}
+
 @test "what is no shard is not served alone" {
 	pack served/s.tar
 	mkfifo served/fifo.tar
