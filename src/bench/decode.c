@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAYS_MAX 5
+#define WAYS_MAX 6
 
 /* Pixels from which on what is done once for an image does not count. */
 #define MEDIUM_LEAST 500000
@@ -54,7 +54,8 @@ struct decode_job decode_job_borrow(const struct decode_job *job, int way)
 
 static int decode_once(struct decode_job *job, struct error *err)
 {
-	const struct image_options options = {.scale = job->scale, .flags = IMAGE_KEEP_ORIENTATION};
+	const struct image_options options = {.scale = job->way == DECODE_WHOLE ? 1 : job->scale,
+		.flags = IMAGE_KEEP_ORIENTATION};
 	const struct picture *picture = job->picture;
 	int status;
 
@@ -105,6 +106,8 @@ static const char *way_name(const struct decode_job *job)
 		return "shmsem-header";
 	case DECODE_LIBPNG:
 		return "shmsem, by libpng alone";
+	case DECODE_WHOLE:
+		return "shmsem, full size";
 	case PLAIN_FAST:
 		return "libjpeg-fast";
 	case PLAIN_EASY:
@@ -119,39 +122,35 @@ struct bench_subject decode_subject(struct decode_job *job)
 	return (struct bench_subject){.name = way_name(job), .context = job, .run = run_decode};
 }
 
-/* What comes beside the limit; how many ways. */
-static size_t choose_ways(enum image_format format, int ways[WAYS_MAX])
+/* What comes beside the limit; how many ways. A reduced PNG is to cost no more than the whole. */
+static size_t choose_ways(enum image_format format, uint8_t scale, int ways[WAYS_MAX])
 {
 	static const int jpeg[] = {PLAIN_ROWS, PLAIN_FAST, DECODE_SHMSEM, DECODE_PROBE};
 	static const int png[] = {
-		PLAIN_ROWS, PLAIN_EASY, DECODE_SHMSEM, DECODE_PROBE, DECODE_LIBPNG};
+		PLAIN_ROWS, PLAIN_EASY, DECODE_SHMSEM, DECODE_PROBE, DECODE_LIBPNG, DECODE_WHOLE};
 
 	if (format == IMAGE_FORMAT_JPEG) {
 		memcpy(ways, jpeg, sizeof jpeg);
 		return sizeof jpeg / sizeof *jpeg;
 	}
 	memcpy(ways, png, sizeof png);
-	return sizeof png / sizeof *png;
+	return sizeof png / sizeof *png - (scale == 1);
 }
 
-/* Of a PNG: the limit is the whole image at each scale, so that ratios can be compared. */
-static void note_scale(struct bench_session *session, const struct decode_job *job, double ratio,
-	double *whole_ratio)
+/* Of a reduced PNG; the last row is the whole one. */
+static void note_scale(struct bench_session *session, const struct decode_job *job,
+	const struct bench_result *rows, size_t count)
 {
 	const struct image_info *info = &job->info;
 
-	if (job->format != IMAGE_FORMAT_PNG ||
-		(uint64_t)info->file_width * info->file_height < MEDIUM_LEAST)
-		return;
-	if (job->scale == 1)
-		*whole_ratio = ratio;
-	else if (*whole_ratio > 0)
-		goal_note(&session->report.goals, GOAL_REDUCED, ratio / *whole_ratio);
+	if (job->format == IMAGE_FORMAT_PNG && job->scale > 1 &&
+		(uint64_t)info->file_width * info->file_height >= MEDIUM_LEAST)
+		goal_note(&session->report.goals, GOAL_REDUCED,
+			rows[2].ratio / rows[count - 1].ratio);
 }
 
-/* `whole_ratio` is kept from one scale of a picture to the next. */
 static int measure_one(struct bench_session *session, const struct picture *picture, uint8_t scale,
-	double *whole_ratio, struct error *err)
+	struct error *err)
 {
 	AUTO_DECODE_JOB struct decode_job limit = {0};
 	struct decode_job jobs[WAYS_MAX];
@@ -164,7 +163,7 @@ static int measure_one(struct bench_session *session, const struct picture *pict
 
 	if (status)
 		return status;
-	count = choose_ways(limit.format, ways);
+	count = choose_ways(limit.format, scale, ways);
 	for (size_t i = 0; i < count; i++) {
 		jobs[i] = decode_job_borrow(&limit, ways[i]);
 		subjects[i] = decode_subject(&jobs[i]);
@@ -177,7 +176,7 @@ static int measure_one(struct bench_session *session, const struct picture *pict
 		return status;
 	for (int i = 0; limit.format == IMAGE_FORMAT_PNG && scale > 1 && i < 2; i++)
 		snprintf(rows[i].note, sizeof rows[i].note, "does not scale");
-	note_scale(session, &limit, rows[2].ratio, whole_ratio);
+	note_scale(session, &limit, rows, count);
 	return STATUS_OK;
 }
 
@@ -185,11 +184,9 @@ int decode_measure(struct bench_session *session, const struct pictures *picture
 	struct error *err)
 {
 	for (size_t i = 0; i < pictures->count; i++) {
-		double whole_ratio = 0;
-
 		for (size_t k = 0; k < scales; k++) {
 			int status = measure_one(
-				session, &pictures->list[i], (uint8_t)(1 << k), &whole_ratio, err);
+				session, &pictures->list[i], (uint8_t)(1 << k), err);
 
 			if (status)
 				return status;

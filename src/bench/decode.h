@@ -23,6 +23,7 @@ struct decode_job {
 #define DECODE_SHMSEM 100 /* image_probe and image_decode */
 #define DECODE_PROBE  101 /* image_probe alone: the header */
 #define DECODE_LIBPNG 102 /* as DECODE_SHMSEM, but PNG by libpng alone */
+#define DECODE_WHOLE  103 /* as DECODE_SHMSEM, but at full size */
 
 /* Looks at the image and makes room for its pixels, which are touched. Release also after an error.
  * Pixels may be shared by jobs of the same picture and scale: see decode_job_borrow. */

@@ -17,6 +17,7 @@
 enum look {
 	LOOK_PHOTO, /* RGB */
 	LOOK_GREY,  /* the same without colours */
+	LOOK_ALPHA, /* the same with alpha that is as green */
 	LOOK_NOISE, /* RGB of which nothing can be foretold */
 	LOOK_DEEP,  /* RGB of 16 bits, the lower half noise, as from a camera */
 };
@@ -34,6 +35,7 @@ static const struct drawing drawn[] = {
 	{"icon.jpg", ENCODE_JPEG, 64, 64, LOOK_PHOTO},
 	{"photo.png", ENCODE_PNG, 960, 640, LOOK_PHOTO},
 	{"grey.png", ENCODE_PNG, 960, 640, LOOK_GREY},
+	{"alpha.png", ENCODE_PNG, 960, 640, LOOK_ALPHA},
 	{"noise.png", ENCODE_PNG, 960, 640, LOOK_NOISE},
 	{"deep.png", ENCODE_PNG, 960, 640, LOOK_DEEP},
 	{"photo.jpg", ENCODE_JPEG, 960, 640, LOOK_PHOTO},
@@ -93,8 +95,17 @@ static void change_look(uint8_t *pixels, size_t count, enum look look)
 		pixels[i] = pixels[3 * i + 1];
 	for (size_t i = 0; look == LOOK_NOISE && i < 3 * count; i++)
 		pixels[i] = (uint8_t)next_grain(&state);
+	for (size_t i = count; look == LOOK_ALPHA && i-- > 0;) {
+		memmove(pixels + 4 * i, pixels + 3 * i, 3);
+		pixels[4 * i + 3] = pixels[4 * i + 1];
+	}
 	for (size_t i = 3 * count; look == LOOK_DEEP && i-- > 0;)
 		deep[i] = (uint16_t)(pixels[i] << 8 | (next_grain(&state) & 255));
+}
+
+static uint8_t channels_of(enum look look)
+{
+	return look == LOOK_GREY ? 1 : look == LOOK_ALPHA ? 4 : 3;
 }
 
 static int draw_into(FILE *file, const struct drawing *drawing, struct error *err)
@@ -105,7 +116,7 @@ static int draw_into(FILE *file, const struct drawing *drawing, struct error *er
 	const struct encode_image image = {.pixels = pixels,
 		.width = drawing->width,
 		.height = drawing->height,
-		.channels = drawing->look == LOOK_GREY ? 1 : 3,
+		.channels = channels_of(drawing->look),
 		.bits = drawing->look == LOOK_DEEP ? 16 : 8};
 
 	if (!pixels)

@@ -21,7 +21,8 @@ struct pictures {
 };
 
 /* The drawn set: dot.png of 1 KB, icon of 64x64, photo of 0.6 megapixels, both as .png and .jpg,
- * this size as grey.png, noise.png and deep.png (16 bits), and large.jpg of 12 megapixels (36 MB). */
+ * this size as grey.png, alpha.png (RGBA), noise.png and deep.png (16 bits), and large.jpg of 12
+ * megapixels (36 MB). */
 int pictures_draw(struct pictures *ret, struct error *err);
 
 /* The first of these alone: the size of a picture does not matter. */

@@ -23,18 +23,25 @@ extern char **environ;
 static const char script[] =
 	"import struct, sys\n"
 	"from PIL import Image\n"
-	"mode, width, height, side = sys.argv[1], *map(int, sys.argv[2:])\n"
+	"mode, how, width, height, side = *sys.argv[1:3], *map(int, sys.argv[3:])\n"
 	"source, answer = sys.stdin.buffer, sys.stdout.buffer\n"
 	"answer.write(b'.'); answer.flush()\n"
 	"pixels = source.read(width * height * {'F': 4}.get(mode, len(mode)))\n"
 	"image = Image.frombytes(mode, (width, height), pixels)\n"
 	"while word := source.read(8):\n"
 	"    for _ in range(struct.unpack('=Q', word)[0]):\n"
-	"        image.resize((side, side), Image.BICUBIC)\n"
+	"        image.resize((side, side), getattr(Image, how.upper()))\n"
 	"    answer.write(b'.'); answer.flush()\n";
+
+/* Where there is least to do beside copying, and what is chosen by default. */
+static const struct filter {
+	const char *name;
+	enum resize_filter filter;
+} filters[] = {{"box", RESIZE_BOX}, {"bicubic", RESIZE_BICUBIC}};
 
 /* The pixels, and who resizes them. */
 struct resizing {
+	const struct filter *filter;
 	uint8_t *pixels, *resized;
 	uint32_t width, height;
 	uint8_t channels, bits;
@@ -70,7 +77,7 @@ static int run_ours(void *context, uint64_t operations, struct error *err)
 		.to_height = SIDE,
 		.channels = resizing->channels,
 		.bits = resizing->bits,
-		.filter = RESIZE_BICUBIC,
+		.filter = (uint8_t)resizing->filter->filter,
 		.alpha = resizing->channels == 4};
 	size_t stride = (size_t)resizing->width * resizing->channels * resizing->bits / 8;
 	struct resize resize;
@@ -96,8 +103,8 @@ static const char *mode_of(const struct resizing *resizing)
 static int start_python(struct resizing *resizing, const int orders[2], const int answers[2])
 {
 	char width[12], height[12], side[12];
-	char *arguments[] = {"python3", "-c", (char *)script, (char *)mode_of(resizing), width,
-		height, side, NULL};
+	char *arguments[] = {"python3", "-c", (char *)script, (char *)mode_of(resizing),
+		(char *)resizing->filter->name, width, height, side, NULL};
 	posix_spawn_file_actions_t actions;
 	int error;
 
@@ -228,9 +235,9 @@ static int measure_with(struct bench_session *session, struct resizing *resizing
 	status = start_pillow(resizing, err);
 	if (status)
 		return status;
-	snprintf(group, sizeof group, "resize %s %ux%u to %dx%d, bicubic",
+	snprintf(group, sizeof group, "resize %s %ux%u to %dx%d, %s",
 		resizing->bits == 16 ? "16-bit grey" : mode_of(resizing), resizing->width,
-		resizing->height, SIDE, SIDE);
+		resizing->height, SIDE, SIDE, resizing->filter->name);
 	status = session_measure(session, "decode", group,
 		SIDE * SIDE * channels * resizing->bits / 8, subjects, 2, &rows, err);
 	if (status)
@@ -242,10 +249,14 @@ static int measure_with(struct bench_session *session, struct resizing *resizing
 static int measure(struct bench_session *session, const struct picture *picture, uint8_t channels,
 	struct error *err)
 {
-	struct resizing resizing = {0};
-	int status = measure_with(session, &resizing, picture, channels, err);
+	int status = STATUS_OK;
 
-	release(&resizing);
+	for (size_t i = 0; !status && i < sizeof filters / sizeof *filters; i++) {
+		struct resizing resizing = {.filter = &filters[i]};
+
+		status = measure_with(session, &resizing, picture, channels, err);
+		release(&resizing);
+	}
 	return status;
 }
 
