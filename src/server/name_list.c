@@ -192,7 +192,19 @@ static bool wants(struct server *server, const struct file_task *task)
 	return true;
 }
 
-/* Takes the shard's index, or leaves it out: what is gone or cannot be read says nothing. */
+/* It is gone, or may not be read: so are files left out. */
+static bool says_nothing(int status)
+{
+	return status == STATUS_NOT_FOUND || status == STATUS_BAD_DATA ||
+	       status == STATUS_NOT_PERMITTED;
+}
+
+static bool lacked_by_us(int os_error)
+{
+	return os_error == EMFILE || os_error == ENFILE || os_error == ENOMEM;
+}
+
+/* Takes the shard's index, or goes on without it. */
 static bool take(struct server *server, const struct file_task *task, struct resolved *file,
 	const struct watch_token *token, int status, struct error *err)
 {
@@ -201,8 +213,8 @@ static bool take(struct server *server, const struct file_task *task, struct res
 
 	(void)token;
 	shard->index = shards_index(server->shards, file);
-	if (!shard->index && (status == STATUS_TRY_AGAIN || status == STATUS_INTERNAL)) {
-		if (err->os_error) /* it is we who lack something */
+	if (!shard->index && status && !says_nothing(status)) {
+		if (lacked_by_us(err->os_error))
 			error_copy(&names->failure, err);
 		else
 			leave_out(server, names->made.text + shard->at, err);
