@@ -345,36 +345,6 @@ static void put_fixed_distance(struct stream *stream, unsigned distance, unsigne
 	put_litlen(stream, 256);
 }
 
-static void fixed_distance_30(struct stream *stream)
-{
-	put_fixed_distance(stream, 30, 40000);
-}
-
-static void fixed_distance_31(struct stream *stream)
-{
-	put_fixed_distance(stream, 31, 40000);
-}
-
-static void back_to_the_first(struct stream *stream)
-{
-	put_fixed_distance(stream, 2, 3);
-}
-
-static void before_the_first(struct stream *stream)
-{
-	put_fixed_distance(stream, 2, 2);
-}
-
-static void far_back_to_the_first(struct stream *stream)
-{
-	put_fixed_distance(stream, 28, 16385);
-}
-
-static void far_before_the_first(struct stream *stream)
-{
-	put_fixed_distance(stream, 28, 16384);
-}
-
 static void put_stored(struct stream *stream, unsigned size, unsigned complement)
 {
 	put(stream, 1, 3);
@@ -435,16 +405,24 @@ static const struct {
 	{"fixed codes", fixed_ab, true},
 	{"fixed code 286", fixed_litlen_286, false},
 	{"fixed code 287", fixed_litlen_287, false},
-	{"fixed distance 30", fixed_distance_30, false},
-	{"fixed distance 31", fixed_distance_31, false},
-	{"back to the first byte", back_to_the_first, true},
-	{"before the first byte", before_the_first, false},
-	{"far back to the first byte", far_back_to_the_first, true},
-	{"far before the first byte", far_before_the_first, false},
 	{"stored", stored, true},
 	{"stored, nothing", stored_nothing, true},
 	{"stored, with another size", stored_of_odd_size, false},
 	{"a block of type 3", block_of_type_3, false},
+};
+
+/* A length of 3 behind so many bytes, at a distance of the fixed codes, whose bits are 0. */
+static const struct {
+	const char *what;
+	unsigned distance, bytes;
+	bool taken;
+} fixed_distances[] = {
+	{"fixed distance 30", 30, 40000, false},
+	{"fixed distance 31", 31, 40000, false},
+	{"back to the first byte", 2, 3, true},
+	{"before the first byte", 2, 2, false},
+	{"far back to the first byte", 28, 16385, true},
+	{"far before the first byte", 28, 16384, false},
 };
 
 /* ---- comparing ---- */
@@ -491,26 +469,42 @@ static void put_checksum(struct stream *stream, uint32_t sum)
 		put(stream, sum >> 8 * i & 255, 8);
 }
 
+/* A stream is as it is written, but for its checksum. */
+static void expect_taken(struct stream *stream, const char *what, bool taken)
+{
+	size_t size;
+
+	/* once for its size: the checksum is wrong */
+	put_checksum(stream, 0);
+	zlib_takes(stream->data, stream->bits / 8, out, &size);
+	stream->bits -= 32;
+	put_checksum(stream, (uint32_t)adler32(1, out, (uInt)size));
+	if (zlib_takes(stream->data, stream->bits / 8, out, &size) != taken)
+		fail_msg("%s: zlib finds otherwise", what);
+	if (is_taken(stream->data, stream->bits / 8, out, size) != taken)
+		fail_msg("%s: is %staken", what, taken ? "not " : "");
+}
+
+static void begin_zlib(struct stream *stream)
+{
+	memset(stream, 0, sizeof *stream);
+	put(stream, 0x9c78, 16);
+}
+
 static void what_zlib_takes_is_taken(void **state)
 {
 	static struct stream stream;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		size_t size;
-
-		memset(&stream, 0, sizeof stream);
-		put(&stream, 0x9c78, 16);
+		begin_zlib(&stream);
 		cases[i].write(&stream);
-		/* once for its size: the checksum is wrong */
-		put_checksum(&stream, 0);
-		zlib_takes(stream.data, stream.bits / 8, out, &size);
-		stream.bits -= 32;
-		put_checksum(&stream, (uint32_t)adler32(1, out, (uInt)size));
-		if (zlib_takes(stream.data, stream.bits / 8, out, &size) != cases[i].taken)
-			fail_msg("%s: zlib finds otherwise", cases[i].what);
-		if (is_taken(stream.data, stream.bits / 8, out, size) != cases[i].taken)
-			fail_msg("%s: is %staken", cases[i].what, cases[i].taken ? "not " : "");
+		expect_taken(&stream, cases[i].what, cases[i].taken);
+	}
+	for (size_t i = 0; i < sizeof fixed_distances / sizeof *fixed_distances; i++) {
+		begin_zlib(&stream);
+		put_fixed_distance(&stream, fixed_distances[i].distance, fixed_distances[i].bytes);
+		expect_taken(&stream, fixed_distances[i].what, fixed_distances[i].taken);
 	}
 }
 
