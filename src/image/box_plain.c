@@ -156,11 +156,5 @@ INLINE uint32_t mean(const struct box *box, const uint8_t *const *rows, uint32_t
 
 uint32_t box_plain(const struct box *box, const uint8_t *const *rows, uint8_t *means)
 {
-	const uint32_t squares = box->width / box->scale;
-
-	if (box->scale == 2)
-		return mean(box, rows, squares, means, 2);
-	if (box->scale == 4)
-		return mean(box, rows, squares, means, 4);
-	return mean(box, rows, squares, means, 8);
+	return BOX_BY_SCALE(mean, box, rows, means);
 }

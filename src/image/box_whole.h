@@ -6,6 +6,13 @@
 
 #include "image/box.h"
 
+/* Calls mean(box, rows, squares, means, scale) with the scale as a constant, for which the loops that
+ * it is made of become code of their own. */
+#define BOX_BY_SCALE(mean, box, rows, means)                                      \
+	((box)->scale == 2          ? mean(box, rows, (box)->width / 2, means, 2) \
+		: (box)->scale == 4 ? mean(box, rows, (box)->width / 4, means, 4) \
+				    : mean(box, rows, (box)->width / 8, means, 8))
+
 /* Without alpha. */
 uint32_t box_plain(const struct box *box, const uint8_t *const *rows, uint8_t *means);
 
