@@ -140,11 +140,14 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		atomic_store(&page->state_word, WIRE_STATE_WORD(connection->sequence, WIRE_IDLE));
 		return status;
 	}
-	/* Letting go of the image will write there, maybe soon. */
-	__builtin_prefetch(head_hold(&connection->head, connection->seat, request->hold), 1);
-	/* What we hold there now may keep everything: better to have another seat. */
-	if (!head_hold_whole(&connection->head, connection->seat, request->hold))
-		connection->lost = true;
+	if (request->operation == WIRE_GET) {
+		/* Letting go of the image will write there, maybe soon. */
+		__builtin_prefetch(
+			head_hold(&connection->head, connection->seat, request->hold), 1);
+		/* What we hold there now may keep everything: better to have another seat. */
+		if (!head_hold_whole(&connection->head, connection->seat, request->hold))
+			connection->lost = true;
+	}
 	wire_copy(ret_answer, &page->answer, sizeof *ret_answer);
 	for (int i = 0; i < 4; i++)
 		ret_words[i] = atomic_load_explicit(&page->words[i], memory_order_relaxed);

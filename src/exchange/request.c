@@ -19,7 +19,8 @@ void request_read(
 	ret->taken = false;
 	wire_copy(&ret->request, &page->request, sizeof ret->request);
 	/* Where the answer will be noted, which the other side has written last. */
-	__builtin_prefetch(head_hold(head, seat, ret->request.hold % WIRE_HOLDS), 1);
+	if (ret->request.operation == WIRE_GET)
+		__builtin_prefetch(head_hold(head, seat, ret->request.hold % WIRE_HOLDS), 1);
 	length = ret->request.length;
 	if (length > WIRE_NAME_MAX)
 		length = 0;
