@@ -132,8 +132,10 @@ INLINE uint32_t mean8(const struct box *box, const uint8_t *const *rows, uint32_
 {
 	if (box->channels == 3)
 		return mean_plain8(rows, squares, means, scale, 3, false);
-	return scale == 2 ? halve_grey8(rows, squares, means)
-			  : mean_plain8(rows, squares, means, scale, 1, false);
+	/* Which bytes are taken depends on their order. */
+	return scale == 2 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+		       ? halve_grey8(rows, squares, means)
+		       : mean_plain8(rows, squares, means, scale, 1, false);
 }
 
 INLINE uint32_t mean16(const struct box *box, const uint8_t *const *rows, uint32_t squares,
