@@ -301,7 +301,7 @@ SHMSEM_API void shmsem_release(struct shmsem_image *image);
 SHMSEM_API int shmsem_check(const struct shmsem_image *image, struct shmsem_error *error);
 
 /* Whether a request is one at all, which each call that has one looks at: SHMSEM_USAGE if it has no name,
- * or options that no image can have. Asks no server. */
+ * one of more than 1024 bytes, or options that no image can have. Asks no server. */
 SHMSEM_API int shmsem_check_request(
 	const struct shmsem_request *request, struct shmsem_error *error);
 

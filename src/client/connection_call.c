@@ -123,11 +123,10 @@ int connection_call(struct connection *connection, const struct wire_request *re
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
 	size_t length = strlen(name);
 	char shown[ERROR_TEXT_SIZE];
-	int status;
+	int status = name_length_check(length, err);
 
-	if (length > WIRE_NAME_MAX)
-		return error_set(err, STATUS_USAGE, "a name of %zu bytes is over the limit of %d",
-			length, WIRE_NAME_MAX);
+	if (status)
+		return status;
 	if (waiting_cancelled(waiting))
 		return error_cancelled(err, "cancelled");
 	write_request(connection, page, request, name, length);

@@ -58,6 +58,15 @@ static inline void options_ask(struct shmsem_request *request, const struct wire
 	memcpy((char *)request + OPTIONS_BEGIN, options, OPTIONS_SIZE);
 }
 
+/* Whether a name of that many bytes can be asked for; STATUS_USAGE if not. */
+static inline int name_length_check(size_t length, struct error *err)
+{
+	if (length <= WIRE_NAME_MAX)
+		return STATUS_OK;
+	return error_set(err, STATUS_USAGE, "a name of %zu bytes is over the limit of %d", length,
+		WIRE_NAME_MAX);
+}
+
 /* Whether that may be asked; STATUS_USAGE if not. */
 static inline int options_check(const struct shmsem_request *given, struct error *err)
 {
@@ -66,6 +75,8 @@ static inline int options_check(const struct shmsem_request *given, struct error
 
 	if (!given->name || !given->name[0])
 		return error_set(err, STATUS_USAGE, "the name is empty");
+	if (name_length_check(strlen(given->name), err))
+		return STATUS_USAGE;
 	if (memcmp(given->reserved_bytes, none, sizeof given->reserved_bytes) != 0 ||
 		memcmp(given->reserved, none, sizeof given->reserved) != 0)
 		return error_set(err, STATUS_USAGE,

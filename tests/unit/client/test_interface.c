@@ -130,6 +130,14 @@ static int fetch_with(struct shmsem_request request, struct shmsem_error *error)
 	return shmsem_fetch(client, &request, &output.image, error);
 }
 
+static int check_length(size_t length, struct shmsem_error *error)
+{
+	char name[1026] = "";
+
+	memset(name, 'x', length);
+	return shmsem_check_request(&(struct shmsem_request){.name = name}, error);
+}
+
 #define CALL(name, expression)                      \
 	static int name(struct shmsem_error *error) \
 	{                                           \
@@ -160,6 +168,7 @@ CALL(fetch_resample, fetch_with(ASK(.name = "a", .resample = 4), error))
 CALL(fetch_sides, fetch_with(ASK(.name = "a", .width = 5, .shorter = 5), error))
 CALL(fetch_crop, fetch_with(ASK(.name = "a", .crop_width = 5), error))
 CALL(check_nothing, shmsem_check_request(&ASK(.name = ""), error))
+CALL(check_long, check_length(1025, error))
 CALL(check_scale, shmsem_check_request(&ASK(.name = "a", .scale = 2, .width = 5), error))
 CALL(check_draft, shmsem_check_request(&ASK(.name = "a", .flags = SHMSEM_DRAFT), error))
 CALL(check_strict,
@@ -219,6 +228,7 @@ static const struct {
 	{"shmsem_fetch: a size and a shorter side", fetch_sides, SHMSEM_USAGE},
 	{"shmsem_fetch: a crop without a height", fetch_crop, SHMSEM_USAGE},
 	{"shmsem_check_request: an empty name", check_nothing, SHMSEM_USAGE},
+	{"shmsem_check_request: a name of 1025 bytes", check_long, SHMSEM_USAGE},
 	{"shmsem_check_request: a scale and a size", check_scale, SHMSEM_USAGE},
 	{"shmsem_check_request: a draft of the whole", check_draft, SHMSEM_USAGE},
 	{"shmsem_check_request: strict and lenient", check_strict, SHMSEM_USAGE},
@@ -318,6 +328,7 @@ static void success_is_said_too(void **state)
 	expect_success("server_user", shmsem_server_user(&other, "any", &error), &error);
 	expect_success("connect", shmsem_connect(&second, &options, &error), &error);
 	shmsem_close(second);
+	expect_success("check_request", check_length(1024, &error), &error);
 	expect_success("ping", shmsem_ping(client, &error), &error);
 	expect_success("fetch", shmsem_fetch(client, &request, &image, &error), &error);
 	expect_success("check", shmsem_check(&image, &error), &error);
