@@ -34,8 +34,8 @@ int request_options_check(const struct wire_options *options, struct error *err)
 		return error_set(err, STATUS_USAGE,
 			"a size, a shorter side and a longer side exclude each other");
 	if (scaled && (sized || cropped))
-		return error_set(
-			err, STATUS_USAGE, "a scale goes neither with a size nor with a crop");
+		return error_set(err, STATUS_USAGE, "a %s goes neither with a size nor with a crop",
+			options->scale > 1 ? "scale" : "fit");
 	if (cropped && (!options->crop_width || !options->crop_height))
 		return error_set(err, STATUS_USAGE, "a crop has a width and a height");
 	if (centred && placed)

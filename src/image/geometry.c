@@ -31,8 +31,8 @@ int geometry_check(const struct image_options *options, struct error *err)
 		return error_set(err, STATUS_USAGE,
 			"a size, a shorter side and a longer side exclude each other");
 	if (wants_scale(options) && (wants_size(options) || wants_part(options)))
-		return error_set(
-			err, STATUS_USAGE, "a scale goes neither with a size nor with a crop");
+		return error_set(err, STATUS_USAGE, "a %s goes neither with a size nor with a crop",
+			options->scale > 1 ? "scale" : "fit");
 	if (wants_part(options) && (!options->crop_width || !options->crop_height))
 		return error_set(err, STATUS_USAGE, "a crop has a width and a height");
 	if (options->flags & IMAGE_CROP_CENTRED && (options->crop_x || options->crop_y))

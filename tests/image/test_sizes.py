@@ -198,7 +198,7 @@ def test_what_makes_no_sense_is_refused(decoder):
         ({"size": (5, 5), "shorter": 5}, 64, "exclude each other"),
         ({"shorter": 5, "longer": 5}, 64, "exclude each other"),
         ({"size": (5, 0), "scale": 2}, 64, "a scale goes neither"),
-        ({"crop": (0, 0, 5, 5), "fit": (2, 0)}, 64, "a scale goes neither"),
+        ({"crop": (0, 0, 5, 5), "fit": (2, 0)}, 64, "a fit goes neither"),
         ({"flags": DRAFT}, 64, "a draft is for a size"),
         ({"size": (101, 5), "side": 100}, 64, "--max-side"),
         ({"size": (0, 70), "side": 100}, 64, "--max-side"),
