@@ -232,8 +232,8 @@ PyObject *connection_new(
 	self->space_text = text ? strdup(text) : NULL;
 	Py_XDECREF(keep);
 	self->options.flags = guard ? SHMSEM_GUARD_SIGBUS : 0;
-	if (!self->space_text || seconds_parse(wait, &self->options.wait_ns) ||
-		seconds_parse(timeout, &self->options.timeout_ns) ||
+	if (!self->space_text || seconds_parse(wait, "wait", &self->options.wait_ns) ||
+		seconds_parse(timeout, "timeout", &self->options.timeout_ns) ||
 		server_user_parse(server_user, &self->options)) {
 		if (!PyErr_Occurred())
 			PyErr_NoMemory();

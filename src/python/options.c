@@ -67,6 +67,10 @@ static int parse_number(PyObject *given, const char *name, long long most, long 
 {
 	int overflow;
 
+	if (!PyIndex_Check(given)) {
+		PyErr_Format(PyExc_TypeError, "%s: %R is not a whole number", name, given);
+		return -1;
+	}
 	*ret = PyLong_AsLongLongAndOverflow(given, &overflow);
 	if (*ret == -1 && PyErr_Occurred())
 		return -1;
@@ -95,6 +99,15 @@ static int parse_word(PyObject *given, const char *name, const char *const *word
 	return -1;
 }
 
+/* The items of a sequence; -1 with an exception that says what the option is. */
+static Py_ssize_t count_items(PyObject *given, const char *name, const char *what)
+{
+	if (PySequence_Check(given))
+		return PySequence_Size(given);
+	PyErr_Format(PyExc_TypeError, "%s is %s, not %R", name, what, given);
+	return -1;
+}
+
 static int parse_numbers(PyObject *given, const char *name, Py_ssize_t count, uint32_t *ret)
 {
 	int status = 0;
@@ -112,40 +125,57 @@ static int parse_numbers(PyObject *given, const char *name, Py_ssize_t count, ui
 
 static int parse_pair(PyObject *given, const char *name, uint32_t *ret)
 {
-	if (PySequence_Size(given) == 2)
+	static const char what[] = "a width and a height";
+	Py_ssize_t count = count_items(given, name, what);
+
+	if (count == 2)
 		return parse_numbers(given, name, 2, ret);
-	if (!PyErr_Occurred())
-		error_usage("%s is a width and a height", name);
+	if (count >= 0)
+		error_usage("%s is %s", name, what);
 	return -1;
 }
 
 static int parse_crop(PyObject *given, struct call_options *chosen)
 {
-	Py_ssize_t count = PySequence_Size(given);
+	static const char what[] = "x, y, width and height, or width and height";
+	struct shmsem_request *request = &chosen->request;
+	Py_ssize_t count = count_items(given, "crop", what);
+	int status;
 
-	if (count == 4)
-		return parse_numbers(given, "crop", 4, &chosen->request.crop_x);
-	if (count == 2) {
-		chosen->request.flags |= SHMSEM_CROP_CENTRED;
-		return parse_numbers(given, "crop", 2, &chosen->request.crop_width);
+	if (count <= 0)
+		return (int)count;
+	if (count != 4 && count != 2) {
+		error_usage("crop is %s", what);
+		return -1;
 	}
-	if (count > 0)
-		error_usage("crop is x, y, width and height, or width and height");
-	return count == 0 ? 0 : -1;
+	if (count == 2)
+		request->flags |= SHMSEM_CROP_CENTRED;
+	status = parse_numbers(
+		given, "crop", count, count == 4 ? &request->crop_x : &request->crop_width);
+	/* The library takes four zeros to be no crop at all. */
+	if (!status && (!request->crop_width || !request->crop_height)) {
+		error_usage("a crop has a width and a height");
+		status = -1;
+	}
+	return status;
 }
 
-int seconds_parse(PyObject *given, uint64_t *ret_ns)
+int seconds_parse(PyObject *given, const char *name, uint64_t *ret_ns)
 {
 	double seconds;
 
 	*ret_ns = 0;
 	if (given == Py_None)
 		return 0;
+	if (!PyNumber_Check(given)) {
+		PyErr_Format(PyExc_TypeError, "%s: %R is not a number of seconds", name, given);
+		return -1;
+	}
 	seconds = PyFloat_AsDouble(given);
 	if (seconds == -1 && PyErr_Occurred())
 		return -1;
 	if (!(seconds >= 0)) {
-		error_usage("a time is negative");
+		error_usage("%s is negative", name);
 		return -1;
 	}
 	/* 0 would mean "as the connection has it"; the shortest time that is not 0 says "do not
@@ -194,7 +224,7 @@ static int parse_option(const struct option *option, PyObject *given, struct cal
 	case KIND_PAIR:
 		return parse_pair(given, option->name, field);
 	case KIND_SECONDS:
-		return seconds_parse(given, field);
+		return seconds_parse(given, option->name, field);
 	case KIND_BOOL:
 		status = PyObject_IsTrue(given);
 		*(bool *)field = status > 0;
@@ -204,6 +234,15 @@ static int parse_option(const struct option *option, PyObject *given, struct cal
 		return 0;
 	}
 	return 0;
+}
+
+/* What the library would let pass, as it has one of the two ignored. */
+static int check_scales(const struct shmsem_request *request)
+{
+	if (request->scale <= 1 || (!request->fit_width && !request->fit_height))
+		return 0;
+	error_usage("scale and fit both say how large");
+	return -1;
 }
 
 static const struct option *find_option(PyObject *name, unsigned calls)
@@ -239,7 +278,7 @@ int call_options_parse(
 		if (parse_option(option, call->arguments[call->count + i], ret))
 			return -1;
 	}
-	return 0;
+	return check_scales(&ret->request);
 }
 
 static PyObject *crop_value(const struct shmsem_request *request)

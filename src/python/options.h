@@ -45,20 +45,21 @@ PyObject *call_option_value(size_t index, const struct call_options *chosen);
 /* The options as keywords that ask for the same: a new dict, or NULL with an exception. */
 PyObject *call_options_keywords(const struct call_options *chosen);
 
-/* A time in seconds, or None, as the library has it: 0 for None. -1 with an exception. */
-int seconds_parse(PyObject *given, uint64_t *ret_ns);
+/* A time in seconds, or None, as the library has it: 0 for None. -1 with an exception, which says what
+ * it is the time of. */
+int seconds_parse(PyObject *given, const char *name, uint64_t *ret_ns);
 
 /* What help() says of a call, whether it is a method or a function. */
-#define FETCH_DOC                                                                                 \
-	"Gets an image, decoded now or stored before, without a copy.\n\n"                        \
-	"`scale` is 1, 2, 4 or 8; `fit` a width and a height: the largest scale that leaves\n"    \
-	"at least that. `size` is an exact width and height, of which one may be 0 and\n"         \
-	"follows; `shorter` and `longer` are the length of that side; `crop` is x, y, width\n"    \
-	"and height, or a width and a height in the middle, taken before it is resized;\n"        \
-	"`resample` is 'bicubic', 'box', 'bilinear' or 'lanczos'; with `draft` a JPEG is first\n" \
-	"reduced by its codec. `channels` is 0 (as the file has them), 1, 3 or 4; `layout`\n"     \
-	"'rgb' or 'bgr'. `timeout` is in seconds. With copy=True the pixels are the caller's\n"   \
-	"own."
+#define FETCH_DOC                                                                               \
+	"Gets an image, decoded now or stored before, without a copy.\n\n"                      \
+	"`scale` is 1, 2, 4 or 8; `fit` a width and a height: the largest scale that leaves\n"  \
+	"at least that; not both. `size` is an exact width and height, of which one may be 0\n" \
+	"and follows; `shorter` and `longer` are the length of that side; `crop` is x, y,\n"    \
+	"width and height, or a width and a height in the middle, taken before it is\n"         \
+	"resized; `resample` is 'bicubic', 'box', 'bilinear' or 'lanczos'; with `draft` a\n"    \
+	"JPEG is first reduced by its codec. `channels` is 0 (as the file has them), 1, 3 or\n" \
+	"4; `layout` 'rgb' or 'bgr'. `timeout` is in seconds. With copy=True the pixels are\n"  \
+	"the caller's own."
 #define INFO_DOC "What a fetch would give, without decoding."
 #define MANY_DOC                                                                               \
 	"Gets several images, decoded at the same time: a list in the order of the names.\n\n" \
@@ -67,17 +68,18 @@ int seconds_parse(PyObject *given, uint64_t *ret_ns);
 #define BATCH_DOC                                                                        \
 	"Copies several images of one size into one array of count x height x width x\n" \
 	"channels: `out`, any writable buffer of that many bytes, or a new numpy array."
-#define PREFETCH_DOC                                                                        \
-	"Has images decoded, in this order, that are asked for later with the same\n"       \
-	"options, and does not wait for that.\n\n"                                          \
-	"Decoders do it when nobody waits for an image. What was decoded so stays in\n"     \
-	"the store until it is fetched, or all are decoded; once three quarters of the\n"   \
-	"store are full of such images, the rest waits for the readers. What is not\n"      \
-	"decoded is dropped when the connection is closed, or the server ends.\n\n"         \
-	"Raises UsageError for a name or options that no image can have, as a fetch\n"      \
-	"does, and TypeError for names that are no text; then none of them is put in\n"     \
-	"line. Whatever else fails, a missing server, too, the fetch tells. `timeout` is\n" \
-	"that of the fetches, and nothing here ends by it. Any thread may call it, also\n"  \
-	"while others are in calls of the same connection."
+#define PREFETCH_DOC                                                                            \
+	"Has images decoded, in this order, that are asked for later with the same\n"           \
+	"options, and does not wait for that.\n\n"                                              \
+	"Decoders do it when nobody waits for an image. What was decoded so stays in\n"         \
+	"the store until it is fetched, or all are decoded; once three quarters of the\n"       \
+	"store are full of such images, the rest waits for the readers. What is not\n"          \
+	"decoded is dropped when the connection is closed, or the server ends.\n\n"             \
+	"Raises UsageError, as a fetch does, for options that no image can have, and for\n"     \
+	"names that are empty, have a NUL or are longer than 1024 bytes, and TypeError for\n"   \
+	"names that are no text; then none of them is put in line. Whatever else fails, a\n"    \
+	"missing server, too, the fetch tells. `timeout` is that of the fetches, and nothing\n" \
+	"here ends by it. Any thread may call it, also while others are in calls of the same\n" \
+	"connection."
 #define NAMES_DOC  "The names of every image file that the server has, in byte order."
 #define MODULE_DOC "Over a connection that the process keeps for the namespace."

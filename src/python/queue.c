@@ -50,8 +50,8 @@ static PyObject *queue_new(PyTypeObject *class, PyObject *arguments, PyObject *k
 	(void)keywords;
 	if (!PyArg_ParseTuple(
 		    arguments, "OOOpOI", &space, &wait, &timeout, &guard, &server_user, &threads) ||
-		seconds_parse(wait, &options.wait_ns) ||
-		seconds_parse(timeout, &options.timeout_ns) ||
+		seconds_parse(wait, "wait", &options.wait_ns) ||
+		seconds_parse(timeout, "timeout", &options.timeout_ns) ||
 		server_user_parse(server_user, &options))
 		return NULL;
 	options.flags |= guard ? SHMSEM_GUARD_SIGBUS : 0U;

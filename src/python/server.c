@@ -39,7 +39,7 @@ static PyObject *server_run(
 		PyErr_SetString(PyExc_TypeError, "run() takes a time in seconds, or nothing");
 		return NULL;
 	}
-	if (server_check(self) || (count && seconds_parse(arguments[0], &left)))
+	if (server_check(self) || (count && seconds_parse(arguments[0], "timeout", &left)))
 		return NULL;
 	if (self->running)
 		return error_usage("the server runs already");

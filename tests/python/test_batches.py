@@ -140,6 +140,10 @@ def test_images_are_decoded_ahead_and_not_held(batches):
         {"channels": 2},
         {"crop": (1, 1, 5, 0)},
         {"crop": (5, 0)},
+        {"crop": (0, 0)},
+        {"crop": (0, 0, 0, 0)},
+        {"fit": (5, 5), "scale": 2},
+        {"fit": (5, 5), "size": (5, 5)},
         {"size": (5, 5), "shorter": 5},
         {"size": (5, 5), "scale": 2},
         {"draft": True},
@@ -154,8 +158,28 @@ def test_options_that_no_image_can_have_are_refused_as_by_a_fetch(batches, wrong
         with pytest.raises(shmsem.UsageError) as prefetching:
             client.prefetch(["00"], **wrong)
         assert str(prefetching.value) == str(fetching.value)
-        with pytest.raises(shmsem.UsageError):
-            client.prefetch(["00", ""])
+        assert not client.info("00").from_store
+
+
+@pytest.mark.parametrize("name", ["", "x" * 1025, b"x" * 1025, "a\0b"], ids=len)
+def test_names_that_no_image_can_have_are_refused_as_by_a_fetch(batches, name):
+    async def ahead(names):
+        async with shmsem.AsyncConnection(namespace=batches) as asked:
+            await asked.prefetch(names)
+
+    with shmsem.connect(batches) as client:
+        with pytest.raises(shmsem.UsageError) as fetching:
+            client.fetch(name)
+        for call in (
+            client.prefetch,
+            lambda names: shmsem.prefetch(names, namespace=batches),
+            lambda names: asyncio.run(ahead(names)),
+        ):
+            for names in ([name], ["00", name, "01"]):
+                with pytest.raises(shmsem.UsageError) as prefetching:
+                    call(names)
+                assert str(prefetching.value) == str(fetching.value)
+        client.prefetch(["x" * 1024, "../x", "a//b"])
         assert not client.info("00").from_store
 
 

@@ -74,6 +74,36 @@ def test_sizes_and_crops_are_those_of_pillow(client, folder):
             client.fetch("apple", **wrong)
 
 
+@pytest.mark.parametrize(
+    "kind, options, message",
+    [
+        (TypeError, {"size": 64}, "size is a width and a height, not 64"),
+        (TypeError, {"fit": None}, "fit is a width and a height, not None"),
+        (TypeError, {"size": "ab"}, "size: 'a' is not a whole number"),
+        (TypeError, {"shorter": 1.5}, "shorter: 1.5 is not a whole number"),
+        (TypeError, {"scale": "2"}, "scale: '2' is not a whole number"),
+        (TypeError, {"crop": 5}, "crop is x, y, width and height, or width and height, not 5"),
+        (TypeError, {"crop": (1, 2.5)}, "crop: 2.5 is not a whole number"),
+        (TypeError, {"timeout": "x"}, "timeout: 'x' is not a number of seconds"),
+        (shmsem.UsageError, {"timeout": -1}, "timeout is negative"),
+        (shmsem.UsageError, {"size": (1, 2, 3)}, "size is a width and a height"),
+        (shmsem.UsageError, {"longer": 1 << 32}, "longer is out of range"),
+        (shmsem.UsageError, {"crop": (0, 0, 0, 0)}, "a crop has a width and a height"),
+        (shmsem.UsageError, {"fit": (10, 10), "scale": 2}, "scale and fit both say how large"),
+        (
+            shmsem.UsageError,
+            {"fit": (9, 9), "size": (4, 4)},
+            "a fit goes neither with a size nor with a crop",
+        ),
+    ],
+    ids=str,
+)
+def test_an_option_that_is_wrong_is_named(client, kind, options, message):
+    with pytest.raises(kind) as refused:
+        client.fetch("apple", **options)
+    assert str(refused.value) == message
+
+
 def test_info_says_what_a_fetch_gives(client):
     info = client.info("apple")
     assert (info.width, info.height, info.channels, info.bits) == (640, 960, 3, 8)

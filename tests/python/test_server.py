@@ -78,11 +78,11 @@ def test_a_callback_makes_what_is_asked_for(space):
             *(1, 0, "rgb", (0, 0), (5, 0), 0, 0, (1, 2, 3, 4), "box", True),
             *[False] * 6,
         )
-        deep = numpy.asarray(client.fetch("deep", scale=2, layout="bgr", fit=(3, 4)))
+        deep = numpy.asarray(client.fetch("deep", layout="bgr", fit=(3, 4)))
         assert (deep[:, :, 0] == numpy.arange(12).reshape(3, 4)).all()
         assert deep.dtype == numpy.uint16
         request = asked[-1]
-        assert (request.scale, request.layout, request.fit) == (2, "bgr", (3, 4))
+        assert (request.scale, request.layout, request.fit) == (1, "bgr", (3, 4))
         strided = numpy.asarray(client.fetch("strided"))
         assert strided.tobytes() == make(asked[-1]).tobytes()
         assert bytes(client.fetch("bytes")) == b"hello"
