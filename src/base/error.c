@@ -131,10 +131,13 @@ int error_status_of(int os_error)
 	switch (os_error) {
 	case ENOENT:
 	case ENOTDIR:
+	case ENAMETOOLONG:
+	case ELOOP:
 		return STATUS_NOT_FOUND;
 	case EACCES:
 	case EPERM:
 	case EROFS:
+	case ENOKEY: /* an encrypted folder that is locked */
 		return STATUS_NOT_PERMITTED;
 	case EAGAIN:
 	case EMFILE:
@@ -143,6 +146,14 @@ int error_status_of(int os_error)
 	case ETIMEDOUT:
 		return STATUS_TRY_AGAIN;
 	case EBADF: /* standard output is closed */
+	/* Of file systems that are damaged, or whose server is gone. */
+	case EUCLEAN:
+	case EBADMSG:
+	case ENOTCONN:
+	case ECONNABORTED:
+	case EHOSTDOWN:
+	case EREMOTEIO:
+	case ESTALE:
 	case EIO:
 	case ENOSPC:
 	case EDQUOT:

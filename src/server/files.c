@@ -227,7 +227,15 @@ static int open_failed(int os_error, const char *path, const char *shown, struct
 	case EXDEV:
 		return error_set(
 			err, STATUS_NOT_FOUND, "%s: leads out of the served folder", shown);
+	case ENAMETOOLONG:
+		return error_set(err, STATUS_NOT_FOUND, "%s: the name is too long", shown);
+	case EINVAL: /* of file systems to whose character set it does not belong */
+	case EILSEQ:
+		return error_set(err, STATUS_NOT_FOUND,
+			"%s: the file system does not allow such a name", shown);
 	case ENXIO:
+	case ENODEV:
+	case ENOMEDIUM:
 	case ELOOP:
 		return error_set(
 			err, STATUS_NOT_FOUND, "%s: cannot be opened as a regular file", shown);

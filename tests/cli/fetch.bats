@@ -524,6 +524,19 @@ colours_of() {
 	finish
 }
 
+@test "a name longer than a file may have is one that is not there" {
+	begin
+	local long
+	long=$(printf 'x%.0s' {1..256})
+	for name in "$long" "$long/apple" "${long:0:253}"; do
+		run --separate-stderr -66 fetch "$name"
+		[[ "$stderr" == *": the name is too long" ]]
+		run -66 "$SHMSEM" prefetch -N "$NS" "$name"
+	done
+	run -66 "$SHMSEM" serve "$long"
+	finish
+}
+
 @test "wildcards stand for what they match on the server" {
 	begin
 	[ "$(fetch '*.png' | tail -n +2 | awk '{ print $1 }' | xargs)" = "ball.png dog.png" ]

@@ -79,6 +79,9 @@ static void errors_carry_status_and_sentence(void **state)
 	assert_int_equal(error_os(&err, EACCES, "cannot open '%s'", "x"), STATUS_NOT_PERMITTED);
 	assert_string_equal(err.text, "cannot open 'x': Permission denied");
 	assert_int_equal(err.os_error, EACCES);
+	assert_int_equal(error_os(&err, ENAMETOOLONG, "no"), STATUS_NOT_FOUND);
+	assert_int_equal(error_os(&err, ELOOP, "no"), STATUS_NOT_FOUND);
+	assert_int_equal(error_os(&err, ENOTCONN, "no"), STATUS_IO);
 	assert_int_equal(error_os_as(&err, STATUS_IO, EPERM, "no"), STATUS_IO);
 	assert_string_equal(err.text, "no: Operation not permitted");
 	assert_int_equal(error_set_os(&err, STATUS_TRY_AGAIN, ENOSPC, "full"), STATUS_TRY_AGAIN);
