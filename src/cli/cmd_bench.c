@@ -10,6 +10,7 @@
 #include "bench/resizing.h"
 #include "bench/temporary.h"
 #include "bench/watchdog.h"
+#include "cli/terminal.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -54,7 +55,7 @@ static void show_progress(const struct bench_session *session, double share)
 {
 	if (clock_now() - began < PROGRESS_AFTER_NS)
 		return;
-	fprintf(stderr, "\r%3.0f %%  %s, %s\033[K", share * 100, session->part, session->group);
+	terminal_line("%3.0f %%  %s, %s", share * 100, session->part, session->group);
 	progress_shown = true;
 }
 
@@ -149,7 +150,7 @@ static int measure_parts(
 		work->session.progress = show_progress;
 	status = measure_each(work, chosen, err);
 	if (progress_shown)
-		fputs("\r\033[K", stderr);
+		terminal_line("%s", "");
 	machine_run_anywhere(&work->session.report.machine);
 	watchdog_end();
 	return status;

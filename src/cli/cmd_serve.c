@@ -7,6 +7,7 @@
 #include "cli/notify.h"
 #include "cli/serve_options.h"
 #include "cli/service.h"
+#include "cli/terminal.h"
 #include "server/change_flag.h"
 #include "server/preload.h"
 #include "server/sandbox.h"
@@ -66,17 +67,20 @@ struct preloading {
 static bool show_preload(void *context, const struct preload_progress *progress)
 {
 	struct preloading *preloading = context;
-	const char *clear = preloading->terminal ? "\r\033[K" : "";
 
 	preloading->ended = service_ended(preloading->service, 0);
-	if (progress->finished && !preloading->quiet)
-		fprintf(stderr, "%sshmsem serve: preloaded %zu of %zu image%s%s\n", clear,
+	if (preloading->quiet)
+		return !preloading->ended;
+	if (preloading->terminal && progress->finished)
+		terminal_line("%s", "");
+	else if (preloading->terminal)
+		terminal_line(
+			"shmsem serve: preloading %zu of %zu", progress->done, progress->images);
+	if (progress->finished)
+		fprintf(stderr, "shmsem serve: preloaded %zu of %zu image%s%s\n",
 			progress->done - progress->failed, progress->images,
 			progress->images == 1 ? "" : "s",
 			progress->full ? "; the store (--cache) is full" : "");
-	else if (preloading->terminal && !preloading->quiet)
-		fprintf(stderr, "%sshmsem serve: preloading %zu of %zu", clear, progress->done,
-			progress->images);
 	return !preloading->ended;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include "base/clock.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,16 +18,15 @@ static void show(struct progress *progress)
 {
 	double seconds = (double)(clock_now() - progress->begun) / 1e9;
 
-	fprintf(stderr, "\r%s: %zu of %zu, %.1f s%s\033[K", progress->command, progress->done,
+	terminal_line("%s: %zu of %zu, %.1f s%s", progress->command, progress->done,
 		progress->total, seconds, progress->note);
-	fflush(stderr);
 	progress->shown = true;
 }
 
 static void hide(struct progress *progress)
 {
 	if (progress->shown)
-		fputs("\r\033[K", stderr);
+		terminal_line("%s", "");
 	progress->shown = false;
 }
 

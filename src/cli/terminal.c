@@ -3,6 +3,7 @@
 #include "base/number.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #define WIDTH_DEFAULT 80
 #define WIDTH_LEAST   40 /* that can be read */
+#define LINE_SIZE     256
 
 /* Where the system does not say how wide lines may be. */
 static size_t width_wished(void)
@@ -24,15 +26,21 @@ static size_t width_wished(void)
 	return width < WIDTH_LEAST ? WIDTH_LEAST : width;
 }
 
-size_t terminal_width(void)
+/* 0 if it is no terminal, or does not say. */
+static size_t columns_of(int fd)
 {
 	struct winsize size = {0};
 
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+size_t terminal_width(void)
+{
+	size_t columns = columns_of(STDOUT_FILENO);
+
 	if (!isatty(STDOUT_FILENO))
 		return 0;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_col)
-		return width_wished();
-	return size.ws_col;
+	return columns ? columns : width_wished();
 }
 
 size_t help_width(void)
@@ -63,6 +71,22 @@ size_t text_columns(const char *text, size_t length)
 	for (size_t i = 0; i < length; i++)
 		columns += !is_continuation(text[i]);
 	return columns;
+}
+
+void terminal_line(const char *format, ...)
+{
+	size_t width = columns_of(STDERR_FILENO), length;
+	char line[LINE_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	length = strlen(line);
+	/* Not into the last column: some terminals go on to the next row there. */
+	while (width && length && text_columns(line, length) >= width)
+		length--;
+	fprintf(stderr, "\r%.*s\033[K", (int)length, line);
 }
 
 size_t text_wrap(const char *text, size_t width)

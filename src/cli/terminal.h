@@ -15,6 +15,10 @@ size_t help_width(void);
 /* By "auto", "always" or "never"; auto means a terminal that has colours, and no $NO_COLOR. */
 bool terminal_colours(const char *when);
 
+/* Shows a line on the terminal that standard error is, in the place of the one that it showed before;
+ * what does not fit is left out: a line that went on in a second row would leave its first one there. */
+void terminal_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #define TERMINAL_GREEN  "\033[32m"
 #define TERMINAL_YELLOW "\033[33m"
 #define TERMINAL_RED    "\033[31m"

@@ -201,6 +201,8 @@ pixels_of_png() {
 	kill -STOP "$SERVER"
 	run script -qec "'$SHMSEM' fetch -N $NS --timeout 1.5 apple" /dev/null
 	[[ "$output" == *"0 of 1, 1."* ]]
+	run script -qec "stty cols 24; '$SHMSEM' fetch -N $NS --timeout 1.5 apple" /dev/null
+	[[ "$output" == *$'\rshmsem fetch: 0 of 1, 1\e[K'* ]]
 	run fetch --timeout 1.2 apple
 	[[ "$output" != *" of 1, "* ]]
 	kill -CONT "$SERVER"
