@@ -7,6 +7,7 @@
 #include "cli/fetch.h"
 #include "cli/fetch_rows.h"
 #include "cli/prefetch_report.h"
+#include "exchange/wire.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -88,8 +89,8 @@ static int fail(struct prefetching *work, const struct shmsem_error *error, stru
 	if (work->stalled)
 		return error_set(err, STATUS_TRY_AGAIN, "nothing was decoded for %s%s",
 			format_duration(work->timeout_ns, time),
-			work->report.full ? ": the store (--cache) is full of images that nobody "
-					    "has used yet"
+			work->report.full ? ": the store (--cache of shmsem serve) is full of "
+					    "images that nobody has used yet"
 					  : "");
 	error_set(err, error->status, "%s", error->message);
 	err->os_error = error->os_error;
@@ -127,6 +128,21 @@ static bool again(struct prefetching *work, const struct shmsem_error *error)
 	return !work->timeout_ns || clock_now() - work->since < work->timeout_ns;
 }
 
+/* False, and reported, for what fails without being sent. */
+static bool is_name(struct prefetching *work, const char *name)
+{
+	size_t length = strlen(name);
+	char text[80] = "the name is empty";
+
+	if (length && length <= WIRE_NAME_MAX)
+		return true;
+	if (length)
+		snprintf(text, sizeof text, "a name of %zu bytes is over the limit of %d", length,
+			WIRE_NAME_MAX);
+	prefetch_report_failure(&work->report, STATUS_USAGE, name, text);
+	return false;
+}
+
 static int prefetch_name(struct prefetching *work, const char *name, struct error *err)
 {
 	struct shmsem_request request = work->request;
@@ -134,11 +150,8 @@ static int prefetch_name(struct prefetching *work, const char *name, struct erro
 	struct shmsem_error error = {0};
 
 	work->report.asked++;
-	if (!name[0] || strlen(name) >= sizeof got.name) {
-		prefetch_report_failure(
-			&work->report, STATUS_USAGE, name, "is no name of an image");
+	if (!is_name(work, name))
 		return STATUS_OK;
-	}
 	request.name = name;
 	work->since = clock_now();
 	do {

@@ -11,7 +11,7 @@
 /* A shard that was replaced may have as many failures as members. */
 #define FAILURES_SAID 100
 
-#define WAITS "; waiting for readers (--cache)"
+#define WAITS "; waiting for readers (serve --cache)"
 
 void prefetch_report_begin(struct prefetch_report *report, const char *command, bool json)
 {

@@ -535,6 +535,13 @@ colours_of() {
 		[[ "$stderr" == *": the name is too long" ]]
 		run -66 "$SHMSEM" prefetch -N "$NS" "$name"
 	done
+	long=$(printf 'x%.0s' {1..1025})
+	for name in "" "$long"; do
+		run --separate-stderr -64 fetch "$name"
+		local said=${stderr##*: }
+		run --separate-stderr -64 "$SHMSEM" prefetch -N "$NS" "$name"
+		[[ "$stderr" == "shmsem prefetch: "*"$said"$'\n'* ]]
+	done
 	run -66 "$SHMSEM" serve "$long"
 	finish
 }

@@ -78,6 +78,10 @@ stored() {
 	[ "$(grep -c Windows <<<"$stderr")" -eq 1 ]
 	run -66 prefetch -
 	[[ "$output" == *"'--order -'"* ]]
+	printf '%01025d\napple\n' 0 >order
+	run --separate-stderr -1 prefetch --order order
+	[ "$output" = "1 of 2 decoded" ]
+	[[ "$stderr" == *"...: a name of 1025 bytes is over the limit of 1024"* ]]
 	finish
 }
 
@@ -122,12 +126,12 @@ stored() {
 	serve_start "$NS" --cache 8M many
 	run --separate-stderr -75 prefetch --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
 	[[ "$output" == [0-5]" of 6 decoded" ]]
-	[ "$stderr" = "shmsem prefetch: nothing was decoded for 300ms: the store (--cache) is full of images that nobody has used yet" ]
+	[ "$stderr" = "shmsem prefetch: nothing was decoded for 300ms: the store (--cache of shmsem serve) is full of images that nobody has used yet" ]
 	run --separate-stderr -75 prefetch -J --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
 	jq -e '.asked == 6 and .decoded < 6' <<<"$output"
 	script -qefc "timeout 60 '$SHMSEM' prefetch -N '$NS' --size 1200x1000 1 2 3 4 5 6" said >/dev/null 2>&1 3>&- &
 	ahead=$!
-	until grep -q "of 6, .* s; waiting for readers (--cache)" said; do sleep 0.02; done
+	until grep -q "of 6, .* s; waiting for readers (serve --cache)" said; do sleep 0.02; done
 	for i in 1 2 3 4 5 6; do
 		fetch -q --size 1200x1000 "$i"
 	done
