@@ -123,4 +123,10 @@ geometry() {
 	# One that fits is not the worse for it.
 	fetch -q --size 1000x5 apple
 	finish
+	begin --max-pixels 1
+	run -64 fetch --size 1001x1000 apple
+	[[ "$output" == *"the size of 1001×1000 is over the limit of 1 megapixels (--max-pixels)"* ]]
+	run -64 fetch --size 1042x5 apple
+	[[ "$output" == *"resizing to 1042×5, by way of 1042×960, is over the limit of 1 megapixels (--max-pixels)"* ]]
+	finish
 }
