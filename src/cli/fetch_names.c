@@ -95,25 +95,36 @@ static bool is_there(const struct fetch_names *all, const char *word)
 	return false;
 }
 
+static int no_match(const char *word, const struct fetch_names *all, struct error *err)
+{
+	bool inside = false; /* it matches folders, or shards */
+	bool below = false;  /* there are some that it does not reach */
+	char shown[256];
+
+	for (size_t i = 0; i < all->count; i++) {
+		inside |= fnmatch(word, all->names[i],
+				  FNM_PATHNAME | FNM_PERIOD | FNM_LEADING_DIR) == 0;
+		below |= strchr(all->names[i], '/') && !strchr(word, '/');
+	}
+	text_escape(word, strlen(word), shown, sizeof shown);
+	if (inside)
+		return error_set(err, STATUS_NOT_FOUND,
+			"the server has no image that matches '%s'; '%s/*' has those in there",
+			shown, shown);
+	return error_set(err, STATUS_NOT_FOUND, "the server has no image that matches '%s'%s",
+		shown, below ? "; '*/*' has those one folder down" : "");
+}
+
 static int add_matches(struct fetch_names *names, const char *word, const struct fetch_names *all,
 	struct error *err)
 {
 	size_t before = names->count;
-	bool below = false; /* there are folders, or shards, that the word does not reach */
-	char shown[256];
 
-	for (size_t i = 0; i < all->count; i++) {
-		below |= strchr(all->names[i], '/') && !strchr(word, '/');
+	for (size_t i = 0; i < all->count; i++)
 		if (fnmatch(word, all->names[i], FNM_PATHNAME | FNM_PERIOD) == 0 &&
 			!add_name(names, all->names[i]))
 			return no_memory(err);
-	}
-	if (names->count == before)
-		return error_set(err, STATUS_NOT_FOUND,
-			"the server has no image that matches '%s'%s",
-			text_escape(word, strlen(word), shown, sizeof shown),
-			below ? "; '*/*' has those one folder down" : "");
-	return STATUS_OK;
+	return names->count == before ? no_match(word, all, err) : STATUS_OK;
 }
 
 int fetch_names_match(char **words, size_t count, const struct fetch_names *all, bool strictly,

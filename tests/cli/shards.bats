@@ -62,6 +62,8 @@ is() {
 	[ "$(fetch --names 'sub/pax.tar/a/*' | wc -l)" -eq 4 ]
 	[ "$(fetch --names 'PAX.TAR/*')" = PAX.TAR/hündchen.png ]
 	[ "$(fetch --names '*.TAR/a/*' | wc -l)" -eq 12 ]
+	run -66 fetch 'sub/*.tar'
+	[[ "$output" == *"matches 'sub/*.tar'; 'sub/*.tar/*' has those in there" ]]
 	diff <(fetch --info sub/gnu.tar/a/car | grep "  file") <(fetch --info files/car | grep "  file")
 	fetch --random -c 20 >rows
 	[ "$(wc -l <rows)" -eq 21 ]
