@@ -252,6 +252,7 @@ const struct command command_bench = {
 		   "images is drawn if none are given. Ratios are to the limit, the first row of "
 		   "each table.",
 	.options = rows,
+	.words = "transport|fetch|decode|python",
 	.options_size = sizeof(struct bench_options),
 	.defaults = &defaults,
 	.run = run,

@@ -251,6 +251,7 @@ const struct command command_fetch = {
 		   "and prints a row for each. A NAME with wildcards stands for what it matches "
 		   "there.",
 	.options = rows,
+	.values = fetch_values,
 	.options_size = sizeof(struct fetch_options),
 	.run = run,
 };

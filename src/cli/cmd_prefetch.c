@@ -320,6 +320,7 @@ const struct command command_prefetch = {
 		"What was decoded so stays in the store until somebody has fetched it, or this "
 		"command ends. It ends when all images are decoded.",
 	.options = rows,
+	.values = fetch_values,
 	.options_size = sizeof(struct prefetch_options),
 	.run = run,
 };

@@ -41,6 +41,12 @@ struct option_row {
 	const char *without;  /* the text that stands for a left-out "[...]" argument */
 };
 
+/* What completion offers as argument of an option that is no OPTION_CHOICE. */
+struct option_values {
+	const char *option; /* its name; NULL ends the table */
+	const char *values; /* "a|b|c" */
+};
+
 struct command {
 	const char *name;
 	const char *summary; /* one line, no full stop */
@@ -48,7 +54,9 @@ struct command {
 		synopsis; /* what follows "shmsem NAME", several lines if there are several forms */
 	const char *details; /* a few lines for --help, or NULL */
 	const struct option_row
-		*options;     /* ends with a row without a name; --help is added to every command */
+		*options; /* ends with a row without a name; --help is added to every command */
+	const struct option_values *values; /* or NULL */
+	const char *words;    /* "a|b|c", if the first word is one of these; or NULL */
 	size_t options_size;  /* of the options struct */
 	const void *defaults; /* an options struct to start from; NULL: all zero */
 	/*

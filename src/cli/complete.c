@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "bench/transport.h"
 #include "cli/command.h"
 #include "cli/object_columns.h"
 #include "exchange/head_report.h"
@@ -99,13 +100,35 @@ static void offer_choices(const char *choices, const struct typed *typed)
 	}
 }
 
+/* How much of a list stands there already, before the word that is typed. */
+static size_t listed(const struct typed *typed)
+{
+	const char *comma = strrchr(typed->text, ',');
+
+	return comma ? (size_t)(comma + 1 - typed->text) : 0;
+}
+
+/* Those of bench, after those that stand there already. */
+static void offer_mechanisms(const struct typed *typed)
+{
+	size_t before = listed(typed);
+	char text[256];
+
+	for (size_t i = 0; transports[i]; i++) {
+		snprintf(
+			text, sizeof text, "%.*s%s", (int)before, typed->text, transports[i]->name);
+		offer(text, transports[i]->summary, typed);
+	}
+}
+
 /* The columns that --output takes, after those that stand there already. */
 static void offer_columns(const struct typed *typed)
 {
-	const char *comma = strrchr(typed->text, ',');
-	size_t before = comma ? (size_t)(comma + 1 - typed->text) : typed->text[0] == '+';
+	size_t before = listed(typed);
 	char text[256];
 
+	if (!before)
+		before = typed->text[0] == '+';
 	for (const struct table_column *column = object_columns; column->name; column++) {
 		snprintf(text, sizeof text, "%.*s%s", (int)before, typed->text, column->name);
 		offer(text, column->help, typed);
@@ -128,11 +151,23 @@ static void offer_for(
 		offer_namespaces(typed);
 }
 
-static void offer_values(const struct option_row *row, const struct shmsem_connect_options *connect,
-	struct typed *typed)
+static const char *values_of(const struct command *command, const struct option_row *row)
 {
-	if (row->kind == OPTION_CHOICE)
-		offer_choices(row->argument, typed);
+	for (const struct option_values *at = command->values; at && at->option; at++)
+		if (!strcmp(at->option, row->name))
+			return at->values;
+	return row->kind == OPTION_CHOICE ? row->argument : NULL;
+}
+
+static void offer_values(const struct command *command, const struct option_row *row,
+	const struct shmsem_connect_options *connect, struct typed *typed)
+{
+	const char *values = values_of(command, row);
+
+	if (values)
+		offer_choices(values, typed);
+	else if (!strcmp(row->name, "mechanism"))
+		offer_mechanisms(typed);
 	else if (row->argument)
 		offer_for(row->argument, connect, typed);
 }
@@ -149,7 +184,7 @@ static void offer_joined(const struct command *command,
 	snprintf(lead, sizeof lead, "--%.*s=", (int)length, name);
 	for (const struct option_row *row = command->options; row->name; row++)
 		if (strlen(row->name) == length && !memcmp(row->name, name, length))
-			offer_values(row, connect, &typed);
+			offer_values(command, row, connect, &typed);
 }
 
 /* The option that the word is, if it takes the next word as its argument. */
@@ -183,6 +218,7 @@ void complete_print(int argc, char **argv)
 	char nothing[] = "", *word = argc ? argv[argc - 1] : nothing;
 	char *equals = strchr(word, '=');
 	struct typed typed = {.text = word, .lead = ""};
+	int words = 0;
 
 	if (argc < 2) {
 		offer_commands(&typed);
@@ -205,13 +241,16 @@ void complete_print(int argc, char **argv)
 			return;
 		}
 		wanting = wants_argument(command, argv[i]);
+		words += argv[i][0] != '-';
 	}
 	if (wanting)
-		offer_values(wanting, &connect, &typed);
+		offer_values(command, wanting, &connect, &typed);
 	else if (equals && begins(word, "--"))
 		offer_joined(command, &connect, word, equals);
 	else if (word[0] == '-')
 		offer_options(command, &typed);
+	else if (command->words && !words)
+		offer_choices(command->words, &typed);
 	else
 		offer_for(command->synopsis, &connect, &typed);
 }

@@ -1,5 +1,6 @@
 /* What the options of fetch ask of an image: the request of shmsem.h. */
 #include "cli/fetch.h"
+#include "cli/fetch_rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,10 @@ static const struct word layouts[] = {{"rgb", SHMSEM_RGB}, {"bgr", SHMSEM_BGR}, 
 static const struct word depths[] = {{"8", 0}, {"native", SHMSEM_NATIVE_DEPTH}, {0}};
 static const struct word filters[] = {{"box", SHMSEM_BOX}, {"bilinear", SHMSEM_BILINEAR},
 	{"bicubic", SHMSEM_BICUBIC}, {"lanczos", SHMSEM_LANCZOS}, {0}};
+
+const struct option_values fetch_values[] = {{"scale", "1/2|1/4|1/8"},
+	{"channels", "gray|rgb|rgba"}, {"layout", "rgb|bgr"}, {"depth", "8|native"},
+	{"resample", "box|bilinear|bicubic|lanczos"}, {"type", "png|jpeg|pnm|qoi|raw"}, {0}};
 
 #define GIVEN(field) offsetof(struct fetch_options, field)
 #define FIELD(name)  offsetof(struct shmsem_request, name)

@@ -7,6 +7,9 @@
 
 #include "cli/command.h"
 
+/* The words that some of them take. */
+extern const struct option_values fetch_values[];
+
 #define FETCH_SERVER_ROWS                                                                          \
 	{'N', "namespace", "NS", "name of the exchange (default: $SHMSEM_NAMESPACE, else shmsem)", \
 		OPTION_TEXT, ROW(name_space), 0, 0, NULL},                                         \

@@ -132,3 +132,25 @@ in_fish() {
 	[ "$(in_zsh shmsem fetch --icc=pro)" = 'files ' ]
 	[ "$(in_fish 'shmsem fetch --icc=pro')" = --icc=profile.icc ]
 }
+
+@test "the words that options of fetch and bench take are offered, and taken" {
+	local option value
+	for option in scale channels layout depth resample type; do
+		[ -n "$(in_bash shmsem fetch "--$option" '')" ]
+		for value in $(in_bash shmsem fetch "--$option" ''); do
+			[ "$option" != resample ] || value="$value --size 5x5"
+			[ "$option" != type ] || value="$value -o x"
+			# No server is there; a wrong word is refused before one is looked for.
+			# shellcheck disable=SC2086 # several words
+			run -69 "$SHMSEM" fetch -N nobody "--$option" $value apple
+		done
+	done
+	[ "$(in_bash shmsem prefetch --resample la)" = lanczos ]
+	[ "$(in_bash shmsem bench -m '' | sort)" = "$("$SHMSEM" bench --list | cut -d' ' -f1 | sort)" ]
+	[ "$(in_bash shmsem bench -m pipe,posix)" = "$("$SHMSEM" bench --list | sed -n 's/^\(posix[^ ]*\) .*/pipe,\1/p')" ]
+	[ "$(in_bash shmsem bench '' | sort | xargs)" = "decode fetch python transport" ]
+	cd "$BATS_TEST_TMPDIR"
+	touch fetched
+	[ "$(in_bash shmsem bench fet)" = fetch ]
+	[ "$(in_bash shmsem bench fetch fet)" = fetched ]
+}
