@@ -104,6 +104,7 @@ struct names_work {
 	pthread_cond_t changed; /* `lists` */
 	struct listed done;     /* that is being handed out page by page */
 	bool any_done;
+	size_t indexes_max; /* that one list holds: LISTED_INDEXES_MAX */
 };
 
 /* See notice.h. Under the store's lock. */

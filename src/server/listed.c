@@ -11,6 +11,7 @@ void listed_release(struct listed *list)
 	for (size_t i = 0; i < list->count; i++)
 		shard_index_drop(list->shards[i].index);
 	free(list->shards);
+	free(list->copies);
 	free(list->text);
 	*list = (struct listed){0};
 }
@@ -75,11 +76,77 @@ bool listed_find_shards(struct listed *list)
 	return true;
 }
 
+/* Makes room for so many bytes of copies more: one piece of memory for all, as each may be a mapping. */
+static bool make_room(struct listed *list, size_t size)
+{
+	size_t room = 2 * (list->copies_size + size);
+	char *copies;
+
+	if (size <= list->copies_room - list->copies_size)
+		return true;
+	copies = realloc(list->copies, room);
+	if (!copies)
+		return false;
+	list->copies = copies;
+	list->copies_room = room;
+	return true;
+}
+
+bool listed_add_images(struct listed *list, size_t shard, struct shard_index *index)
+{
+	struct listed_shard *to = &list->shards[shard];
+	size_t size = 0;
+	const char *name;
+
+	if (list->indexes < list->indexes_max) {
+		list->indexes++;
+		to->index = shard_index_hold(index);
+		return true;
+	}
+	for (uint64_t i = 0; (name = shard_index_image(index, i)); i++)
+		size += strlen(name) + 1;
+	if (!make_room(list, size))
+		return false;
+	to->copy = list->copies_size;
+	to->copied = size;
+	for (uint64_t i = 0; (name = shard_index_image(index, i)); i++) {
+		strcpy(list->copies + list->copies_size, name);
+		list->copies_size += strlen(name) + 1;
+	}
+	return true;
+}
+
+/* The image that stands there in the shard, and where the next does; NULL behind the last. */
+static const char *image_at(const struct listed *list, const struct listed_shard *shard,
+	uint64_t image, uint64_t *ret_next)
+{
+	const char *name;
+
+	if (shard->index) {
+		*ret_next = image + 1;
+		return shard_index_image(shard->index, image);
+	}
+	if (image == shard->copied)
+		return NULL;
+	name = list->copies + shard->copy + image;
+	*ret_next = image + strlen(name) + 1;
+	return name;
+}
+
+static uint64_t image_behind(
+	const struct listed *list, const struct listed_shard *shard, const char *last)
+{
+	if (shard->index)
+		return shard_index_image_behind(shard->index, last);
+	return shard->copied ? request_names_behind(list->copies + shard->copy, shard->copied, last)
+			     : 0;
+}
+
 /* Where a name stands. */
 struct place {
 	size_t at;      /* in the text */
 	size_t shard;   /* the first that is not before that */
-	uint64_t image; /* if it stands there: of this shard */
+	uint64_t image; /* if it stands there: of this shard, as image_at has it */
 };
 
 static struct place place_behind(const struct listed *list, const char *last)
@@ -102,9 +169,7 @@ static struct place place_behind(const struct listed *list, const char *last)
 		const struct listed_shard *shard = &list->shards[--place.shard];
 
 		place.at = shard->at;
-		if (shard->index)
-			place.image = shard_index_image_behind(
-				shard->index, last + shard_length(list, place.shard));
+		place.image = image_behind(list, shard, last + shard_length(list, place.shard));
 	}
 	return place;
 }
@@ -117,8 +182,7 @@ static const char *next_member(
 	size_t length = shard_length(list, place->shard);
 	const char *member;
 
-	while (shard->index && (member = shard_index_image(shard->index, place->image))) {
-		place->image++;
+	while ((member = image_at(list, shard, place->image, &place->image))) {
 		if (length + strlen(member) > WIRE_NAME_MAX)
 			continue; /* nobody can ask for it */
 		memcpy(name, list->text + shard->at, length);

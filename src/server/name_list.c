@@ -80,9 +80,14 @@ static void finish(struct server *server)
 	struct names_work *names = &server->names;
 
 	tell_lacking(server);
-	listed_release(&names->done);
-	names->done = names->made;
-	names->any_done = true;
+	/* Others may be reading the list before it, which is whole. */
+	if (names->failure.status) {
+		listed_release(&names->made);
+	} else {
+		listed_release(&names->done);
+		names->done = names->made;
+		names->any_done = true;
+	}
 	names->made = (struct listed){0};
 	names->next_shard = names->taken = 0;
 	names->making = false;
@@ -104,6 +109,7 @@ void names_begin(struct server *server)
 	names->failure.status = STATUS_OK;
 	names->lacking = (struct error){0};
 	names->made.hidden = server->within.length;
+	names->made.indexes_max = names->indexes_max;
 	ask_part(server, "");
 	names->making = names->parts;
 	if (!names->making)
@@ -209,15 +215,17 @@ static bool take(struct server *server, const struct file_task *task, struct res
 	const struct watch_token *token, int status, struct error *err)
 {
 	struct names_work *names = &server->names;
-	struct listed_shard *shard = &names->made.shards[task->shard];
+	struct shard_index *index = shards_index(server->shards, file);
 
 	(void)token;
-	shard->index = shards_index(server->shards, file);
-	if (!shard->index && status && !says_nothing(status)) {
+	if (index && !listed_add_images(&names->made, task->shard, index)) {
+		error_os(&names->failure, ENOMEM, "cannot list the served folder");
+	} else if (!index && status && !says_nothing(status)) {
 		if (lacked_by_us(err->os_error))
 			error_copy(&names->failure, err);
 		else
-			leave_out(server, names->made.text + shard->at, err);
+			leave_out(
+				server, names->made.text + names->made.shards[task->shard].at, err);
 	}
 	if (++names->taken == names->made.count)
 		finish(server);

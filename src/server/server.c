@@ -175,6 +175,7 @@ static int start_folder(struct server *server, struct error *err)
 	if (status)
 		return status;
 	watch_set_mounts(server->watch, server->mounts);
+	server->names.indexes_max = LISTED_INDEXES_MAX;
 	server->shards = shards_new(server->watch);
 	return server->shards ? STATUS_OK : error_os(err, ENOMEM, "cannot start");
 }

@@ -268,7 +268,7 @@ struct shard_index *shards_index(struct shards *shards, const struct resolved *f
 {
 	struct shard *shard = file->shard ? find(shards, file->path, file->shard) : NULL;
 
-	return shard && shard->index ? shard_index_hold(shard->index) : NULL;
+	return shard ? shard->index : NULL;
 }
 
 bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret)

@@ -45,7 +45,7 @@ bool shards_put(struct shards *shards, const struct resolved *file, uint64_t sin
 bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *ret_status,
 	struct error *err);
 
-/* The index of the file's shard, as shards_find left it, for one more user; NULL if there is none. */
+/* The index of the file's shard, as shards_find left it, until there is another; NULL if there is none. */
 struct shard_index *shards_index(struct shards *shards, const struct resolved *file);
 
 /* As shards_find for a shard that is not open: sets file->key, too, if there is an index by that name. */

@@ -427,6 +427,12 @@ static void lists_go_on_behind_the_last_name_of_a_page(void **state)
 	write_image("b.tar.png", 5);
 	write_image("b.tas.png", 5);
 	assert_int_equal(count_names(), 79 + 1000 + 3);
+	/* Of most shards, the names are copied then. */
+	store_lock(&served.server->store);
+	served.server->names.indexes_max = 1;
+	store_unlock(&served.server->store);
+	assert_int_equal(count_names(), 79 + 1000 + 3);
+	assert_int_equal(served.server->names.done.indexes, 1);
 }
 
 static int set_up(void **state)
