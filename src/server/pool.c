@@ -116,7 +116,11 @@ bool pool_reap(struct server *server, unsigned index, siginfo_t *ret)
 
 	/* A process that is just being started has the descriptor, too: to close it here is not enough. */
 	epoll_ctl(server->epoll, EPOLL_CTL_DEL, decoder->pidfd, NULL);
-	return decoder_reap(decoder, ret);
+	if (decoder_reap(decoder, ret))
+		return true;
+	/* A debugger that is attached has its end first. */
+	listen_to(server, decoder->pidfd, POOL_PROCESS, index);
+	return false;
 }
 
 static uint64_t cpu_time(pid_t pid)

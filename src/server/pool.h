@@ -29,7 +29,7 @@ bool pool_all_dead(const struct server *server);
 /* Listens no more to what a decoder says. */
 void pool_ignore(struct server *server, unsigned decoder);
 
-/* As decoder_reap, of one that has ended; what was its event does not come again. */
+/* As decoder_reap; the event that it has ended does not come again then. */
 bool pool_reap(struct server *server, unsigned decoder, siginfo_t *ret);
 
 /* Ends decoders that misbehave, and has those started anew that could not be started or died at
