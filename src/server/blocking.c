@@ -182,7 +182,7 @@ static void check_answer(struct file_answer *ret)
 	if (!order->has_known && !order->has_shard)
 		said->is_known = false;
 	if (!said->err.status && ret->fd < 0 && !said->is_known && !said->indexed)
-		error_set(&said->err, STATUS_TRY_AGAIN,
+		error_set_os(&said->err, STATUS_TRY_AGAIN, EMFILE,
 			"no descriptor is left for it (see ulimit -n); ask again");
 }
 
@@ -202,7 +202,8 @@ static void keep_index(struct server *server, uint64_t since, struct file_answer
 	strcpy(shard.path, said->path);
 	if (!said->err.status &&
 		(!said->shard || !shards_put(server->shards, &shard, since, ret->fd, &damage)))
-		error_set(&said->err, STATUS_TRY_AGAIN, "no memory for the index of its shard");
+		error_os_as(
+			&said->err, STATUS_TRY_AGAIN, errno, "no index of its shard can be kept");
 	if (damage.status)
 		notice_add(server, damage.text);
 	close(ret->fd);
@@ -310,9 +311,14 @@ bool blocking_expire(struct server *server, struct file_answer *ret)
 		return false;
 	}
 	*ret = (struct file_answer){.task = task, .fd = -1};
-	error_set(&ret->said.err, STATUS_TRY_AGAIN,
-		"its file system has not answered for %s (--decode-timeout)",
-		format_duration(server->options.decode_timeout_ns, limit));
+	format_duration(server->options.decode_timeout_ns, limit);
+	/* It has answered, and was asked again. */
+	if (task->order.pause_ns)
+		error_set(&ret->said.err, STATUS_TRY_AGAIN,
+			"no whole answer came for %s (--decode-timeout); ask again", limit);
+	else
+		error_set_os(&ret->said.err, STATUS_TRY_AGAIN, ETIMEDOUT,
+			"its file system has not answered for %s (--decode-timeout)", limit);
 	return true;
 }
 

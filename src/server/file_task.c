@@ -1,6 +1,7 @@
 #include "server/file_task.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "server/mount_table.h"
 #include "server/shards.h"
 
@@ -84,6 +85,9 @@ static bool crosses(const struct file_answer *answer)
 	return answer->task->order.kind == HELPER_OPEN && answer->said.refused == EXDEV;
 }
 
+/* What a list of names needs, after a pause: it is not there because it changes. */
+#define LISTED_PAUSE_NS (20 * NS_PER_MS)
+
 /* Asks once more, with the deadline that there was. */
 static void ask_again(struct server *server, const struct file_answer *answer)
 {
@@ -97,9 +101,12 @@ static void ask_again(struct server *server, const struct file_answer *answer)
 		.shard = before->shard,
 		.deadline = before->deadline,
 		.again = before->order.kind == HELPER_READ && !answer->said.indexed,
-		.order.indexed = before->order.indexed || answer->said.indexed};
+		.order.indexed = before->order.indexed ||
+				 (answer->said.indexed && !answer->said.err.status)};
 
 	strcpy(task.order.name, before->order.name);
+	if (task.listed_until && !crosses(answer))
+		task.order.pause_ns = LISTED_PAUSE_NS;
 	choose_line(server, &task, crosses(answer) ? EXDEV : 0);
 	ask(server, &task);
 }
@@ -208,18 +215,32 @@ static bool find(struct server *server, struct file_answer *answer, struct resol
 	return locate(server, ret, ret_token, indexed, ret_status, err);
 }
 
-void file_task_resume(struct server *server, struct file_answer *answer)
+/* What a helper found, for the task's user; false if it has to be asked for again. */
+static bool hand_over(struct server *server, struct file_answer *answer, struct resolved *file)
 {
 	const struct file_task *task = answer->task;
-	struct resolved file = {.fd = -1};
 	struct watch_token token = {0};
 	struct error err;
 	int status;
 
-	if (!task->user)
+	if (crosses(answer))
+		return false;
+	if (!find(server, answer, file, &token, &status, &err)) {
+		/* A request has a deadline. */
+		if (!task->listed_until)
+			return false;
+		status = error_set(&err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
+	}
+	return take(server, task, file, &token, status, &err);
+}
+
+void file_task_resume(struct server *server, struct file_answer *answer)
+{
+	struct resolved file = {.fd = -1};
+
+	if (!answer->task->user)
 		return;
-	if (crosses(answer) || !find(server, answer, &file, &token, &status, &err) ||
-		!take(server, task, &file, &token, status, &err))
+	if (!hand_over(server, answer, &file))
 		ask_again(server, answer);
 	release(server, &file);
 }

@@ -14,7 +14,8 @@ struct file_user {
 	/*
 	 * The file, which is watched and may be taken over; or `status` and *err say why there is none.
 	 * False, with nothing done, if it is needed and not open (fd -1): it is known, or the index of its
-	 * shard came in its place.
+	 * shard came in its place. False, too, for what a list of names needs to be asked for again: its
+	 * user says how often.
 	 */
 	bool (*take)(struct server *server, const struct file_task *task, struct resolved *file,
 		const struct watch_token *token, int status, struct error *err);

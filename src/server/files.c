@@ -240,7 +240,7 @@ static int open_failed(int os_error, const char *path, const char *shown, struct
 		return error_set(
 			err, STATUS_NOT_FOUND, "%s: cannot be opened as a regular file", shown);
 	case EAGAIN:
-		return error_set(err, STATUS_TRY_AGAIN,
+		return error_set_os(err, STATUS_TRY_AGAIN, EAGAIN,
 			"%s: another program keeps the file busy (a lease); ask again", shown);
 	case ENOSYS:
 		return error_set(err, STATUS_INTERNAL,

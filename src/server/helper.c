@@ -224,8 +224,11 @@ static bool serve(int socket, const struct helper_order *order)
 {
 	struct helper_answer answer = {.number = order->number};
 	struct resolved file = {.fd = -1};
+	struct timespec pause = clock_timespec(order->pause_ns);
 	bool sent;
 
+	if (order->pause_ns)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	if (order->kind == HELPER_LIST)
 		list(order, &answer, &file);
 	else

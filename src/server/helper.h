@@ -41,6 +41,7 @@ struct helper_order {
 	uint32_t indexed; /* that was found out after it was asked for: it will do in any case */
 	struct file_key shard;
 	uint64_t offset, size;
+	uint64_t pause_ns; /* to wait before it is done */
 	char name[1032];
 };
 

@@ -43,7 +43,7 @@ static void ask_part(struct server *server, const char *path)
 	}
 	if (blocking_ask(server, &task))
 		server->names.parts++;
-	else if (!*path)
+	else if (!server->names.failure.status)
 		error_os(&server->names.failure, ENOMEM, "cannot list the served folder");
 }
 
@@ -142,6 +142,30 @@ static void leave_out(struct server *server, const char *name, const struct erro
 		text_escape(name, strcspn(name, LISTED_MEMBERS), shown, sizeof shown), why->text);
 }
 
+/* It was read while it changed, or its helper has ended: asked again, it may be there. */
+static bool may_pass(const struct error *why)
+{
+	return why->status == STATUS_TRY_AGAIN && !why->os_error;
+}
+
+/* A list without that would not be whole for want of what the server lacks, or of a second try. */
+static bool fails_list(const struct error *why)
+{
+	return may_pass(why) || why->os_error == EMFILE || why->os_error == ENFILE ||
+	       why->os_error == ENOMEM;
+}
+
+static void fail_list(struct server *server, const char *name, const struct error *why)
+{
+	struct error *failure = &server->names.failure;
+	char shown[256];
+
+	if (!failure->status)
+		error_set(failure, STATUS_TRY_AGAIN, "cannot list what is in '%s': %s",
+			text_escape(name, strcspn(name, LISTED_MEMBERS), shown, sizeof shown),
+			why->text);
+}
+
 /* Asks for what is mounted below, too. */
 static void ask_mounts(struct server *server, const char *text, size_t size, uint64_t mounts)
 {
@@ -170,18 +194,22 @@ void names_resume(struct server *server, const struct file_answer *answer)
 	struct names_work *names = &server->names;
 	const struct helper_answer *said = &answer->said;
 	const char *mount = answer->task->mount == MOUNT_LISTS ? "" : answer->task->order.name;
-	bool good = !said->err.status;
+	bool good = !said->err.status, lost = false;
 	size_t size = good ? (size_t)said->size : 0;
 	char *text = size ? malloc(size) : NULL;
 
 	names->parts--;
 	if (size &&
 		(!text || pread_full(answer->fd, text, size, 0) != (ssize_t)size || text[size - 1]))
-		good = false;
-	if (!listed_insert(&names->made, mount, text, good ? size : 0) || (!good && !*mount))
+		lost = true;
+	good &= !lost;
+	lost |= !listed_insert(&names->made, mount, text, good ? size : 0);
+	if (lost || (!good && !*mount))
 		error_set(&names->failure, STATUS_TRY_AGAIN, "%s",
-			said->err.status ? said->err.text : "no memory for the list of names");
-	else if (said->err.status)
+			lost ? "no memory for the list of names" : said->err.text);
+	else if (!good && fails_list(&said->err))
+		fail_list(server, mount, &said->err);
+	else if (!good)
 		leave_out(server, mount, &said->err);
 	if (good)
 		ask_mounts(server, text, size, said->mounts);
@@ -205,9 +233,17 @@ static bool says_nothing(int status)
 	       status == STATUS_NOT_PERMITTED;
 }
 
-static bool lacked_by_us(int os_error)
+/* Whether there is time to ask for a shard again. Not if it was not asked of a helper. */
+static bool may_ask_again(struct server *server, const struct file_task *task)
 {
-	return os_error == EMFILE || os_error == ENFILE || os_error == ENOMEM;
+	struct listed_shard *shard = &server->names.made.shards[task->shard];
+	uint64_t now = clock_now();
+
+	if (!task->order.number || server->names.failure.status)
+		return false;
+	if (!shard->until)
+		shard->until = deadline_after(server->options.decode_timeout_ns);
+	return now < shard->until && now < task->deadline;
 }
 
 /* Takes the shard's index, or goes on without it. */
@@ -215,18 +251,20 @@ static bool take(struct server *server, const struct file_task *task, struct res
 	const struct watch_token *token, int status, struct error *err)
 {
 	struct names_work *names = &server->names;
-	struct shard_index *index = shards_index(server->shards, file);
+	const char *name = names->made.text + names->made.shards[task->shard].at;
+	struct shard_index *index = NULL;
 
 	(void)token;
-	if (index && !listed_add_images(&names->made, task->shard, index)) {
-		error_os(&names->failure, ENOMEM, "cannot list the served folder");
-	} else if (!index && status && !says_nothing(status)) {
-		if (lacked_by_us(err->os_error))
-			error_copy(&names->failure, err);
-		else
-			leave_out(
-				server, names->made.text + names->made.shards[task->shard].at, err);
+	if (status && may_pass(err)) {
+		if (may_ask_again(server, task))
+			return false;
+	} else {
+		index = shards_index(server->shards, file);
 	}
+	if (index && !listed_add_images(&names->made, task->shard, index))
+		error_os(&names->failure, ENOMEM, "cannot list the served folder");
+	else if (!index && status && !says_nothing(status))
+		(fails_list(err) ? fail_list : leave_out)(server, name, err);
 	if (++names->taken == names->made.count)
 		finish(server);
 	return true;
@@ -237,6 +275,14 @@ bool names_fill(struct server *server, unsigned most)
 	static const struct file_user user = {.wants = wants, .take = take};
 	struct names_work *names = &server->names;
 
+	/* Of a list that has failed, what was asked for is awaited. */
+	if (names->failure.status && names->next_shard < names->made.count) {
+		names->taken += names->made.count - names->next_shard;
+		names->next_shard = names->made.count;
+		if (names->taken == names->made.count)
+			finish(server);
+		return false;
+	}
 	for (unsigned i = 0; i < most; i++) {
 		struct file_task task = {
 			.user = &user, .listed_until = names->deadline, .shard = names->next_shard};

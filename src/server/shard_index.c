@@ -1,5 +1,6 @@
 #include "server/shard_index.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct shard_index *shard_index_map(int fd)
 	struct stat status;
 	void *base = MAP_FAILED;
 
+	errno = index ? EBADMSG : ENOMEM;
 	if (index && seals >= 0 && (seals & sealed) == sealed && fstat(fd, &status) == 0 &&
 		status.st_size > 0)
 		base = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
@@ -42,6 +44,7 @@ struct shard_index *shard_index_map(int fd)
 	if (shard_index_check(index))
 		return index;
 	shard_index_drop(index);
+	errno = EBADMSG;
 	return NULL;
 }
 

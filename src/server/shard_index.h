@@ -56,8 +56,8 @@ struct shard_index {
 /* Whether the `size` bytes may be an index: what shard_index_find relies on. */
 bool shard_index_check(const struct shard_index *index);
 
-/* Maps an index from a file that nobody can change any more, for one user; NULL if there is no memory, or
- * it makes no sense. */
+/* Maps an index from a file that nobody can change any more, for one user; NULL, with
+ * errno, if there is no memory, or it makes no sense (EBADMSG). */
 struct shard_index *shard_index_map(int fd);
 struct shard_index *shard_index_hold(struct shard_index *index);
 /* One user less: unmapped by the last. NULL is ignored. */

@@ -6,6 +6,7 @@
 #include "server/shard_name.h"
 #include "server/watch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,10 +171,18 @@ bool shards_put(struct shards *shards, const struct resolved *file, uint64_t sin
 	struct shard_index *index = shard_index_map(fd);
 
 	ret_damage->status = STATUS_OK;
-	if (!shard && index && index->header->shard == file->key.size)
-		shard = add(shards, file);
-	if (!shard || !index || index->header->shard != file->key.size) {
+	if (!index)
+		return false;
+	if (index->header->shard != file->key.size) {
 		shard_index_drop(index);
+		errno = EBADMSG;
+		return false;
+	}
+	if (!shard)
+		shard = add(shards, file);
+	if (!shard) {
+		shard_index_drop(index);
+		errno = ENOMEM;
 		return false;
 	}
 	if (shard->expected > since) {

@@ -28,8 +28,8 @@ uint64_t shards_now(const struct shards *shards);
 
 /*
  * Keeps the index that a helper made, from that moment on, of the shard of that file, in the place of an
- * older one; unless it may have begun before a change that is known by now. False if the index makes no
- * sense, or there is no memory. The descriptor stays the caller's. *ret_damage, unless its status is
+ * older one; unless it may have begun before a change that is known by now. False, with errno, if the
+ * index makes no sense, or there is no memory. The descriptor stays the caller's. *ret_damage, unless its status is
  * STATUS_OK, says what is wrong with the shard: once for each version of it.
  */
 bool shards_put(struct shards *shards, const struct resolved *file, uint64_t since, int fd,

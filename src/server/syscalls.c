@@ -74,6 +74,7 @@ static const struct allowed {
 	{SCMP_SYS(munmap), HELPER, ALWAYS},
 	/* waits for a moment, where there is no vDSO also for the time */
 	{SCMP_SYS(sched_yield), HELPER, ALWAYS},
+	{SCMP_SYS(clock_nanosleep), HELPER, ALWAYS},
 	{SCMP_SYS(clock_gettime), HELPER, ALWAYS},
 	/* becomes another helper, which ends with the one that made it */
 	{SCMP_SYS(clone), HELPER, ALWAYS},
