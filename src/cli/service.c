@@ -2,10 +2,10 @@
 
 #include "base/clock.h"
 #include "cli/notify.h"
+#include "cli/tell.h"
 
 #include <errno.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -94,11 +94,9 @@ static void tell_of_decoders(struct service *service)
 		return;
 	service->lacks_decoders = lacks;
 	if (lacks)
-		fprintf(stderr,
-			"shmsem serve: %s: only images in the store are served; still trying\n",
-			why.text);
+		tell("%s: only images in the store are served; still trying", why.text);
 	else
-		fputs("shmsem serve: decoders can be started again\n", stderr);
+		tell("decoders can be started again");
 }
 
 static void tell_of_watches(struct service *service)
@@ -106,18 +104,17 @@ static void tell_of_watches(struct service *service)
 	if (service->lacks_watches || !server_lacks_watches(service->server))
 		return;
 	service->lacks_watches = true;
-	fputs("shmsem serve: warning: there are no more inotify watches "
-	      "(fs.inotify.max_user_watches or user.max_inotify_watches, see 'shmsem doctor'): "
-	      "answers for what got none look at its file, which is slower\n",
-		stderr);
+	tell("warning: there are no more inotify watches "
+	     "(fs.inotify.max_user_watches or user.max_inotify_watches, see 'shmsem doctor'): "
+	     "answers for what got none look at its file, which is slower");
 }
 
 static void tell_notices(struct service *service)
 {
 	struct error notice;
 
-	while (server_take_notice(service->server, &notice))
-		fprintf(stderr, "shmsem serve: %s\n", notice.text);
+	while (server_take_notice(service->server, false, &notice))
+		tell("%s", notice.text);
 }
 
 static int upkeep(struct service *service, bool *ret_done, struct error *err)
@@ -136,10 +133,16 @@ static int upkeep(struct service *service, bool *ret_done, struct error *err)
 
 void service_stop(struct service *service)
 {
-	if (service->server)
-		tell_notices(service);
+	struct error last[NOTICES_MAX + 1];
+	unsigned count = 0;
+
+	while (service->server && count < NOTICES_MAX + 1 &&
+		server_take_notice(service->server, true, &last[count]))
+		count++;
 	server_stop(service->server);
 	join_stop(service->join);
+	for (unsigned i = 0; i < count; i++)
+		tell("%s", last[i].text);
 	service->server = NULL;
 	service->join = NULL;
 }

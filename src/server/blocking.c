@@ -205,7 +205,7 @@ static void keep_index(struct server *server, uint64_t since, struct file_answer
 		error_os_as(
 			&said->err, STATUS_TRY_AGAIN, errno, "no index of its shard can be kept");
 	if (damage.status)
-		notice_add(server, damage.text);
+		notice_add(server, &damage);
 	close(ret->fd);
 	ret->fd = -1;
 }

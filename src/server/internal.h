@@ -109,8 +109,10 @@ struct names_work {
 
 /* See notice.h. Under the store's lock. */
 struct notices {
-	struct notice *first, *last;
-	unsigned count;
+	struct error kept[NOTICES_MAX];
+	unsigned count, taken;
+	uint64_t more;        /* that were not kept */
+	uint64_t minute_ends; /* which began with the first one */
 };
 
 /* See prefetch.h. Under the store's lock. */

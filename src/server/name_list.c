@@ -70,7 +70,7 @@ static void tell_lacking(struct server *server)
 	struct names_work *names = &server->names;
 
 	if (names->lacking.status && strcmp(names->lacking.text, names->told.text) != 0)
-		notice_add(server, names->lacking.text);
+		notice_add(server, &names->lacking);
 	names->told = names->lacking;
 }
 

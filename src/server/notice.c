@@ -1,62 +1,46 @@
 #include "server/notice.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "base/clock.h"
 
-#define NOTICES_MAX 1000
+#define MINUTE_NS (60 * NS_PER_SECOND)
 
-struct notice {
-	struct notice *next;
-	char text[];
-};
-
-void notice_add(struct server *server, const char *text)
+void notice_add(struct server *server, const struct error *notice)
 {
 	struct notices *notices = &server->notices;
-	struct notice *notice = notices->count < NOTICES_MAX
-					? malloc(sizeof *notice + strlen(text) + 1)
-					: NULL;
 
-	if (!notice)
-		return;
-	notice->next = NULL;
-	strcpy(notice->text, text);
-	*(notices->last ? &notices->last->next : &notices->first) = notice;
-	notices->last = notice;
-	notices->count++;
+	if (!notices->count)
+		notices->minute_ends = deadline_after(MINUTE_NS);
+	if (notices->count < NOTICES_MAX)
+		error_copy(&notices->kept[notices->count++], notice);
+	else
+		notices->more++;
 }
 
-static struct notice *take(struct notices *notices)
+/* Says how many were only counted. */
+static bool take_more(struct notices *notices, struct error *ret)
 {
-	struct notice *notice = notices->first;
-
-	if (!notice)
-		return NULL;
-	notices->first = notice->next;
-	if (!notices->first)
-		notices->last = NULL;
-	notices->count--;
-	return notice;
-}
-
-bool server_take_notice(struct server *server, struct error *ret)
-{
-	struct notice *notice;
-
-	store_lock(&server->store);
-	notice = take(&server->notices);
-	store_unlock(&server->store);
-	if (!notice)
+	if (!notices->more)
 		return false;
-	error_set(ret, STATUS_PARTLY, "%s", notice->text);
-	free(notice);
+	error_set(ret, STATUS_PARTLY, "%llu more message%s within a minute not shown",
+		(unsigned long long)notices->more, notices->more == 1 ? "" : "s");
+	notices->more = 0;
 	return true;
 }
 
-void notices_free(struct server *server)
+bool server_take_notice(struct server *server, bool last, struct error *ret)
 {
-	struct notice *notice;
+	struct notices *notices = &server->notices;
+	bool taken = true;
 
-	while ((notice = take(&server->notices)))
-		free(notice);
+	store_lock(&server->store);
+	if (notices->taken < notices->count) {
+		error_copy(ret, &notices->kept[notices->taken++]);
+	} else if (last || (notices->count && clock_now() >= notices->minute_ends)) {
+		taken = take_more(notices, ret);
+		notices->taken = notices->count = 0;
+	} else {
+		taken = false;
+	}
+	store_unlock(&server->store);
+	return taken;
 }

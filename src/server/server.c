@@ -7,7 +7,6 @@
 #include "server/finish.h"
 #include "server/jobs.h"
 #include "server/mount_table.h"
-#include "server/notice.h"
 #include "server/pool.h"
 #include "server/prefetch.h"
 #include "server/publish.h"
@@ -381,6 +380,5 @@ void server_stop(struct server *server)
 	free(server->work);
 	listed_release(&server->names.made);
 	listed_release(&server->names.done);
-	notices_free(server);
 	free(server);
 }

@@ -66,8 +66,13 @@ bool server_lacks_decoders(struct server *server, struct error *ret_why);
 /* Whether there were too few inotify watches: what got none is looked at for each answer. */
 bool server_lacks_watches(struct server *server);
 
-/* Takes the next message for who runs the server, by any thread; false if there is none. */
-bool server_take_notice(struct server *server, struct error *ret);
+/*
+ * Takes the next message for who runs the server, by any thread; false if there is none. There are at most
+ * NOTICES_MAX in a minute, and once it is over one that says how many more there would have been; `last`
+ * does not wait for that.
+ */
+#define NOTICES_MAX 10
+bool server_take_notice(struct server *server, bool last, struct error *ret);
 
 /* Refuses what has not been answered, ends decoders and threads, unlinks every object. NULL is
  * ignored. */

@@ -204,7 +204,7 @@ class Server:
         self.error = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [*(command or []), SHMSEM, 'serve', '-N', space or scene.space, *options, folder or scene.folder],
-            stderr=self.error, **more)
+            **{'stderr': self.error, **more})
         self.pid = self.process.pid
         self.before = None
         if ready:
