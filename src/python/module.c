@@ -101,6 +101,18 @@ static PyObject *module_connect_later(PyObject *module, PyObject *arguments)
 	return (PyObject *)self;
 }
 
+/* For what connects by itself once it has something to ask. */
+static PyObject *module_unconnected(PyObject *module, PyObject *arguments)
+{
+	PyObject *space, *wait, *timeout, *server_user;
+	int guard;
+
+	(void)module;
+	if (!PyArg_ParseTuple(arguments, "OOOpO", &space, &wait, &timeout, &guard, &server_user))
+		return NULL;
+	return connection_new(space == Py_None ? NULL : space, wait, timeout, guard, server_user);
+}
+
 /* ---- the module ---- */
 
 static PyMethodDef functions[] = {
@@ -127,6 +139,7 @@ static PyMethodDef functions[] = {
 	{"_stack", batch_stack, METH_VARARGS, NULL},
 	{"_restore", image_restore, METH_VARARGS, NULL},
 	{"_connect_later", module_connect_later, METH_VARARGS, NULL},
+	{"_unconnected", module_unconnected, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };
 

@@ -244,6 +244,23 @@ def test_what_is_not_begun_is_dropped_with_the_connection(batches, many):
         assert time.monotonic() < until
 
 
+def test_an_event_loop_prefetches_over_what_its_connection_waits_for(many):
+    """Also from a server that comes later."""
+    space = SPACE + "-later"
+
+    async def ahead():
+        async with shmsem.AsyncConnection(space, wait=60) as client:
+            await client.prefetch(NAMES, scale=2)
+            server = start_server(space, many)
+            try:
+                with shmsem.connect(space) as reader:
+                    await_stored(reader, NAMES)
+            finally:
+                stop_server(server)
+
+    asyncio.run(ahead())
+
+
 def blocks(task, number):
     with open(f"/proc/self/task/{task}/status") as file:
         mask = next(line for line in file if line.startswith("SigBlk:"))

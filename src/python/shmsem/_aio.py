@@ -8,7 +8,7 @@ import os
 from shmsem._errors import UsageError
 from shmsem._shmsem import Connection, Queue
 from shmsem._shmsem import _stack as stack
-from shmsem._shmsem import prefetch
+from shmsem._shmsem import _unconnected as unconnected
 
 
 class AsyncConnection:
@@ -25,6 +25,7 @@ class AsyncConnection:
             threads = min(os.cpu_count() or 1, 16)
         self._options = (namespace, wait, timeout, guard, server_user, threads)
         self._queue = None
+        self._ahead = None
         self._pid = None
         self._loop = None
         self._waiting = {}
@@ -86,7 +87,9 @@ class AsyncConnection:
 
     async def prefetch(self, names, /, **options):
         """As Connection.prefetch."""
-        prefetch(names, namespace=self._options[0], **options)
+        if self._ahead is None:
+            self._ahead = unconnected(*self._options[:5])
+        self._ahead.prefetch(names, **options)
 
     def _close_queue(self):
         if self._queue is None:
@@ -104,6 +107,9 @@ class AsyncConnection:
     def close(self):
         """Ends what is under way. Images that were fetched stay valid."""
         self._close_queue()
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
     async def __aenter__(self):
         return self
