@@ -199,7 +199,7 @@ static int parse_option(const struct option *option, PyObject *given, struct cal
 {
 	static const char *const on_error[] = {"raise", "return", NULL};
 	void *field = (char *)chosen + option->offset;
-	long long number;
+	long long number = 0;
 	int status;
 
 	switch (option->kind) {
