@@ -99,7 +99,8 @@ struct names_work {
 	uint64_t deadline;  /* of those on other mounts than the folder's */
 	struct error failure;
 	struct error lacking;   /* what it lacks; or STATUS_OK */
-	struct error told;      /* of the list before */
+	struct error told;      /* that it lacks, or no text */
+	uint64_t told_until;    /* nothing else is told before that */
 	uint64_t lists;         /* that were made, or failed */
 	pthread_cond_t changed; /* `lists` */
 	struct listed done;     /* that is being handed out page by page */

@@ -17,6 +17,8 @@
 /* Shards that helpers are asked for at a time: each takes some room. */
 #define ASKED_MAX 1000
 
+#define TOLD_NS (60 * NS_PER_SECOND)
+
 static void answer_page(struct server *server, const struct request *request)
 {
 	char text[WIRE_TEXT_SIZE], last[sizeof server->within.prefix + WIRE_NAME_MAX + 1];
@@ -64,14 +66,20 @@ static void answer_current(struct server *server)
 	}
 }
 
-/* Tells who runs the server, once as long as it stays so. */
+/* Tells who runs the server, once as long as it stays so, and once in a minute: of several that are
+ * lacking, each list may meet another one first. */
 static void tell_lacking(struct server *server)
 {
 	struct names_work *names = &server->names;
 
-	if (names->lacking.status && strcmp(names->lacking.text, names->told.text) != 0)
+	if (!names->lacking.status) {
+		names->told.text[0] = '\0';
+	} else if (strcmp(names->lacking.text, names->told.text) != 0 &&
+		   clock_now() >= names->told_until) {
 		notice_add(server, &names->lacking);
-	names->told = names->lacking;
+		names->told = names->lacking;
+		names->told_until = deadline_after(TOLD_NS);
+	}
 }
 
 /* All parts are there, or will not be. */
@@ -130,6 +138,17 @@ void names_ask(struct server *server, struct request *request)
 	}
 }
 
+/* As a message has it: of what stands for the members of a shard, the shard. */
+static const char *shown_name(const char *name, char *buffer, size_t size)
+{
+	static const char members[] = "/" LISTED_MEMBERS;
+	size_t length = strlen(name), behind = strlen(members);
+
+	if (length > behind && !strcmp(name + length - behind, members))
+		length -= behind;
+	return text_escape(name, length, buffer, size);
+}
+
 /* The list goes on without what is at `name`. */
 static void leave_out(struct server *server, const char *name, const struct error *why)
 {
@@ -139,7 +158,7 @@ static void leave_out(struct server *server, const char *name, const struct erro
 	if (names->lacking.status)
 		return;
 	error_set(&names->lacking, STATUS_PARTLY, "a list of names lacks what is in '%s': %s",
-		text_escape(name, strcspn(name, LISTED_MEMBERS), shown, sizeof shown), why->text);
+		shown_name(name, shown, sizeof shown), why->text);
 }
 
 /* It was read while it changed, or its helper has ended: asked again, it may be there. */
@@ -162,8 +181,7 @@ static void fail_list(struct server *server, const char *name, const struct erro
 
 	if (!failure->status)
 		error_set(failure, STATUS_TRY_AGAIN, "cannot list what is in '%s': %s",
-			text_escape(name, strcspn(name, LISTED_MEMBERS), shown, sizeof shown),
-			why->text);
+			shown_name(name, shown, sizeof shown), why->text);
 }
 
 /* Asks for what is mounted below, too. */

@@ -7,11 +7,12 @@ from harness import Image
 
 
 class Remote:
-    """A mount with image.png in it, which is backing.png of the scratch folder."""
+    """A mount with image.png in it, which is a file of the scratch folder, called as the mount."""
 
     def __init__(self, scene, point, *silent):
         self.scene, self.point = scene, point
-        self.backing = f'{scene.scratch}/backing.png'
+        self.name = 'behind-' + os.path.basename(point)
+        self.backing = f'{scene.scratch}/{self.name}.png'
         os.makedirs(point, exist_ok=True)
         self.image = self.change(1, 64)
         self.process = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), 'fuse.py'), point, self.backing,
@@ -19,7 +20,7 @@ class Remote:
         assert self.process.stdout.readline() == b'mounted\n', 'no FUSE mount here'
 
     def change(self, seed, width):
-        self.image = Image(self.scene.scratch, 'backing', seed, width)
+        self.image = Image(self.scene.scratch, self.name, seed, width)
         return self.image
 
     def hang(self):

@@ -178,6 +178,38 @@ def test_what_a_list_lacks_is_told_once(scene, mount):
     subprocess.run(['umount', '--lazy', shard], check=True)
 
 
+def test_what_a_list_lacks_is_told_by_its_whole_name(scene, mount):
+    """A byte 1 in it, which stands for the members of a shard where names are listed, cuts nothing off."""
+    folder, outside, shard = mount(name='a\1b'), mount(name='../scratch/outside'), f'{scene.folder}/c\1d.tar'
+    with open(shard, 'wb'):
+        pass
+    subprocess.run(['mount', '--bind', f'{outside.point}/image.png', shard], check=True)
+    for remote, name in (folder, 'a\\x01b/'), (outside, 'c\\x01d.tar'):
+        server = scene.serve('-w', '1', '-s', '2', '--decode-timeout', '1')
+        remote.hang()
+        asked = subprocess.run([SHMSEM, 'fetch', '-N', scene.space, '--names'], stdout=subprocess.DEVNULL, timeout=60, check=False)
+        assert asked.returncode == 0
+        remote.go_on()
+        assert server.end() == 0
+        assert f"a list of names lacks what is in '{name}': " in server.said()
+    subprocess.run(['umount', '--lazy', shard], check=True)
+
+
+def test_what_lacks_in_turns_is_told_once_in_a_minute(scene, mount):
+    remotes = mount(name='one'), mount(name='two')
+    server = scene.serve('-w', '1', '-s', '2', '--decode-timeout', '1')
+    worker = scene.worker()
+    assert worker.call('names') == (0, '2')
+    for remote in remotes:
+        remote.hang()
+        assert worker.call('names') == (0, '1')
+        remote.go_on()
+        until(lambda: worker.call('names') == (0, '2'), what='the whole list')
+    assert worker.end() == 0
+    assert server.end() == 0
+    assert server.said().count('a list of names lacks') == 1
+
+
 def test_files_in_a_folder_that_is_called_as_a_shard_have_two_helpers(scene, mount):
     remote = mount(name='folder.tar')
     server = scene.serve(*PATIENT)
