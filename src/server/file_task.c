@@ -28,11 +28,12 @@ static void release(struct server *server, struct resolved *file)
 /* Watches a file that was opened after the token was made, and looks up what is in a shard; *ret_status,
  * which is that of the opening, may change. False if the shard's index is not there, which a helper has to
  * make. `asked` as in shards_find. */
-static bool locate(struct server *server, struct resolved *file, struct watch_token *token,
-	bool asked, int *ret_status, struct error *err)
+static bool locate(struct server *server, const struct file_task *task, struct resolved *file,
+	struct watch_token *token, bool asked, int *ret_status, struct error *err)
 {
 	if (*ret_status)
 		return true;
+	file->listed = task->listed_until;
 	watch_file(server->watch, file, token);
 	return !file->shard || shards_find(server->shards, file, asked, ret_status, err);
 }
@@ -151,7 +152,7 @@ void file_task_open(struct server *server, struct file_task *task, const char *n
 
 	strcpy(task->order.name, name);
 	if (open_watched(server, task->order.name, &file, &token, &status, &err) &&
-		locate(server, &file, &token, false, &status, &err)) {
+		locate(server, task, &file, &token, false, &status, &err)) {
 		take(server, task, &file, &token, status, &err);
 	} else {
 		choose_line(server, task, file.refused);
@@ -212,7 +213,7 @@ static bool find(struct server *server, struct file_answer *answer, struct resol
 		return true;
 	}
 	*ret_status = open_found(server, answer, ret, ret_token, err);
-	return locate(server, ret, ret_token, indexed, ret_status, err);
+	return locate(server, answer->task, ret, ret_token, indexed, ret_status, err);
 }
 
 /* What a helper found, for the task's user; false if it has to be asked for again. */

@@ -26,6 +26,7 @@ struct resolved {
 	uint64_t offset,
 		size; /* of the image in the file: 0 and all of it, unless it is in a shard */
 	size_t shard; /* length of the shard's own name in `path`; 0: it is a plain file */
+	bool listed;  /* only a list of names needs it (shards.h) */
 	bool recent;  /* changed so shortly before that another change might not show in the key */
 	bool watchable; /* on a local file system, by way of plain folders, and it has no other name
 			   */

@@ -138,15 +138,19 @@ void names_ask(struct server *server, struct request *request)
 	}
 }
 
-/* As a message has it: of what stands for the members of a shard, the shard. */
-static const char *shown_name(const char *name, char *buffer, size_t size)
+/* Length of the name, without what stands for the members of a shard. */
+static size_t shown_length(const char *name)
 {
 	static const char members[] = "/" LISTED_MEMBERS;
 	size_t length = strlen(name), behind = strlen(members);
 
-	if (length > behind && !strcmp(name + length - behind, members))
-		length -= behind;
-	return text_escape(name, length, buffer, size);
+	return length > behind && !strcmp(name + length - behind, members) ? length - behind
+									   : length;
+}
+
+static const char *shown_name(const char *name, char *buffer, size_t size)
+{
+	return text_escape(name, shown_length(name), buffer, size);
 }
 
 /* The list goes on without what is at `name`. */
@@ -283,6 +287,7 @@ static bool take(struct server *server, const struct file_task *task, struct res
 		error_os(&names->failure, ENOMEM, "cannot list the served folder");
 	else if (!index && status && !says_nothing(status))
 		(fails_list(err) ? fail_list : leave_out)(server, name, err);
+	shards_taken(server->shards, name, shown_length(name));
 	if (++names->taken == names->made.count)
 		finish(server);
 	return true;

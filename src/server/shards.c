@@ -24,6 +24,7 @@ struct shard {
 	uint64_t expected; /* when `file` and `changes` became these: an index of before is none */
 	struct file_key key;
 	struct file_key damaged; /* of which it was told that it is damaged */
+	bool listed;             /* no request has used it yet */
 	bool recent; /* the shard was changed shortly before it was read: the key proves nothing */
 	size_t length;
 	char name[];
@@ -58,12 +59,21 @@ static void unlink_used(struct shards *shards, struct shard *shard)
 	*(shard->newer ? &shard->newer->older : &shards->newest) = shard->older;
 }
 
-static void link_newest(struct shards *shards, struct shard *shard)
+/* What only lists need is the oldest of all. */
+static void link_used(struct shards *shards, struct shard *shard)
 {
-	shard->older = shards->newest;
-	shard->newer = NULL;
-	*(shards->newest ? &shards->newest->newer : &shards->oldest) = shard;
-	shards->newest = shard;
+	shard->older = shard->listed ? NULL : shards->newest;
+	shard->newer = shard->listed ? shards->oldest : NULL;
+	*(shard->older ? &shard->older->newer : &shards->oldest) = shard;
+	*(shard->newer ? &shard->newer->older : &shards->newest) = shard;
+}
+
+/* It is used; `listed`: by a list only. */
+static void touch(struct shards *shards, struct shard *shard, bool listed)
+{
+	unlink_used(shards, shard);
+	shard->listed &= listed;
+	link_used(shards, shard);
 }
 
 static void drop_index(struct shards *shards, struct shard *shard)
@@ -95,17 +105,13 @@ struct shards *shards_free(struct shards *shards)
 	return NULL;
 }
 
-/* The one of that name, which is now the most recently used; NULL if there is none. */
+/* The one of that name; NULL if there is none. */
 static struct shard *find(struct shards *shards, const char *name, size_t length)
 {
 	struct shard *shard = *bucket_of(shards, name, length);
 
 	while (shard && (shard->length != length || memcmp(shard->name, name, length) != 0))
 		shard = shard->chain;
-	if (shard) {
-		unlink_used(shards, shard);
-		link_newest(shards, shard);
-	}
 	return shard;
 }
 
@@ -117,12 +123,12 @@ static struct shard *add(struct shards *shards, const struct resolved *file)
 
 	if (!shard)
 		return NULL;
-	if (shards->count == SHARDS_MAX)
+	while (shards->count >= SHARDS_MAX && !file->listed)
 		drop(shards, shards->oldest);
-	*shard = (struct shard){.chain = *bucket, .length = file->shard};
+	*shard = (struct shard){.chain = *bucket, .length = file->shard, .listed = file->listed};
 	memcpy(shard->name, file->path, file->shard);
 	*bucket = shard;
-	link_newest(shards, shard);
+	link_used(shards, shard);
 	shards->count++;
 	return shard;
 }
@@ -191,7 +197,9 @@ bool shards_put(struct shards *shards, const struct resolved *file, uint64_t sin
 	}
 	drop_above(shards, file);
 	drop_index(shards, shard);
-	while (shards->oldest != shard && shards->bytes + index->size > SHARD_INDEX_MAX)
+	touch(shards, shard, file->listed);
+	while (!shard->listed && shards->oldest != shard &&
+		shards->bytes + index->size > SHARD_INDEX_MAX)
 		drop(shards, shards->oldest);
 	shard->index = index;
 	shard->key = file->key;
@@ -262,6 +270,8 @@ bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *
 {
 	struct shard *shard = find(shards, file->path, file->shard);
 
+	if (shard && !file->listed)
+		touch(shards, shard, false);
 	if (!shard || !shard->index || memcmp(&shard->key, &file->key, sizeof file->key) != 0 ||
 		shard->file != file->watched || shard->changes != watch_changes(shard->file)) {
 		expect(shards, shard, file);
@@ -278,6 +288,15 @@ struct shard_index *shards_index(struct shards *shards, const struct resolved *f
 	struct shard *shard = file->shard ? find(shards, file->path, file->shard) : NULL;
 
 	return shard ? shard->index : NULL;
+}
+
+void shards_taken(struct shards *shards, const char *name, size_t length)
+{
+	struct shard *shard = find(shards, name, length);
+
+	if (shard && shard->listed &&
+		(shards->count > SHARDS_MAX || shards->bytes > SHARD_INDEX_MAX))
+		drop(shards, shard);
 }
 
 bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret)

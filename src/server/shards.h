@@ -48,5 +48,13 @@ bool shards_find(struct shards *shards, struct resolved *file, bool asked, int *
 /* The index of the file's shard, as shards_find left it, until there is another; NULL if there is none. */
 struct shard_index *shards_index(struct shards *shards, const struct resolved *file);
 
-/* As shards_find for a shard that is not open: sets file->key, too, if there is an index by that name. */
+/*
+ * Says that a list of names has taken what it needs of the shard of that name. What only a list needs
+ * (file->listed) pushes nothing out and counts as used longest ago: it is beyond the limits until then, and
+ * is kept if there is room.
+ */
+void shards_taken(struct shards *shards, const char *name, size_t length);
+
+/* As shards_find for a shard that is not open: sets file->key, too, if there is an index by that name. No
+ * use of it. */
 bool shards_guess(struct shards *shards, const char *name, bool asked, struct resolved *ret);

@@ -529,6 +529,66 @@ static void indexes_beyond_the_limit_go_by_their_last_use(void **state)
 	release(&scene);
 }
 
+static struct resolved numbered(const struct scene *scene, int number, bool listed)
+{
+	char path[32];
+	struct resolved file;
+
+	snprintf(path, sizeof path, "%d.tar/1.png", number);
+	file = member_of(scene, path);
+	file.listed = listed;
+	return file;
+}
+
+static bool is_kept(struct shards *shards, const struct scene *scene, int number)
+{
+	struct resolved file = numbered(scene, number, true);
+
+	return shards_index(shards, &file);
+}
+
+/* Nor does a list of all of them count as use. */
+static void what_only_lists_need_pushes_nothing_out(void **state)
+{
+	enum {
+		USED = SHARDS_MAX - 1,
+		ALL = SHARDS_MAX + 100
+	};
+	struct shards *shards = shards_new(NULL);
+	struct scene scene = {0};
+	struct error damage;
+	int fd, status;
+
+	(void)state;
+	tar_add(&scene.tar, '0', "1.png", "one", 3);
+	fd = write_index(&scene);
+	seal(fd);
+	for (int i = 0; i < ALL; i++) {
+		struct resolved file = numbered(&scene, i, i >= USED);
+
+		assert_true(shards_put(shards, &file, 0, fd, &damage));
+	}
+	for (int i = ALL; i-- > 0;) {
+		struct resolved file = numbered(&scene, i, true);
+
+		assert_true(shards_find(shards, &file, false, &status, NULL));
+		shards_taken(shards, file.path, file.shard);
+	}
+	for (int i = 0; i < ALL; i++)
+		assert_int_equal(is_kept(shards, &scene, i), i <= USED);
+	/* A request takes the place of that one; the next, of what no request used for longest. */
+	for (int i = 0; i < 2; i++) {
+		struct resolved file = numbered(&scene, ALL + i, false);
+
+		assert_true(shards_put(shards, &file, 0, fd, &damage));
+		assert_false(is_kept(shards, &scene, USED));
+		assert_int_equal(is_kept(shards, &scene, 0), i == 0);
+	}
+	close(fd);
+	shards_free(shards);
+	release(&scene);
+}
+
 static void names_say_where_a_shard_may_be(void **state)
 {
 	(void)state;
@@ -556,6 +616,7 @@ int main(void)
 		cmocka_unit_test(a_shard_in_what_was_a_shard_is_found),
 		cmocka_unit_test(each_version_of_a_damaged_shard_is_told_once),
 		cmocka_unit_test(indexes_beyond_the_limit_go_by_their_last_use),
+		cmocka_unit_test(what_only_lists_need_pushes_nothing_out),
 		cmocka_unit_test(names_say_where_a_shard_may_be),
 	};
 
