@@ -92,11 +92,12 @@ struct names_work {
 	struct request *waiting; /* for a list that has not been begun */
 	struct request *current; /* for the one that is being made */
 	bool making;
-	unsigned parts;     /* of that: mounts whose names are not there yet */
-	struct listed made; /* what there is of it */
-	size_t next_shard;  /* of that: whose index is looked up next */
-	size_t taken;       /* whose index is there, or will not be */
-	uint64_t deadline;  /* of those on other mounts than the folder's */
+	unsigned parts;       /* of that: mounts whose names are not there yet */
+	struct listed made;   /* what there is of it */
+	size_t next_shard;    /* of that: whose index is looked up next */
+	size_t taken;         /* whose index is there, or will not be */
+	uint64_t deadline;    /* of those on other mounts than the folder's */
+	uint64_t again_until; /* shards are asked for more than once more; 0: none was */
 	struct error failure;
 	struct error lacking;   /* what it lacks; or STATUS_OK */
 	struct error told;      /* that it lacks, or no text */

@@ -16,7 +16,7 @@
 struct listed_shard {
 	size_t at;                 /* where that stands in `text` */
 	struct shard_index *index; /* NULL: what is in the list of it was copied */
-	uint64_t until;            /* it is asked for again; 0: it was not yet */
+	bool again;                /* it was asked for once more */
 	size_t copy, copied;       /* where that is in `copies`, and its bytes */
 };
 

@@ -115,6 +115,7 @@ void names_begin(struct server *server)
 	names->current = names->waiting;
 	names->waiting = NULL;
 	names->failure.status = STATUS_OK;
+	names->again_until = 0;
 	names->lacking = (struct error){0};
 	names->made.hidden = server->within.length;
 	names->made.indexes_max = names->indexes_max;
@@ -255,17 +256,21 @@ static bool says_nothing(int status)
 	       status == STATUS_NOT_PERMITTED;
 }
 
-/* Whether there is time to ask for a shard again. Not if it was not asked of a helper. */
+/* Whether there is time to ask for a shard again: each once more, and then all together for a limited
+ * time. Not if it was not asked of a helper. */
 static bool may_ask_again(struct server *server, const struct file_task *task)
 {
-	struct listed_shard *shard = &server->names.made.shards[task->shard];
+	struct names_work *names = &server->names;
+	struct listed_shard *shard = &names->made.shards[task->shard];
 	uint64_t now = clock_now();
 
-	if (!task->order.number || server->names.failure.status)
+	if (!task->order.number || names->failure.status || now >= task->deadline)
 		return false;
-	if (!shard->until)
-		shard->until = deadline_after(server->options.decode_timeout_ns);
-	return now < shard->until && now < task->deadline;
+	if (!shard->again)
+		return shard->again = true;
+	if (!names->again_until)
+		names->again_until = deadline_after(server->options.decode_timeout_ns);
+	return now < names->again_until;
 }
 
 /* Takes the shard's index, or goes on without it. */

@@ -18,6 +18,7 @@
 /* What becomes of so many of the next answers that bring the index of a shard. */
 static enum {
 	CHANGED,
+	EXPIRED, /* and what was asked for a second time took all the time there is */
 	DEAD,
 	NO_DESCRIPTOR,
 	NO_INDEX
@@ -41,7 +42,9 @@ ssize_t __wrap_descriptor_receive(int socket, void *message, size_t size, int fl
 	faults--;
 	close(*ret_fd);
 	*ret_fd = -1;
-	if (fault == CHANGED)
+	if (fault == EXPIRED && served.server->names.again_until)
+		served.server->names.again_until = 1;
+	if (fault == CHANGED || fault == EXPIRED)
 		error_set(&answer->err, STATUS_TRY_AGAIN, "s.tar: changed while it was read");
 	else if (fault == NO_DESCRIPTOR)
 		answer->indexed = false;
@@ -83,6 +86,28 @@ static void what_passes_is_asked_for_again(void **state)
 	make_faults(CHANGED, 2 * SHARDS);
 	assert_int_equal(list(&error), STATUS_OK);
 	assert_int_equal(indexes, 3 * SHARDS);
+}
+
+static void each_shard_is_asked_for_once_more(void **state)
+{
+	struct shmsem_error error;
+
+	(void)state;
+	served.server->options.decode_timeout_ns = 1;
+	make_faults(CHANGED, SHARDS);
+	assert_int_equal(list(&error), STATUS_OK);
+	assert_int_equal(indexes, 2 * SHARDS);
+}
+
+static void more_often_than_that_all_have_one_time(void **state)
+{
+	struct shmsem_error error;
+
+	(void)state;
+	served.server->options.decode_timeout_ns = 3600 * NS_PER_SECOND;
+	make_faults(EXPIRED, 2 * SHARDS);
+	assert_int_equal(list(&error), STATUS_TRY_AGAIN);
+	assert_int_equal(indexes, 2 * SHARDS + 1);
 }
 
 static void a_shard_whose_helper_dies_is_asked_for_again(void **state)
@@ -154,6 +179,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(what_passes_is_asked_for_again),
+		TEST(each_shard_is_asked_for_once_more),
+		TEST(more_often_than_that_all_have_one_time),
 		TEST(a_shard_whose_helper_dies_is_asked_for_again),
 		TEST(a_shard_that_changes_all_the_time_fails_the_list),
 		TEST(what_the_server_lacks_fails_the_list),
