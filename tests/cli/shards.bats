@@ -96,8 +96,9 @@ is() {
 	local how
 	pack served/s.tar.gz --gzip
 	cp served/s.tar.gz served/gzip.tar
-	pack served/xz.tar --xz
-	pack served/s.txz --xz
+	# A bare Debian has no xz, but its Python has.
+	/usr/bin/python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1], "w:xz").add("in/a", "a")' served/xz.tar
+	cp served/xz.tar served/s.txz
 	serve_start "$NS" served
 	for how in gzip xz; do
 		run -65 fetch "$how.tar/a/apple"
