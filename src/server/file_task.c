@@ -161,6 +161,13 @@ void file_task_open(struct server *server, struct file_task *task, const char *n
 	release(server, &file);
 }
 
+void file_task_ask(struct server *server, struct file_task *task, const char *name)
+{
+	strcpy(task->order.name, name);
+	choose_line(server, task, 0);
+	ask(server, task);
+}
+
 /* ---- found by a helper ---- */
 
 /* The file as the helper has it. */

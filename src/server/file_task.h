@@ -24,6 +24,9 @@ struct file_user {
 /* Gets the file of that name for the task's user, now or later. *task is copied. */
 void file_task_open(struct server *server, struct file_task *task, const char *name);
 
+/* The same, later in any case: the lock is not let go. */
+void file_task_ask(struct server *server, struct file_task *task, const char *name);
+
 /* Gives the user what a helper found, or asks again: on the mount where the file is, for the file though it
  * is the one that was known, or for what is in a shard whose index has come. */
 void file_task_resume(struct server *server, struct file_answer *answer);

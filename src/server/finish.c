@@ -6,6 +6,7 @@
 #include "server/jobs.h"
 #include "server/prefetch.h"
 #include "server/publish.h"
+#include "server/serve_image.h"
 
 #include <string.h>
 
@@ -36,13 +37,26 @@ static void conclude(struct server *server, struct job *job, const struct error 
 	job_free(job);
 }
 
+/* Whether all who want the image get it later, or something else: they are not told that it failed. */
+static bool is_tried_again(struct server *server, const struct job *job, const struct error *err)
+{
+	struct stored *image = job->image;
+
+	if (job->changed)
+		serve_once_more(server, image);
+	if (err->status != STATUS_TRY_AGAIN || job->preload)
+		return false;
+	if (job->changed && !image->waiters && !image->wanted)
+		return true;
+	return (job->no_room && prefetch_when_room(server, image)) ||
+	       (job->changed && prefetch_once_more(server, image));
+}
+
 static void fail(struct server *server, struct job *job, bool killed, struct error *err)
 {
 	char shown[256];
 
-	if (err->status == STATUS_TRY_AGAIN && !job->preload &&
-		((job->no_room && prefetch_when_room(server, job->image)) ||
-			(job->changed && prefetch_once_more(server, job->image)))) {
+	if (is_tried_again(server, job, err)) {
 		job->image->job = NULL;
 		store_failed(job->image, err, killed);
 		store_settled(&server->store, job->image);

@@ -179,27 +179,50 @@ bool serve_enter(struct server *server, struct request *request)
 	return false;
 }
 
-void serve_image(struct server *server, struct request *request)
+static struct file_task task_of(struct request *request)
 {
 	static const struct file_user user = {.wants = wants, .take = take};
+	bool get = request->received.request.operation == WIRE_GET;
+
+	return (struct file_task){
+		.user = &user, .request = request, .kind = get ? LINK_DECODE : LINK_PROBE};
+}
+
+void serve_once_more(struct server *server, struct stored *image)
+{
+	struct request **at = &image->waiters, *request;
+
+	while ((request = *at)) {
+		struct file_task task = task_of(request);
+
+		if (request->again) {
+			at = &request->next;
+			continue;
+		}
+		*at = request->next;
+		request->again = true;
+		file_task_ask(server, &task, request->received.name);
+	}
+}
+
+void serve_image(struct server *server, struct request *request)
+{
+	struct file_task task = task_of(request);
 	struct store *store = &server->store;
 	struct stored *image;
-	uint32_t kind = request->received.request.operation == WIRE_GET ? LINK_DECODE : LINK_PROBE;
 
+	request->again = false;
 	if (server->within.length && !serve_enter(server, request))
 		return;
 	store_lock(store);
 	image = serve_known(server, request->received.name, LINK_DECODE, &request->options);
-	if (kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
+	if (task.kind == LINK_PROBE && (!image || image->state != STORED_READY)) {
 		image = serve_known(server, request->received.name, LINK_PROBE, &request->options);
 		image = image ? find_image(store, &image->key) : NULL;
 	}
-	if (image) {
+	if (image)
 		answer_with(server, request, image);
-	} else {
-		struct file_task task = {.user = &user, .request = request, .kind = kind};
-
+	else
 		file_task_open(server, &task, request->received.name);
-	}
 	store_unlock(store);
 }

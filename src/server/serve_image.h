@@ -13,6 +13,10 @@ bool serve_enter(struct server *server, struct request *request);
 /* Request thread. */
 void serve_image(struct server *server, struct request *request);
 
+/* The file of that image changed while it was decoded: each request that waits for it gets the file that
+ * there is now, unless it was asked for once more before. With the store's lock held. */
+void serve_once_more(struct server *server, struct stored *image);
+
 /* What is known of a name and needs no look at the file; NULL if it does. Request thread, with the
  * store's lock held. */
 struct stored *serve_known(struct server *server, const char *name, uint32_t kind,
