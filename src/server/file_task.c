@@ -102,8 +102,8 @@ static void ask_again(struct server *server, const struct file_answer *answer)
 		.shard = before->shard,
 		.deadline = before->deadline,
 		.again = before->order.kind == HELPER_READ && !answer->said.indexed,
-		.order.indexed = before->order.indexed ||
-				 (answer->said.indexed && !answer->said.err.status)};
+		.order.indexed = !answer->said.err.status &&
+				 (before->order.indexed || answer->said.indexed)};
 
 	strcpy(task.order.name, before->order.name);
 	if (task.listed_until && !crosses(answer))
@@ -240,6 +240,11 @@ static bool hand_over(struct server *server, struct file_answer *answer, struct 
 		status = error_set(&err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
 	}
 	return take(server, task, file, &token, status, &err);
+}
+
+bool file_task_may_pass(const struct error *why)
+{
+	return why->status == STATUS_TRY_AGAIN && !why->os_error;
 }
 
 void file_task_resume(struct server *server, struct file_answer *answer)

@@ -14,7 +14,7 @@ struct file_user {
 	/*
 	 * The file, which is watched and may be taken over; or `status` and *err say why there is none.
 	 * False, with nothing done, if it is needed and not open (fd -1): it is known, or the index of its
-	 * shard came in its place. False, too, for what a list of names needs to be asked for again: its
+	 * shard came in its place. False, too, if a helper said what may pass, and is to be asked again: the
 	 * user says how often.
 	 */
 	bool (*take)(struct server *server, const struct file_task *task, struct resolved *file,
@@ -26,6 +26,10 @@ void file_task_open(struct server *server, struct file_task *task, const char *n
 
 /* The same, later in any case: the lock is not let go. */
 void file_task_ask(struct server *server, struct file_task *task, const char *name);
+
+/* Whether what a helper said (task->order.number is not 0) may be different if it is asked again: the file
+ * changed while it was read, or the helper has ended. */
+bool file_task_may_pass(const struct error *why);
 
 /* Gives the user what a helper found, or asks again: on the mount where the file is, for the file though it
  * is the one that was known, or for what is in a shard whose index has come. */

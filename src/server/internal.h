@@ -43,7 +43,7 @@ struct request {
 	struct seat_request received;
 	struct image_options options;
 	struct stored *image;
-	bool again;           /* its file changed, and was asked for once more */
+	bool again;           /* its file changed while it was read, and was asked for once more */
 	struct request *next; /* in the same list */
 };
 

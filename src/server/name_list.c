@@ -166,16 +166,10 @@ static void leave_out(struct server *server, const char *name, const struct erro
 		shown_name(name, shown, sizeof shown), why->text);
 }
 
-/* It was read while it changed, or its helper has ended: asked again, it may be there. */
-static bool may_pass(const struct error *why)
-{
-	return why->status == STATUS_TRY_AGAIN && !why->os_error;
-}
-
 /* A list without that would not be whole for want of what the server lacks, or of a second try. */
 static bool fails_list(const struct error *why)
 {
-	return may_pass(why) || why->os_error == EMFILE || why->os_error == ENFILE ||
+	return file_task_may_pass(why) || why->os_error == EMFILE || why->os_error == ENFILE ||
 	       why->os_error == ENOMEM;
 }
 
@@ -282,7 +276,7 @@ static bool take(struct server *server, const struct file_task *task, struct res
 	struct shard_index *index = NULL;
 
 	(void)token;
-	if (status && may_pass(err)) {
+	if (status && file_task_may_pass(err)) {
 		if (may_ask_again(server, task))
 			return false;
 	} else {

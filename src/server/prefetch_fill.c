@@ -46,6 +46,10 @@ static bool take(struct server *server, const struct file_task *task, struct res
 
 	if (!prefetch)
 		return true;
+	if (status && !prefetch->again && task->order.number && file_task_may_pass(err)) {
+		prefetch->again = true;
+		return false;
+	}
 	if (!status && file->fd < 0)
 		return false;
 	if (!status)

@@ -20,7 +20,7 @@ struct prefetch {
 	unsigned seat;
 	uint64_t order; /* its number among all that were ever listed */
 	uint64_t since; /* store.uses when it was listed */
-	bool again;     /* its file changed while it was decoded: once */
+	bool again;     /* its file changed while it was read or decoded: once */
 	int status;     /* FAILED: why */
 	char *message;  /* may be NULL; heap memory */
 	struct image_options options;

@@ -144,6 +144,10 @@ static bool take(struct server *server, const struct file_task *task, struct res
 	struct stored *image = NULL;
 	struct job *job = NULL;
 
+	if (status && !request->again && task->order.number && file_task_may_pass(err)) {
+		request->again = true;
+		return false;
+	}
 	if (!status) {
 		image = serve_find(
 			server, task->order.name, &request->options, task->kind, file, token, &job);
