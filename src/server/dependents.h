@@ -4,20 +4,17 @@
  */
 #pragma once
 
+#include "base/hash_table.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* A name in a watched folder, or a watched file. */
 struct dependency {
-	struct dependency *chain, **at; /* the next one, and what points to this one */
+	struct hash_table_link link; /* by the hash of what it is */
 	struct dependent *owner;
-	int descriptor; /* of the watch */
-	uint64_t hash;  /* of the name; DEPENDENCY_FILE, DEPENDENCY_FOLDER */
 };
-
-#define DEPENDENCY_FILE   0 /* what the watch itself is of */
-#define DEPENDENCY_FOLDER 1 /* any name in the folder */
 
 /* Zeros are one that relies on nothing. */
 struct dependent {
@@ -31,8 +28,7 @@ struct dependent {
 typedef void dependents_changed(void *context, struct dependent *dependent);
 
 struct dependents {
-	struct dependency **buckets;
-	size_t size, count; /* buckets, a power of two; dependencies */
+	struct hash_table dependencies;
 	struct dependent *first;
 	dependents_changed *changed;
 	void *context;
@@ -40,16 +36,21 @@ struct dependents {
 
 void dependents_release(struct dependents *set);
 
-/* The hash of a name of `length` bytes: neither DEPENDENCY_FILE nor DEPENDENCY_FOLDER. */
-uint64_t dependents_hash(const char *name, size_t length);
+/*
+ * What a watch with that descriptor is of, any name in its folder, and a name of `length` bytes there,
+ * as hashes. (If two of them were the same, that would tell of a change that was none.)
+ */
+uint64_t dependents_file(int descriptor);
+uint64_t dependents_folder(int descriptor);
+uint64_t dependents_name(int descriptor, const char *name, size_t length);
 
-/* Takes it up; `name` is a hash. False when out of memory. */
-bool dependents_add(
-	struct dependents *set, struct dependent *dependent, int folder, uint64_t name, int file);
+/* Takes it up: it relies on a name, or any in a folder, and on a file. */
+void dependents_add(
+	struct dependents *set, struct dependent *dependent, uint64_t name, uint64_t file);
 
 /* Takes it out, if it is in the set, without telling anybody. */
 void dependents_remove(struct dependents *set, struct dependent *dependent);
 
 /* Something happened to that: all that rely on it have changed. */
-void dependents_hit(struct dependents *set, int descriptor, uint64_t hash);
+void dependents_hit(struct dependents *set, uint64_t hash);
 void dependents_hit_all(struct dependents *set);

@@ -82,10 +82,9 @@ static uint64_t index_bytes(const struct server *server)
 static void changed(void *context, struct dependent *dependent)
 {
 	struct server *server = context;
-	struct alias *alias = (struct alias *)(void *)((char *)dependent -
-						       offsetof(struct alias, dependent));
 
-	index_writer_remove(&server->store.index, alias);
+	index_writer_remove(
+		&server->store.index, HASH_TABLE_ITEM(dependent, struct alias, dependent));
 }
 
 int publish_start(struct server *server, struct error *err)

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BUCKETS 256
-#define NEGATIVE_MAX  4096
-#define ALIASES_MAX   16
+#define NEGATIVE_MAX 4096
+#define ALIASES_MAX  16
 
 int store_init(struct store *store, struct head *head, struct segment *data, unsigned segments,
 	uint64_t budget, struct error *err)
@@ -19,9 +18,6 @@ int store_init(struct store *store, struct head *head, struct segment *data, uns
 		.data = data,
 		.budget = budget,
 		.next_number = 1,
-		.buckets = FIRST_BUCKETS,
-		.images = calloc(FIRST_BUCKETS, sizeof *store->images),
-		.names = calloc(FIRST_BUCKETS, sizeof *store->names),
 		.arenas = calloc(segments, sizeof *store->arenas),
 		.truncations = calloc(segments, sizeof *store->truncations),
 		.damaged = calloc(segments, sizeof *store->damaged),
@@ -33,8 +29,8 @@ int store_init(struct store *store, struct head *head, struct segment *data, uns
 	while (store->arenas && store->segments < segments &&
 		arena_init(&store->arenas[store->segments], budget))
 		store->segments++;
-	if (store->images && store->names && store->truncations && store->damaged &&
-		store->changing && store->window.seats && store->segments == segments)
+	if (store->truncations && store->damaged && store->changing && store->window.seats &&
+		store->segments == segments)
 		return STATUS_OK;
 	store_release(store);
 	return error_os(err, ENOMEM, "cannot make the store");
@@ -67,8 +63,8 @@ void store_release(struct store *store)
 	for (unsigned i = 0; i < store->segments; i++)
 		arena_release(&store->arenas[i]);
 	free(store->arenas);
-	free(store->images);
-	free(store->names);
+	hash_table_release(&store->images);
+	hash_table_release(&store->names);
 	free(store->truncations);
 	free(store->damaged);
 	free(store->changing);
@@ -121,7 +117,7 @@ static void unlink_alias(struct store *store, struct alias *alias)
 {
 	struct alias **at = &alias->image->aliases;
 
-	store_names_remove(store, alias);
+	hash_table_remove(&store->names, &alias->by_name);
 	while (*at != alias)
 		at = &(*at)->next;
 	*at = alias->next;
@@ -161,7 +157,6 @@ struct alias *store_name(struct store *store, struct stored *image, const char *
 		return NULL;
 	*alias = (struct alias){.image = image,
 		.next = image->aliases,
-		.hash = store_hash_name(name, image->key.kind, &image->key.options),
 		.kind = image->key.kind,
 		.options = image->key.options,
 		.path = alias->name + length};
@@ -187,7 +182,7 @@ void store_forget(struct store *store, struct stored *image)
 {
 	if (!image->findable)
 		return;
-	store_table_remove(store, image);
+	hash_table_remove(&store->images, &image->by_key);
 	while (image->aliases)
 		unlink_alias(store, image->aliases);
 	store_list_unnamed(store, image, true);

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/hash_table.h"
 #include "exchange/head.h"
 #include "image/image.h"
 #include "server/files.h"
@@ -83,21 +84,20 @@ struct stored {
 	struct prefetch *wanted; /* DECODING: who wants it to be decoded ahead */
 	struct job *job;         /* DECODING */
 	struct alias *aliases;
-	struct stored *chain;         /* next in its bucket */
-	struct stored *older, *newer; /* by last use, in its list */
-	struct stored *next_leaving;  /* of those that are to be evicted together */
+	struct hash_table_link by_key; /* findable */
+	struct stored *older, *newer;  /* by last use, in its list */
+	struct stored *next_leaving;   /* of those that are to be evicted together */
 };
 
 /* A name, with options, by which an image was asked for. */
 struct alias {
 	struct stored *image;
-	struct alias *next;  /* of the same image */
-	struct alias *chain; /* next in its bucket */
+	struct alias *next; /* of the same image */
+	struct hash_table_link by_name;
 	struct watch_token token;
 	struct dependent dependent; /* on the name, and the image's file */
 	bool indexed;               /* it is in the index */
 	uint64_t checked_at;        /* when it was last compared with the file system */
-	uint64_t hash;
 	uint32_t kind;
 	struct image_options options;
 	char *path; /* behind the name, in the same block: what the name was resolved to */
@@ -134,10 +134,9 @@ struct store {
 	unsigned segments;
 	uint64_t budget; /* bytes that all segments together may have */
 	uint64_t next_number;
-	uint64_t uses; /* the clock that says what was used when */
-	struct stored **images;
-	struct alias **names;
-	size_t buckets;             /* of both tables; a power of two */
+	uint64_t uses;            /* the clock that says what was used when */
+	struct hash_table images; /* those that are findable, by key */
+	struct hash_table names;
 	struct stored_list ready;   /* with pixels */
 	struct stored_list unnamed; /* with pixels, but no name leads to them any more */
 	struct window window;

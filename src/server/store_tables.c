@@ -2,14 +2,13 @@
 
 #include "base/hash.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(
 	sizeof(struct image_key) == 56 + sizeof(struct image_options) + 8, "keys have no padding");
 _Static_assert(sizeof(struct image_options) == 48, "options have no padding");
 
-uint64_t store_hash_name(const char *name, uint32_t kind, const struct image_options *options)
+static uint64_t hash_name(const char *name, uint32_t kind, const struct image_options *options)
 {
 	uint64_t words[1 + sizeof *options / sizeof(uint64_t)] = {kind};
 
@@ -17,110 +16,43 @@ uint64_t store_hash_name(const char *name, uint32_t kind, const struct image_opt
 	return hash_keyed_after(words, sizeof words / sizeof *words, name, strlen(name));
 }
 
-static struct stored **image_bucket(const struct store *store, const struct image_key *key)
-{
-	return &store->images[hash_keyed(key, sizeof *key) & (store->buckets - 1)];
-}
-
-static struct alias **name_bucket(const struct store *store, uint64_t hash)
-{
-	return &store->names[hash & (store->buckets - 1)];
-}
-
-/* Twice the buckets once there is more than one image for each; without memory it stays slow and
- * right. */
-static void grow(struct store *store)
-{
-	size_t old = store->buckets;
-	struct stored **images = store->images, **new_images;
-	struct alias **names = store->names, **new_names;
-
-	if (store_images(store) + store->negative.count < old)
-		return;
-	new_images = calloc(2 * old, sizeof *new_images);
-	new_names = calloc(2 * old, sizeof *new_names);
-	if (!new_images || !new_names) {
-		free(new_images);
-		free(new_names);
-		return;
-	}
-	store->images = new_images;
-	store->names = new_names;
-	store->buckets = 2 * old;
-	for (size_t i = 0; i < old; i++) {
-		for (struct stored *image = images[i], *next; image; image = next) {
-			struct stored **bucket = image_bucket(store, &image->key);
-
-			next = image->chain;
-			image->chain = *bucket;
-			*bucket = image;
-		}
-		for (struct alias *alias = names[i], *next; alias; alias = next) {
-			struct alias **bucket = name_bucket(store, alias->hash);
-
-			next = alias->chain;
-			alias->chain = *bucket;
-			*bucket = alias;
-		}
-	}
-	free(images);
-	free(names);
-}
-
 void store_table_add(struct store *store, struct stored *image)
 {
-	struct stored **bucket;
-
-	grow(store);
-	bucket = image_bucket(store, &image->key);
-	image->chain = *bucket;
-	*bucket = image;
-}
-
-void store_table_remove(struct store *store, const struct stored *image)
-{
-	struct stored **at = image_bucket(store, &image->key);
-
-	while (*at != image)
-		at = &(*at)->chain;
-	*at = image->chain;
+	hash_table_add(&store->images, &image->by_key, hash_keyed(&image->key, sizeof image->key));
 }
 
 void store_names_add(struct store *store, struct alias *alias)
 {
-	struct alias **bucket = name_bucket(store, alias->hash);
-
-	alias->chain = *bucket;
-	*bucket = alias;
-}
-
-void store_names_remove(struct store *store, const struct alias *alias)
-{
-	struct alias **at = name_bucket(store, alias->hash);
-
-	while (*at != alias)
-		at = &(*at)->chain;
-	*at = alias->chain;
+	hash_table_add(&store->names, &alias->by_name,
+		hash_name(alias->name, alias->kind, &alias->options));
 }
 
 struct alias *store_alias(const struct store *store, const char *name, uint32_t kind,
 	const struct image_options *options)
 {
-	uint64_t hash = store_hash_name(name, kind, options);
+	struct hash_table_link *at = hash_table_first(
+		&store->names, hash_name(name, kind, options));
 
-	for (struct alias *alias = *name_bucket(store, hash); alias; alias = alias->chain)
-		if (alias->hash == hash && alias->kind == kind &&
-			!memcmp(&alias->options, options, sizeof *options) &&
+	for (; at; at = hash_table_next(at)) {
+		struct alias *alias = HASH_TABLE_ITEM(at, struct alias, by_name);
+
+		if (alias->kind == kind && !memcmp(&alias->options, options, sizeof *options) &&
 			!strcmp(alias->name, name))
 			return alias;
+	}
 	return NULL;
 }
 
 struct stored *store_find(const struct store *store, const struct image_key *key)
 {
-	for (struct stored *image = *image_bucket(store, key); image; image = image->chain)
+	struct hash_table_link *at = hash_table_first(&store->images, hash_keyed(key, sizeof *key));
+
+	for (; at; at = hash_table_next(at)) {
+		struct stored *image = HASH_TABLE_ITEM(at, struct stored, by_key);
+
 		if (!memcmp(&image->key, key, sizeof *key))
 			return image;
+	}
 	return NULL;
 }
 

@@ -112,7 +112,7 @@ static void file_changed(struct watch *watch, int descriptor, uint32_t event)
 		return;
 	file->changes++;
 	file->closes += !!(event & IN_CLOSE_WRITE);
-	dependents_hit(&watch->dependents, descriptor, DEPENDENCY_FILE);
+	dependents_hit(&watch->dependents, dependents_file(descriptor));
 	if (file->folder == EVERYWHERE)
 		watch->everything++;
 	else
@@ -127,11 +127,11 @@ static void name_changed(struct watch *watch, const struct inotify_event *event)
 	size_t length = event->len ? strlen(event->name) : 0;
 	const char *dot = length ? strrchr(event->name, '.') : NULL;
 
-	dependents_hit(&watch->dependents, event->wd, DEPENDENCY_FOLDER);
-	dependents_hit(&watch->dependents, event->wd, dependents_hash(event->name, length));
+	dependents_hit(&watch->dependents, dependents_folder(event->wd));
+	dependents_hit(&watch->dependents, dependents_name(event->wd, event->name, length));
 	if (dot)
-		dependents_hit(&watch->dependents, event->wd,
-			dependents_hash(event->name, (size_t)(dot - event->name)));
+		dependents_hit(&watch->dependents,
+			dependents_name(event->wd, event->name, (size_t)(dot - event->name)));
 }
 
 static void take_event(struct watch *watch, const struct inotify_event *event)
@@ -208,17 +208,17 @@ bool watch_used_up(const struct watch *watch)
 	return watch->used_up;
 }
 
-/* 0 with errno if it cannot be watched. */
-static uint32_t add_folder(struct watch *watch, const char *path)
+/* NULL with errno if it cannot be watched. */
+static struct watched_folder *add_folder(struct watch *watch, const char *path)
 {
 	AUTO_CLOSE int fd = open_folder(watch, path);
 	int descriptor;
 
 	if (fd < 0 || !files_local(fd))
-		return 0;
+		return NULL;
 	descriptor = add_watch(watch, fd, FOLDER_EVENTS | IN_ONLYDIR);
 	if (descriptor < 0)
-		return 0;
+		return NULL;
 	return watched_folder_add(&watch->watched, path, descriptor, files_fold(fd));
 }
 
@@ -251,8 +251,8 @@ bool watch_knows_folder(struct watch *watch, const char *path)
 
 struct watch_token watch_folder_of(struct watch *watch, const char *path)
 {
-	char folder[PATH_MAX];
-	uint32_t row = 0, above;
+	char name[PATH_MAX];
+	struct watched_folder *folder = NULL, *above;
 
 	if (!may_watch(watch, path))
 		return (struct watch_token){0};
@@ -261,28 +261,28 @@ struct watch_token watch_folder_of(struct watch *watch, const char *path)
 	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
 		size_t length = (size_t)(slash - path);
 
-		if (length >= sizeof folder)
+		if (length >= sizeof name)
 			return (struct watch_token){0};
-		above = row;
-		row = watched_folder_find(&watch->watched, path, length);
-		if (!row) {
-			memcpy(folder, path, length);
-			folder[length] = '\0';
-			row = add_folder(watch, folder);
+		above = folder;
+		folder = watched_folder_find(&watch->watched, path, length);
+		if (!folder) {
+			memcpy(name, path, length);
+			name[length] = '\0';
+			folder = add_folder(watch, name);
 		}
 		/* It is a shard, as far as a name tells: all behind it is in that file. */
-		if (!row && errno == ENOTDIR && shard_name_ends(path, length)) {
-			row = above;
+		if (!folder && errno == ENOTDIR && shard_name_ends(path, length)) {
+			folder = above;
 			break;
 		}
-		if (!row)
+		if (!folder)
 			return (struct watch_token){0};
 	}
 	watch_update(watch);
-	if (!watch->watched.folders[row].path)
+	if (!folder->path)
 		return (struct watch_token){0};
-	return (struct watch_token){.folder = row,
-		.generation = watch->watched.folders[row].generation,
+	return (struct watch_token){.folder = folder,
+		.generation = folder->generation,
 		.everything = watch->everything};
 }
 
@@ -296,13 +296,13 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	if (!token->folder)
 		watch_update(watch);
 	if (!file->watchable)
-		token->folder = 0;
-	/* With another tree the row may be that of another folder. */
+		token->folder = NULL;
+	/* With another tree it may be another folder. */
 	if (file->copied || watch->watched.inotify < 0 ||
 		(token->folder && token->everything != watch->everything))
 		return;
 	if (token->folder)
-		folder = watch->watched.folders[token->folder].descriptor;
+		folder = token->folder->descriptor;
 	descriptor = add_watch(watch, file->fd, FILE_EVENTS);
 	if (descriptor >= 0)
 		file->watched = watched_file_add(&watch->watched, descriptor, folder);
@@ -311,7 +311,7 @@ void watch_file(struct watch *watch, struct resolved *file, struct watch_token *
 	watch_hold(file->watched);
 	/* What was done through another name before it was watched shows in its status. */
 	if (!file->watched || !files_one_name(file->fd, &file->key))
-		token->folder = 0;
+		token->folder = NULL;
 }
 
 uint64_t watch_closes(const struct watched_file *file)
@@ -345,7 +345,7 @@ void watch_on_change(struct watch *watch, dependents_changed *changed, void *con
 void watch_track(struct watch *watch, struct dependent *dependent, const struct watch_token *token,
 	const struct watched_file *file, const char *name)
 {
-	const struct watched_folder *folder = &watch->watched.folders[token->folder];
+	const struct watched_folder *folder = token->folder;
 	size_t length;
 
 	watch_untrack(watch, dependent);
@@ -354,9 +354,10 @@ void watch_track(struct watch *watch, struct dependent *dependent, const struct 
 		return;
 	length = strlen(folder->path);
 	name += length ? length + 1 : 0;
-	dependents_add(&watch->dependents, dependent, folder->descriptor,
-		folder->folds ? DEPENDENCY_FOLDER : dependents_hash(name, strcspn(name, "/")),
-		file->descriptor);
+	dependents_add(&watch->dependents, dependent,
+		folder->folds ? dependents_folder(folder->descriptor)
+			      : dependents_name(folder->descriptor, name, strcspn(name, "/")),
+		dependents_file(file->descriptor));
 }
 
 void watch_untrack(struct watch *watch, struct dependent *dependent)
@@ -368,5 +369,5 @@ void watch_untrack(struct watch *watch, struct dependent *dependent)
 bool watch_same(const struct watch *watch, const struct watch_token *token)
 {
 	return token->folder && token->everything == watch->everything &&
-	       token->generation == watch->watched.folders[token->folder].generation;
+	       token->generation == token->folder->generation;
 }

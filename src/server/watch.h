@@ -18,13 +18,14 @@ struct mount_table;
 struct watch;
 struct change_flag;
 struct watched_file;
+struct watched_folder;
 struct resolved;
 
 /* A file's standing at the moment it was looked at; valid for as long as watch_same says so. */
 struct watch_token {
-	uint32_t folder;     /* 0: not watched */
-	uint64_t generation; /* of that folder */
-	uint64_t everything; /* of the tree's shape: folders moved, events lost */
+	const struct watched_folder *folder; /* NULL: not watched */
+	uint64_t generation;                 /* of that folder */
+	uint64_t everything;                 /* of the tree's shape: folders moved, events lost */
 };
 
 /* Watches below `root`, a descriptor that stays the caller's. Without inotify every token says "not
@@ -53,7 +54,7 @@ void watch_look_at_mounts(struct watch *watch);
 
 /*
  * Watches the folder of `path` and all above it; of a path into a tar shard, the folder of the shard. To be called, and the token kept, before the file
- * is opened: what happens after that shows. A token with folder 0 where watching is not possible.
+ * is opened: what happens after that shows. A token without a folder where watching is not possible.
  */
 struct watch_token watch_folder_of(struct watch *watch, const char *path);
 
@@ -62,7 +63,7 @@ bool watch_knows_folder(struct watch *watch, const char *path);
 
 /*
  * Watches the file that was opened after the token was made, until watch_drop(file->watched). Where
- * that cannot be relied on, the token becomes one with folder 0; watch_closes counts there, too.
+ * that cannot be relied on, the token becomes one without a folder; watch_closes counts there, too.
  */
 void watch_file(struct watch *watch, struct resolved *file, struct watch_token *token);
 

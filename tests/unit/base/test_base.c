@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "base/hash.h"
+#include "base/hash_table.h"
 #include "base/number.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -43,6 +44,33 @@ static void words_and_what_follows_are_hashed_as_one(void **state)
 	memcpy(joined + sizeof words, name, sizeof name);
 	assert_true(
 		hash_keyed_after(words, 2, name, sizeof name) == hash_keyed(joined, sizeof joined));
+}
+
+/* More than a table has buckets at first, three to a hash. */
+static void a_hash_table_finds_all_that_have_a_hash(void **state)
+{
+	static struct hash_table_link links[3000];
+	struct hash_table table = {0};
+
+	(void)state;
+	assert_null(hash_table_first(&table, 7));
+	for (size_t i = 0; i < 3000; i++)
+		hash_table_add(&table, &links[i], i % 1000 << 4);
+	/* Of three the one in the middle is taken out. */
+	for (size_t i = 1000; i < 2000; i++)
+		hash_table_remove(&table, &links[i]);
+	assert_int_equal(table.count, 2000);
+	for (size_t i = 0; i < 1000; i++) {
+		struct hash_table_link *one = hash_table_first(&table, i << 4);
+		struct hash_table_link *other = hash_table_next(one);
+
+		assert_ptr_equal(one < other ? one : other, &links[i]);
+		assert_ptr_equal(one < other ? other : one, &links[i + 2000]);
+		assert_null(hash_table_next(other));
+		assert_null(hash_table_first(&table, (i << 4) + 1));
+	}
+	hash_table_release(&table);
+	assert_null(hash_table_first(&table, 0));
 }
 
 /* A child that draws a key of its own, as this process has none yet, is another process. */
@@ -299,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hash_with_a_key_is_siphash),
+		cmocka_unit_test(a_hash_table_finds_all_that_have_a_hash),
 		cmocka_unit_test(no_two_processes_hash_alike),
 		cmocka_unit_test(words_and_what_follows_are_hashed_as_one),
 		cmocka_unit_test(errors_carry_status_and_sentence),

@@ -158,7 +158,7 @@ static bool known(const struct scene *scene, uint64_t inode)
 static void names_lead_to_images_until_they_are_forgotten(void **state)
 {
 	struct scene *scene = *state;
-	const struct watch_token token = {.folder = 1, .generation = 2};
+	const struct watch_token token = {.generation = 2};
 	const struct image_options plain = {0}, grey = {.channels = 1};
 	struct stored *image = put(scene, 0, 1), *other = put(scene, 0, 1);
 
@@ -406,7 +406,7 @@ static void held_images_do_not_slow_eviction_down(void **state)
 /* As a camera's pictures are, that are renamed over one name: the live stills beside stay. */
 static void a_version_that_no_name_leads_to_any_more_makes_way_first(void **state)
 {
-	const struct watch_token token = {.folder = 1, .generation = 2};
+	const struct watch_token token = {.generation = 2};
 	static const bool none[SEGMENTS];
 	struct scene *scene = *state;
 	char name[16];

@@ -68,7 +68,7 @@ static struct watch_token token(struct tree *tree, const char *name)
 {
 	struct watch_token made = watch_folder_of(tree->watch, name);
 
-	assert_int_not_equal(made.folder, 0);
+	assert_non_null(made.folder);
 	assert_true(watch_same(tree->watch, &made));
 	return made;
 }
@@ -186,7 +186,7 @@ static void a_folder_deleted_and_made_again_is_watched_itself(void **state)
 	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_int_equal(unlinkat(tree->root, "a/b", AT_REMOVEDIR), 0);
 	assert_false(same(tree, &made));
-	assert_int_equal(watch_folder_of(tree->watch, "a/b/x.png").folder, 0);
+	assert_null(watch_folder_of(tree->watch, "a/b/x.png").folder);
 	assert_int_equal(mkdirat(tree->root, "a/b", 0700), 0);
 	watch_update(tree->watch);
 	made = token(tree, "a/b/x.png");
@@ -203,7 +203,7 @@ static void names_that_are_not_plain_are_not_watched(void **state)
 	struct watch_token made;
 
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
-		assert_int_equal(watch_folder_of(tree->watch, odd[i]).folder, 0);
+		assert_null(watch_folder_of(tree->watch, odd[i]).folder);
 	made = token(tree, "a/b/x.png");
 	assert_int_equal(unlinkat(tree->root, "a/b/x.png", 0), 0);
 	assert_false(same(tree, &made));
@@ -229,7 +229,7 @@ static void what_is_done_through_a_link_elsewhere_is_seen(void **state)
 
 	/* With another name it is not to be relied on. */
 	file = watched(tree, "a/y.png", &made);
-	assert_int_equal(made.folder, 0);
+	assert_null(made.folder);
 	assert_int_equal(unlinkat(fd, "link", 0), 0);
 	rmdir(elsewhere);
 	close(file.fd);
