@@ -144,6 +144,18 @@ bool blocking_ask(struct server *server, const struct file_task *what)
 	return true;
 }
 
+bool blocking_hangs(const struct server *server, int mount)
+{
+	const struct helper *helpers = server->blocking ? server->blocking->pool.helpers : NULL;
+	const struct file_line *line = helpers ? file_line_of(&server->blocking->lines, mount)
+					       : NULL;
+	unsigned hung = 0;
+
+	for (unsigned i = 0; line && i < HELPERS_MAX; i++)
+		hung += helpers[i].state == HELPER_HUNG && helpers[i].line == line;
+	return hung == HELPERS_A_LINE;
+}
+
 void blocking_forget(struct server *server, const struct request *request)
 {
 	struct blocking *blocking = server->blocking;

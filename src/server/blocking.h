@@ -34,6 +34,9 @@ void blocking_upkeep(struct server *server);
 /* Puts a copy of the task in line. False when out of memory. */
 bool blocking_ask(struct server *server, const struct file_task *task);
 
+/* Whether all helpers that the mount may have hang, since their tasks have failed. */
+bool blocking_hangs(const struct server *server, int mount);
+
 /* The request does not wait any more. */
 void blocking_forget(struct server *server, const struct request *request);
 

@@ -36,7 +36,11 @@ static int submit(struct server *server, struct prefetch *prefetch, struct resol
 
 static bool wants(struct server *server, const struct file_task *task)
 {
-	return prefetch_find(server, task->seat, task->prefetch);
+	struct prefetch *prefetch = prefetch_find(server, task->seat, task->prefetch);
+
+	if (prefetch && blocking_hangs(server, task->mount))
+		prefetch_set_state(server, prefetch, PREFETCH_HANGS);
+	return prefetch;
 }
 
 static bool take(struct server *server, const struct file_task *task, struct resolved *file,
@@ -46,6 +50,7 @@ static bool take(struct server *server, const struct file_task *task, struct res
 
 	if (!prefetch)
 		return true;
+	prefetch_set_state(server, prefetch, PREFETCH_BEGUN);
 	if (status && !prefetch->again && task->order.number && file_task_may_pass(err)) {
 		prefetch->again = true;
 		return false;

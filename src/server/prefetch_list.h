@@ -8,6 +8,7 @@
 enum prefetch_state {
 	PREFETCH_LISTED,
 	PREFETCH_BEGUN,  /* its file is being opened, or its image is to be decoded */
+	PREFETCH_HANGS,  /* its file is on a mount that hangs: it delays none behind it */
 	PREFETCH_FAILED, /* which is to be told */
 };
 

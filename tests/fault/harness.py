@@ -4,6 +4,7 @@ a deadline; what runs a test and looks at what it leaves is in conftest.py.
 SHMSEM and FAULT_WORKER name the programs. FAULT_EVERY=k takes every k-th point of the enumerations (1: all). Times that are
 promised hold on a machine that does nothing else. Here it may do much else: ALLOWED times as long is allowed, and the best of any
 TRIES measurements of one kind counts. What was measured is printed; where sleeps can be counted, those are what is compared."""
+import json
 import os
 import random
 import select
@@ -195,6 +196,13 @@ def cpu_seconds(pid):
     with open(f'/proc/{pid}/stat', encoding='ascii') as file:
         fields = file.read().rpartition(')')[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def stats(scene):
+    """What the server has counted, and each seat."""
+    said = subprocess.run([SHMSEM, 'list', '-N', scene.space, '--stats', '--json'], stdout=subprocess.PIPE, check=True,
+                          timeout=TIMEOUT).stdout
+    return json.loads(said)
 
 
 class Server:

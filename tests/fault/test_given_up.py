@@ -1,20 +1,13 @@
 """What a client asked for and then gave up costs nobody else anything; nor does what the store holds for nobody."""
-import json
 import os
 import signal
 import subprocess
 
 import pytest
 
-from harness import BAD_DATA, SHMSEM, TIMEOUT, TRY_AGAIN, until
+from harness import BAD_DATA, SHMSEM, TIMEOUT, TRY_AGAIN, stats, until
 
 GIVEN_UP = 200
-
-
-def stats(scene):
-    said = subprocess.run([SHMSEM, 'list', '-N', scene.space, '--stats', '--json'], stdout=subprocess.PIPE, check=True,
-                          timeout=TIMEOUT).stdout
-    return json.loads(said)
 
 
 def test_nothing_is_decoded_for_nobody(scene):

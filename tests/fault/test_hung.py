@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from harness import NOT_FOUND, SHMSEM, TRY_AGAIN, UNAVAILABLE, children, opens_files, state_of, until
+from harness import NOT_FOUND, SHMSEM, TRY_AGAIN, UNAVAILABLE, children, opens_files, state_of, stats, until
 from mounted import Remote
 
 WAITERS = 8
@@ -98,6 +98,20 @@ def test_a_list_of_a_mount_that_never_answers_holds_up_no_other_list(scene, moun
         assert subprocess.run([*prefetch, *names], timeout=20, check=False).returncode == 0
         assert waiting.poll() is None
         ends_at_once(server, [])
+
+
+def test_in_a_list_a_mount_that_hangs_holds_up_no_other_file(scene, mount):
+    """Once it is known to hang: as many at a time as are decoded ahead would take minutes, each its --decode-timeout."""
+    local = scene.image('local')
+    mount('silent')
+    server = scene.serve('-w', '1', '-s', '4', '--decode-timeout', '2')
+    names = [f'mounted/{number}.png' for number in range(200)]
+    with subprocess.Popen([SHMSEM, 'prefetch', '-q', '-N', scene.space, *names, local.name], stderr=subprocess.PIPE) as waiting:
+        # It is decoded without a request for it.
+        until(lambda: stats(scene)['counters']['decodes'] == 1, what='the file behind them to be decoded')
+        assert waiting.communicate()[1].count(b'has not answered') == 100
+        assert waiting.returncode == 1
+    assert server.end() == 0
 
 
 def test_a_mount_that_hangs_once_an_image_of_it_is_stored_holds_up_nobody_else(scene, mount):

@@ -7,7 +7,6 @@ Each load takes LOAD_SECONDS (2), or longer until it has asked for REQUESTS imag
 
     LOAD_SECONDS=600 meson test -C build load --timeout-multiplier 0 --verbose --test-args='-k two_decoders'
 """
-import json
 import os
 import random
 import subprocess
@@ -16,7 +15,7 @@ import zlib
 
 import pytest
 
-from harness import png, SHMSEM, TIMEOUT
+from harness import png, SHMSEM, TIMEOUT, stats
 
 LOAD = os.environ.get('FAULT_LOAD', 'load')
 SECONDS = float(os.environ.get('LOAD_SECONDS', '2'))
@@ -78,12 +77,6 @@ class Watch(threading.Thread):
             self.longest = max(self.longest, *(os.stat(path).st_size for path in self.paths))
 
 
-def counters_of(scene):
-    said = subprocess.run([SHMSEM, 'list', '-N', scene.space, '--stats', '--json'], stdout=subprocess.PIPE, check=True,
-                          timeout=TIMEOUT).stdout
-    return json.loads(said)['counters']
-
-
 @pytest.mark.deadline(SECONDS * 2 + 120)
 @pytest.mark.parametrize('decoders, skew, alike', [
     pytest.param(1, 0, False, id='one_decoder_all_images_as_popular'),
@@ -102,7 +95,7 @@ def test_sixteen_clients_that_want_ten_times_the_store(scene, decoders, skew, al
     assert ran.returncode == 0, ('a client failed:', ran.stdout)
     requests, refused, wrong, simulated, *error = ran.stdout.decode().split(maxsplit=4)
     requests, refused, wrong, simulated = map(int, (requests, refused, wrong, simulated))
-    decodes = counters_of(scene)['decodes']
+    decodes = stats(scene)['counters']['decodes']
     hits, lru = 100 * (requests - refused - decodes) / requests, 100 * simulated / requests
     scene.note(f'{SECONDS:.0f} s, {decoders} decoders, Zipf {skew}: {requests} requests, {decodes} decodes, {refused} refused, '
                f'{wrong} wrong')
