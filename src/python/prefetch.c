@@ -17,9 +17,8 @@ struct item {
 struct prefetch {
 	pthread_mutex_t lock;
 	struct item *first, **last;
-	bool running;          /* its thread does */
-	bool ended;            /* nobody puts more in line; the thread frees it */
-	struct shmsem *client; /* of the thread, while it may be cancelled */
+	bool running; /* its thread does */
+	bool ended;   /* nobody puts more in line; the thread frees it */
 	struct shmsem_connect_options options;
 	char space[];
 };
@@ -66,12 +65,10 @@ static bool has_ended(struct prefetch *prefetch)
 	return ended;
 }
 
-/* What prefetch_free may cancel. */
-static void set_client(struct prefetch *prefetch, struct shmsem *client)
+/* Ends what the thread waits for, a server included. */
+static int look_whether_ended(void *context, int sleeps)
 {
-	pthread_mutex_lock(&prefetch->lock);
-	prefetch->client = client;
-	pthread_mutex_unlock(&prefetch->lock);
+	return !sleeps && has_ended(context);
 }
 
 /* The readers may take their time. */
@@ -137,9 +134,7 @@ static void *work(void *context)
 				free(item);
 			continue;
 		}
-		set_client(prefetch, client);
 		work_off(prefetch, client);
-		set_client(prefetch, NULL);
 		shmsem_close(client);
 	} while (goes_on(prefetch));
 	return NULL;
@@ -180,7 +175,8 @@ static struct prefetch *prefetch_new(const struct shmsem_connect_options *option
 	memcpy(prefetch->space, options->name_space, length);
 	prefetch->options = *options;
 	prefetch->options.name_space = prefetch->space;
-	prefetch->options.wait_hook = NULL;
+	prefetch->options.wait_hook = look_whether_ended;
+	prefetch->options.wait_data = prefetch;
 	/* Nobody waits for its calls, which are made again after that: too short a time would be spent on
 	 * them alone. */
 	prefetch->options.timeout_ns = 0;
@@ -280,8 +276,6 @@ struct prefetch *prefetch_free(struct prefetch *prefetch)
 	prefetch->first = NULL;
 	prefetch->last = &prefetch->first;
 	prefetch->ended = true;
-	if (prefetch->client)
-		shmsem_cancel(prefetch->client);
 	last = !prefetch->running;
 	pthread_mutex_unlock(&prefetch->lock);
 	drop_all(dropped);

@@ -268,6 +268,19 @@ def test_an_event_loop_prefetches_over_what_its_connection_waits_for(many):
     asyncio.run(ahead())
 
 
+def test_what_waits_for_a_server_ends_with_its_connection():
+    before = len(os.listdir("/proc/self/task"))
+
+    async def ahead():
+        async with shmsem.AsyncConnection(SPACE + "-none", wait=3600) as client:
+            await client.prefetch(NAMES)
+
+    asyncio.run(ahead())
+    until = time.monotonic() + 60
+    while len(os.listdir("/proc/self/task")) > before:
+        assert time.monotonic() < until
+
+
 def blocks(task, number):
     with open(f"/proc/self/task/{task}/status") as file:
         mask = next(line for line in file if line.startswith("SigBlk:"))
