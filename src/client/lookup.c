@@ -79,7 +79,7 @@ void lookup_prepare(struct connection *connection, const struct shmsem_request *
 
 	memcpy(prepared->given, (const uint8_t *)request + OPTIONS_BEGIN, sizeof prepared->given);
 	prepared->key.options = options_of(request);
-	if (prepared->key.options.scale == 1)
-		prepared->key.options.scale = 0;
+	if (prepared->key.options.image.scale == 1)
+		prepared->key.options.image.scale = 0;
 	prepared->hash = index_hash_options(&connection->index, &prepared->key.options);
 }

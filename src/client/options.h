@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "exchange/request_options.h"
+#include "exchange/wire.h"
 #include "shmsem.h"
 
 #include <stddef.h>
@@ -15,12 +15,12 @@
 #define OPTIONS_GIVEN (sizeof(struct shmsem_request) - OPTIONS_BEGIN) /* with what is reserved */
 #define OPTIONS_SIZE  (offsetof(struct shmsem_request, resample) + 1 - OPTIONS_BEGIN)
 
-#define OPTION_ALIKE(field)                                                       \
-	_Static_assert(offsetof(struct shmsem_request, field) - OPTIONS_BEGIN ==  \
-				       offsetof(struct wire_options, field) &&    \
-			       sizeof(((struct shmsem_request *)0)->field) ==     \
-				       sizeof(((struct wire_options *)0)->field), \
-		"options of a request and of the wire")
+#define OPTION_ALIKE(field)                                                        \
+	_Static_assert(offsetof(struct shmsem_request, field) - OPTIONS_BEGIN ==   \
+				       offsetof(struct image_options, field) &&    \
+			       sizeof(((struct shmsem_request *)0)->field) ==      \
+				       sizeof(((struct image_options *)0)->field), \
+		"options of a request and of an image")
 
 OPTION_ALIKE(scale);
 OPTION_ALIKE(channels);
@@ -38,12 +38,24 @@ OPTION_ALIKE(crop_width);
 OPTION_ALIKE(crop_height);
 OPTION_ALIKE(resample);
 
-_Static_assert((int)WIRE_STRICT == (int)SHMSEM_STRICT, "the flags");
-_Static_assert((int)WIRE_LENIENT == (int)SHMSEM_LENIENT, "the flags");
-_Static_assert((int)WIRE_DRAFT == (int)SHMSEM_DRAFT, "the flags");
-_Static_assert((int)WIRE_CROP_CENTRED == (int)SHMSEM_CROP_CENTRED, "the flags");
-_Static_assert(WIRE_LAYOUT_MAX == SHMSEM_BGR, "the layouts");
-_Static_assert(WIRE_RESAMPLE_MAX == SHMSEM_LANCZOS, "the filters");
+#define NUMBER_ALIKE(name)                                      \
+	_Static_assert((int)SHMSEM_##name == (int)IMAGE_##name, \
+		"numbers of the public header and of an image")
+
+NUMBER_ALIKE(NATIVE_DEPTH);
+NUMBER_ALIKE(KEEP_ORIENTATION);
+NUMBER_ALIKE(PREMULTIPLY);
+NUMBER_ALIKE(STRICT);
+NUMBER_ALIKE(LENIENT);
+NUMBER_ALIKE(DRAFT);
+NUMBER_ALIKE(CROP_CENTRED);
+NUMBER_ALIKE(KEEP_CMYK);
+NUMBER_ALIKE(BICUBIC);
+NUMBER_ALIKE(BOX);
+NUMBER_ALIKE(BILINEAR);
+NUMBER_ALIKE(LANCZOS);
+_Static_assert((int)SHMSEM_RGB == (int)IMAGE_LAYOUT_RGB, "layouts");
+_Static_assert((int)SHMSEM_BGR == (int)IMAGE_LAYOUT_BGR, "layouts");
 
 static inline struct wire_options options_of(const struct shmsem_request *request)
 {
@@ -81,5 +93,5 @@ static inline int options_check(const struct shmsem_request *given, struct error
 		memcmp(given->reserved, none, sizeof given->reserved) != 0)
 		return error_set(err, STATUS_USAGE,
 			"the request has fields that this library does not know");
-	return request_options_check(&options, err);
+	return image_options_check(&options.image, err);
 }

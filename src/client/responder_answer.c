@@ -82,8 +82,10 @@ static bool options_plain(struct wire_options options, const struct shmsem_info 
 {
 	static const struct wire_options plain;
 
-	options.scale = options.scale == 1 ? 0 : options.scale;
-	options.channels = options.channels == info->channels ? 0 : options.channels;
+	if (options.image.scale == 1)
+		options.image.scale = 0;
+	if (options.image.channels == info->channels)
+		options.image.channels = 0;
 	return !memcmp(&options, &plain, sizeof plain);
 }
 

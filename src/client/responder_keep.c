@@ -32,7 +32,7 @@ const struct kept *responder_kept(const struct shmsem_server *server, const char
 static void find_keys(const char *name, const struct shmsem_info *info, struct index_key ret[2])
 {
 	ret[0] = ret[1] = (struct index_key){.name = name, .length = strlen(name)};
-	ret[1].options.channels = info->channels;
+	ret[1].options.image.channels = info->channels;
 }
 
 /* The name's image is that of `made` from now on, or none if it is NULL. */

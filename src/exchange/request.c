@@ -1,6 +1,5 @@
 #include "exchange/request.h"
 
-#include "exchange/request_options.h"
 #include "shm/lock.h"
 
 #include <stdlib.h>
@@ -41,9 +40,10 @@ bool request_take(const struct head *head, struct seat_request *received)
 /* Whether the options are those of this version; what it does not know is zero. */
 static bool options_known(const struct wire_options *options)
 {
-	static const uint8_t zero[sizeof options->reserved];
+	static const struct wire_options none;
 
-	return !memcmp(options->reserved, zero, sizeof zero);
+	return !memcmp(options->image.reserved, none.image.reserved, sizeof none.image.reserved) &&
+	       !memcmp(options->reserved, none.reserved, sizeof none.reserved);
 }
 
 int request_check(const struct seat_request *received, struct error *err)
@@ -59,7 +59,7 @@ int request_check(const struct seat_request *received, struct error *err)
 	if (received->request.hold >= WIRE_HOLDS)
 		return error_set(
 			err, STATUS_USAGE, "there is no hold word %u", received->request.hold);
-	if (request_options_check(options, err))
+	if (image_options_check(&options->image, err))
 		return STATUS_USAGE;
 	if (!options_known(options))
 		return error_set(err, STATUS_USAGE, "this server does not know all of the options");

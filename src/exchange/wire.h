@@ -16,6 +16,8 @@
  */
 #pragma once
 
+#include "base/image_options.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,28 +80,13 @@ enum wire_prefetch_word {
 	WIRE_PREFETCH_UNUSED,  /* decoded for this list, and not fetched by anybody so far */
 };
 
-#define WIRE_LAYOUT_MAX   1 /* RGB or BGR */
-#define WIRE_RESAMPLE_MAX 3 /* bicubic, box, bilinear, lanczos */
-
-/* Flags of the options that contradict others. */
-enum wire_option_flags {
-	WIRE_STRICT = 1 << 3,
-	WIRE_LENIENT = 1 << 4,
-	WIRE_DRAFT = 1 << 5,
-	WIRE_CROP_CENTRED = 1 << 6,
-};
-
 /*
- * What is asked of an image; fields and numbers are those of image_options. Compared and hashed as
- * bytes. A server refuses what is reserved and not zero.
+ * What is asked of an image. Compared and hashed as bytes. A server refuses what is reserved and not
+ * zero.
  */
 struct wire_options {
-	uint8_t scale, channels, layout, flags;
-	uint32_t fit_width, fit_height;
-	uint32_t width, height, shorter, longer; /* an exact size */
-	uint32_t crop_x, crop_y, crop_width, crop_height;
-	uint8_t resample; /* the filter */
-	uint8_t reserved[19];
+	struct image_options image;
+	uint8_t reserved[16];
 };
 
 struct wire_request {

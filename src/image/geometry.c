@@ -7,43 +7,6 @@ struct part {
 	uint32_t x, y, width, height;
 };
 
-static bool wants_size(const struct image_options *options)
-{
-	return options->width || options->height || options->shorter || options->longer;
-}
-
-static bool wants_part(const struct image_options *options)
-{
-	return options->crop_width || options->crop_height || options->crop_x || options->crop_y ||
-	       options->flags & IMAGE_CROP_CENTRED;
-}
-
-static bool wants_scale(const struct image_options *options)
-{
-	return options->scale > 1 || options->fit_width || options->fit_height;
-}
-
-int geometry_check(const struct image_options *options, struct error *err)
-{
-	bool sides = options->width || options->height;
-
-	if (sides + !!options->shorter + !!options->longer > 1)
-		return error_set(err, STATUS_USAGE,
-			"a size, a shorter side and a longer side exclude each other");
-	if (wants_scale(options) && (wants_size(options) || wants_part(options)))
-		return error_set(err, STATUS_USAGE, "a %s goes neither with a size nor with a crop",
-			options->scale > 1 ? "scale" : "fit");
-	if (wants_part(options) && (!options->crop_width || !options->crop_height))
-		return error_set(err, STATUS_USAGE, "a crop has a width and a height");
-	if (options->flags & IMAGE_CROP_CENTRED && (options->crop_x || options->crop_y))
-		return error_set(err, STATUS_USAGE, "a centred crop has no position");
-	if (options->flags & IMAGE_DRAFT && !wants_size(options))
-		return error_set(err, STATUS_USAGE, "a draft is for a size that is asked for");
-	if (options->resample > IMAGE_LANCZOS)
-		return error_set(err, STATUS_USAGE, "there is no filter %u", options->resample);
-	return STATUS_OK;
-}
-
 /* ---- scales ---- */
 
 static uint32_t scaled(uint32_t side, unsigned scale)
@@ -72,7 +35,7 @@ static int find_part(const struct image_options *options, uint32_t width, uint32
 		options->crop_x, options->crop_y, options->crop_width, options->crop_height};
 	char where[40];
 
-	if (!wants_part(options)) {
+	if (!image_options_cropped(options)) {
 		*ret = (struct part){0, 0, width, height};
 		return STATUS_OK;
 	}
@@ -166,7 +129,7 @@ int geometry_settle(const struct image_options *options, const struct image_limi
 		return status;
 	choose_size(options, &part, &to_width, &to_height);
 	geometry.cropped = part.width != width || part.height != height;
-	geometry.resized = wants_size(options) &&
+	geometry.resized = image_options_sized(options) &&
 			   (geometry.cropped || to_width != width || to_height != height);
 	if (geometry.resized)
 		status = check_size(limits, to_width, to_height, part.height, err);
@@ -181,8 +144,10 @@ int geometry_settle(const struct image_options *options, const struct image_limi
 	geometry.top = (double)part.y / scale;
 	geometry.right = (double)(part.x + part.width) / scale;
 	geometry.bottom = (double)(part.y + part.height) / scale;
-	geometry.to_width = wants_size(options) ? (uint32_t)to_width : scaled(part.width, scale);
-	geometry.to_height = wants_size(options) ? (uint32_t)to_height : scaled(part.height, scale);
+	geometry.to_width = image_options_sized(options) ? (uint32_t)to_width
+							 : scaled(part.width, scale);
+	geometry.to_height = image_options_sized(options) ? (uint32_t)to_height
+							  : scaled(part.height, scale);
 	*ret = geometry;
 	return STATUS_OK;
 }

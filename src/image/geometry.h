@@ -16,9 +16,6 @@ struct geometry {
 	bool cropped, resized; /* that part is not all of it; it is not delivered as it is */
 };
 
-/* Options that contradict each other, whatever the image: STATUS_USAGE. */
-int geometry_check(const struct image_options *options, struct error *err);
-
 /*
  * For an upright image of width x height pixels; `reducible` says that its codec can scale it.
  * STATUS_USAGE for a crop that reaches beyond the image, and for a size over the limits.

@@ -3,7 +3,6 @@
 #include "dynload/libm.h"
 #include "image/decoders.h"
 #include "image/deliver.h"
-#include "image/geometry.h"
 #include "image/reader.h"
 
 #include <stdio.h>
@@ -135,22 +134,6 @@ void image_reader_by_libpng(struct image_reader *reader, bool alone)
 	reader->by_libpng = alone;
 }
 
-static int check_options(const struct image_options *options, struct error *err)
-{
-	unsigned scale = options->scale, channels = options->channels;
-
-	if (scale > 8 || (scale & (scale - 1)))
-		return error_set(err, STATUS_USAGE, "the scale is 1, 2, 4 or 8, not %u", scale);
-	if (channels == 2 || channels > 4)
-		return error_set(err, STATUS_USAGE,
-			"the channels are 1 (grey), 3 (RGB) or 4 (RGBA), not %u", channels);
-	if (options->layout > IMAGE_LAYOUT_BGR)
-		return error_set(err, STATUS_USAGE, "there is no layout %u", options->layout);
-	if (options->flags & IMAGE_STRICT && options->flags & IMAGE_LENIENT)
-		return error_set(err, STATUS_USAGE, "strict and lenient exclude each other");
-	return geometry_check(options, err);
-}
-
 int image_probe(struct image_reader *reader, const void *data, size_t size,
 	const struct image_options *options, const struct image_limits *limits,
 	struct image_info *ret, struct error *err)
@@ -168,7 +151,7 @@ int image_probe(struct image_reader *reader, const void *data, size_t size,
 	reader->info = (struct image_info){.format = (uint8_t)format};
 	reader->warning.text[0] = '\0';
 
-	status = check_options(&reader->options, err);
+	status = image_options_check(&reader->options, err);
 	if (status)
 		return status;
 	if (format == IMAGE_FORMAT_PNG)

@@ -5,8 +5,14 @@
 #include "server/blocking.h"
 #include "server/jobs.h"
 #include "server/window.h"
+#include "shmsem.h"
 
 #include <string.h>
+
+/* The format is answered as it is. */
+_Static_assert((int)SHMSEM_FORMAT_UNKNOWN == (int)IMAGE_FORMAT_UNKNOWN, "formats");
+_Static_assert((int)SHMSEM_PNG == (int)IMAGE_FORMAT_PNG, "formats");
+_Static_assert((int)SHMSEM_JPEG == (int)IMAGE_FORMAT_JPEG, "formats");
 
 /* By a clock that ticks every few ms if that will do: it is cheaper to look at, and an answer that
  * is the same as the last one leaves the requester's cache alone. */

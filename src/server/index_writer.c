@@ -50,7 +50,7 @@ static struct index_key key_of(const struct index_writer *writer, const struct a
 	const char *name = alias->name + writer->hidden;
 	struct index_key key = {.name = name, .length = strlen(name)};
 
-	memcpy(&key.options, &alias->options, sizeof alias->options);
+	key.options.image = alias->options;
 	return key;
 }
 

@@ -12,45 +12,9 @@
 #include "server/prefetch_answer.h"
 #include "server/prefetch_fill.h"
 #include "server/serve_image.h"
-#include "shmsem.h"
 
 /* Of a wait of a server that nobody asks: upkeep looks more often whether somebody does. */
 #define QUIET_NS (10 * NS_PER_SECOND)
-
-#define OPTION_ALIKE(field)                                                                    \
-	_Static_assert(                                                                        \
-		offsetof(struct image_options, field) == offsetof(struct wire_options, field), \
-		"options of the wire and of an image")
-
-/* The options of a request are copied as they are. */
-OPTION_ALIKE(flags);
-OPTION_ALIKE(fit_height);
-OPTION_ALIKE(longer);
-OPTION_ALIKE(crop_height);
-OPTION_ALIKE(resample);
-
-#define NUMBER_ALIKE(name)                                      \
-	_Static_assert((int)SHMSEM_##name == (int)IMAGE_##name, \
-		"numbers of the public header and of an image")
-
-/* So are their numbers, and the format in the answer. */
-NUMBER_ALIKE(NATIVE_DEPTH);
-NUMBER_ALIKE(KEEP_ORIENTATION);
-NUMBER_ALIKE(PREMULTIPLY);
-NUMBER_ALIKE(STRICT);
-NUMBER_ALIKE(LENIENT);
-NUMBER_ALIKE(DRAFT);
-NUMBER_ALIKE(CROP_CENTRED);
-NUMBER_ALIKE(KEEP_CMYK);
-NUMBER_ALIKE(BICUBIC);
-NUMBER_ALIKE(BOX);
-NUMBER_ALIKE(BILINEAR);
-NUMBER_ALIKE(LANCZOS);
-NUMBER_ALIKE(FORMAT_UNKNOWN);
-_Static_assert((int)SHMSEM_RGB == (int)IMAGE_LAYOUT_RGB, "layouts");
-_Static_assert((int)SHMSEM_BGR == (int)IMAGE_LAYOUT_BGR, "layouts");
-_Static_assert((int)SHMSEM_PNG == (int)IMAGE_FORMAT_PNG, "formats");
-_Static_assert((int)SHMSEM_JPEG == (int)IMAGE_FORMAT_JPEG, "formats");
 
 /* ---- what `serving` calls ---- */
 
@@ -70,7 +34,7 @@ static struct seat_request *place(void *context, unsigned seat)
 
 static void copy_options(struct request *request)
 {
-	memcpy(&request->options, &request->received.request.options, sizeof request->options);
+	request->options = request->received.request.options.image;
 	if (request->options.scale == 1) /* as 0, not to be stored twice */
 		request->options.scale = 0;
 }
