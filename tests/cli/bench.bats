@@ -26,7 +26,7 @@ alone()
 		mount -t mqueue none "$folder/mqueue"
 		left() { ls -A /dev/shm "$folder/mqueue" "$TMPDIR" | grep -v ":$" | grep . ||
 			ipcs | grep "^0x"; }
-		until_true() { for i in $(seq 100); do "$@" && return; sleep 0.05; done; return 1; }
+		until_true() { for i in $(seq 1200); do "$@" && return; sleep 0.05; done; return 1; }
 		is_running() { ipcs -s | grep -q "^0x" && [ -z "$(ls -A "$TMPDIR" /dev/shm | grep shmsem)" ]; }
 		start() { "$SHMSEM" bench transport -s 64 -t 100 -r 100 >"$folder/out" 2>&1 & pid=$!
 			until_true is_running; }
