@@ -7,6 +7,7 @@
 #include "cli/notify.h"
 #include "cli/serve_options.h"
 #include "cli/service.h"
+#include "cli/tell.h"
 #include "cli/terminal.h"
 #include "server/change_flag.h"
 #include "server/preload.h"
@@ -37,16 +38,14 @@ static void say_ready(const struct server_options *options, const struct server 
 	char size[SIZE_TEXT_SIZE], user[64];
 
 	if (!server) {
-		fprintf(stderr,
-			"shmsem serve: answering the requester that creates '%s' with the images "
-			"of '%s'; ask "
-			"with: shmsem fetch -N %s --create NAME\n",
+		tell("answering the requester that creates '%s' with the images "
+		     "of '%s'; ask "
+		     "with: shmsem fetch -N %s --create NAME",
 			options->space.text, options->directory, options->space.text);
 		return;
 	}
-	fprintf(stderr,
-		"shmsem serve: serving '%s' as '%s' (%u decoder%s, %u seat%s, %s of store); "
-		"ask with: shmsem fetch -N %s%s NAME\n",
+	tell("serving '%s' as '%s' (%u decoder%s, %u seat%s, %s of store); "
+	     "ask with: shmsem fetch -N %s%s NAME",
 		options->directory, options->space.text, options->decoders,
 		options->decoders == 1 ? "" : "s", options->seats, options->seats == 1 ? "" : "s",
 		format_size(server_cache(server), size), options->space.text,
@@ -55,7 +54,7 @@ static void say_ready(const struct server_options *options, const struct server 
 
 static void say(const char *message)
 {
-	fprintf(stderr, "shmsem serve: %s\n", message);
+	tell("%s", message);
 }
 
 struct preloading {
@@ -77,9 +76,8 @@ static bool show_preload(void *context, const struct preload_progress *progress)
 		terminal_line(
 			"shmsem serve: preloading %zu of %zu", progress->done, progress->images);
 	if (progress->finished)
-		fprintf(stderr, "shmsem serve: preloaded %zu of %zu image%s%s\n",
-			progress->done - progress->failed, progress->images,
-			progress->images == 1 ? "" : "s",
+		tell("preloaded %zu of %zu image%s%s", progress->done - progress->failed,
+			progress->images, progress->images == 1 ? "" : "s",
 			progress->full ? "; the store (--cache) is full" : "");
 	return !preloading->ended;
 }
@@ -115,11 +113,10 @@ static void warn_of_logind(void)
 	if (removal == LOGIND_KEEPS)
 		return;
 	snprintf(number, sizeof number, "%u", (unsigned)geteuid());
-	fprintf(stderr,
-		"shmsem serve: warning: logind is set to remove the shared memory of user '%s' "
-		"when %s last session ends, and this server then ends, too; "
-		"'loginctl enable-linger', a system user or RemoveIPC=no (logind.conf(5)) prevents "
-		"that\n",
+	tell("warning: logind is set to remove the shared memory of user '%s' "
+	     "when %s last session ends, and this server then ends, too; "
+	     "'loginctl enable-linger', a system user or RemoveIPC=no (logind.conf(5)) prevents "
+	     "that",
 		user ? name : number,
 		removal == LOGIND_LOGGED_IN ? "the" : "the user has logged in and the");
 }
@@ -128,18 +125,17 @@ static void warn_of_logind(void)
 static void say_missing(unsigned missing)
 {
 	if (missing & SANDBOX_NO_SECCOMP)
-		fputs("shmsem serve: no seccomp: decoders can make any system call\n", stderr);
+		tell("no seccomp: decoders can make any system call");
 	if (missing & SANDBOX_NO_LANDLOCK)
-		fputs("shmsem serve: no Landlock in this kernel: decoders run without\n", stderr);
+		tell("no Landlock in this kernel: decoders run without");
 }
 
 static void say_no_inotify(void)
 {
-	fputs("shmsem serve: warning: no inotify instance is to be had "
-	      "(fs.inotify.max_user_instances "
-	      "or user.max_inotify_instances, see 'shmsem doctor'): each answer looks at its file, "
-	      "which is slower\n",
-		stderr);
+	tell("warning: no inotify instance is to be had "
+	     "(fs.inotify.max_user_instances "
+	     "or user.max_inotify_instances, see 'shmsem doctor'): each answer looks at its file, "
+	     "which is slower");
 }
 
 /* An older kernel is as it should be; one that refuses may be told not to. */
@@ -148,10 +144,9 @@ static void say_no_io_uring(const struct server_options *options)
 	int missing = options->fresh_ns || options->requests ? 0 : change_flag_share_missing();
 
 	if (missing == EPERM || missing == EACCES)
-		fputs("shmsem serve: warning: io_uring is refused (kernel.io_uring_disabled or a "
-		      "seccomp profile, see 'shmsem doctor'): clients ask for each stored image; "
-		      "with --fresh they find them\n",
-			stderr);
+		tell("warning: io_uring is refused (kernel.io_uring_disabled or a "
+		     "seccomp profile, see 'shmsem doctor'): clients ask for each stored image; "
+		     "with --fresh they find them");
 }
 
 static void say_started(const struct serve_options *serve, const struct server_options *options,

@@ -1,5 +1,5 @@
 /*
- * Messages of a service that has begun to serve, which must go on whatever becomes of its stderr.
+ * Messages of a service, which must go on whatever becomes of its stderr.
  */
 #pragma once
 

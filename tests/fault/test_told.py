@@ -33,13 +33,16 @@ def full():
     os.close(writer)
 
 
-def test_a_server_goes_on_when_nobody_reads_its_stderr(scene, full):
+@pytest.mark.parametrize('option', ['-q', '--preload'])
+def test_a_server_goes_on_when_nobody_reads_its_stderr(scene, full, option):
     damaged_shards(scene, 100)
     image = scene.image('a')
-    server = scene.serve('-q', '-w', '1', '-s', '2', ready=False, stderr=full)
+    with open(f'{scene.folder}/damaged.png', 'wb') as file:
+        file.write(b'x')
+    server = scene.serve(option, '-w', '1', '-s', '2', ready=False, stderr=full)
     until(lambda: os.path.exists(scene.path('HEAD')), 'the server to start')
     worker = scene.worker()
-    assert worker.call('names') == (0, '1')
+    assert worker.call('names') == (0, '2')
     # What would have to tell finds that.
     os.truncate(scene.path('INDEX'), 0)
     until(lambda: os.path.exists(scene.path('INDEX')) and os.path.getsize(scene.path('INDEX')), 'another index')
