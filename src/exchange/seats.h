@@ -17,8 +17,8 @@ int seat_claim(const struct head *head, uint64_t deadline, struct waiting *waiti
 	unsigned *ret_seat, struct error *err);
 
 /*
- * Gives up the seats of requesters that died holding something. For the server, about once a second,
- * and when there is no room. For one thread at a time: two would share the lock of a seat that they
+ * Gives up the seats of requesters that died holding something. For the server, about once a second
+ * (every two seconds while nobody asks), and when there is no room. For one thread at a time: two would share the lock of a seat that they
  * take, and one could void the holds of the requester that takes it next.
  */
 void seats_reclaim(const struct head *head);
