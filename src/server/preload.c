@@ -6,7 +6,6 @@
 #include "server/internal.h"
 #include "server/jobs.h"
 #include "server/name_list.h"
-#include "server/pool.h"
 #include "server/serve_image.h"
 
 #include <errno.h>
@@ -96,18 +95,20 @@ int preload_new(struct server *server, struct error *err)
 	return STATUS_OK;
 }
 
-/* Says how far it is; false if that is to be all. With the store's lock held, which is let go for
- * it. */
-static bool say_progress(struct server *server)
+/* Says how far it is, and whether that is to be all; and does what the server's main thread has to do. With
+ * the store's lock held, which is let go for it. */
+static int say_progress(struct server *server, bool *ret_go_on, struct error *err)
 {
 	struct preload *preload = server->preload;
 	const struct preload_progress now = preload->progress;
-	bool go_on;
+	bool done;
+	int status;
 
 	store_unlock(&server->store);
-	go_on = preload->options->progress(preload->options->context, &now);
+	*ret_go_on = preload->options->progress(preload->options->context, &now);
+	status = server_upkeep(server, &done, err);
 	store_lock(&server->store);
-	return go_on;
+	return status;
 }
 
 /* Waits for the names. With the store's lock held. */
@@ -115,6 +116,7 @@ static int await_names(struct server *server, bool *ret_go_on, struct error *err
 {
 	struct names_work *names = &server->names;
 	uint64_t lists = names->lists;
+	int status;
 
 	names_begin(server);
 	while (names->lists == lists) {
@@ -122,9 +124,9 @@ static int await_names(struct server *server, bool *ret_go_on, struct error *err
 
 		pthread_cond_clockwait(
 			&names->changed, &server->store.lock, CLOCK_MONOTONIC, &until);
-		*ret_go_on = say_progress(server);
-		if (!*ret_go_on)
-			return STATUS_OK;
+		status = say_progress(server, ret_go_on, err);
+		if (status || !*ret_go_on)
+			return status;
 	}
 	return names->failure.status ? error_copy(err, &names->failure) : STATUS_OK;
 }
@@ -281,19 +283,13 @@ static int run(struct server *server, bool *ret_go_on, struct error *err)
 	if (status || !*ret_go_on)
 		return status;
 	status = choose(server, err);
-	if (status)
-		return status;
-	while (*ret_go_on && !preload->progress.finished) {
+	while (!status && *ret_go_on && !preload->progress.finished) {
 		preload_some(server);
 		preload->progress.finished = !preload->jobs && !more_names(server);
 		say_failures(server);
-		*ret_go_on = say_progress(server);
-		/* Nobody else does before there is a server: all decoders may have ended. */
-		store_unlock(&server->store);
-		pool_upkeep(server);
-		store_lock(&server->store);
+		status = say_progress(server, ret_go_on, err);
 	}
-	return STATUS_OK;
+	return status;
 }
 
 int preload_run(struct server *server, struct error *err)

@@ -4,13 +4,11 @@
 #include "server/change_flag.h"
 #include "server/changes.h"
 #include "server/completion_loop.h"
-#include "server/finish.h"
 #include "server/jobs.h"
 #include "server/mount_table.h"
 #include "server/pool.h"
 #include "server/prefetch.h"
 #include "server/publish.h"
-#include "server/renew.h"
 #include "server/repair.h"
 #include "server/request_loop.h"
 #include "server/shards.h"
@@ -20,7 +18,6 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "config.h"
-#include "exchange/seats.h"
 #include "exchange/server_defaults.h"
 #include "server/sandbox.h"
 #include "shm/guard.h"
@@ -229,8 +226,13 @@ static int start(struct server *server, struct error *err)
 	status = start_store(server, err);
 	if (status)
 		return status;
+	repair_remember(server);
 	status = start_work(server, err);
-	return status ? status : server_objects_ready(&server->objects, err);
+	if (status)
+		return status;
+	status = server_objects_ready(&server->objects, err);
+	repair_remember(server);
+	return status;
 }
 
 int server_start(const struct server_options *options, struct server **ret, struct error *err)
@@ -245,7 +247,6 @@ int server_start(const struct server_options *options, struct server **ret, stru
 		server_stop(server);
 		return status;
 	}
-	repair_remember(server);
 	*ret = server;
 	return STATUS_OK;
 }
@@ -266,48 +267,6 @@ uint64_t server_cache(const struct server *server)
 }
 
 /* ---- while it runs ---- */
-
-/* One call of server_upkeep in so many is thorough. */
-#define THOROUGH_TURNS 4
-
-/* Between two calls, and while nobody asks. */
-#define UPKEEP_NS       (250 * NS_PER_MS)
-#define UPKEEP_QUIET_NS (500 * NS_PER_MS)
-
-int server_upkeep(struct server *server, bool *ret_done, struct error *err)
-{
-	/* What may be found a little later: an idle server has to cost next to nothing. */
-	bool thorough = server->turns++ % THOROUGH_TURNS == 0;
-	int status = repair_objects(server, thorough, err);
-
-	if (status)
-		return status;
-	serving_remind(&server->serving);
-	store_lock(&server->store);
-	if (thorough)
-		seats_reclaim(&server->objects.head);
-	server->queued = seats_remind(&server->objects.head);
-	prefetch_upkeep(server);
-	store_unlock(&server->store);
-	pool_upkeep(server);
-	blocking_upkeep(server);
-	renew_index(server);
-	publish_grow(server);
-	store_lock(&server->store);
-	if (store_check_segments(&server->store))
-		server_wake_supply(server);
-	sums_update(server);
-	publish_lack_of_watches(server);
-	store_unlock(&server->store);
-	*ret_done = server->options.requests &&
-		    atomic_load(&server->answers) >= server->options.requests;
-	return STATUS_OK;
-}
-
-uint64_t server_upkeep_ns(const struct server *server)
-{
-	return serving_quiet(&server->serving) && !server->queued ? UPKEEP_QUIET_NS : UPKEEP_NS;
-}
 
 bool server_lacks_decoders(struct server *server, struct error *ret_why)
 {

@@ -244,9 +244,19 @@ def test_a_start_that_decodes_from_a_hung_mount_can_be_ended(scene, mount):
     scene.image('a')
     mount('silent')
     server = scene.serve(*PATIENT, '--preload', ready=False)
-    until(lambda: len(helpers(server)) >= 2 if os.path.exists('/dev/shm/SEG_fault_HEAD') else False)
+    until(lambda: len(helpers(server)) >= 2 if os.path.exists(scene.path('HEAD')) else False)
     server.end()
     assert not os.listdir('/dev/shm')
+
+
+def test_names_that_are_removed_during_such_a_start_end_it(scene, mount):
+    scene.image('a')
+    mount('silent')
+    server = scene.serve(*PATIENT, '--preload', ready=False)
+    until(lambda: len(helpers(server)) >= 2 if os.path.exists(scene.path('HEAD')) else False)
+    os.unlink(scene.path('HEAD'))
+    assert server.process.wait(20) == UNAVAILABLE, server.said()
+    assert 'HEAD' in server.said() and not os.listdir('/dev/shm')
 
 
 def test_helpers_that_are_killed_are_replaced(scene, mount):
