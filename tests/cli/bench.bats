@@ -104,7 +104,8 @@ alone()
 	[ "$status" = 0 ]
 	[[ "$output" == *"%  transport, 8M"* ]]
 	grep -q "^cache-line.* # *.$" <<<"$output"
-	grep -q "^pipe.* ########################.*$" <<<"$output"
+	# With one CPU the pipe may be faster than the limit.
+	grep -Eq "^pipe.*( 0\.[0-9]+ x #| #{24})" <<<"$output"
 	run "$SHMSEM" bench transport -m pipe -s 64 -t 1ms -r 1
 	[[ "$output" != *"##"* ]]
 }
