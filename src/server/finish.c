@@ -10,18 +10,6 @@
 
 #include <string.h>
 
-void sums_update(struct server *server)
-{
-	struct wire_server *page = head_server(&server->objects.head);
-	uint64_t backed, used;
-
-	store_sums(&server->store, &backed, &used);
-	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], backed);
-	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], used);
-	atomic_store(&page->counters[WIRE_COUNT_IMAGES], store_images(&server->store));
-	atomic_store(&page->counters[WIRE_COUNT_EVICTIONS], server->store.evictions);
-}
-
 static void conclude(struct server *server, struct job *job, const struct error *failure)
 {
 	struct stored *image = job->image;
@@ -92,7 +80,7 @@ void job_finish(struct server *server, unsigned decoder, const struct decoded *d
 		return;
 	}
 	store_ready(&server->store, job->image, decoder, extent, decoded, clock_now());
-	sums_update(server);
+	store_tell_sums(&server->store);
 	if (extent) {
 		server_count(server, WIRE_COUNT_DECODES, 1);
 		server_count(server, WIRE_COUNT_DECODED_BYTES, decoded->info.bytes);

@@ -6,9 +6,6 @@
 
 #include "server/internal.h"
 
-/* Tells in HEAD how much the store has. */
-void sums_update(struct server *server);
-
 /* Of the job that a decoder is at. `decoded` is NULL if it failed, which *err says; `killed`: the
  * image was the end of its decoder. The decoder's state stays as it is. */
 void job_finish(struct server *server, unsigned decoder, const struct decoded *decoded, bool killed,

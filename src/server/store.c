@@ -229,3 +229,15 @@ void store_settled(struct store *store, struct stored *image)
 	if (!image->extent && (passing || !image->findable))
 		store_discard(store, image);
 }
+
+void store_tell_sums(const struct store *store)
+{
+	struct wire_server *page = head_server(store->head);
+	uint64_t backed, used;
+
+	store_sums(store, &backed, &used);
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_BACKED], backed);
+	atomic_store(&page->counters[WIRE_COUNT_CACHE_USED], used);
+	atomic_store(&page->counters[WIRE_COUNT_IMAGES], store_images(store));
+	atomic_store(&page->counters[WIRE_COUNT_EVICTIONS], store->evictions);
+}

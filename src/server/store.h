@@ -243,7 +243,10 @@ static inline size_t store_images(const struct store *store)
 /* How many seats hold the image; one whose holder has just died may be among them. */
 unsigned store_holders(const struct store *store, const struct stored *image);
 
-/* The sums for the statistics page. */
+/* Tells in HEAD how much the store has. */
+void store_tell_sums(const struct store *store);
+
+/* Bytes of all segments. */
 static inline void store_sums(const struct store *store, uint64_t *ret_backed, uint64_t *ret_used)
 {
 	*ret_backed = *ret_used = 0;

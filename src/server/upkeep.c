@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "exchange/seats.h"
 #include "server/blocking.h"
-#include "server/finish.h"
 #include "server/pool.h"
 #include "server/prefetch.h"
 #include "server/publish.h"
@@ -40,7 +39,7 @@ int server_upkeep(struct server *server, bool *ret_done, struct error *err)
 	store_lock(&server->store);
 	if (store_check_segments(&server->store))
 		server_wake_supply(server);
-	sums_update(server);
+	store_tell_sums(&server->store);
 	publish_lack_of_watches(server);
 	store_unlock(&server->store);
 	*ret_done = server->options.requests &&
