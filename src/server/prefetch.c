@@ -46,21 +46,37 @@ bool prefetch_possible(struct server *server)
 	return false;
 }
 
+static bool may_begin(const struct server *server, unsigned seat)
+{
+	const struct prefetches *all = &server->prefetches;
+
+	return all->begun < BEGUN_MAX &&
+	       all->lists[seat].begun < server->options.decoders + BEGUN_SPARE;
+}
+
 struct prefetch *prefetch_take(struct server *server)
 {
 	struct prefetches *all = &server->prefetches;
 	struct prefetch *prefetch = NULL;
 
-	if (!all->listed || all->begun >= BEGUN_MAX || !prefetch_possible(server))
+	if (!all->listed || !prefetch_possible(server))
 		return NULL;
 	for (unsigned i = 0; !prefetch && i < server->options.seats; i++) {
 		all->last = (all->last + 1) % server->options.seats;
-		if (all->lists[all->last].begun < server->options.decoders + BEGUN_SPARE)
+		if (may_begin(server, all->last))
 			prefetch = prefetch_first_listed(&all->lists[all->last]);
 	}
 	if (prefetch)
 		prefetch_set_state(server, prefetch, PREFETCH_BEGUN);
 	return prefetch;
+}
+
+bool prefetch_resume(struct server *server, struct prefetch *prefetch)
+{
+	bool may = may_begin(server, prefetch->seat);
+
+	prefetch_set_state(server, prefetch, may ? PREFETCH_BEGUN : PREFETCH_LISTED);
+	return may;
 }
 
 void prefetch_done(struct server *server, struct prefetch *prefetch)

@@ -19,6 +19,10 @@ bool prefetch_possible(struct server *server);
 /* The next one that is to be begun, which it is from now on; NULL if there is none now. */
 struct prefetch *prefetch_take(struct server *server);
 
+/* Its file is on a mount that hung, and is there. False if others have been begun meanwhile: then it is listed
+ * again. */
+bool prefetch_resume(struct server *server, struct prefetch *prefetch);
+
 /* It is done; it failed. */
 void prefetch_done(struct server *server, struct prefetch *prefetch);
 void prefetch_fail(struct server *server, struct prefetch *prefetch, const struct error *failure);

@@ -1,4 +1,4 @@
-"""A FUSE file system with one file, image.png, whose bytes are those of another file at this moment, and whose kernel side may
+"""A FUSE file system with one file, image.png (and 1.png, 2.png, ..., which it does not list), whose bytes are those of another file at this moment, and whose kernel side may
 keep names and attributes for an hour: what changes behind the mount is what changes on another host of a network file system.
 The second open from when there is a file BACKING.next finds that in its place. While there is a file BACKING.hangs it reads what it is asked and does not answer: who asked cannot be killed. With the word
 "silent" it never reads anything. Its end ends all that waits for it. (The protocol: linux/fuse.h, version 7.31.)"""
@@ -35,9 +35,11 @@ def answer(operation, node, body, backing):
     if operation == INIT:
         return struct.pack('<IIIIHHIIHHI28x', 7, 31, 65536, 0, 16, 12, 65536, 1, 16, 0, 0)
     if operation == LOOKUP:
-        if body.rstrip(b'\0') != b'image.png':
+        stem, _, ending = body.rstrip(b'\0').partition(b'.')
+        if ending != b'png' or not (stem == b'image' or stem.isdigit()):
             return errno.ENOENT
-        return struct.pack('<QQQQII', FILE, 1, HOUR, HOUR, 0, 0) + attributes(FILE, backing)
+        node = FILE if stem == b'image' else FILE + int(stem)
+        return struct.pack('<QQQQII', node, 1, HOUR, HOUR, 0, 0) + attributes(node, backing)
     if operation == GETATTR:
         return struct.pack('<QII', HOUR, 0, 0) + attributes(node, backing)
     if operation == OPEN:

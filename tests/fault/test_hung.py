@@ -114,6 +114,34 @@ def test_in_a_list_a_mount_that_hangs_holds_up_no_other_file(scene, mount):
     assert server.end() == 0
 
 
+def copies(server):
+    """Of files on mounts, which the server has open."""
+    links = [f'/proc/{server.pid}/fd/{number}' for number in os.listdir(f'/proc/{server.pid}/fd')]
+    return sum(os.path.lexists(link) and os.readlink(link).startswith('/memfd:shmsem') for link in links)
+
+
+def test_a_mount_that_comes_back_gives_a_list_no_more_files_than_others(scene, mount):
+    remote = mount()
+    server = scene.serve('-w', '1', '-s', '4', '--decode-timeout', '5')
+    worker = scene.worker()
+    decoder, = server.decoder_pids()
+    remote.hang()
+    names = [f'mounted/{number}.png' for number in range(1, 100)]
+    with subprocess.Popen([SHMSEM, 'prefetch', '-N', scene.space, *names], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
+        assert b'has not answered' in waiting.stderr.readline()
+        os.kill(decoder, signal.SIGSTOP)
+        remote.go_on()
+        until(lambda: copies(server) >= 3)
+        # What is asked for last is answered last.
+        status, text = worker.call('fetch', 'mounted/none')
+        assert status == NOT_FOUND, text
+        assert copies(server) == 3
+        os.kill(decoder, signal.SIGCONT)
+        said = waiting.communicate()[0]
+    assert int(said.split()[0]) >= len(names) - 3
+    assert server.end() == 0
+
+
 def test_a_mount_that_hangs_once_an_image_of_it_is_stored_holds_up_nobody_else(scene, mount):
     """Those who wait cannot be killed; once the mount answers, all of them get what they asked for."""
     stored = scene.image('stored')
