@@ -239,9 +239,9 @@ const char *report_goal(
 {
 	text[0] = '\0';
 	if (report->goals.known[goal])
-		snprintf(text, REPORT_CELL_SIZE, "%.*f %s",
-			report->goals.values[goal] < 9.995 ? 3 : 1, report->goals.values[goal],
-			goal_texts[goal].unit);
+		snprintf(text, REPORT_CELL_SIZE,
+			report->goals.values[goal] < 999.5 ? "%.3g %s" : "%.0f %s",
+			report->goals.values[goal], goal_texts[goal].unit);
 	return text;
 }
 
