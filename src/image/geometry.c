@@ -89,18 +89,19 @@ static int check_size(const struct image_limits *limits, uint64_t width, uint64_
 	if (width > most || height > most)
 		return error_set(err, STATUS_USAGE,
 			"the size of %llu×%llu is over the limit of %llu pixels a side "
-			"(--max-side)",
+			"(serve --max-side)",
 			(unsigned long long)width, (unsigned long long)height,
 			(unsigned long long)most);
 	if (limits->pixels && width * height > limits->pixels)
 		return error_set(err, STATUS_USAGE,
-			"the size of %llu×%llu is over the limit of %.7g megapixels (--max-pixels)",
+			"the size of %llu×%llu is over the limit of %.7g megapixels (serve "
+			"--max-pixels)",
 			(unsigned long long)width, (unsigned long long)height,
 			(double)limits->pixels / 1e6);
 	if (limits->pixels && between > limits->pixels)
 		return error_set(err, STATUS_USAGE,
 			"resizing to %llu×%llu, by way of %llu×%u, is over the limit of %.7g "
-			"megapixels (--max-pixels)",
+			"megapixels (serve --max-pixels)",
 			(unsigned long long)width, (unsigned long long)height,
 			(unsigned long long)width, rows, (double)limits->pixels / 1e6);
 	return STATUS_OK;

@@ -95,8 +95,8 @@ static void on_progress(j_common_ptr jpeg)
 
 	if (!most || codec->jpeg.input_scan_number <= (int64_t)most)
 		return;
-	error_set(&codec->error, STATUS_BAD_DATA, "more scans than the limit of %u (--max-scans)",
-		most);
+	error_set(&codec->error, STATUS_BAD_DATA,
+		"more scans than the limit of %u (serve --max-scans)", most);
 	give_up(codec);
 }
 
@@ -119,7 +119,7 @@ static boolean on_marker(j_decompress_ptr jpeg)
 		size = 2;
 	if (most && ++codec->markers > most) {
 		error_set(&codec->error, STATUS_BAD_DATA,
-			"more markers than the limit of %u (--max-chunks)", most);
+			"more markers than the limit of %u (serve --max-chunks)", most);
 		give_up(codec);
 	}
 	if (size <= source->bytes_in_buffer && !codec->described) {

@@ -56,7 +56,8 @@ static void on_warning(png_structp png, png_const_charp message)
 		on_error(png, message);
 	if (is_about_profile_size(message)) {
 		snprintf(text, sizeof text,
-			"the colour profile is over the limit of %s (--max-chunk) and left out",
+			"the colour profile is over the limit of %s (serve --max-chunk) and left "
+			"out",
 			format_size(codec->reader->limits.chunk_bytes, limit));
 		message = text;
 	}

@@ -20,7 +20,7 @@ static void warn_of_oversized(struct survey *survey, const struct png_chunk *chu
 	char warning[160], type[32], size[SIZE_TEXT_SIZE], limit[SIZE_TEXT_SIZE];
 
 	snprintf(warning, sizeof warning,
-		"a chunk %s of %s is over the limit of %s (--max-chunk) and left out",
+		"a chunk %s of %s is over the limit of %s (serve --max-chunk) and left out",
 		text_escape((const char *)chunk->type, 4, type, sizeof type),
 		format_size(chunk->length, size),
 		format_size(survey->reader->limits.chunk_bytes, limit));
@@ -35,7 +35,7 @@ static int survey_ancillary(struct survey *survey, const struct png_chunk *chunk
 	survey->ancillary++;
 	if (limits->chunks && survey->ancillary > limits->chunks)
 		return error_set(err, STATUS_BAD_DATA,
-			"more ancillary chunks than the limit of %u (--max-chunks)",
+			"more ancillary chunks than the limit of %u (serve --max-chunks)",
 			limits->chunks);
 	if (png_chunk_is(chunk, "acTL"))
 		reader->info.animated = true;

@@ -23,12 +23,12 @@ int reader_check_size(const struct image_reader *reader, struct error *err)
 
 	if (limits->side && (width > limits->side || height > limits->side))
 		return error_set(err, STATUS_BAD_DATA,
-			"%u×%u is over the limit of %u pixels a side (--max-side)", width, height,
-			limits->side);
+			"%u×%u is over the limit of %u pixels a side (serve --max-side)", width,
+			height, limits->side);
 	if (limits->pixels && (uint64_t)width * height > limits->pixels)
 		return error_set(err, STATUS_BAD_DATA,
-			"%u×%u is over the limit of %.7g megapixels (--max-pixels)", width, height,
-			(double)limits->pixels / 1e6);
+			"%u×%u is over the limit of %.7g megapixels (serve --max-pixels)", width,
+			height, (double)limits->pixels / 1e6);
 	return STATUS_OK;
 }
 
@@ -77,8 +77,8 @@ int reader_settle(struct image_reader *reader, struct error *err)
 			info->width, info->height);
 	if (reader->limits.bytes && info->bytes > reader->limits.bytes)
 		return error_set(err, STATUS_BAD_DATA,
-			"%u×%u is %s of pixels, over the limit of %s (--max-bytes)", info->width,
-			info->height, format_size(info->bytes, need),
+			"%u×%u is %s of pixels, over the limit of %s (serve --max-bytes)",
+			info->width, info->height, format_size(info->bytes, need),
 			format_size(reader->limits.bytes, limit));
 	return STATUS_OK;
 }

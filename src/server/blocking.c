@@ -328,10 +328,10 @@ bool blocking_expire(struct server *server, struct file_answer *ret)
 	/* It has answered, and was asked again. */
 	if (task->order.pause_ns)
 		error_set(&ret->said.err, STATUS_TRY_AGAIN,
-			"no whole answer came for %s (--decode-timeout); ask again", limit);
+			"no whole answer came for %s (serve --decode-timeout); ask again", limit);
 	else
 		error_set_os(&ret->said.err, STATUS_TRY_AGAIN, ETIMEDOUT,
-			"its file system has not answered for %s (--decode-timeout)", limit);
+			"its file system has not answered for %s (serve --decode-timeout)", limit);
 	return true;
 }
 

@@ -91,7 +91,7 @@ int files_check(const struct resolved *file, uint64_t most, struct error *err)
 		return error_set(err, STATUS_BAD_DATA, "%s: the file is empty", shown);
 	if (most && file->size > most)
 		return error_set(err, STATUS_BAD_DATA,
-			"%s: a file of %s is over the limit of %s (--max-file)", shown,
+			"%s: a file of %s is over the limit of %s (serve --max-file)", shown,
 			format_size(file->size, have), format_size(most, limit));
 	return STATUS_OK;
 }

@@ -38,7 +38,8 @@ static int explain_late(uint64_t timeout_ns, struct error *err)
 {
 	char limit[SIZE_TEXT_SIZE];
 
-	return error_set(err, STATUS_BAD_DATA, "decoding takes longer than %s (--decode-timeout)",
+	return error_set(err, STATUS_BAD_DATA,
+		"decoding takes longer than %s (serve --decode-timeout)",
 		format_duration(timeout_ns, limit));
 }
 

@@ -86,13 +86,14 @@ static int no_room(
 	format_size(store->budget, allowed);
 	if (bytes > store->budget)
 		return error_set(err, STATUS_BAD_DATA,
-			"larger than the store: %s needed, %s allowed (--cache)", need, allowed);
+			"larger than the store: %s needed, %s allowed (serve --cache)", need,
+			allowed);
 	format_size(held_bytes(&store->ready, held) + held_bytes(&store->unnamed, held) +
 			    held_bytes(&store->window.images, held),
 		have);
 	return error_set(err, STATUS_TRY_AGAIN,
-		"no room in the store: %s needed, %s held by clients, %s allowed (--cache)", need,
-		have, allowed);
+		"no room in the store: %s needed, %s held by clients, %s allowed (serve --cache)",
+		need, have, allowed);
 }
 
 /* Evicts what it takes for `bytes`, whole pages; *ret_holes of them do not exist at *ret_first. */

@@ -119,14 +119,14 @@ geometry() {
 	run -64 fetch --crop 700x10 apple
 	[[ "$output" == *"apple.jpg: the crop of 700×10 in the middle reaches beyond the image of 640×960"* ]]
 	run -64 fetch --size 1001x5 apple
-	[[ "$output" == *"the size of 1001×5 is over the limit of 1000 pixels a side (--max-side)"* ]]
+	[[ "$output" == *"the size of 1001×5 is over the limit of 1000 pixels a side (serve --max-side)"* ]]
 	# One that fits is not the worse for it.
 	fetch -q --size 1000x5 apple
 	finish
 	begin --max-pixels 1
 	run -64 fetch --size 1001x1000 apple
-	[[ "$output" == *"the size of 1001×1000 is over the limit of 1 megapixels (--max-pixels)"* ]]
+	[[ "$output" == *"the size of 1001×1000 is over the limit of 1 megapixels (serve --max-pixels)"* ]]
 	run -64 fetch --size 1042x5 apple
-	[[ "$output" == *"resizing to 1042×5, by way of 1042×960, is over the limit of 1 megapixels (--max-pixels)"* ]]
+	[[ "$output" == *"resizing to 1042×5, by way of 1042×960, is over the limit of 1 megapixels (serve --max-pixels)"* ]]
 	finish
 }

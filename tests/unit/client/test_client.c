@@ -155,7 +155,7 @@ static void a_store_full_of_held_images_says_so(void **state)
 	assert_int_equal(shmsem_fetch(scene->client, &request, &image, &error), SHMSEM_TRY_AGAIN);
 	assert_non_null(strstr(error.message, "needed"));
 	assert_non_null(strstr(error.message, "held"));
-	assert_non_null(strstr(error.message, " allowed (--cache)"));
+	assert_non_null(strstr(error.message, " allowed (serve --cache)"));
 	shmsem_release(&held);
 	image = fetched(scene->client, "big2", 4);
 	shmsem_release(&image);

@@ -205,18 +205,19 @@ static void floods_of_pixels_are_refused(void **state)
 	put_be32(file.data + 16, 40000);
 	put_be32(file.data + 20, 40000);
 	refuse(file, NULL, &limits,
-		"40000×40000 is over the limit of 100 megapixels (--max-pixels)");
+		"40000×40000 is over the limit of 100 megapixels (serve --max-pixels)");
 	limits.pixels = 2500000;
 	refuse(file, NULL, &limits,
-		"40000×40000 is over the limit of 2.5 megapixels (--max-pixels)");
+		"40000×40000 is over the limit of 2.5 megapixels (serve --max-pixels)");
 	put_be32(file.data + 16, 1);
 	put_be32(file.data + 20, 70000);
 	refuse(file, NULL, &limits,
-		"1×70000 is over the limit of 65535 pixels a side (--max-side)");
+		"1×70000 is over the limit of 65535 pixels a side (serve --max-side)");
 	put_be32(file.data + 16, 0x7fffffff);
 	put_be32(file.data + 20, 0x7fffffff);
 	refuse(file, NULL, &usual_limits,
-		"2147483647×2147483647 is over the limit of 65535 pixels a side (--max-side)");
+		"2147483647×2147483647 is over the limit of 65535 pixels a side (serve "
+		"--max-side)");
 	free(file.data);
 
 	file = make_jpeg(&jpeg);
@@ -224,7 +225,7 @@ static void floods_of_pixels_are_refused(void **state)
 		frame += 2 + ((size_t)file.data[frame + 2] << 8 | file.data[frame + 3]);
 	memcpy(file.data + frame + 5, "\xff\xdc\xff\xdc", 4);
 	refuse(file, NULL, &usual_limits,
-		"65500×65500 is over the limit of 100 megapixels (--max-pixels)");
+		"65500×65500 is over the limit of 100 megapixels (serve --max-pixels)");
 	free(file.data);
 }
 
@@ -238,9 +239,9 @@ static void too_many_decoded_bytes_are_refused(void **state)
 
 	(void)state;
 	refuse(file, NULL, &limits,
-		"1000×100 is 391K of pixels, over the limit of 390K (--max-bytes)");
+		"1000×100 is 391K of pixels, over the limit of 390K (serve --max-bytes)");
 	refuse(file, &options, &limits,
-		"1000×100 is 781K of pixels, over the limit of 390K (--max-bytes)");
+		"1000×100 is 781K of pixels, over the limit of 390K (serve --max-bytes)");
 	options.scale = 2;
 	assert_int_equal(decode_picture(reader, file, &options, &limits, &got), STATUS_OK);
 	free(got.picture.pixels);
@@ -254,7 +255,7 @@ static void too_many_chunks_are_refused(void **state)
 
 	(void)state;
 	refuse(file, NULL, &usual_limits,
-		"more ancillary chunks than the limit of 1000 (--max-chunks)");
+		"more ancillary chunks than the limit of 1000 (serve --max-chunks)");
 	free(file.data);
 }
 
@@ -307,7 +308,7 @@ static void a_profile_bomb_is_left_out(void **state)
 	insert_chunk(&file, "iCCP", profile.data, profile.size);
 	assert_int_equal(decode_picture(reader, file, NULL, &usual_limits, &got), STATUS_OK);
 	assert_string_equal(got.warning.text,
-		"the colour profile is over the limit of 7.6M (--max-chunk) and left out");
+		"the colour profile is over the limit of 7.6M (serve --max-chunk) and left out");
 	assert_int_equal(got.info.icc_bytes, 0);
 	free(got.picture.pixels);
 	free(profile.data);
@@ -345,7 +346,7 @@ static void scan_bombs_are_refused(void **state)
 	struct outcome got;
 
 	(void)state;
-	refuse(many, NULL, &usual_limits, "more scans than the limit of 100 (--max-scans)");
+	refuse(many, NULL, &usual_limits, "more scans than the limit of 100 (serve --max-scans)");
 	assert_int_equal(decode_picture(reader, some, NULL, &usual_limits, &got), STATUS_OK);
 	free(got.picture.pixels);
 	free(many.data);
@@ -362,7 +363,8 @@ static void many_markers_are_refused(void **state)
 	struct bytes file = make_jpeg(&jpeg);
 
 	(void)state;
-	refuse(file, NULL, &usual_limits, "more markers than the limit of 1000 (--max-chunks)");
+	refuse(file, NULL, &usual_limits,
+		"more markers than the limit of 1000 (serve --max-chunks)");
 	free(file.data);
 }
 

@@ -142,7 +142,8 @@ static void a_chunk_over_the_limit_is_left_out_with_a_warning(void **state)
 		add_chunk(&chunk, types[i / 2], big.data, big.size);
 		file = i % 2 ? four_rows_between(NULL, &chunk) : four_rows_between(&chunk, NULL);
 		snprintf(warning, sizeof warning,
-			"a chunk %s of 7.6M is over the limit of 7.6M (--max-chunk) and left out",
+			"a chunk %s of 7.6M is over the limit of 7.6M (serve --max-chunk) and left "
+			"out",
 			types[i / 2]);
 		expect_rows(file, NULL, 4, warning, NULL);
 		free(file.data);
