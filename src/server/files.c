@@ -4,20 +4,17 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "server/file_system.h"
 #include "server/shard_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 /* The coarsest clock by which kernels stamp files locally ticks every 10 ms. Some file systems keep
@@ -94,45 +91,6 @@ int files_check(const struct resolved *file, uint64_t most, struct error *err)
 			"%s: a file of %s is over the limit of %s (serve --max-file)", shown,
 			format_size(file->size, have), format_size(most, limit));
 	return STATUS_OK;
-}
-
-bool files_local(int fd)
-{
-	struct statfs system;
-
-	if (fstatfs(fd, &system) != 0)
-		return false;
-	switch ((unsigned long)system.f_type) {
-	case EXT4_SUPER_MAGIC:
-	case XFS_SUPER_MAGIC:
-	case BTRFS_SUPER_MAGIC:
-	case F2FS_SUPER_MAGIC:
-	case TMPFS_MAGIC:
-	case RAMFS_MAGIC:
-	case MSDOS_SUPER_MAGIC:
-		return true;
-	default:
-		return false;
-	}
-}
-
-bool files_fold(int folder)
-{
-	AUTO_CLOSE int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct statfs system;
-	int flags = 0;
-
-	if (fd < 0 || fstatfs(fd, &system) != 0 || system.f_type == MSDOS_SUPER_MAGIC)
-		return true;
-	return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_CASEFOLD_FL;
-}
-
-bool files_in_memory(int fd)
-{
-	struct statfs system;
-
-	return fstatfs(fd, &system) == 0 && ((unsigned long)system.f_type == TMPFS_MAGIC ||
-						    (unsigned long)system.f_type == RAMFS_MAGIC);
 }
 
 /*
@@ -314,7 +272,7 @@ static int resolve_exactly(int folder, const struct files_rules *rules, struct r
 		return error_set(err, STATUS_BAD_DATA,
 			"%s: is a tar shard; its members are %s/NAME", shown, shown);
 	/* Of this file: one of another file system can be mounted into a local folder. */
-	local = files_local(fd);
+	local = file_system_local(fd);
 	ret->key = key_of(&status);
 	ret->offset = 0;
 	ret->size = ret->key.size;

@@ -73,16 +73,6 @@ bool files_key(int fd, struct file_key *ret);
 /* Whether the file has this key still, and one name only. */
 bool files_one_name(int fd, const struct file_key *key);
 
-/* Whether inotify sees every change on the file system of this open file. */
-bool files_local(int fd);
-
-/* Whether names in that folder may be spelled in several ways (FAT, casefolded folders), as far as
- * that can be said. */
-bool files_fold(int folder);
-
-/* Whether that file system is in memory only: tmpfs or ramfs. */
-bool files_in_memory(int fd);
-
 /*
  * Opens `path` for reading, never waiting, if it lies beneath the folder; `resolve` adds to the
  * rules of openat2(2). -1 with errno: EXDEV if it leads out, EAGAIN if another program's lease keeps

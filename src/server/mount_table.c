@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/mountinfo.h"
+#include "server/file_system.h"
 #include "server/mounts_below.h"
 
 #include <errno.h>
@@ -64,7 +65,7 @@ static uint64_t rules_for(int folder)
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_CACHED};
 	AUTO_CLOSE int fd = -1;
 
-	if (files_in_memory(folder))
+	if (file_system_in_memory(folder))
 		return RESOLVE_NO_XDEV;
 	fd = (int)syscall(SYS_openat2, folder, ".", &how, sizeof how);
 	return fd < 0 ? RESOLVE_NO_XDEV : RESOLVE_NO_XDEV | RESOLVE_CACHED;
@@ -89,7 +90,8 @@ int mount_table_new(int folder, struct mount_table **ret, struct error *err)
 		mount_table_free(mounts);
 		return error_os(err, failed, "cannot read " MOUNTINFO);
 	}
-	mounts->blocks = mounts->below.own_listed ? !mounts->below.own_local : !files_local(folder);
+	mounts->blocks = mounts->below.own_listed ? !mounts->below.own_local
+						  : !file_system_local(folder);
 	if (!mounts->blocks)
 		mounts->rules = rules_for(folder);
 	*ret = mounts;

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "server/change_flag.h"
+#include "server/file_system.h"
 #include "server/files.h"
 #include "server/mount_table.h"
 #include "server/shard_name.h"
@@ -50,7 +51,7 @@ int watch_new(int root, struct watch **ret, struct error *err)
 	if (!watch)
 		return error_os(err, ENOMEM, "cannot watch the served folder");
 	watch->root = root;
-	watch->local = files_local(root);
+	watch->local = file_system_local(root);
 	watched_init(&watch->watched, inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
 	*ret = watch;
 	return STATUS_OK;
@@ -214,12 +215,12 @@ static struct watched_folder *add_folder(struct watch *watch, const char *path)
 	AUTO_CLOSE int fd = open_folder(watch, path);
 	int descriptor;
 
-	if (fd < 0 || !files_local(fd))
+	if (fd < 0 || !file_system_local(fd))
 		return NULL;
 	descriptor = add_watch(watch, fd, FOLDER_EVENTS | IN_ONLYDIR);
 	if (descriptor < 0)
 		return NULL;
-	return watched_folder_add(&watch->watched, path, descriptor, files_fold(fd));
+	return watched_folder_add(&watch->watched, path, descriptor, file_system_folds(fd));
 }
 
 /* Whether inotify may tell what happens to that name. */
