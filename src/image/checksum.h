@@ -19,9 +19,10 @@ static inline uint32_t checksum_crc32(const uint8_t *data, size_t size)
 	return libdeflate_crc32(0, data, size);
 }
 
-static inline uint32_t checksum_adler32(const uint8_t *data, size_t size)
+/* Of what `before` is the sum of, 1 for nothing, and what follows it. */
+static inline uint32_t checksum_adler32(uint32_t before, const uint8_t *data, size_t size)
 {
-	return libdeflate_adler32(1, data, size);
+	return libdeflate_adler32(before, data, size);
 }
 
 /* Loads the library, and has it look at the processor, which it does once: before the first of the
@@ -34,7 +35,7 @@ static inline int checksum_prepare(struct error *err)
 	if (status)
 		return status;
 	checksum_crc32(byte, sizeof byte);
-	checksum_adler32(byte, sizeof byte);
+	checksum_adler32(1, byte, sizeof byte);
 	return STATUS_OK;
 }
 
@@ -47,9 +48,9 @@ static inline uint32_t checksum_crc32(const uint8_t *data, size_t size)
 	return (uint32_t)crc32_z(0, data, size);
 }
 
-static inline uint32_t checksum_adler32(const uint8_t *data, size_t size)
+static inline uint32_t checksum_adler32(uint32_t before, const uint8_t *data, size_t size)
 {
-	return (uint32_t)adler32_z(1, data, size);
+	return (uint32_t)adler32_z(before, data, size);
 }
 
 static inline int checksum_prepare(struct error *err)

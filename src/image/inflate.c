@@ -82,13 +82,24 @@ static enum inflate_outcome decode_step(const struct inflater *work, struct infl
 	return INFLATE_GO_ON;
 }
 
-static bool decode_block(const struct inflater *work, struct inflate_stream *stream)
+/* Less room than a symbol may want, and more of it later. */
+static bool is_full(const struct inflater *work)
 {
-	enum inflate_outcome outcome = inflate_loop(work, stream);
+	return work->beyond > 0 && work->stream.out_end - work->stream.out < INFLATE_LENGTH_MAX;
+}
 
-	while (outcome == INFLATE_GO_ON)
-		outcome = decode_step(work, stream);
-	return outcome == INFLATE_ENDED;
+bool inflate_is_hungry(const struct inflater *work)
+{
+	return work->more && work->stream.in_end - work->stream.in < INFLATE_HUNGRY;
+}
+
+static enum inflate_outcome decode_block(struct inflater *work)
+{
+	enum inflate_outcome outcome = inflate_loop(work, &work->stream);
+
+	while (outcome == INFLATE_GO_ON && !is_full(work) && !inflate_is_hungry(work))
+		outcome = decode_step(work, &work->stream);
+	return outcome;
 }
 
 /* The lengths of the codes of a block, by the code of lengths. */
@@ -142,36 +153,55 @@ static bool read_codes(struct inflater *work, struct inflate_stream *stream)
 }
 
 /* Section 3.2.4. */
-static bool copy_stored(struct inflate_stream *stream)
+static bool begin_stored(struct inflater *work)
 {
-	size_t size;
+	struct inflate_stream *stream = &work->stream;
 
 	if (!align(stream) || stream->in_end - stream->in < 4)
 		return false;
-	size = stream->in[0] | (size_t)stream->in[1] << 8;
-	if ((stream->in[2] | (size_t)stream->in[3] << 8) != (size ^ 0xffff))
+	work->stored = stream->in[0] | (size_t)stream->in[1] << 8;
+	if ((stream->in[2] | (size_t)stream->in[3] << 8) != (work->stored ^ 0xffff))
 		return false;
 	stream->in += 4;
-	if (size > (size_t)(stream->in_end - stream->in) ||
-		size > (size_t)(stream->out_end - stream->out))
-		return false;
+	return work->more || work->stored <= (size_t)(stream->in_end - stream->in);
+}
+
+static enum inflate_outcome copy_stored(struct inflater *work)
+{
+	struct inflate_stream *stream = &work->stream;
+	const size_t there = (size_t)(stream->in_end - stream->in);
+	const size_t room = (size_t)(stream->out_end - stream->out);
+	size_t size = work->stored < room ? work->stored : room;
+
+	if (size > there)
+		size = there;
 	memcpy(stream->out, stream->in, size);
 	stream->in += size;
 	stream->out += size;
-	return true;
+	work->stored -= size;
+	if (work->stored == 0)
+		return INFLATE_ENDED;
+	return is_full(work) || inflate_is_hungry(work) ? INFLATE_GO_ON : INFLATE_BROKEN;
 }
 
 /* Section 3.2.3. */
-static bool inflate_block(struct inflater *work, struct inflate_stream *stream, unsigned type)
+static bool begin_block(struct inflater *work)
 {
-	switch (type) {
+	struct inflate_stream *stream = &work->stream;
+
+	refill(stream);
+	work->last = take(stream, 1);
+	switch (take(stream, 2)) {
 	case 0:
-		return copy_stored(stream);
+		work->block = INFLATE_STORED;
+		return begin_stored(work);
 	case 1:
+		work->block = INFLATE_CODED;
 		inflate_make_fixed(work->litlen, work->distance);
-		return decode_block(work, stream);
+		return true;
 	case 2:
-		return read_codes(work, stream) && decode_block(work, stream);
+		work->block = INFLATE_CODED;
+		return read_codes(work, stream);
 	}
 	return false;
 }
@@ -188,23 +218,96 @@ int inflate_prepare(struct error *err)
 	return checksum_prepare(err);
 }
 
-bool inflate_zlib(struct inflater *work, const uint8_t *restrict source, size_t size,
-	uint8_t *restrict target, size_t target_size)
+bool inflate_begin(struct inflater *work, const uint8_t *source, size_t size, bool more,
+	uint8_t *target, size_t room, size_t target_size)
 {
-	struct inflate_stream stream = {
-		.out = target, .out_begin = target, .out_end = target + target_size};
-	bool last = false;
+	const size_t first = room < target_size ? room : target_size;
 
 	if (size < 2 || !is_header_valid(source))
 		return false;
-	stream.in = source + 2;
-	stream.in_end = source + size;
-	while (!last) {
-		refill(&stream);
-		last = take(&stream, 1);
-		if (!inflate_block(work, &stream, take(&stream, 2)))
+	work->stream = (struct inflate_stream){.in = source + 2,
+		.in_end = source + size,
+		.out = target,
+		.out_begin = target,
+		.out_end = target + first};
+	work->beyond = target_size - first;
+	work->more = more;
+	work->unsummed = target;
+	work->sum = 1;
+	work->block = INFLATE_BETWEEN;
+	work->last = false;
+	return true;
+}
+
+static void sum_up(struct inflater *work)
+{
+	uint8_t *out = work->stream.out;
+
+	work->sum = checksum_adler32(work->sum, work->unsummed, (size_t)(out - work->unsummed));
+	work->unsummed = out;
+}
+
+/* Behind the last block. */
+static bool is_whole(struct inflater *work)
+{
+	struct inflate_stream *stream = &work->stream;
+
+	if (!align(stream) || stream->out != stream->out_end || work->beyond > 0 ||
+		stream->in_end - stream->in != 4 || work->more)
+		return false;
+	sum_up(work);
+	work->block = INFLATE_WHOLE;
+	return work->sum == read_be32(stream->in);
+}
+
+bool inflate_next(struct inflater *work)
+{
+	while (work->block != INFLATE_WHOLE && !is_full(work) && !inflate_is_hungry(work)) {
+		enum inflate_outcome outcome;
+
+		if (work->block == INFLATE_BETWEEN) {
+			if (work->last ? !is_whole(work) : !begin_block(work))
+				return false;
+			continue;
+		}
+		outcome = work->block == INFLATE_STORED ? copy_stored(work) : decode_block(work);
+		if (outcome == INFLATE_BROKEN)
 			return false;
+		if (outcome == INFLATE_ENDED)
+			work->block = INFLATE_BETWEEN;
 	}
-	return align(&stream) && stream.out == stream.out_end && stream.in_end - stream.in == 4 &&
-	       checksum_adler32(target, target_size) == read_be32(stream.in);
+	sum_up(work);
+	return true;
+}
+
+void inflate_feed(struct inflater *work, const uint8_t *source, size_t size, bool more)
+{
+	work->stream.in = source;
+	work->stream.in_end = source + size;
+	work->more = more;
+}
+
+uint8_t *inflate_make_way(struct inflater *work, uint8_t *from)
+{
+	struct inflate_stream *stream = &work->stream;
+	uint8_t *first = from, *begin = stream->out_begin;
+	size_t more;
+
+	if (stream->out - first < INFLATE_WINDOW)
+		first = stream->out - begin < INFLATE_WINDOW ? begin : stream->out - INFLATE_WINDOW;
+	more = (size_t)(first - begin) < work->beyond ? (size_t)(first - begin) : work->beyond;
+	memmove(begin, first, (size_t)(stream->out - first));
+	stream->out -= first - begin;
+	stream->out_end -= first - begin;
+	stream->out_end += more;
+	work->unsummed = stream->out;
+	work->beyond -= more;
+	return from - (first - begin);
+}
+
+bool inflate_zlib(struct inflater *work, const uint8_t *restrict source, size_t size,
+	uint8_t *restrict target, size_t target_size)
+{
+	return inflate_begin(work, source, size, false, target, target_size, target_size) &&
+	       inflate_next(work);
 }

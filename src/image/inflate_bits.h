@@ -1,6 +1,5 @@
 /*
- * The state of a deflated stream that is being decoded, its bits and its symbols; for inflate.c and
- * inflate_loop.c.
+ * The bits and symbols of a deflated stream that is being decoded; for inflate.c and inflate_loop.c.
  */
 #pragma once
 
@@ -11,18 +10,11 @@
 
 enum {
 	INFLATE_REFILLED = 56, /* bits after a refill, at least; no symbol takes more than 48 */
-};
-
-struct inflate_stream {
-	uint64_t bits;    /* the next is the lowest; above `count`, zeros or those that follow */
-	uint32_t count;   /* in its lowest 8 bits */
-	uint32_t missing; /* bytes of zeros in `bits`, from behind the end */
-	const uint8_t *in, *in_end;
-	uint8_t *out, *out_begin, *out_end;
+	INFLATE_LENGTH_MAX = 258,
 };
 
 enum inflate_outcome {
-	INFLATE_GO_ON,
+	INFLATE_GO_ON, /* also: where there is no more room */
 	INFLATE_ENDED, /* the block */
 	INFLATE_BROKEN,
 };

@@ -3,11 +3,9 @@
 #include <string.h>
 
 enum {
-	LENGTH_MAX = 258,
-
 	/* What a round may read and write, whatever it is needed for. */
 	IN_SLACK = 32,
-	OUT_SLACK = LENGTH_MAX + 64,
+	OUT_SLACK = INFLATE_LENGTH_MAX + 64,
 };
 
 /* Reads 8 bytes, of which it keeps what there is room for: no branch depends on it. */

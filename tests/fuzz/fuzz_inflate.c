@@ -129,6 +129,46 @@ static void put_checksum(struct source *source)
 	inflateEnd(&zip);
 }
 
+/* The same in pieces of the source and of the room, which are as small as they may be. */
+static void compare_pieces(const uint8_t *source, size_t size, size_t target_size,
+	const uint8_t *wanted, bool is_right)
+{
+	enum {
+		ROOM = INFLATE_WINDOW + INFLATE_LEFT_MAX + 1,
+		PIECE = INFLATE_HUNGRY + 100
+	};
+	static uint8_t room[ROOM], piece[INFLATE_BEHIND + PIECE];
+	static struct inflater work;
+	size_t given = size < PIECE ? size : PIECE, taken = 0;
+	uint8_t *next = room;
+	bool right;
+
+	memcpy(piece + INFLATE_BEHIND, source, given);
+	memset(&work, 0xff, sizeof work);
+	right = inflate_begin(
+		&work, piece + INFLATE_BEHIND, given, given < size, room, sizeof room, target_size);
+	while (right && (right = inflate_next(&work))) {
+		const size_t some = (size_t)(work.stream.out - next);
+
+		FUZZ_CHECK(!is_right || memcmp(next, wanted + taken, some) == 0);
+		taken += some;
+		if (work.block == INFLATE_WHOLE)
+			break;
+		if (inflate_is_hungry(&work)) {
+			const size_t left = (size_t)(work.stream.in_end - work.stream.in);
+			const size_t more = size - given < PIECE - left ? size - given
+									: PIECE - left;
+
+			memmove(piece, work.stream.in - INFLATE_BEHIND, INFLATE_BEHIND + left);
+			memcpy(piece + INFLATE_BEHIND + left, source + given, more);
+			given += more;
+			inflate_feed(&work, piece + INFLATE_BEHIND, left + more, given < size);
+		}
+		next = inflate_make_way(&work, work.stream.out);
+	}
+	FUZZ_CHECK(right == is_right && (!right || taken == target_size));
+}
+
 static void compare(const uint8_t *source, size_t size, unsigned kind)
 {
 	static uint8_t wanted[OUT_MAX + 1];
@@ -155,6 +195,7 @@ static void compare(const uint8_t *source, size_t size, unsigned kind)
 			   memcmp(target, wanted, target_size) == 0);
 	else
 		FUZZ_CHECK(!taken || target_size != zip.total_out);
+	compare_pieces(source, size, target_size, target, taken && target_size == zip.total_out);
 	free(target);
 }
 

@@ -1,4 +1,4 @@
-/* What inflate_zlib takes and refuses, beside zlib; and what it makes of it. */
+/* What inflate_zlib and inflate_next take and refuse, beside zlib; and what they make of it. */
 #include "test.h"
 
 #include "image/inflate.h"
@@ -429,6 +429,41 @@ static const struct {
 
 static struct inflater work;
 
+/* In pieces that are as small as they may be. */
+static bool is_taken_in_pieces(
+	const uint8_t *source, size_t size, const uint8_t *wanted, size_t wanted_size)
+{
+	enum {
+		PIECE = INFLATE_HUNGRY + 1
+	};
+	static uint8_t room[INFLATE_WINDOW + INFLATE_LEFT_MAX + 1], piece[INFLATE_BEHIND + PIECE];
+	size_t given = size < PIECE ? size : PIECE, taken = 0, left = given;
+	uint8_t *next = room;
+
+	memcpy(piece + INFLATE_BEHIND, source, given);
+	if (!inflate_begin(&work, piece + INFLATE_BEHIND, given, given < size, room, sizeof room,
+		    wanted_size))
+		return false;
+	while (inflate_next(&work)) {
+		const size_t some = (size_t)(work.stream.out - next);
+
+		if (wanted)
+			assert_memory_equal(next, wanted + taken, some);
+		taken += some;
+		if (work.block == INFLATE_WHOLE)
+			return taken == wanted_size;
+		if (inflate_is_hungry(&work)) {
+			left = (size_t)(work.stream.in_end - work.stream.in);
+			memmove(piece, work.stream.in - INFLATE_BEHIND, INFLATE_BEHIND + left);
+			for (; left < PIECE && given < size; left++)
+				piece[INFLATE_BEHIND + left] = source[given++];
+			inflate_feed(&work, piece + INFLATE_BEHIND, left, given < size);
+		}
+		next = inflate_make_way(&work, work.stream.out);
+	}
+	return false;
+}
+
 /* In blocks of just their size, so that a sanitizer sees what lies beyond them. */
 static bool is_taken(const uint8_t *data, size_t size, const uint8_t *wanted, size_t wanted_size)
 {
@@ -440,6 +475,8 @@ static bool is_taken(const uint8_t *data, size_t size, const uint8_t *wanted, si
 	taken = inflate_zlib(&work, source, size, target, wanted_size);
 	if (taken && wanted)
 		assert_memory_equal(target, wanted, wanted_size);
+	assert_int_equal(
+		is_taken_in_pieces(source, size, taken ? target : NULL, wanted_size), taken);
 	free(source);
 	free(target);
 	return taken;
@@ -569,7 +606,7 @@ static void make_raw(uint8_t *raw, size_t size, unsigned kind)
 	uint32_t random = kind + 1;
 
 	for (size_t i = 0; i < size;) {
-		size_t distance = 1 + next_random(&random) % (kind & 4 ? 40 : 9000);
+		size_t distance = 1 + next_random(&random) % (kind & 4 ? 40 : INFLATE_WINDOW);
 		size_t length = 3 + next_random(&random) % 300;
 
 		if (distance <= i && next_random(&random) % 8 < kind % 8)
