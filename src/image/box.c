@@ -4,6 +4,10 @@
 
 #include <stddef.h>
 
+enum {
+	END = 16, /* squares, which fill any vectors */
+};
+
 static bool has_alpha(const struct box *box)
 {
 	return box->channels % 2 == 0;
@@ -69,9 +73,29 @@ static uint32_t mean_whole(const struct box *box, const uint8_t *const *rows, ui
 	return has_alpha(box) ? box_alpha(box, rows, means) : box_plain(box, rows, means);
 }
 
+/* The last squares, where they do not fill the vectors: together with some that were done. Returns how
+ * many squares are done then. */
+static uint32_t mean_end(
+	const struct box *box, const uint8_t *const *rows, uint32_t done, uint8_t *means)
+{
+	const uint32_t squares = box->width / box->scale, first = squares - END;
+	const size_t pixel = box->channels * (box->bits / 8U);
+	const uint8_t *ends[8];
+	struct box end = *box;
+
+	if (done == squares || squares < END)
+		return done;
+	for (unsigned y = 0; y < box->scale; y++)
+		ends[y] = rows[y] + first * box->scale * pixel;
+	end.width = END * box->scale;
+	return first + mean_whole(&end, ends, means + first * pixel);
+}
+
 void box_mean(const struct box *box, const uint8_t *const *rows, unsigned height, uint8_t *means)
 {
-	const uint32_t done = height == box->scale ? mean_whole(box, rows, means) : 0;
+	uint32_t done = 0;
 
+	if (height == box->scale)
+		done = mean_end(box, rows, mean_whole(box, rows, means), means);
 	mean_rest(box, rows, height, done, means);
 }

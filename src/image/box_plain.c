@@ -35,6 +35,37 @@ INLINE uint32_t halve_grey8(const uint8_t *const *rows, uint32_t squares, uint8_
 	return done;
 }
 
+/* Four squares, which are scale / 4 vectors of a row. */
+INLINE u32x4 sum_grey8(const uint8_t *const *rows, size_t at, unsigned scale)
+{
+	u32x4 sums[2];
+
+	for (unsigned i = 0; i < scale / 4; i++, at += 16) {
+		u16x8 two = pairs8(rows[0] + at);
+
+		for (unsigned y = 1; y < scale; y++)
+			two += pairs8(rows[y] + at);
+		sums[i] = ((u32x4)two & 0xffff) + ((u32x4)two >> 16);
+	}
+	return scale == 4 ? sums[0] : box_fold(sums[0], sums[1]);
+}
+
+INLINE uint32_t mean_grey8(
+	const uint8_t *const *rows, uint32_t squares, uint8_t *means, unsigned scale)
+{
+	const uint32_t done = squares / 8 * 8, pixels = scale * scale;
+
+	for (size_t x = 0; x < done; x += 8) {
+		const u32x4 first = sum_grey8(rows, x * scale, scale);
+		const u32x4 second = sum_grey8(rows, (x + 4) * scale, scale);
+		const u8x16 made = box_pack((i32x4)((first + pixels / 2) / pixels),
+			(i32x4)((second + pixels / 2) / pixels));
+
+		memcpy(means + x, &made, 8);
+	}
+	return done;
+}
+
 INLINE uint8_t value8(uint8_t sample, bool swapped)
 {
 	(void)swapped;
@@ -133,9 +164,10 @@ INLINE uint32_t mean8(const struct box *box, const uint8_t *const *rows, uint32_
 	if (box->channels == 3)
 		return mean_plain8(rows, squares, means, scale, 3, false);
 	/* Which bytes are taken depends on their order. */
-	return scale == 2 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-		       ? halve_grey8(rows, squares, means)
-		       : mean_plain8(rows, squares, means, scale, 1, false);
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		return mean_plain8(rows, squares, means, scale, 1, false);
+	return scale == 2 ? halve_grey8(rows, squares, means)
+			  : mean_grey8(rows, squares, means, scale);
 }
 
 INLINE uint32_t mean16(const struct box *box, const uint8_t *const *rows, uint32_t squares,

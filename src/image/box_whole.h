@@ -25,5 +25,7 @@ bool box_has_avx2(const struct box *box);
 /* With it: 8 bits. */
 uint32_t box_avx2(const struct box *box, const uint8_t *const *rows, uint8_t *means);
 
+uint32_t box_avx2_rgba8(const struct box *box, const uint8_t *const *rows, uint8_t *means);
+
 /* The same of 16 bits with alpha. */
 uint32_t box_avx2_deep(const struct box *box, const uint8_t *const *rows, uint8_t *means);

@@ -44,7 +44,8 @@ static void put(const struct box *box, unsigned y, unsigned at, unsigned value)
 		memcpy(bytes[y] + 2 * (size_t)at, &stored, sizeof stored);
 }
 
-/* Of numbers at random; of the highest alone; of few, many of them 0; of a low and a high alpha. */
+/* Of numbers at random; of the highest alone; of few, many of them 0; of a low and a high alpha; of
+ * pixels that are opaque, and of some that are. */
 static void fill(const struct box *box, unsigned look)
 {
 	const unsigned most = (1U << box->bits) - 1;
@@ -57,7 +58,10 @@ static void fill(const struct box *box, unsigned look)
 				look == 0   ? number & most
 				: look == 1 ? most
 				: look == 2 ? (number & most) * (number >> 16 & 1)
-					    : (number & 1 ? most : 1));
+				: look == 3 ? (number & 1 ? most : 1)
+				: (at + 1) % box->channels == 0 && (look == 4 || at > 300)
+					? most
+					: number & most);
 		}
 	}
 }
@@ -116,7 +120,7 @@ static void try_all(const struct box *box)
 {
 	const bool alpha = box->channels % 2 == 0;
 
-	for (unsigned look = 0; look < 4; look++) {
+	for (unsigned look = 0; look < 6; look++) {
 		fill(box, look);
 		for (unsigned height = 1; height <= box->scale; height++)
 			try(box, height, NULL);
@@ -142,9 +146,43 @@ static void squares_become_their_mean_in_every_way(void **unused)
 						.swapped = kind == 2});
 }
 
+/* Four pixels of which the first two are of a colour by 1 above that of the others, with that half of
+ * the weight or just less or more: for any other sum, the quotient is farther from where it is
+ * rounded. */
+static void put_half(const struct box *box, unsigned square, unsigned weight, unsigned colour)
+{
+	const unsigned upper = weight / 2, lower = weight - upper;
+	const unsigned alphas[4] = {upper / 2, upper - upper / 2, lower / 2, lower - lower / 2};
+	const unsigned first = (weight + colour) % 2 * 2;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned at = (2 * square + i % 2) * 4;
+
+		for (unsigned k = 0; k < 3; k++)
+			put(box, i / 2, at + k, (colour + k * 85) % 255 + (i / 2 == first / 2));
+		put(box, i / 2, at + 3, alphas[i]);
+	}
+}
+
+static void halves_go_up_for_every_weight_and_colour(void **unused)
+{
+	const struct box box = {.width = 128, .scale = 2, .channels = 4, .bits = 8};
+
+	(void)unused;
+	for (unsigned weight = 1; weight <= 4 * 255; weight++) {
+		for (unsigned colour = 0; colour < 256; colour += 32) {
+			for (unsigned i = 0; i < 64; i++)
+				put_half(&box, i, weight, colour + i % 32 + i / 32);
+			try(&box, 2, NULL);
+			try(&box, 2, box_alpha);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(halves_go_up_for_every_weight_and_colour),
 		cmocka_unit_test(squares_become_their_mean_in_every_way),
 	};
 
