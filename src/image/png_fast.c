@@ -4,9 +4,8 @@
 #include "image/checksum.h"
 #include "image/inflate.h"
 #include "image/pixel.h"
-#include "image/png_chunks.h"
 #include "image/png_convert.h"
-#include "image/png_pixels.h"
+#include "image/png_data.h"
 #include "image/png_unfilter.h"
 
 #include <stdlib.h>
@@ -31,16 +30,13 @@ struct plain {
 	struct png_fast *fast;
 	struct png_convert convert;
 	uint8_t palette[256][4];
-	unsigned pixel;       /* bytes in the file */
-	size_t row;           /* bytes of one in the file, without its filter */
-	uint64_t data_size;   /* of all rows, with their filters */
-	uint64_t packed_size; /* deflated */
-	size_t chunks;        /* it comes in */
-	uint8_t *packed;      /* NULL: where it is in the file */
-	uint8_t *data;
-	uint8_t *rows; /* unfiltered ones, RING of them; the last is zero at first */
-	size_t step;   /* from one of them to the next */
-	uint8_t *work; /* what png_convert_row wants */
+	unsigned pixel; /* bytes in the file */
+	size_t row;     /* bytes of one in the file, without its filter */
+	struct png_data data;
+	uint8_t *packed, *inflated; /* its memory */
+	uint8_t *rows;              /* unfiltered ones, RING of them; the last is zero at first */
+	size_t step;                /* from one of them to the next */
+	uint8_t *work;              /* what png_convert_row wants */
 };
 
 int png_fast_prepare(struct error *err)
@@ -64,57 +60,6 @@ static bool is_plain(const struct png_codec *codec)
 	       !codec->transparent_colour;
 }
 
-static bool checksum_is_right(const struct png_chunk *chunk)
-{
-	return checksum_crc32(chunk->type, (size_t)chunk->length + 4) ==
-	       read_be32(chunk->data + chunk->length);
-}
-
-/* Nothing that libpng would have to say something about. */
-static bool is_ordinary(const struct png_chunk *chunk)
-{
-	for (int i = 0; i < 4; i++)
-		if ((chunk->type[i] | 0x20) < 'a' || (chunk->type[i] | 0x20) > 'z')
-			return false;
-	return chunk->complete && chunk->length <= PNG_UINT_31_MAX && checksum_is_right(chunk);
-}
-
-/* libpng refuses a chunk that is longer than the image may need. */
-static bool has_ordinary_length(const struct plain *plain, const struct png_chunk *chunk)
-{
-	uint64_t limit = plain->codec->reader->limits.chunk_bytes;
-
-	return chunk->length > 0 &&
-	       (limit == 0 || chunk->length <= limit ||
-		       chunk->length <= plain->data_size + plain->data_size / 32768 * 5);
-}
-
-/* Measures the IDAT chunks, and looks at those behind them. */
-static bool survey(struct plain *plain)
-{
-	const struct image_reader *reader = plain->codec->reader;
-	size_t at = plain->codec->pixels_at;
-	struct png_chunk chunk;
-
-	for (; png_chunk_read(reader->data, reader->size, at, &chunk); at = chunk.next) {
-		if (!png_chunk_is(&chunk, "IDAT"))
-			break;
-		if (!is_ordinary(&chunk) || !has_ordinary_length(plain, &chunk))
-			return false;
-		plain->packed_size += chunk.length;
-		plain->chunks++;
-	}
-	for (; png_chunk_read(reader->data, reader->size, at, &chunk); at = chunk.next) {
-		bool oversized = png_chunk_is_oversized(&chunk, reader->limits.chunk_bytes);
-
-		if (png_chunk_is(&chunk, "IEND"))
-			return is_ordinary(&chunk) && chunk.length == 0;
-		if (!png_chunk_is_ancillary(&chunk) || (!oversized && !is_ordinary(&chunk)))
-			return false;
-	}
-	return false;
-}
-
 static uint8_t *take(uint8_t **at, uint64_t size)
 {
 	uint8_t *taken = *at;
@@ -123,12 +68,20 @@ static uint8_t *take(uint8_t **at, uint64_t size)
 	return taken;
 }
 
+/* Whether rows are delivered before all data have been seen to be whole; libpng begins anew then. */
+static bool is_in_pieces(const struct plain *plain)
+{
+	const struct rows_plan *plan = &plain->codec->reader->rows.plan;
+
+	return plan->filter == ROWS_BOX && !plan->take;
+}
+
 /* Room for everything; false if there is none. */
 static bool make_room(struct plain *plain)
 {
 	struct png_fast *fast = plain->fast;
 	const struct png_codec *codec = plain->codec;
-	uint64_t packed = plain->chunks > 1 ? plain->packed_size : 0, data = plain->data_size;
+	uint64_t packed = plain->data.packed_room, data = plain->data.room;
 	uint64_t row = plain->row, work = (uint64_t)codec->reader->info.file_width * 16, all;
 	uint64_t limit = codec->reader->limits.memory;
 	uint8_t *at;
@@ -147,40 +100,11 @@ static bool make_room(struct plain *plain)
 	if (!fast->memory)
 		return false;
 	at = fast->memory;
-	plain->packed = packed ? take(&at, packed) : NULL;
-	plain->data = take(&at, data);
+	plain->packed = take(&at, packed);
+	plain->inflated = take(&at, data);
 	plain->rows = take(&at, RING * row);
 	plain->step = row;
 	plain->work = at;
-	return true;
-}
-
-/* The deflated data in one piece. */
-static const uint8_t *gather(const struct plain *plain)
-{
-	const struct image_reader *reader = plain->codec->reader;
-	size_t at = plain->codec->pixels_at;
-	uint8_t *target = plain->packed;
-	struct png_chunk chunk;
-
-	if (!target)
-		return reader->data + at + PNG_CHUNK_HEADER;
-	for (size_t i = 0; i < plain->chunks; i++) {
-		png_chunk_read(reader->data, reader->size, at, &chunk);
-		memcpy(target, chunk.data, chunk.length);
-		target += chunk.length;
-		at = chunk.next;
-	}
-	return plain->packed;
-}
-
-static bool filters_are_known(const struct plain *plain)
-{
-	const uint8_t *end = plain->data + plain->data_size;
-
-	for (const uint8_t *at = plain->data; at < end; at += plain->row + 1)
-		if (*at >= PNG_FILTERS)
-			return false;
 	return true;
 }
 
@@ -209,7 +133,6 @@ static void describe(struct plain *plain)
 
 	plain->pixel = plain->codec->pixel_bits / 8;
 	plain->row = (size_t)info->file_width * plain->pixel;
-	plain->data_size = png_pixels_data(plain->codec);
 	plain->convert = (struct png_convert){
 		.from_channels = (uint8_t)(plain->codec->pixel_bits / info->file_bits),
 		.from_bits = info->file_bits,
@@ -261,23 +184,25 @@ static void reduce_rows(const struct plain *plain, uint8_t *const *unfiltered, u
 			count - i < scale ? count - i : scale, swapped);
 }
 
-static void deliver_rows(const struct plain *plain)
+static bool deliver_rows(struct plain *plain)
 {
 	struct rows *rows = &plain->codec->reader->rows;
 	const bool same = png_convert_is_nothing(&plain->convert);
 	const bool direct = same && rows_are_kept(rows);
 	const bool reduced = rows->plan.filter == ROWS_BOX &&
 			     (same || png_convert_is_order(&plain->convert));
-	const uint8_t *source = plain->data, *above = plain->rows + (RING - 1) * plain->step;
+	const uint8_t *above = plain->rows + (RING - 1) * plain->step;
 
 	memset(plain->rows + (RING - 1) * plain->step, 0, plain->row);
 	while (rows->taken < rows->plan.height) {
 		uint8_t *unfiltered[PNG_ROWS_BEST];
 		unsigned count = next_rows(plain, direct, unfiltered);
+		const uint8_t *source = png_data_rows(&plain->data, count);
 
+		if (!source)
+			return false;
 		png_unfilter_rows(plain->pixel, unfiltered, count, source, above, plain->row);
 		above = unfiltered[count - 1];
-		source += count * (plain->row + 1);
 		if (direct)
 			rows_take(rows, count);
 		else if (reduced)
@@ -285,6 +210,7 @@ static void deliver_rows(const struct plain *plain)
 		else
 			convert_rows(plain, unfiltered, count);
 	}
+	return png_data_is_whole(&plain->data);
 }
 
 bool png_fast_read(struct png_codec *codec)
@@ -300,12 +226,12 @@ bool png_fast_read(struct png_codec *codec)
 		return false;
 	plain.fast = codec->fast;
 	describe(&plain);
-	done = survey(&plain) && make_room(&plain) &&
-	       inflate_zlib(&plain.fast->inflater, gather(&plain), plain.packed_size, plain.data,
-		       plain.data_size) &&
-	       filters_are_known(&plain);
-	if (done)
-		deliver_rows(&plain);
+	done = png_data_survey(&plain.data, codec, plain.row, is_in_pieces(&plain)) &&
+	       make_room(&plain) &&
+	       png_data_begin(&plain.data, &codec->fast->inflater, plain.packed, plain.inflated) &&
+	       deliver_rows(&plain);
+	if (!done)
+		rows_begin_anew(&codec->reader->rows);
 	if (plain.fast->size > KEPT_MAX) {
 		free(plain.fast->memory);
 		plain.fast->memory = NULL;

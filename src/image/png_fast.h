@@ -1,5 +1,6 @@
 /*
- * The plain PNG, which most are: inflated in one go, and its rows unfiltered without libpng.
+ * The plain PNG, which most are: inflated, and its rows unfiltered, without libpng. Whole images are
+ * inflated in one go; for reduced ones, in pieces that stay in the cache.
  *
  * libpng remains the judge. It has read everything before the pixels when this is asked, and what
  * is in any way out of the ordinary is left to it from there: damaged or odd chunks, checksums that
@@ -13,8 +14,8 @@
 
 struct png_fast;
 
-/* After png_pixels_begin and png_pixels_transform. True if all rows were delivered; otherwise none
- * was. */
+/* After png_pixels_begin and png_pixels_transform. True if all rows were delivered; otherwise they
+ * are to be delivered from the first on. */
 bool png_fast_read(struct png_codec *codec);
 
 /* Before the first, and before system calls are forbidden. */

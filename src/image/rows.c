@@ -96,6 +96,11 @@ int rows_begin(struct rows *rows, const struct rows_plan *plan, void *pixels, st
 	return make_scratch(rows, err);
 }
 
+void rows_begin_anew(struct rows *rows)
+{
+	rows->taken = rows->done = 0;
+}
+
 void rows_release(struct rows *rows)
 {
 	free(rows->scratch);

@@ -58,6 +58,9 @@ struct rows {
 int rows_begin(struct rows *rows, const struct rows_plan *plan, void *pixels, struct error *err);
 void rows_release(struct rows *rows);
 
+/* All rows are to be handed in again, from the first; not with `take`. */
+void rows_begin_anew(struct rows *rows);
+
 /* Whether rows_at works: any row has its place from the start. */
 bool rows_in_place(const struct rows *rows);
 

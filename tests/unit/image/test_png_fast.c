@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 static struct image_reader *fast, *plain;
 
 static int make_readers(void **state)
@@ -230,6 +232,178 @@ static void every_damage_is_told_as_libpng_tells_it(void **state)
 	}
 }
 
+static void compare_reduced(struct bytes file, const char *what)
+{
+	for (unsigned i = 0; i < 4; i++)
+		compare(file,
+			&(struct image_options){.scale = i / 2 ? 8 : 2,
+				.flags = i % 2 ? IMAGE_LENIENT | IMAGE_NATIVE_DEPTH : 0},
+			what);
+}
+
+/* The length of the next IDAT from `at` on, which moves there; 0 if there is none. */
+static size_t next_idat(struct bytes file, size_t *at)
+{
+	while (*at + 12 <= file.size) {
+		const uint8_t *chunk = file.data + *at;
+		const size_t length = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 |
+				      (size_t)chunk[2] << 8 | chunk[3];
+
+		if (memcmp(chunk + 4, "IDAT", 4) == 0)
+			return length;
+		*at += length + 12;
+	}
+	return 0;
+}
+
+/* Changes a byte of a chunk's data, and its CRC to what it is then. */
+static void damage(struct bytes file, size_t at, size_t length, size_t byte)
+{
+	uint32_t crc;
+
+	file.data[at + 8 + byte] ^= 0x11;
+	crc = (uint32_t)crc32(0, file.data + at + 4, (uInt)length + 4);
+	for (size_t i = 0; i < 4; i++)
+		file.data[at + 8 + length + i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+/* Larger than what is inflated and gathered at a time: rows are reduced before anybody knows whether what
+ * follows is damaged. */
+static void large_images_are_reduced_as_by_libpng(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < KINDS; i++) {
+		const struct png_sample sample = {.width = 1000,
+			.height = 610,
+			.type = kinds[i][0],
+			.depth = kinds[i][1],
+			.filters = PNG_ALL_FILTERS};
+		struct bytes file = make_png(&sample);
+		char what[40];
+
+		snprintf(what, sizeof what, "type %d, depth %d", sample.type, sample.depth);
+		compare_reduced(file, what);
+		free(file.data);
+	}
+}
+
+static void late_damage_is_told_as_libpng_tells_it(void **state)
+{
+	const struct png_sample sample = {
+		.width = 300, .height = 290, .type = 6, .depth = 16, .filters = PNG_ALL_FILTERS};
+	struct bytes file = make_png(&sample);
+	size_t at = 8, length, count = 0;
+
+	(void)state;
+	for (; (length = next_idat(file, &at)) > 0; at += length + 12, count++) {
+		const size_t middle = length / 2, last = length - 1;
+
+		/* all of the last ones, and some of those before */
+		if (count % 16 > 0 && at + 2 * (length + 12) < file.size)
+			continue;
+		damage(file, at, length, middle);
+		compare_reduced(file, "damaged data");
+		damage(file, at, length, middle);
+		damage(file, at, length, last);
+		compare_reduced(file, "damage at a chunk's end");
+		damage(file, at, length, last);
+		file.data[at + 8 + length] ^= 1;
+		compare_reduced(file, "wrong CRC");
+		file.data[at + 8 + length] ^= 1;
+		compare_reduced((struct bytes){file.data, at + 8 + middle}, "truncated");
+	}
+	assert_true(count > 20);
+	free(file.data);
+}
+
+/* RGB of 300x221 in blocks that are stored: little more than what is gathered in three times. */
+enum {
+	BY_HAND_ROW = 1 + 300 * 3,
+	BY_HAND = BY_HAND_ROW * 221
+};
+
+static void add(struct bytes *file, const void *data, size_t size)
+{
+	file->data = realloc(file->data, file->size + size);
+	assert_non_null(file->data);
+	memcpy(file->data + file->size, data, size);
+	file->size += size;
+}
+
+static void add_stored(struct bytes *stream, const uint8_t *data, unsigned size, bool last)
+{
+	const uint8_t head[5] = {
+		last, (uint8_t)size, (uint8_t)(size >> 8), (uint8_t)~size, (uint8_t)(~size >> 8)};
+
+	add(stream, head, sizeof head);
+	add(stream, data, size);
+}
+
+static void add_number(struct bytes *file, uint32_t number)
+{
+	const uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
+		(uint8_t)(number >> 8), (uint8_t)number};
+
+	add(file, bytes, sizeof bytes);
+}
+
+static void add_chunk(struct bytes *file, const char *type, const uint8_t *data, size_t size)
+{
+	const size_t start = file->size + 4;
+
+	add_number(file, (uint32_t)size);
+	add(file, type, 4);
+	add(file, data, size);
+	add_number(file, (uint32_t)crc32(0, file->data + start, (uInt)size + 4));
+}
+
+/* With so many empty blocks at the end; the last chunk has the checksum alone. */
+static struct bytes by_hand(const uint8_t *rows, size_t size, unsigned empty, uint32_t change)
+{
+	static const uint8_t header[13] = {[2] = 300 >> 8, 300 & 255, [7] = 221, 8, 2};
+	struct bytes file = {0}, stream = {0};
+
+	add(&stream, "\x78\x01", 2);
+	for (size_t at = 0; at < size; at += 20000)
+		add_stored(&stream, rows + at, size - at < 20000 ? (unsigned)(size - at) : 20000,
+			false);
+	for (unsigned i = 0; i <= empty; i++)
+		add_stored(&stream, rows, 0, i == empty);
+	add(&file, "\x89PNG\r\n\x1a\n", 8);
+	add_chunk(&file, "IHDR", header, sizeof header);
+	for (size_t at = 0; at < stream.size; at += 8192)
+		add_chunk(&file, "IDAT", stream.data + at,
+			stream.size - at < 8192 ? stream.size - at : 8192);
+	stream.size = 0;
+	add_number(&stream, (uint32_t)adler32(1, rows, (uInt)size) ^ change);
+	add_chunk(&file, "IDAT", stream.data, stream.size);
+	add_chunk(&file, "IEND", header, 0);
+	free(stream.data);
+	return file;
+}
+
+static void damage_behind_the_last_row_is_told_as_libpng_tells_it(void **state)
+{
+	static uint8_t rows[BY_HAND + 10];
+	uint32_t random = 5;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows; i++)
+		rows[i] = (uint8_t)next_random(&random);
+	for (size_t i = 0; i < BY_HAND; i += BY_HAND_ROW)
+		rows[i] %= PNG_FILTERS;
+	for (unsigned i = 0; i < 100; i++) {
+		const bool odd_filter = i % 5 == 1;
+		const size_t size = i % 5 == 2 ? BY_HAND + 10 : i % 5 == 3 ? BY_HAND - 10 : BY_HAND;
+		struct bytes file;
+
+		rows[150 * BY_HAND_ROW] = odd_filter ? PNG_FILTERS : 0;
+		file = by_hand(rows, size, i * 3, i % 5 == 4);
+		compare(file, &(struct image_options){.scale = 2}, "made by hand");
+		free(file.data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +411,9 @@ int main(void)
 		cmocka_unit_test(rows_are_undone_together_as_one_by_one),
 		cmocka_unit_test(every_kind_in_every_form_is_what_libpng_gives),
 		cmocka_unit_test(every_damage_is_told_as_libpng_tells_it),
+		cmocka_unit_test(large_images_are_reduced_as_by_libpng),
+		cmocka_unit_test(late_damage_is_told_as_libpng_tells_it),
+		cmocka_unit_test(damage_behind_the_last_row_is_told_as_libpng_tells_it),
 	};
 
 	return cmocka_run_group_tests(tests, make_readers, drop_readers);
