@@ -31,37 +31,6 @@ static lanes rows_with(const struct diagonal *all, unsigned filter)
 	return lanes_from(mask);
 }
 
-/* Eight bytes from `at` on; where some of them may be none of the row's, byte by byte. */
-PNG_INLINE uint64_t read_some(const uint8_t *row, ptrdiff_t at, size_t size, bool inside)
-{
-	uint8_t bytes[STEPS] = {0};
-	uint64_t value;
-
-	if (inside) {
-		memcpy(&value, row + at, sizeof value);
-		return value;
-	}
-	for (ptrdiff_t k = 0; k < STEPS; k++)
-		if (at + k >= 0 && (size_t)(at + k) < size)
-			bytes[k] = row[at + k];
-	memcpy(&value, bytes, sizeof value);
-	return value;
-}
-
-PNG_INLINE void write_some(uint8_t *row, ptrdiff_t at, size_t size, uint64_t value, bool inside)
-{
-	uint8_t bytes[STEPS];
-
-	if (inside) {
-		memcpy(row + at, &value, sizeof value);
-		return;
-	}
-	memcpy(bytes, &value, sizeof value);
-	for (ptrdiff_t k = 0; k < STEPS; k++)
-		if (at + k >= 0 && (size_t)(at + k) < size)
-			row[at + k] = bytes[k];
-}
-
 /* Rows become columns, or columns rows: four times two of eight. */
 PNG_INLINE void transpose(const bytes16 zipped[4], bytes16 columns[4])
 {
@@ -82,8 +51,8 @@ PNG_INLINE void read_columns(const struct diagonal *all, size_t at, bytes16 colu
 	uint64_t some[ROWS];
 
 	for (size_t i = 0; i < ROWS; i++)
-		some[i] = read_some(all->source + i * (all->size + 1) + 1,
-			(ptrdiff_t)at - (ptrdiff_t)i, all->size, inside);
+		some[i] = row_read(all->source + i * (all->size + 1) + 1,
+			(ptrdiff_t)at - (ptrdiff_t)i, all->size, STEPS, inside);
 	for (size_t i = 0; i < 4; i++)
 		zipped[i] = zip_first(bytes_from(some[i]), bytes_from(some[i + 4]));
 	transpose(zipped, columns);
@@ -99,7 +68,7 @@ PNG_INLINE void write_columns(
 
 	transpose(zipped, pairs);
 	for (size_t i = 0; i < ROWS; i++)
-		write_some(all->rows[i], (ptrdiff_t)at - (ptrdiff_t)i, all->size,
+		row_write(all->rows[i], (ptrdiff_t)at - (ptrdiff_t)i, all->size, STEPS,
 			i % 2 ? bytes_second(pairs[i / 2]) : bytes_first(pairs[i / 2]), inside);
 }
 
@@ -120,7 +89,7 @@ PNG_INLINE void steps(struct diagonal *all, size_t at, bool inside)
 {
 	bytes16 columns[4];
 	uint8_t top[STEPS];
-	const uint64_t above = read_some(all->above, (ptrdiff_t)at, all->size, inside);
+	const uint64_t above = row_read(all->above, (ptrdiff_t)at, all->size, STEPS, inside);
 
 	memcpy(top, &above, sizeof top);
 	read_columns(all, at, columns, inside);

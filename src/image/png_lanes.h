@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -227,158 +229,47 @@ PNG_INLINE bytes16 bytes_of(lanes first, lanes second)
 
 #else
 
-typedef struct {
-	int16_t at[8];
-} lanes;
-
-typedef struct {
-	uint8_t at[16];
-} bytes16;
-
-PNG_INLINE bytes16 bytes_from(uint64_t first)
-{
-	bytes16 a = {{0}};
-
-	memcpy(a.at, &first, sizeof first);
-	return a;
-}
-
-PNG_INLINE uint64_t bytes_first(bytes16 a)
-{
-	uint64_t first;
-
-	memcpy(&first, a.at, sizeof first);
-	return first;
-}
-
-PNG_INLINE uint64_t bytes_second(bytes16 a)
-{
-	uint64_t second;
-
-	memcpy(&second, a.at + 8, sizeof second);
-	return second;
-}
-
-PNG_INLINE bytes16 zip(const uint8_t *a, const uint8_t *b)
-{
-	bytes16 zipped;
-
-	for (int i = 0; i < 8; i++) {
-		zipped.at[2 * i] = a[i];
-		zipped.at[2 * i + 1] = b[i];
-	}
-	return zipped;
-}
-
-PNG_INLINE bytes16 zip_first(bytes16 a, bytes16 b)
-{
-	return zip(a.at, b.at);
-}
-
-PNG_INLINE bytes16 zip_second(bytes16 a, bytes16 b)
-{
-	return zip(a.at + 8, b.at + 8);
-}
-
-PNG_INLINE lanes lanes_of(const uint8_t *bytes)
-{
-	lanes a;
-
-	for (int i = 0; i < 8; i++)
-		a.at[i] = bytes[i];
-	return a;
-}
-
-PNG_INLINE lanes lanes_of_first(bytes16 a)
-{
-	return lanes_of(a.at);
-}
-
-PNG_INLINE lanes lanes_of_second(bytes16 a)
-{
-	return lanes_of(a.at + 8);
-}
-
-PNG_INLINE bytes16 bytes_of(lanes first, lanes second)
-{
-	bytes16 a;
-
-	for (int i = 0; i < 8; i++) {
-		a.at[i] = (uint8_t)first.at[i];
-		a.at[8 + i] = (uint8_t)second.at[i];
-	}
-	return a;
-}
-
-PNG_INLINE lanes lanes_from(uint64_t bytes)
-{
-	return lanes_of_first(bytes_from(bytes));
-}
-
-PNG_INLINE uint64_t lanes_to(lanes a)
-{
-	return bytes_first(bytes_of(a, a));
-}
-
-PNG_INLINE lanes add_bytes(lanes a, lanes b)
-{
-	for (int i = 0; i < 8; i++)
-		a.at[i] = (int16_t)((a.at[i] + b.at[i]) & 255);
-	return a;
-}
-
-PNG_INLINE lanes half_sum(lanes a, lanes b)
-{
-	for (int i = 0; i < 8; i++)
-		a.at[i] = (int16_t)((a.at[i] + b.at[i]) >> 1);
-	return a;
-}
-
-PNG_INLINE lanes paeth(lanes left, lanes above, lanes corner)
-{
-	for (int i = 0; i < 8; i++) {
-		int limit = 3 * corner.at[i] - above.at[i] - left.at[i];
-		int low = left.at[i] < above.at[i] ? left.at[i] : above.at[i];
-		int high = left.at[i] < above.at[i] ? above.at[i] : left.at[i];
-
-		left.at[i] = (int16_t)(limit <= low ? high : high <= limit ? low : corner.at[i]);
-	}
-	return left;
-}
-
-PNG_INLINE lanes lanes_and(lanes a, lanes b)
-{
-	for (int i = 0; i < 8; i++)
-		a.at[i] &= b.at[i];
-	return a;
-}
-
-PNG_INLINE lanes lanes_or(lanes a, lanes b)
-{
-	for (int i = 0; i < 8; i++)
-		a.at[i] |= b.at[i];
-	return a;
-}
-
-PNG_INLINE lanes lanes_shift_in(lanes a, uint8_t first)
-{
-	for (int i = 7; i > 0; i--)
-		a.at[i] = a.at[i - 1];
-	a.at[0] = first;
-	return a;
-}
-
-PNG_INLINE lanes join_first(lanes a, lanes b)
-{
-	memcpy(a.at + 4, b.at, 4 * sizeof *a.at);
-	return a;
-}
-
-PNG_INLINE lanes join_second_first(lanes a, lanes b)
-{
-	memcpy(a.at, a.at + 4, 4 * sizeof *a.at);
-	memcpy(a.at + 4, b.at, 4 * sizeof *a.at);
-	return a;
-}
+#include "image/png_lanes_plain.h"
 
 #endif
+
+/* Where the first byte is the lowest of a number anyway, nothing. */
+PNG_INLINE unsigned row_shift(size_t width)
+{
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 64 - 8 * (unsigned)width : 0;
+}
+
+/* As many bytes of a row as `width` says, up to eight, from `at` on; byte by byte, with zeros for
+ * others, unless all of them are inside. */
+PNG_INLINE uint64_t row_read(
+	const uint8_t *row, ptrdiff_t at, size_t size, size_t width, bool inside)
+{
+	uint64_t value = 0;
+	uint8_t bytes[8] = {0};
+
+	if (inside) {
+		memcpy(&value, row + at, width);
+		return value >> row_shift(width);
+	}
+	for (ptrdiff_t k = 0; k < (ptrdiff_t)width; k++)
+		if (at + k >= 0 && (size_t)(at + k) < size)
+			bytes[k] = row[at + k];
+	memcpy(&value, bytes, width);
+	return value >> row_shift(width);
+}
+
+PNG_INLINE void row_write(
+	uint8_t *row, ptrdiff_t at, size_t size, size_t width, uint64_t value, bool inside)
+{
+	uint8_t bytes[8];
+
+	value <<= row_shift(width);
+	memcpy(bytes, &value, sizeof value);
+	if (inside) {
+		memcpy(row + at, bytes, width);
+		return;
+	}
+	for (ptrdiff_t k = 0; k < (ptrdiff_t)width; k++)
+		if (at + k >= 0 && (size_t)(at + k) < size)
+			row[at + k] = bytes[k];
+}

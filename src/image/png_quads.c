@@ -42,44 +42,13 @@ static struct masks masks_of(const struct quad *quad, unsigned row)
 		.paeth = mask(quad, row, PAETH)};
 }
 
-/* Four bytes from `at` on; where not all of them are the row's, byte by byte. */
-PNG_INLINE uint32_t read_some(const uint8_t *row, ptrdiff_t at, size_t size, bool inside)
-{
-	uint8_t bytes[WIDTH] = {0};
-	uint32_t value;
-
-	if (inside) {
-		memcpy(&value, row + at, sizeof value);
-		return value;
-	}
-	for (ptrdiff_t k = 0; k < WIDTH; k++)
-		if (at >= 0 && (size_t)(at + k) < size)
-			bytes[k] = row[at + k];
-	memcpy(&value, bytes, sizeof value);
-	return value;
-}
-
-PNG_INLINE void write_some(uint8_t *row, ptrdiff_t at, size_t size, uint32_t value, bool inside)
-{
-	uint8_t bytes[WIDTH];
-
-	if (inside) {
-		memcpy(row + at, &value, sizeof value);
-		return;
-	}
-	memcpy(bytes, &value, sizeof value);
-	for (ptrdiff_t k = 0; k < WIDTH; k++)
-		if (at >= 0 && (size_t)(at + k) < size)
-			row[at + k] = bytes[k];
-}
-
 PNG_INLINE lanes read_two(
 	const struct quad *quad, unsigned row, ptrdiff_t at, size_t pixel, bool inside)
 {
 	const uint8_t *source = quad->source + row * (quad->size + 1) + 1;
-	const uint64_t first = read_some(source, at, quad->size, inside);
-	const uint64_t second = read_some(
-		source + quad->size + 1, at - (ptrdiff_t)pixel, quad->size, inside);
+	const uint64_t first = row_read(source, at, quad->size, WIDTH, inside);
+	const uint64_t second = row_read(
+		source + quad->size + 1, at - (ptrdiff_t)pixel, quad->size, WIDTH, inside);
 
 	return lanes_from(second << 32 | first);
 }
@@ -89,9 +58,9 @@ PNG_INLINE void write_two(
 {
 	const uint64_t bytes = lanes_to(value);
 
-	write_some(quad->rows[row], at, quad->size, (uint32_t)bytes, inside);
-	write_some(quad->rows[row + 1], at - (ptrdiff_t)pixel, quad->size, (uint32_t)(bytes >> 32),
-		inside);
+	row_write(quad->rows[row], at, quad->size, WIDTH, bytes, inside);
+	row_write(
+		quad->rows[row + 1], at - (ptrdiff_t)pixel, quad->size, WIDTH, bytes >> 32, inside);
 }
 
 PNG_INLINE lanes undo(const struct masks *masks, lanes delta, lanes left, lanes above, lanes corner,
@@ -109,7 +78,7 @@ PNG_INLINE lanes undo(const struct masks *masks, lanes delta, lanes left, lanes 
 
 PNG_INLINE void step(struct quad *quad, ptrdiff_t at, size_t pixel, bool all_paeth, bool inside)
 {
-	const lanes top = lanes_from(read_some(quad->above, at, quad->size, inside));
+	const lanes top = lanes_from(row_read(quad->above, at, quad->size, WIDTH, inside));
 	const lanes upper_above = join_first(top, quad->upper);
 	const lanes lower_above = join_second_first(quad->upper, quad->lower);
 	const ptrdiff_t behind = at - 2 * (ptrdiff_t)pixel;
