@@ -283,6 +283,15 @@ static int resolve_exactly(int folder, const struct files_rules *rules, struct r
 	return STATUS_OK;
 }
 
+static bool is_folder(int folder, const char *name, const struct files_rules *rules)
+{
+	bool linked;
+	AUTO_CLOSE int fd = open_path(folder, name, rules, &linked);
+	struct stat status;
+
+	return fd >= 0 && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 int files_resolve_by(int folder, const char *name, const struct files_rules *rules,
 	struct resolved *ret, struct error *err)
 {
@@ -296,6 +305,9 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 	text_escape(rules->shown ? rules->shown : name, strlen(rules->shown ? rules->shown : name),
 		shown, sizeof shown);
 	ret->path[0] = '\0';
+	if (length > 1 && name[length - 1] == '/')
+		return error_set(err, STATUS_NOT_FOUND, "%s: names a folder; its images are %sNAME",
+			shown, shown);
 	if (!files_name_plain(name))
 		return error_set(err, STATUS_NOT_FOUND,
 			"%s: not a name beneath the served folder (no leading '/', no empty, '.' "
@@ -312,6 +324,9 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 		strcpy(ret->path + length, extensions[i]);
 		status = resolve_exactly(folder, rules, ret, &linked, shown, err);
 	}
+	if (status == STATUS_NOT_FOUND && !ret->refused && is_folder(folder, name, rules))
+		return error_set(err, STATUS_NOT_FOUND, "%s: is a folder; its images are %s/NAME",
+			shown, shown);
 	return status;
 }
 

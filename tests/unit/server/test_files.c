@@ -178,6 +178,28 @@ static void what_is_no_regular_file_is_refused_without_waiting(void **state)
 	alarm(0);
 }
 
+static void expect_text(const struct tree *tree, const char *name, const char *text)
+{
+	struct resolved file;
+	struct error err;
+
+	assert_int_equal(files_resolve(tree->root, name, &file, &err), STATUS_NOT_FOUND);
+	assert_string_equal(err.text, text);
+}
+
+/* As for a shard; but a file of that name comes first. */
+static void a_folder_says_what_its_images_are_called(void **state)
+{
+	struct tree *tree = *state;
+
+	assert_int_equal(mkdirat(tree->root, "folder", 0700), 0);
+	expect_text(tree, "folder", "folder: is a folder; its images are folder/NAME");
+	expect_text(tree, "folder/", "folder/: names a folder; its images are folder/NAME");
+	expect_text(tree, "folder/none", "folder/none: no such image");
+	write_at(tree->root, "folder.png", "png");
+	assert_int_equal(resolve(tree, "folder", NULL, NULL), STATUS_OK);
+}
+
 static void a_device_is_refused(void **state)
 {
 	AUTO_CLOSE int dev = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -411,6 +433,7 @@ int main(void)
 		TEST(long_and_strange_names_are_refused_and_printed_escaped),
 		TEST(links_are_followed_inside_and_refused_outside),
 		TEST(what_is_no_regular_file_is_refused_without_waiting),
+		TEST(a_folder_says_what_its_images_are_called),
 		TEST(a_device_is_refused),
 		TEST(a_file_that_may_not_be_read_says_so),
 		TEST(every_change_of_a_file_changes_its_key),
