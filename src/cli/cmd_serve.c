@@ -9,6 +9,7 @@
 #include "cli/service.h"
 #include "cli/tell.h"
 #include "cli/terminal.h"
+#include "exchange/server_defaults.h"
 #include "server/change_flag.h"
 #include "server/preload.h"
 #include "server/sandbox.h"
@@ -50,6 +51,18 @@ static void say_ready(const struct server_options *options, const struct server 
 		options->decoders == 1 ? "" : "s", options->seats, options->seats == 1 ? "" : "s",
 		format_size(server_cache(server), size), options->space.text,
 		server_user_text(options, user));
+}
+
+/* More than there is may be meant for later: images are refused only when there is none left. */
+static void say_room(uint64_t cache)
+{
+	char size[SIZE_TEXT_SIZE], room[SIZE_TEXT_SIZE];
+	uint64_t available = server_room();
+
+	if (cache > available)
+		tell("warning: --cache %s is more than the %s that are free on /dev/shm, or that its "
+		     "control group may have",
+			format_size(cache, size), format_size(available, room));
 }
 
 static void say(const char *message)
@@ -97,6 +110,7 @@ static int start(struct service *service, const struct serve_options *given,
 
 	if (given->join)
 		return join_start(options, say, &service->join, err);
+	say_room(options->cache);
 	options->preload = given->preload.count ? &preload : NULL;
 	status = server_start(options, &service->server, err);
 	*ret_ended = preloading.ended;

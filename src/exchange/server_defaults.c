@@ -12,9 +12,9 @@
 #define SEATS_DEFAULT   128
 #define SEATS_A_CPU     4
 
-uint64_t server_default_reserve(void)
+uint64_t server_room(void)
 {
-	uint64_t available = cgroup_memory_limit(""), quarter;
+	uint64_t available = cgroup_memory_limit("");
 	struct statvfs system;
 
 	/* What is written to /dev/shm is charged to the control group as well: beyond its limit
@@ -22,7 +22,13 @@ uint64_t server_default_reserve(void)
 	if (statvfs(SHM_DIRECTORY, &system) == 0 &&
 		(uint64_t)system.f_bavail * system.f_bsize < available)
 		available = (uint64_t)system.f_bavail * system.f_bsize;
-	quarter = available / 4;
+	return available;
+}
+
+uint64_t server_default_reserve(void)
+{
+	uint64_t quarter = server_room() / 4;
+
 	if (quarter > RESERVE_DEFAULT)
 		return RESERVE_DEFAULT;
 	return quarter < RESERVE_LEAST ? RESERVE_LEAST : quarter;

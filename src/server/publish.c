@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mountinfo.h"
 #include "base/process.h"
+#include "exchange/server_defaults.h"
 #include "exchange/server_index.h"
 #include "server/answer.h"
 #include "server/recency.h"
@@ -51,7 +52,7 @@ static uint64_t publish_flag(const struct server *server)
 
 void publish_options(const struct server *server, struct server_objects_options *objects)
 {
-	uint64_t most = server->options.cache / SHARE_MAX, page = page_size();
+	uint64_t most = server->options.cache / SHARE_MAX, page = page_size(), room = server_room();
 
 	/* Requests that are to be counted must come here, all of them. */
 	if (server->options.requests || most < ENTRIES_LEAST * sizeof(struct wire_entry))
@@ -60,7 +61,10 @@ void publish_options(const struct server *server, struct server_objects_options 
 		return;
 	objects->index_rings = server->options.fresh_ns ? 0 : WIRE_RINGS;
 	objects->flags |= publish_flag(server);
-	objects->index_entries = entries_in(server->options.cache / SHARE_FIRST);
+	/* It is there from the start, however little there is of the rest. */
+	if (room > server->options.cache)
+		room = server->options.cache;
+	objects->index_entries = entries_in(room / SHARE_FIRST);
 	/* The tables before the last one lie before it, as holes: together they are as large. */
 	objects->index_reserve = wire_index_start(page, objects->index_rings) +
 				 2 * wire_table_size(page, entries_in(most));

@@ -253,6 +253,14 @@ many_images() {
 	serve_stop "$SERVER"
 }
 
+@test "a store that is larger than what is free is warned of, and takes no more for it" {
+	run -0 "$BATS_TEST_DIRNAME/private" bash -c 'mount -o remount,size=64m /dev/shm
+		"$SHMSEM" serve --cache 100G "$SHMSEM_IMAGES" -- bash -c "\"\$SHMSEM\" fetch -q apple; stat -fc %f /dev/shm"'
+	[[ "${lines[0]}" == "shmsem serve: warning: --cache 100G is more than the 64M that are free on /dev/shm,"* ]]
+	[ "${#lines[@]}" -eq 2 ]
+	[ "${lines[1]}" -gt $((48 * 256)) ]
+}
+
 @test "a signal ends a preload, too, and a terminal shows how far it is" {
 	many_images 100
 	script -qefc "exec $SHMSEM serve -N slow --preload $BATS_TEST_TMPDIR/many" "$BATS_TEST_TMPDIR/screen" >/dev/null 3>&- &
