@@ -268,11 +268,10 @@ void shmsem_close(struct shmsem *client)
 }
 
 int client_call_once(struct shmsem *client, const struct wire_request *request, const char *name,
-	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
-	char *ret_text, struct error *err)
+	struct timeout *timeout, struct reply *ret, struct error *err)
 {
-	int status = connection_call(client->connection, request, name, timeout, &client->waiting,
-		ret_answer, ret_words, ret_text, err);
+	int status = connection_call(
+		client->connection, request, name, timeout, &client->waiting, ret, err);
 
 	if (status != STATUS_UNAVAILABLE && !connection_damaged(client->connection))
 		return status;
@@ -282,19 +281,16 @@ int client_call_once(struct shmsem *client, const struct wire_request *request, 
 }
 
 int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
-	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
-	char *ret_text, struct error *err)
+	struct timeout *timeout, struct reply *ret, struct error *err)
 {
 	int status = client_attach(client, 0, timeout, err);
 
 	if (status)
 		return status;
-	status = client_call_once(
-		client, request, name, timeout, ret_answer, ret_words, ret_text, err);
+	status = client_call_once(client, request, name, timeout, ret, err);
 	if (status != STATUS_UNAVAILABLE || !client_reattach(client, timeout, err))
 		return status;
-	return client_call_once(
-		client, request, name, timeout, ret_answer, ret_words, ret_text, err);
+	return client_call_once(client, request, name, timeout, ret, err);
 }
 
 void shmsem_cancel(struct shmsem *client)

@@ -67,10 +67,8 @@ bool client_reattach(struct shmsem *client, struct timeout *timeout, struct erro
  * death or damage to HEAD it is detached.
  */
 int client_call_once(struct shmsem *client, const struct wire_request *request, const char *name,
-	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
-	char *ret_text, struct error *err);
+	struct timeout *timeout, struct reply *ret, struct error *err);
 
 /* The same, attached first, and tried once more at the successor of a server that is gone. */
 int client_call(struct shmsem *client, const struct wire_request *request, const char *name,
-	struct timeout *timeout, struct wire_answer *ret_answer, uint64_t ret_words[4],
-	char *ret_text, struct error *err);
+	struct timeout *timeout, struct reply *ret, struct error *err);

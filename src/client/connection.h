@@ -127,14 +127,20 @@ static inline void connection_leave(struct connection *connection)
 	connection_count(connection, connection->held - CONNECTION_CLIENT);
 }
 
+/* What a server answered, copied. */
+struct reply {
+	struct wire_answer answer;
+	uint64_t words[4];
+	char text[WIRE_TEXT_SIZE + 1]; /* terminated */
+};
+
 /*
- * Sends a request and waits for its answer, copied to *ret_answer with its text (terminated) in
- * text[WIRE_TEXT_SIZE + 1]. An answer of failure is returned as such. STATUS_UNAVAILABLE when the
+ * Sends a request and waits for its answer. An answer of failure is returned as such. STATUS_UNAVAILABLE when the
  * server died.
  */
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, struct timeout *timeout, struct waiting *waiting,
-	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err);
+	const char *name, struct timeout *timeout, struct waiting *waiting, struct reply *ret,
+	struct error *err);
 
 /* Whether it is of no more use: HEAD or a semaphore was truncated or overwritten. */
 bool connection_damaged(const struct connection *connection);

@@ -117,8 +117,8 @@ static void copy_text(struct wire_seat *page, uint32_t length, char *ret_text)
 }
 
 int connection_call(struct connection *connection, const struct wire_request *request,
-	const char *name, struct timeout *timeout, struct waiting *waiting,
-	struct wire_answer *ret_answer, uint64_t ret_words[4], char *ret_text, struct error *err)
+	const char *name, struct timeout *timeout, struct waiting *waiting, struct reply *ret,
+	struct error *err)
 {
 	struct wire_seat *page = head_seat(&connection->head, connection->seat);
 	size_t length = strlen(name);
@@ -147,23 +147,23 @@ int connection_call(struct connection *connection, const struct wire_request *re
 		if (!head_hold_whole(&connection->head, connection->seat, request->hold))
 			connection->lost = true;
 	}
-	wire_copy(ret_answer, &page->answer, sizeof *ret_answer);
+	wire_copy(&ret->answer, &page->answer, sizeof ret->answer);
 	for (int i = 0; i < 4; i++)
-		ret_words[i] = atomic_load_explicit(&page->words[i], memory_order_relaxed);
-	ret_text[0] = '\0';
-	if (ret_answer->text_length)
-		copy_text(page, ret_answer->text_length, ret_text);
+		ret->words[i] = atomic_load_explicit(&page->words[i], memory_order_relaxed);
+	ret->text[0] = '\0';
+	if (ret->answer.text_length)
+		copy_text(page, ret->answer.text_length, ret->text);
 	if (guard_hit(connection->head.guard))
 		return error_set(err, STATUS_BAD_DATA,
 			"the header segment was truncated while we read the answer");
-	if (ret_answer->status == STATUS_OK)
+	if (ret->answer.status == STATUS_OK)
 		return STATUS_OK;
-	if (!error_status_valid(ret_answer->status))
+	if (!error_status_valid(ret->answer.status))
 		return error_set(err, STATUS_BAD_DATA,
-			"the server's answer has an unknown status, %u", ret_answer->status);
-	return error_set(err, (int)ret_answer->status, "%s",
-		!ret_text[0] ? "the server failed without an error message"
-		: text_is_plain(ret_text, strlen(ret_text))
-			? ret_text
-			: text_escape(ret_text, strlen(ret_text), shown, sizeof shown));
+			"the server's answer has an unknown status, %u", ret->answer.status);
+	return error_set(err, (int)ret->answer.status, "%s",
+		!ret->text[0] ? "the server failed without an error message"
+		: text_is_plain(ret->text, strlen(ret->text))
+			? ret->text
+			: text_escape(ret->text, strlen(ret->text), shown, sizeof shown));
 }

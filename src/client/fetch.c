@@ -138,19 +138,15 @@ static int ask_once(struct shmsem *client, const struct shmsem_request *given,
 {
 	const struct wire_request request = {
 		.operation = WIRE_GET, .hold = held->hold, .options = options_of(given)};
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_answer answer;
-	uint64_t words[4];
+	struct reply reply;
 	int status;
 
 	/* Where the server may have stored what was asked for before and given up. */
 	atomic_store_explicit(connection_hold_word(held->connection, held->hold), 0,
 		memory_order_relaxed); /* the request comes after it */
-	status = client_call_once(
-		client, &request, given->name, timeout, &answer, words, text, err);
-
+	status = client_call_once(client, &request, given->name, timeout, &reply, err);
 	if (!status)
-		status = hand_over(held, &answer, words, text, ret, err);
+		status = hand_over(held, &reply.answer, reply.words, reply.text, ret, err);
 	if (status)
 		drop_hold(client, held, status);
 	return status;

@@ -8,18 +8,17 @@
 #include <string.h>
 
 /* The image that an answer says has failed, which is the other side's word. */
-static int read_failure(const struct wire_answer *answer, const char *text,
-	struct shmsem_prefetched *ret, struct error *err)
+static int read_failure(const struct reply *reply, struct shmsem_prefetched *ret, struct error *err)
 {
-	size_t size = answer->text_length, name = strnlen(text, WIRE_TEXT_SIZE);
-	const char *message = text + name + 1;
+	size_t size = reply->answer.text_length, name = strnlen(reply->text, WIRE_TEXT_SIZE);
+	const char *message = reply->text + name + 1;
 
 	if (size > WIRE_TEXT_SIZE || name >= size || name >= sizeof ret->name ||
-		!error_status_valid(answer->flags))
+		!error_status_valid(reply->answer.flags))
 		return error_set(
 			err, STATUS_BAD_DATA, "the server's answer of what failed is damaged");
-	ret->status = (int)answer->flags;
-	memcpy(ret->name, text, name + 1);
+	ret->status = (int)reply->answer.flags;
+	memcpy(ret->name, reply->text, name + 1);
 	/* It is terminated, as all of the text is, and what the server escaped is plain. */
 	if (text_is_plain(message, strlen(message)))
 		snprintf(ret->message, sizeof ret->message, "%s", message);
@@ -28,15 +27,15 @@ static int read_failure(const struct wire_answer *answer, const char *text,
 	return STATUS_OK;
 }
 
-static int read_answer(const struct wire_answer *answer, const uint64_t words[4], const char *text,
-	struct shmsem_prefetched *ret, struct error *err)
+static int read_reply(const struct reply *reply, struct shmsem_prefetched *ret, struct error *err)
 {
+	const uint64_t *words = reply->words;
 	struct shmsem_prefetched prefetched = {.listed = words[WIRE_PREFETCH_LISTED],
 		.decoded = words[WIRE_PREFETCH_DECODED],
 		.failed = words[WIRE_PREFETCH_FAILED],
 		.unused = words[WIRE_PREFETCH_UNUSED],
-		.full = answer->full};
-	int status = answer->flags ? read_failure(answer, text, &prefetched, err) : STATUS_OK;
+		.full = reply->answer.full};
+	int status = reply->answer.flags ? read_failure(reply, &prefetched, err) : STATUS_OK;
 
 	if (!status && ret)
 		*ret = prefetched;
@@ -47,26 +46,23 @@ static int read_answer(const struct wire_answer *answer, const uint64_t words[4]
 static int call(struct shmsem *client, const struct wire_request *request, const char *name,
 	struct timeout *timeout, struct shmsem_prefetched *ret, struct error *err)
 {
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_answer answer;
-	uint64_t words[4];
+	struct reply reply;
 	bool listed;
 	int status = client_attach(client, 0, timeout, err);
 
 	if (status)
 		return status;
 	listed = client->connection->prefetches;
-	status = client_call_once(client, request, name, timeout, &answer, words, text, err);
+	status = client_call_once(client, request, name, timeout, &reply, err);
 	if (status == STATUS_UNAVAILABLE && listed)
 		return error_set(err, STATUS_UNAVAILABLE,
 			"the server has ended, and what it was to prefetch is forgotten");
 	if (status == STATUS_UNAVAILABLE && client_reattach(client, timeout, err))
-		status = client_call_once(
-			client, request, name, timeout, &answer, words, text, err);
+		status = client_call_once(client, request, name, timeout, &reply, err);
 	if (status)
 		return status;
 	client->connection->prefetches = true;
-	return read_answer(&answer, words, text, ret, err);
+	return read_reply(&reply, ret, err);
 }
 
 int shmsem_prefetch(struct shmsem *client, const struct shmsem_request *given,

@@ -10,13 +10,10 @@ int shmsem_ping(struct shmsem *client, struct shmsem_error *error)
 {
 	const struct wire_request request = {.operation = WIRE_PING};
 	struct timeout timeout = client_timeout(client, 0);
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_answer answer;
+	struct reply reply;
 	struct error err;
-	uint64_t words[4];
 
-	return error_export(error, &err,
-		client_call(client, &request, "", &timeout, &answer, words, text, &err));
+	return error_export(error, &err, client_call(client, &request, "", &timeout, &reply, &err));
 }
 
 static int get_info(struct shmsem *client, const struct shmsem_request *given,
@@ -24,18 +21,15 @@ static int get_info(struct shmsem *client, const struct shmsem_request *given,
 {
 	const struct wire_request request = {.operation = WIRE_INFO, .options = options_of(given)};
 	struct timeout timeout = client_timeout(client, given->timeout_ns);
-	char text[WIRE_TEXT_SIZE + 1];
-	struct wire_answer answer;
-	uint64_t words[4];
+	struct reply reply;
 	int status = options_check(given, err);
 
 	if (!status)
-		status = client_call(
-			client, &request, given->name, &timeout, &answer, words, text, err);
+		status = client_call(client, &request, given->name, &timeout, &reply, err);
 	if (!status)
-		status = answer_check(&answer, words, err);
+		status = answer_check(&reply.answer, reply.words, err);
 	if (!status)
-		answer_info(ret, &answer, words, text);
+		answer_info(ret, &reply.answer, reply.words, reply.text);
 	return status;
 }
 
@@ -55,13 +49,15 @@ int shmsem_check_request(const struct shmsem_request *request, struct shmsem_err
 }
 
 /* Hands a page of NUL-ended names on, and leaves the last one in `last`. */
-static int names_page(const char *text, size_t length, char *last,
+static int names_page(const struct reply *reply, char *last,
 	int (*each)(void *data, const char *name), void *data, bool *ret_stop, struct error *err)
 {
-	if (length > WIRE_TEXT_SIZE)
+	const char *behind = reply->text + reply->answer.text_length;
+
+	if (reply->answer.text_length > WIRE_TEXT_SIZE)
 		return error_set(err, STATUS_BAD_DATA, "the server's list of names is damaged");
-	for (const char *at = text, *end; at < text + length; at = end + 1) {
-		end = memchr(at, '\0', (size_t)(text + length - at));
+	for (const char *at = reply->text, *end; at < behind; at = end + 1) {
+		end = memchr(at, '\0', (size_t)(behind - at));
 		if (!end || end == at || end - at > WIRE_NAME_MAX || strcmp(at, last) <= 0)
 			return error_set(
 				err, STATUS_BAD_DATA, "the server's list of names is damaged");
@@ -78,22 +74,18 @@ int shmsem_names(struct shmsem *client, int (*each)(void *data, const char *name
 	struct shmsem_error *error)
 {
 	const struct wire_request request = {.operation = WIRE_NAMES};
-	char text[WIRE_TEXT_SIZE + 1], last[WIRE_NAME_MAX + 1] = "";
-	struct wire_answer answer = {.text_length = 1};
+	char last[WIRE_NAME_MAX + 1] = "";
 	struct error err = {0};
+	struct reply reply;
 	bool stop = false;
+	int status;
 
-	while (!stop && answer.text_length) {
+	do {
 		struct timeout timeout = client_timeout(client, 0);
-		uint64_t words[4];
-		int status = client_call(
-			client, &request, last, &timeout, &answer, words, text, &err);
 
+		status = client_call(client, &request, last, &timeout, &reply, &err);
 		if (!status)
-			status = names_page(
-				text, answer.text_length, last, each, data, &stop, &err);
-		if (status)
-			return error_export(error, &err, status);
-	}
-	return error_export(error, &err, STATUS_OK);
+			status = names_page(&reply, last, each, data, &stop, &err);
+	} while (!status && !stop && reply.answer.text_length);
+	return error_export(error, &err, status);
 }
