@@ -60,8 +60,8 @@ static void say_room(uint64_t cache)
 	uint64_t available = server_room();
 
 	if (cache > available)
-		tell("warning: --cache %s is more than the %s that are free on /dev/shm, or that its "
-		     "control group may have",
+		tell("warning: --cache %s is more than the %s that are free on /dev/shm, "
+		     "or that its control group may have",
 			format_size(cache, size), format_size(available, room));
 }
 
