@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-	PIECE = 1 << 17,        /* bytes inflated at a time: they stay in the cache */
+	PIECE = 1 << 16,        /* bytes inflated at a time: they stay in the cache */
 	PACKED_PIECE = 1 << 16, /* deflated bytes gathered for that */
 };
 
