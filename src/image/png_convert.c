@@ -103,15 +103,27 @@ static void map_row(unsigned from, unsigned to, const uint8_t *row, uint8_t *tar
 	maps[from - 1][to - 1](row, target, width, size, bgr);
 }
 
+INLINE void look_up_each(const uint8_t (*palette)[4], const uint8_t *row, uint8_t *target,
+	uint32_t width, size_t channels)
+{
+	for (uint32_t x = 0; x < width; x++)
+		memcpy(target + x * channels, palette[row[x]], channels);
+}
+
 /* From a palette; grey is made in the palette. */
 static void look_up(
 	const struct png_convert *convert, const uint8_t *row, uint8_t *target, uint32_t width)
 {
 	const uint8_t(*palette)[4] = convert->palette;
-	size_t channels = convert->channels;
 
-	for (uint32_t x = 0; x < width; x++)
-		memcpy(target + x * channels, palette[row[x]], channels);
+	if (convert->channels == 1)
+		look_up_each(palette, row, target, width, 1);
+	else if (convert->channels == 2)
+		look_up_each(palette, row, target, width, 2);
+	else if (convert->channels == 3)
+		look_up_each(palette, row, target, width, 3);
+	else
+		look_up_each(palette, row, target, width, 4);
 }
 
 static bool keeps_channels(const struct png_convert *convert)
