@@ -1,6 +1,7 @@
 #include "server/shards.h"
 
 #include "base/hash.h"
+#include "base/hash_table.h"
 #include "base/text.h"
 #include "server/shard_index.h"
 #include "server/shard_name.h"
@@ -10,13 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 1024
-
 #define NAME_SHOWN 256
 
 /* A shard with its index. */
 struct shard {
-	struct shard *chain;         /* next in its bucket */
+	struct hash_table_link by_name;
 	struct shard *older, *newer; /* by last use */
 	struct shard_index *index;   /* NULL as long as it is not there */
 	struct watched_file *file;
@@ -31,9 +30,8 @@ struct shard {
 };
 
 struct shards {
-	struct shard *buckets[BUCKETS];
+	struct hash_table by_name;
 	struct shard *oldest, *newest;
-	size_t count;
 	uint64_t bytes;
 	uint64_t now; /* goes up with each change of what is expected */
 	struct watch *watch;
@@ -46,11 +44,6 @@ struct shards *shards_new(struct watch *watch)
 	if (shards)
 		shards->watch = watch;
 	return shards;
-}
-
-static struct shard **bucket_of(struct shards *shards, const char *name, size_t length)
-{
-	return &shards->buckets[hash_keyed(name, length) % BUCKETS];
 }
 
 static void unlink_used(struct shards *shards, struct shard *shard)
@@ -85,13 +78,8 @@ static void drop_index(struct shards *shards, struct shard *shard)
 
 static void drop(struct shards *shards, struct shard *shard)
 {
-	struct shard **at = bucket_of(shards, shard->name, shard->length);
-
-	while (*at != shard)
-		at = &(*at)->chain;
-	*at = shard->chain;
+	hash_table_remove(&shards->by_name, &shard->by_name);
 	unlink_used(shards, shard);
-	shards->count--;
 	drop_index(shards, shard);
 	watch_drop(shards->watch, shard->file);
 	free(shard);
@@ -99,8 +87,11 @@ static void drop(struct shards *shards, struct shard *shard)
 
 struct shards *shards_free(struct shards *shards)
 {
-	while (shards && shards->oldest)
+	if (!shards)
+		return NULL;
+	while (shards->oldest)
 		drop(shards, shards->oldest);
+	hash_table_release(&shards->by_name);
 	free(shards);
 	return NULL;
 }
@@ -108,28 +99,30 @@ struct shards *shards_free(struct shards *shards)
 /* The one of that name; NULL if there is none. */
 static struct shard *find(struct shards *shards, const char *name, size_t length)
 {
-	struct shard *shard = *bucket_of(shards, name, length);
+	struct hash_table_link *at = hash_table_first(&shards->by_name, hash_keyed(name, length));
 
-	while (shard && (shard->length != length || memcmp(shard->name, name, length) != 0))
-		shard = shard->chain;
-	return shard;
+	for (; at; at = hash_table_next(at)) {
+		struct shard *shard = HASH_TABLE_ITEM(at, struct shard, by_name);
+
+		if (shard->length == length && !memcmp(shard->name, name, length))
+			return shard;
+	}
+	return NULL;
 }
 
 /* One of that name, without an index; NULL when out of memory. */
 static struct shard *add(struct shards *shards, const struct resolved *file)
 {
-	struct shard **bucket = bucket_of(shards, file->path, file->shard);
 	struct shard *shard = malloc(sizeof *shard + file->shard);
 
 	if (!shard)
 		return NULL;
-	while (shards->count >= SHARDS_MAX && !file->listed)
+	while (shards->by_name.count >= SHARDS_MAX && !file->listed)
 		drop(shards, shards->oldest);
-	*shard = (struct shard){.chain = *bucket, .length = file->shard, .listed = file->listed};
+	*shard = (struct shard){.length = file->shard, .listed = file->listed};
 	memcpy(shard->name, file->path, file->shard);
-	*bucket = shard;
+	hash_table_add(&shards->by_name, &shard->by_name, hash_keyed(shard->name, shard->length));
 	link_used(shards, shard);
-	shards->count++;
 	return shard;
 }
 
@@ -295,7 +288,7 @@ void shards_taken(struct shards *shards, const char *name, size_t length)
 	struct shard *shard = find(shards, name, length);
 
 	if (shard && shard->listed &&
-		(shards->count > SHARDS_MAX || shards->bytes > SHARD_INDEX_MAX))
+		(shards->by_name.count > SHARDS_MAX || shards->bytes > SHARD_INDEX_MAX))
 		drop(shards, shard);
 }
 
