@@ -103,11 +103,16 @@ static void map_row(unsigned from, unsigned to, const uint8_t *row, uint8_t *tar
 	maps[from - 1][to - 1](row, target, width, size, bgr);
 }
 
+/* A pixel of three bytes is written with one of the next, as four bytes are a single write. */
 INLINE void look_up_each(const uint8_t (*palette)[4], const uint8_t *row, uint8_t *target,
 	uint32_t width, size_t channels)
 {
-	for (uint32_t x = 0; x < width; x++)
-		memcpy(target + x * channels, palette[row[x]], channels);
+	const size_t written = channels == 3 ? 4 : channels;
+	uint32_t x = 0;
+
+	for (; x + 1 < width; x++)
+		memcpy(target + x * channels, palette[row[x]], written);
+	memcpy(target + x * channels, palette[row[x]], channels);
 }
 
 /* From a palette; grey is made in the palette. */
