@@ -78,6 +78,13 @@ static void make_faults(int what, int times)
 	faults = times;
 }
 
+static void set_timeout(uint64_t ns)
+{
+	store_lock(&served.server->store);
+	served.server->options.decode_timeout_ns = ns;
+	store_unlock(&served.server->store);
+}
+
 static void what_passes_is_asked_for_again(void **state)
 {
 	struct shmsem_error error;
@@ -93,7 +100,7 @@ static void each_shard_is_asked_for_once_more(void **state)
 	struct shmsem_error error;
 
 	(void)state;
-	served.server->options.decode_timeout_ns = 1;
+	set_timeout(1);
 	make_faults(CHANGED, SHARDS);
 	assert_int_equal(list(&error), STATUS_OK);
 	assert_int_equal(indexes, 2 * SHARDS);
@@ -104,7 +111,7 @@ static void more_often_than_that_all_have_one_time(void **state)
 	struct shmsem_error error;
 
 	(void)state;
-	served.server->options.decode_timeout_ns = 3600 * NS_PER_SECOND;
+	set_timeout(3600 * NS_PER_SECOND);
 	make_faults(EXPIRED, 2 * SHARDS);
 	assert_int_equal(list(&error), STATUS_TRY_AGAIN);
 	/* Fewer, if what was asked for first comes last. */
@@ -135,7 +142,7 @@ static void expect_failure(int what, const char *text)
 static void a_shard_that_changes_all_the_time_fails_the_list(void **state)
 {
 	(void)state;
-	served.server->options.decode_timeout_ns = NS_PER_SECOND / 5;
+	set_timeout(NS_PER_SECOND / 5);
 	expect_failure(CHANGED, "changed while it was read");
 	assert_true(indexes > SHARDS);
 }

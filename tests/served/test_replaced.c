@@ -22,7 +22,7 @@
 /* So many of the next files that were decoded are replaced before the server looks whether they changed: each
  * is one wider. */
 static atomic_int replacements;
-static const char *replaced;
+static const char *_Atomic replaced;
 
 static void next_name(char ret[64], int left)
 {
@@ -34,12 +34,13 @@ bool __wrap_files_key(int fd, struct file_key *ret);
 
 bool __wrap_files_key(int fd, struct file_key *ret)
 {
-	char next[64], path[256];
+	char next[64], from[256], to[256];
 
 	if (replacements > 0) {
 		next_name(next, replacements--);
-		snprintf(path, sizeof path, "%s", served_path(&served, next));
-		rename(path, served_path(&served, replaced));
+		snprintf(from, sizeof from, "%s/%s", served.folder, next);
+		snprintf(to, sizeof to, "%s/%s", served.folder, replaced);
+		rename(from, to);
 	}
 	return __real_files_key(fd, ret);
 }
