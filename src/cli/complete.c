@@ -5,7 +5,6 @@
 #include "bench/transport.h"
 #include "cli/command.h"
 #include "cli/object_columns.h"
-#include "exchange/head_report.h"
 #include "exchange/life.h"
 #include "inventory/objects.h"
 #include "shmsem.h"

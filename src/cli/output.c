@@ -1,7 +1,6 @@
 #include "cli/output.h"
 
 #include "base/cleanup.h"
-#include "base/text.h"
 #include "cli/replace.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 #include "cli/service.h"
 
 #include "base/clock.h"
-#include "cli/notify.h"
 #include "cli/tell.h"
 
 #include <errno.h>

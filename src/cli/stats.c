@@ -6,7 +6,6 @@
 #include "exchange/head_report.h"
 #include "exchange/life.h"
 #include "exchange/wire_index.h"
-#include "shm/lock.h"
 #include "shm/shm_file.h"
 
 #include <errno.h>

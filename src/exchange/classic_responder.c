@@ -5,7 +5,6 @@
 #include "exchange/head_report.h"
 #include "exchange/life.h"
 #include "shm/guard.h"
-#include "shm/lock.h"
 #include "shm/semaphore.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 #include "exchange/head_report.h"
 
-#include "base/cleanup.h"
 #include "base/io.h"
 #include "shm/lock.h"
 #include "shm/shm_file.h"

@@ -1,7 +1,6 @@
 #include "exchange/server_objects.h"
 
 #include "base/clock.h"
-#include "base/io.h"
 #include "base/process.h"
 #include "exchange/life.h"
 #include "exchange/reclaim.h"

@@ -1,6 +1,5 @@
 #include "server/decoder.h"
 
-#include "base/io.h"
 #include "base/number.h"
 #include "server/job.h"
 #include "server/sandbox.h"

@@ -1,6 +1,5 @@
 #include "server/store.h"
 
-#include "base/clock.h"
 #include "base/number.h"
 #include "server/store_tables.h"
 
