@@ -153,7 +153,9 @@ static void complete(struct server *server, unsigned index, int status,
 		decoder_set_idle(server, index);
 		return;
 	}
-	work->job->changed = !status && file_changed(server, work->job);
+	/* What was wrong with a file that is not there any more says nothing of the one that is. */
+	work->job->changed = (!status || status == STATUS_BAD_DATA || status == STATUS_TRY_AGAIN) &&
+			     file_changed(server, work->job);
 	if (work->job->changed)
 		status = error_set(err, STATUS_TRY_AGAIN, "changed while it was read; ask again");
 	status = check_segment(server, index, status, err);

@@ -103,6 +103,17 @@ static void the_new_file_is_decoded(void **state)
 	assert_int_equal(fetch(2, &error), STATUS_OK);
 }
 
+static void what_was_wrong_with_the_old_file_is_not_told(void **state)
+{
+	static const uint8_t broken[] = "\x89PNG\r\n\x1a\n, and nothing";
+	struct shmsem_error error;
+
+	(void)state;
+	replace(IMAGE, 1);
+	served_write(&served, IMAGE, broken, sizeof broken);
+	assert_int_equal(fetch(2, &error), STATUS_OK);
+}
+
 static void the_new_shard_is_read(void **state)
 {
 	struct shmsem_error error;
@@ -213,6 +224,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(the_new_file_is_decoded),
+		TEST(what_was_wrong_with_the_old_file_is_not_told),
 		TEST(the_new_shard_is_read),
 		TEST(the_new_header_is_read),
 		TEST(what_is_decoded_ahead_is_decoded_anew),
