@@ -292,6 +292,17 @@ static bool is_folder(int folder, const char *name, const struct files_rules *ru
 	return fd >= 0 && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+static bool is_plain_with_slash(const char *name, size_t length)
+{
+	char plain[sizeof((struct resolved *)NULL)->path];
+
+	if (length < 2 || length > sizeof plain || name[length - 1] != '/')
+		return false;
+	memcpy(plain, name, length - 1);
+	plain[length - 1] = '\0';
+	return files_name_plain(plain);
+}
+
 int files_resolve_by(int folder, const char *name, const struct files_rules *rules,
 	struct resolved *ret, struct error *err)
 {
@@ -305,9 +316,10 @@ int files_resolve_by(int folder, const char *name, const struct files_rules *rul
 	text_escape(rules->shown ? rules->shown : name, strlen(rules->shown ? rules->shown : name),
 		shown, sizeof shown);
 	ret->path[0] = '\0';
-	if (length > 1 && name[length - 1] == '/')
-		return error_set(err, STATUS_NOT_FOUND, "%s: names a folder; its images are %sNAME",
-			shown, shown);
+	if (is_plain_with_slash(name, length))
+		return error_set(err, STATUS_NOT_FOUND,
+			"%s: a name does not end in '/'; an image of a folder is FOLDER/NAME",
+			shown);
 	if (!files_name_plain(name))
 		return error_set(err, STATUS_NOT_FOUND,
 			"%s: not a name beneath the served folder (no leading '/', no empty, '.' "

@@ -194,7 +194,20 @@ static void a_folder_says_what_its_images_are_called(void **state)
 
 	assert_int_equal(mkdirat(tree->root, "folder", 0700), 0);
 	expect_text(tree, "folder", "folder: is a folder; its images are folder/NAME");
-	expect_text(tree, "folder/", "folder/: names a folder; its images are folder/NAME");
+	expect_text(tree, "folder/",
+		"folder/: a name does not end in '/'; an image of a folder is FOLDER/NAME");
+	expect_text(tree, "none/",
+		"none/: a name does not end in '/'; an image of a folder is FOLDER/NAME");
+	for (size_t i = 0; i < 3; i++) {
+		const char *outside[] = {"../", "/etc/", "//"};
+		char text[128];
+
+		snprintf(text, sizeof text,
+			"%s: not a name beneath the served folder (no leading '/', "
+			"no empty, '.' or '..' part)",
+			outside[i]);
+		expect_text(tree, outside[i], text);
+	}
 	expect_text(tree, "folder/none", "folder/none: no such image");
 	write_at(tree->root, "folder.png", "png");
 	assert_int_equal(resolve(tree, "folder", NULL, NULL), STATUS_OK);
