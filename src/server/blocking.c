@@ -211,7 +211,7 @@ static void keep_index(struct server *server, uint64_t since, struct file_answer
 	if (!said->indexed || ret->fd < 0)
 		return;
 	shard.shard = said->shard;
-	shard.listed = ret->task && ret->task->listed_until;
+	shard.listed = !ret->task || ret->task->listed_until;
 	strcpy(shard.path, said->path);
 	if (!said->err.status &&
 		(!said->shard || !shards_put(server->shards, &shard, since, ret->fd, &damage)))

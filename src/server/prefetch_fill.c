@@ -50,7 +50,7 @@ static bool take(struct server *server, const struct file_task *task, struct res
 
 	if (!prefetch)
 		return true;
-	if (prefetch->state == PREFETCH_HANGS && !prefetch_resume(server, prefetch))
+	if (!status && prefetch->state == PREFETCH_HANGS && !prefetch_resume(server, prefetch))
 		return true;
 	if (status && !prefetch->again && task->order.number && file_task_may_pass(err)) {
 		prefetch->again = true;
