@@ -45,6 +45,19 @@ static int unknown_command(const char *name, struct error *err)
 		name, suggest_text(best, "", text));
 }
 
+static int print_help(const char *name, struct error *err)
+{
+	const struct command *command = name ? find_command(name) : NULL;
+
+	if (name && !command)
+		return unknown_command(name, err);
+	if (command)
+		command_print_help(command);
+	else
+		print_usage(stdout);
+	return STATUS_OK;
+}
+
 static int run_command(const struct command *command, int argc, char **argv, struct error *err)
 {
 	void *options = calloc(1, command->options_size ? command->options_size : 1);
@@ -100,11 +113,7 @@ int main(int argc, char **argv)
 		complete_print(argc - 2, argv + 2);
 	} else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
 		   !strcmp(argv[1], "help")) {
-		command = argc > 2 ? find_command(argv[2]) : NULL;
-		if (command)
-			command_print_help(command);
-		else
-			print_usage(stdout);
+		status = print_help(argv[2], &err);
 	} else if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		version_print(stdout);
 	} else if ((command = find_command(argv[1]))) {

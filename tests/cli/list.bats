@@ -526,3 +526,16 @@ fits() {
 	[[ $(TERM=xterm at_terminal 80 list --color=never) != *$'\e[3'* ]]
 	[[ $("$SHMSEM" list) != *$'\e['* ]]
 }
+
+@test "help for a command that does not exist is refused as the command is" {
+	for help in help -h --help; do
+		for name in fetsh --foo; do
+			run -64 "$SHMSEM" "$help" "$name"
+			[[ "$output" == *"there is no command '$name'"* ]]
+		done
+		run -0 "$SHMSEM" "$help"
+		run -0 "$SHMSEM" "$help" fetch
+	done
+	run -64 "$SHMSEM" help fetsh
+	[[ "$output" == *fetch* ]]
+}
