@@ -189,7 +189,7 @@ static int list_run(const void *parsed, int argc, char **argv, struct error *err
 				      : list_once(&list, err);
 		if (status || !given->watch)
 			return status;
-		if (fflush(stdout) != 0) /* main says why */
+		if (fflush(stdout) != 0 || ferror(stdout)) /* main says why */
 			return STATUS_OK;
 		nanosleep(&pause, NULL);
 	}

@@ -257,8 +257,9 @@ int table_print(struct table *table, struct error *err)
 		print_raw(table);
 	else
 		table_print_text(table);
-	if (ferror(stdout))
-		return error_set(err, STATUS_IO, "cannot print the table");
+	/* That nobody reads any more (EPIPE) is no fault: main ends quietly. */
+	if (ferror(stdout) && errno != EPIPE)
+		return error_os(err, errno ? errno : EIO, "cannot write to standard output");
 	return STATUS_OK;
 }
 

@@ -539,3 +539,16 @@ fits() {
 	run -64 "$SHMSEM" help fetsh
 	[[ "$output" == *fetch* ]]
 }
+
+@test "list ends quietly when nobody reads, also where SIGPIPE is ignored" {
+	touch /dev/shm/SEG_{1..200}_HEAD # more than stdio keeps
+	mkfifo "$BATS_TEST_TMPDIR/pipe"
+	exec 5<>"$BATS_TEST_TMPDIR/pipe" 6>"$BATS_TEST_TMPDIR/pipe" 5>&-
+	for option in --raw --json --watch=0.1; do
+		run -0 sh -c 'trap "" PIPE; exec "$@" >&6' sh "$SHMSEM" list "$option"
+		[ -z "$output" ]
+	done
+	exec 6>&-
+	run -74 sh -c 'exec "$@" >/dev/full' sh "$SHMSEM" list
+	[[ "$output" == *"No space left"* ]]
+}
