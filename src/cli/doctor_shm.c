@@ -107,7 +107,7 @@ static void examine_making(struct findings *findings)
 				       "an object cannot be made in %s: %s", SHM_DIRECTORY,
 				       strerror(failed)),
 			failed == ENOSPC ? "make room: see 'size' and 'inodes'"
-			: failed == EROFS
+			: failed == EROFS || access(SHM_DIRECTORY, W_OK | X_OK) != 0
 				? "see 'mode'"
 				: "a kernel with O_TMPFILE on tmpfs (3.11), and a sandbox "
 				  "that allows it");

@@ -38,6 +38,14 @@ finding() {
 	[ "$(finding size state)" = warning ]
 }
 
+@test "where nobody but root may write, the mode is to blame for what cannot be made" {
+	chmod 0755 /dev/shm
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$SHMSEM" doctor --json
+	chmod 1777 /dev/shm
+	[ "$(finding mode state)" = bad ]
+	[ "$(finding objects remedy)" = "see 'mode'" ]
+}
+
 @test "a lost sticky bit and a wrong file system are told" {
 	chmod 0777 /dev/shm
 	run -0 "$SHMSEM" doctor --json
