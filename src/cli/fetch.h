@@ -67,6 +67,7 @@ struct fetch_work {
 	_Atomic bool *said; /* of each name: its failure, or what else there was to say */
 	_Atomic size_t next;
 	_Atomic bool stop; /* nobody reads our output any more */
+	_Atomic bool gone; /* there is no server any more, which was said */
 };
 
 /* Says what contradicts itself before anything is done; all of the plan but for its output. `words`

@@ -193,7 +193,8 @@ static int use(const struct fetch_plan *plan, const char *name, const struct shm
 }
 
 /* One image; the time is that of the hand-off, not of writing a file. */
-static int fetch_one(struct fetch_work *work, struct shmsem *client, size_t at, struct error *err)
+static int fetch_one(struct fetch_work *work, struct shmsem *client, size_t at, bool *ret_gone,
+	struct error *err)
 {
 	const struct fetch_plan *plan = work->plan;
 	struct fetch_result *result = &work->results[at];
@@ -207,6 +208,8 @@ static int fetch_one(struct fetch_work *work, struct shmsem *client, size_t at, 
 	status = plan->info ? shmsem_info(client, &request, &result->info, &error)
 			    : shmsem_fetch(client, &request, &image, &error);
 	result->took = clock_now() - begun;
+	if (status == SHMSEM_UNAVAILABLE && shmsem_ping(client, NULL) == SHMSEM_UNAVAILABLE)
+		*ret_gone = true;
 	if (status)
 		return take_over(&error, err);
 	if (plan->info)
@@ -217,17 +220,28 @@ static int fetch_one(struct fetch_work *work, struct shmsem *client, size_t at, 
 	return status;
 }
 
+/* What is left once there is no server any more. */
+static void leave_out(struct fetch_work *work, size_t at)
+{
+	work->results[at].status = STATUS_UNAVAILABLE;
+	work->results[at].message = strdup("not asked for: there is no server any more");
+	progress_step(&work->progress);
+}
+
 static void ask(struct fetch_work *work, struct shmsem *client)
 {
 	size_t at;
 
 	while (!work->stop && (at = work->next++) < work->draw->count) {
 		struct error err = {0};
-		int status = fetch_one(work, client, at, &err);
+		bool gone = work->gone;
+		int status = gone ? STATUS_UNAVAILABLE : fetch_one(work, client, at, &gone, &err);
 
 		/* Who read our output has gone, as head(1) does when it has enough. */
 		if (status == STATUS_IO && err.os_error == EPIPE)
 			work->stop = true;
+		else if (gone && atomic_exchange(&work->gone, true))
+			leave_out(work, at);
 		else
 			fetch_done(work, at, status, &err);
 	}

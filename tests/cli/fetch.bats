@@ -561,6 +561,21 @@ colours_of() {
 	finish
 }
 
+@test "a server that dies is told of once, and asked for nothing more" {
+	begin
+	set +e
+	timeout 60 "$SHMSEM" fetch -N "$NS" -j 2 -o - -t pnm -c 200 apple ball car dog 2>said |
+		(head -c 100000 >/dev/null; kill -KILL "$SERVER"; cat >/dev/null)
+	status=${PIPESTATUS[0]}
+	set -e
+	[ "$status" -eq 1 ]
+	[ "$(wc -l <said)" -eq 2 ]
+	grep "^shmsem fetch: [a-z]*: the server " said
+	grep " of 800 failed: " said
+	"$SHMSEM" cleanup -q
+	SERVERS=()
+}
+
 @test "-j asks for several at once, be there seats for all of them or not" {
 	mkdir images
 	for i in $(seq 40); do
