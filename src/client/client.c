@@ -39,6 +39,10 @@ static void tell_queued(void *data, const char *message)
 
 static int no_server(const struct shmsem *client, const struct error *cause, struct error *err)
 {
+	if (cause->os_error == EAGAIN) /* there is one */
+		return error_set(err, STATUS_UNAVAILABLE,
+			"%s for namespace '%s'; ask again, or wait for it (--wait)", cause->text,
+			client->space.text);
 	return error_set(err, STATUS_UNAVAILABLE,
 		"%s for namespace '%s'; start one with 'shmsem serve -N %s DIR'", cause->text,
 		client->space.text, client->space.text);
