@@ -149,7 +149,6 @@ static int prefetch_name(struct prefetching *work, const char *name, struct erro
 	struct shmsem_prefetched got;
 	struct shmsem_error error = {0};
 
-	work->report.asked++;
 	if (!is_name(work, name))
 		return STATUS_OK;
 	request.name = name;
@@ -164,6 +163,23 @@ static int prefetch_name(struct prefetching *work, const char *name, struct erro
 	return STATUS_OK;
 }
 
+/* How many names are in the rest of a file; 0 for what can be read only once. */
+static uint64_t names_in(FILE *file, char end)
+{
+	const off_t at = ftello(file);
+	AUTO_FREE char *line = NULL;
+	uint64_t names = 0;
+	size_t room = 0;
+	ssize_t got;
+
+	if (at < 0)
+		return 0;
+	while ((got = getdelim(&line, &room, end, file)) >= 0)
+		names += got > 1 || line[0] != end;
+	clearerr(file);
+	return fseeko(file, at, SEEK_SET) ? 0 : names;
+}
+
 static int prefetch_lines(
 	struct prefetching *work, FILE *file, const char *path, bool null, struct error *err)
 {
@@ -171,8 +187,10 @@ static int prefetch_lines(
 	AUTO_FREE char *line = NULL;
 	int status = STATUS_OK;
 	size_t room = 0, number = 0, length;
+	uint64_t counted = names_in(file, end), names = 0;
 	ssize_t got;
 
+	work->report.asked += counted;
 	while (!status && !interrupted && (got = getdelim(&line, &room, end, file)) >= 0) {
 		length = (size_t)got;
 		number++;
@@ -181,8 +199,11 @@ static int prefetch_lines(
 		if (strlen(line) != length)
 			return error_set(
 				err, STATUS_USAGE, "a NUL in line %zu of '%s'; -0?", number, path);
-		if (length)
-			status = prefetch_name(work, line, err);
+		if (!length)
+			continue;
+		if (++names > counted)
+			work->report.asked++;
+		status = prefetch_name(work, line, err);
 	}
 	if (status || interrupted || !ferror(file))
 		return status;
@@ -232,6 +253,7 @@ static int prefetch_words(struct prefetching *work, char **words, size_t count, 
 
 	if (!status)
 		status = fetch_names_match(words, count, globs ? &all : NULL, false, &names, err);
+	work->report.asked += names.count;
 	for (size_t i = 0; !status && !interrupted && i < names.count; i++)
 		status = prefetch_name(work, names.names[i], err);
 	fetch_names_release(&all);

@@ -13,7 +13,8 @@
 
 struct prefetch_report {
 	struct progress progress;
-	uint64_t asked, decoded, failed;
+	uint64_t asked; /* names that are known of, be they sent or not */
+	uint64_t decoded, failed;
 	bool full;  /* the rest waits for readers */
 	int status; /* of those that failed, if all have the same */
 	bool hinted;

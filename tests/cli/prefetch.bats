@@ -130,6 +130,13 @@ stored() {
 	[ "$stderr" = "shmsem prefetch: nothing was decoded for 4.0s: the store (--cache of shmsem serve) is full of images that nobody has used yet" ]
 	run --separate-stderr -75 prefetch -J --timeout 0.3 --size 1200x1000 1 2 3 4 5 6
 	jq -e '.asked == 6 and .decoded < 6' <<<"$output"
+	# All that are asked for, also those that the server has no place for yet.
+	yes $'1\n2\n\n3' | head -n 1200 >order
+	run --separate-stderr -75 prefetch --timeout 0.3 --size 1200x1000 --order order 4 5
+	[[ "$output" == [0-9]*" of 902 decoded" ]]
+	# shellcheck disable=SC2046 # words
+	run --separate-stderr -75 prefetch -J --timeout 0.3 --size 1200x1000 $(cat order)
+	jq -e '.asked == 900' <<<"$output"
 	script -qefc "timeout 60 '$SHMSEM' prefetch -N '$NS' --size 1200x1000 1 2 3 4 5 6" said >/dev/null 2>&1 3>&- &
 	ahead=$!
 	until grep -q "of 6, .* s; waiting for readers (serve --cache)" said; do sleep 0.02; done
