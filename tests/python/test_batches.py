@@ -336,6 +336,25 @@ def test_an_event_loop_fetches(batches):
     asyncio.run(work())
 
 
+def test_a_closed_connection_of_an_event_loop_stays_closed(batches):
+    async def work():
+        client = shmsem.AsyncConnection(batches)
+        client.close()
+        async with shmsem.AsyncConnection(batches) as left:
+            await left.fetch("00")
+        for closed in (client, left):
+            for call in (
+                closed.fetch("00"),
+                closed.fetch_many(["00"]),
+                closed.fetch_batch(["00"]),
+                closed.prefetch(["00"]),
+            ):
+                with pytest.raises(shmsem.UsageError, match="was closed"):
+                    await call
+
+    asyncio.run(work())
+
+
 def test_the_loop_goes_on_meanwhile_and_needs_no_thread_for_each_call(batches):
     async def work():
         beats = 0

@@ -24,6 +24,7 @@ class AsyncConnection:
         if threads is None:
             threads = min(os.cpu_count() or 1, 16)
         self._options = (namespace, wait, timeout, guard, server_user, threads)
+        self._closed = False
         self._queue = None
         self._ahead = None
         self._pid = None
@@ -31,7 +32,12 @@ class AsyncConnection:
         self._waiting = {}
         self._tags = itertools.count()
 
+    def _check_open(self):
+        if self._closed:
+            raise UsageError("the connection was closed")
+
     def _open(self):
+        self._check_open()
         loop = asyncio.get_running_loop()
         if self._pid != os.getpid():
             self._queue = None
@@ -87,6 +93,7 @@ class AsyncConnection:
 
     async def prefetch(self, names, /, **options):
         """As Connection.prefetch."""
+        self._check_open()
         if self._ahead is None:
             self._ahead = unconnected(*self._options[:5])
         self._ahead.prefetch(names, **options)
@@ -106,6 +113,7 @@ class AsyncConnection:
 
     def close(self):
         """Ends what is under way. Images that were fetched stay valid."""
+        self._closed = True
         self._close_queue()
         if self._ahead is not None:
             self._ahead.close()
