@@ -163,8 +163,6 @@ static int prepare(
 						   : VIEW_BY_SIZE;
 	list.readable = isatty(STDOUT_FILENO) && !list.style.json && !list.style.raw;
 	list.style.colours = terminal_colours(given->colour);
-	if (list.readable)
-		list.style.width = terminal_width();
 	if (list.readable && !given->output && !given->verbose)
 		list.style.gives_way = gives_way;
 	*ret = list;
@@ -185,6 +183,8 @@ static int list_run(const void *parsed, int argc, char **argv, struct error *err
 	for (;;) {
 		if (given->watch && isatty(STDOUT_FILENO))
 			fputs("\033[H\033[J", stdout);
+		if (list.readable) /* which may be another one by now */
+			list.style.width = terminal_width();
 		status = given->stats ? stats_print(&list.space, &list.style, err)
 				      : list_once(&list, err);
 		if (status || !given->watch)

@@ -95,6 +95,8 @@ static struct layout lay_out(const struct table *table)
 		narrow(table, &layout, false, WRAPPED_LEAST);
 		narrow(table, &layout, true, NAME_LEAST);
 		narrow(table, &layout, false, WRAPPED_LEAST / 2);
+		narrow(table, &layout, true, NAME_LEAST / 2);
+		narrow(table, &layout, false, WRAPPED_LEAST / 4);
 	}
 	for (size_t at = 0; at < table->width; at++)
 		if (layout.widths[at])

@@ -1,4 +1,6 @@
 # shmsem list: what it shows, and how it judges.
+bats_require_minimum_version 1.5.0
+
 load objects
 
 json() { # json EXPRESSION: with `objects` from list's JSON on stdin
@@ -485,7 +487,7 @@ at_terminal() {
 	hold segment psm_1234567890
 	rm /dev/shm/psm_1234567890
 	local columns line
-	for columns in 80 120; do
+	for columns in 40 50 80 120; do
 		while IFS= read -r line; do
 			[ "$(LC_ALL=C.UTF-8 wc -m <<<"$line")" -le $((columns + 1)) ] || { echo "$columns: $line" >&2; return 1; }
 		done < <(at_terminal "$columns" list -a --color=never)
