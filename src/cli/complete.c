@@ -167,7 +167,8 @@ static void offer_values(const struct command *command, const struct option_row 
 		offer_choices(values, typed);
 	else if (!strcmp(row->name, "mechanism"))
 		offer_mechanisms(typed);
-	else if (row->argument)
+	/* What a pattern is for, nobody knows here. */
+	else if (row->argument && !strstr(row->argument, "GLOB"))
 		offer_for(row->argument, connect, typed);
 }
 

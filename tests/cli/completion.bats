@@ -77,6 +77,8 @@ in_fish() {
 	[ -z "$output" ]
 	run -0 in_bash shmsem cleanup ""
 	[ "$output" = offered ]
+	run -0 in_bash shmsem cleanup --foreign ""
+	[ -z "$output" ]
 	serve_stop "$SERVER"
 }
 
