@@ -65,8 +65,10 @@ static int option_store(
 		return STATUS_OK;
 	case OPTION_CHOICE:
 		if (!is_choice(row->argument, text))
-			return error_set(err, STATUS_USAGE, "%s takes %s, not '%s'", what,
-				row->argument, text);
+			/* Without the brackets of one that may be left out. */
+			return error_set(err, STATUS_USAGE, "%s takes %.*s, not '%s'", what,
+				(int)strcspn(row->argument + (*row->argument == '['), "]"),
+				row->argument + (*row->argument == '['), text);
 		*(const char **)(void *)value = text;
 		return STATUS_OK;
 	case OPTION_NUMBER:
