@@ -83,16 +83,20 @@ static int open_accepted(const struct name_space *space, const char *name,
 {
 	int status = segment_open(name, true, 0, ret, err);
 	struct stat file;
+	bool found;
 
 	if (status == STATUS_NOT_FOUND)
 		return error_set(err, STATUS_UNAVAILABLE, "no server");
 	/* A stranger's may well be closed to us. */
-	if (status == STATUS_NOT_PERMITTED && shm_file_look(name + 1, &file) == 0 &&
-		S_ISREG(file.st_mode) && !server_user_accepts(accepted, file.st_uid))
+	found = status == STATUS_NOT_PERMITTED && shm_file_look(name + 1, &file) == 0 &&
+		S_ISREG(file.st_mode);
+	if (found && !server_user_accepts(accepted, file.st_uid))
 		return server_user_refuse(accepted, space, file.st_uid, err);
 	if (status == STATUS_NOT_PERMITTED && readable(name)) {
 		status = error_set(err, STATUS_UNAVAILABLE, "the server is not ready yet");
 		err->os_error = EAGAIN;
+	} else if (found && err->os_error == EACCES) {
+		return server_user_shut_out(space, file.st_uid, err);
 	}
 	if (!status && !server_user_accepts(accepted, ret->owner)) {
 		status = server_user_refuse(accepted, space, ret->owner, err);

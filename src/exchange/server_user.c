@@ -106,3 +106,14 @@ int server_user_refuse(const struct server_user *user, const struct name_space *
 		"or " SERVER_USER_VARIABLE "=%s accepts it",
 		space->text, is, wanted, name, name);
 }
+
+int server_user_shut_out(const struct name_space *space, uid_t owner, struct error *err)
+{
+	char is[USER_TEXT_SIZE], unused[USER_TEXT_SIZE / 2];
+
+	describe(owner, is, unused);
+	return error_set_os(err, STATUS_NOT_PERMITTED, EACCES,
+		"the server of namespace '%s' runs as %s and does not admit this one; "
+		"with --mode 0660 --group GROUP it admits a group",
+		space->text, is);
+}

@@ -35,3 +35,6 @@ bool server_user_accepts(const struct server_user *user, uid_t owner);
 /* STATUS_NOT_PERMITTED, saying whose the server is and how it is accepted. */
 int server_user_refuse(const struct server_user *user, const struct name_space *space, uid_t owner,
 	struct error *err);
+
+/* The same of one that is accepted, and whose objects are closed to this user. */
+int server_user_shut_out(const struct name_space *space, uid_t owner, struct error *err);

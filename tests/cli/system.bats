@@ -75,6 +75,9 @@ installed_unit() {
 	SERVERS+=("$SERVER")
 	run -0 setpriv --reuid 65533 --regid 65534 --clear-groups \
 		env SHMSEM_SERVER_USER=65534 "$BATS_TEST_TMPDIR/shmsem" fetch -N closed --wait 15 apple
+	run -77 setpriv --reuid 65533 --regid 65533 --clear-groups \
+		env SHMSEM_SERVER_USER=65534 "$BATS_TEST_TMPDIR/shmsem" fetch -N closed apple
+	[ "$output" = "shmsem fetch: the server of namespace 'closed' runs as user nobody (uid 65534) and does not admit this one; with --mode 0660 --group GROUP it admits a group" ]
 	serve_stop "$SERVER"
 	assert_nothing_left
 }
