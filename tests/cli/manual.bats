@@ -107,7 +107,7 @@ run_examples_beside_server() {
 	serve_start shmsem images
 	local i
 	for i in 1 2 3; do
-		"${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I "$SHMSEM_INCLUDE" -o "example$i" "example$i.c" \
+		"${CC:-cc}" -std=c11 -Wall -Wextra -Werror -I "$SHMSEM_INCLUDE" -o "example$i" "example$i.c" \
 			"$LIBSHMSEM"
 	done
 	run -0 env LD_LIBRARY_PATH="${LIBSHMSEM%/*}" timeout 20 ./example1
