@@ -21,17 +21,33 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* What fetch needs where other users than ours are to ask. */
+/* Whether a class of other users gets both, without which neither counts. */
+static bool admits_others(mode_t mode)
+{
+	return (mode & 0060) == 0060 || (mode & 0006) == 0006;
+}
+
+/* What fetch needs where other users than ours are to ask; all accept root's. */
 static const char *server_user_text(const struct server_options *options, char text[64])
 {
-	const struct passwd *user = options->access.mode & 0066 ? getpwuid(geteuid()) : NULL;
+	bool needed = admits_others(options->access.mode) && geteuid() != 0;
+	const struct passwd *user = needed ? getpwuid(geteuid()) : NULL;
 
 	text[0] = '\0';
 	if (user)
 		snprintf(text, 64, " --server-user %s", user->pw_name);
-	else if (options->access.mode & 0066)
+	else if (needed)
 		snprintf(text, 64, " --server-user %u", (unsigned)geteuid());
 	return text;
+}
+
+static void say_mode(mode_t mode)
+{
+	if ((mode & 0066) && !admits_others(mode))
+		tell("warning: --mode %04o admits no other user: a class of users needs to read "
+		     "and "
+		     "write",
+			(unsigned)mode);
 }
 
 static void say_ready(const struct server_options *options, const struct server *server)
@@ -110,6 +126,7 @@ static int start(struct service *service, const struct serve_options *given,
 
 	if (given->join)
 		return join_start(options, say, &service->join, err);
+	say_mode(options->access.mode);
 	say_room(options->cache);
 	options->preload = given->preload.count ? &preload : NULL;
 	status = server_start(options, &service->server, err);

@@ -253,6 +253,13 @@ many_images() {
 	serve_stop "$SERVER"
 }
 
+@test "a mode that admits nobody is warned of" {
+	run -0 "$SHMSEM" serve --mode 0644 "$SHMSEM_IMAGES" -- true
+	[ "$output" = "shmsem serve: warning: --mode 0644 admits no other user: a class of users needs to read and write" ]
+	run -0 "$SHMSEM" serve --mode 0606 "$SHMSEM_IMAGES" -- true
+	[ -z "$output" ]
+}
+
 @test "a store that is larger than what is free is warned of, and takes no more for it" {
 	run -0 "$BATS_TEST_DIRNAME/private" bash -c 'mount -o remount,size=64m /dev/shm
 		"$SHMSEM" serve --cache 100G "$SHMSEM_IMAGES" -- bash -c "\"\$SHMSEM\" fetch -q apple; stat -fc %f /dev/shm"'
