@@ -124,8 +124,9 @@ static size_t group(unsigned pixel, size_t count, const uint8_t *source, size_t 
 {
 	if (pixel == 1 && count >= PNG_DIAGONAL_ROWS && is_slow(source, size, PNG_DIAGONAL_ROWS))
 		return PNG_DIAGONAL_ROWS;
-	if (pixel >= 2 && pixel <= 4 && count >= PNG_QUAD_ROWS &&
-		is_slow(source, size, PNG_QUAD_ROWS))
+	/* Two rows in a register lie as a little-endian machine has them. */
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && pixel >= 2 && pixel <= 4 &&
+		count >= PNG_QUAD_ROWS && is_slow(source, size, PNG_QUAD_ROWS))
 		return PNG_QUAD_ROWS;
 	return 1;
 }
