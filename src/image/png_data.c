@@ -8,9 +8,16 @@
 
 #include <string.h>
 
+/* Small images, which a fuzzer makes many of, have many pieces, too. */
+#ifdef SMALL_PIECES
+#define PIECE_BITS 6
+#else
+#define PIECE_BITS 16
+#endif
+
 enum {
-	PIECE = 1 << 16,        /* bytes inflated at a time: they stay in the cache */
-	PACKED_PIECE = 1 << 16, /* deflated bytes gathered for that */
+	PIECE = 1 << PIECE_BITS,        /* bytes inflated at a time: they stay in the cache */
+	PACKED_PIECE = 1 << PIECE_BITS, /* deflated bytes gathered for that */
 };
 
 static bool checksum_is_right(const struct png_chunk *chunk)

@@ -12,14 +12,15 @@
 
 enum {
 	CHANGES_MAX = 3,
-	FILE_MAX = 1 << 16,
+	FILE_MAX = 1 << 19,
+	TALLER = 24, /* times as high: more than the window, so that it is inflated in pieces */
 };
 
 /* An input begins with this; the rest are rows, repeated as long as they are wanted. */
 struct recipe {
 	uint8_t options[IMAGE_OPTION_BYTES];
 	uint8_t width, height, kind, interlaced;
-	uint8_t pieces;  /* IDAT chunks */
+	uint8_t pieces;  /* IDAT chunks; from 128 on, of a taller image */
 	uint8_t level;   /* of compression */
 	uint8_t excess;  /* less or more data than the image wants */
 	uint8_t chunks;  /* others, before and behind */
@@ -67,11 +68,16 @@ static void add_chunk(struct file *file, const char *type, const void *data, siz
 	add(file, number, 4);
 }
 
+static size_t height_of(const struct recipe *recipe)
+{
+	return (recipe->height % 40 + 1U) * (recipe->pieces & 128 ? TALLER : 1);
+}
+
 static void add_pixels(struct file *file, const struct recipe *recipe, const uint8_t *rows,
 	size_t size, unsigned bits)
 {
-	static uint8_t raw[1 << 15], packed[1 << 16];
-	size_t width = recipe->width % 40 + 1, height = recipe->height % 40 + 1;
+	static uint8_t raw[1 << 19], packed[1 << 19];
+	size_t width = recipe->width % 40 + 1, height = height_of(recipe);
 	size_t row = 1 + (width * bits + 7) / 8, wanted = row * height, piece;
 	uLongf packed_size = sizeof packed;
 
@@ -105,7 +111,7 @@ static void make_file(
 	for (size_t i = 0; i < sizeof palette; i++)
 		palette[i] = (uint8_t)(i * 37 + recipe->colours);
 	header[3] = recipe->width % 40 + 1;
-	header[7] = recipe->height % 40 + 1;
+	put_be32(header + 4, (uint32_t)height_of(recipe));
 	add(file, "\x89PNG\r\n\x1a\n", 8);
 	add_chunk(file, "IHDR", header, sizeof header);
 	if (recipe->chunks & 1)
