@@ -41,11 +41,11 @@ static int no_server(const struct shmsem *client, const struct error *cause, str
 {
 	if (cause->os_error == EAGAIN) /* there is one */
 		return error_set(err, STATUS_UNAVAILABLE,
-			"%s for namespace '%s'; ask again, or wait for it (--wait)", cause->text,
-			client->space.text);
+			"namespace '%s': %s; ask again, or wait for it (--wait)",
+			client->space.text, cause->text);
 	return error_set(err, STATUS_UNAVAILABLE,
-		"%s for namespace '%s'; start one with 'shmsem serve -N %s DIR'", cause->text,
-		client->space.text, client->space.text);
+		"namespace '%s': %s; start one with 'shmsem serve -N %s DIR'", client->space.text,
+		cause->text, client->space.text);
 }
 
 /* Nobody wonders about a wait that is not longer than for a successor. */

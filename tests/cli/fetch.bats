@@ -127,8 +127,42 @@ pixels_of_png() {
 
 @test "without a server the status is 69 at once, with the command that starts one" {
 	run -69 timeout 2 "$SHMSEM" fetch -N "$NS" apple
-	[[ "$output" == *"shmsem serve -N $NS DIR"* ]]
-	[ "${#lines[@]}" -eq 1 ]
+	[ "$output" = "shmsem fetch: namespace '$NS': no server; start one with 'shmsem serve -N $NS DIR'" ]
+}
+
+# set_ready NUMBER -- the word in HEAD that says whether the server is ready.
+set_ready() {
+	python3 - "/dev/shm/SEG_${NS}_HEAD" "$1" <<-'END'
+		import struct, sys
+		with open(sys.argv[1], 'r+b') as head:
+		    start = head.read(64)
+		    seats, page = struct.unpack_from('I', start, 44)[0], struct.unpack_from('I', start, 52)[0]
+		    head.seek(page * seats)
+		    head.write(struct.pack('I', int(sys.argv[2])))
+	END
+}
+
+@test "who finds a server that only starts is told to wait, not to start one" {
+	begin
+	set_ready 0
+	run -69 fetch apple
+	[ "$output" = "shmsem fetch: namespace '$NS': the server is not ready yet; ask again, or wait for it (--wait)" ]
+	fetch -q --wait 20 apple 2>said &
+	local waiting=$!
+	wait_for_line said "the server is not ready yet"
+	set_ready 1
+	wait "$waiting"
+	finish
+}
+
+@test "a server that has died is told of as such, with the command that starts one" {
+	begin
+	serve_stop "$SERVER" KILL || true
+	run -69 fetch apple
+	[ "$output" = "shmsem fetch: namespace '$NS': the server has died; start one with 'shmsem serve -N $NS DIR'" ]
+	"$SHMSEM" cleanup -q
+	SERVERS=()
+	assert_nothing_left
 }
 
 @test "--wait waits for a server to appear, and says so" {
