@@ -98,13 +98,14 @@ static bool is_there(const struct fetch_names *all, const char *word)
 static int no_match(const char *word, const struct fetch_names *all, struct error *err)
 {
 	bool inside = false; /* it matches folders, or shards */
-	bool below = false;  /* there are some that it does not reach */
+	bool below = false;  /* it is for the top, and there are some one folder down */
 	char shown[256];
 
 	for (size_t i = 0; i < all->count; i++) {
 		inside |= fnmatch(word, all->names[i],
 				  FNM_PATHNAME | FNM_PERIOD | FNM_LEADING_DIR) == 0;
-		below |= strchr(all->names[i], '/') && !strchr(word, '/');
+		below |= !strchr(word, '/') &&
+			 fnmatch("*/*", all->names[i], FNM_PATHNAME | FNM_PERIOD) == 0;
 	}
 	text_escape(word, strlen(word), shown, sizeof shown);
 	if (inside)

@@ -189,6 +189,22 @@ set_ready() {
 	finish
 }
 
+@test "a pattern without a match names another one only where that has images" {
+	mkdir -p images/one/two
+	cp "$SHMSEM_IMAGES/dog.png" images/one/two/
+	serve_start "$NS" images
+	for option in -q --names; do
+		run -66 fetch "$option" 'zzz*'
+		[ "$output" = "shmsem fetch: the server has no image that matches 'zzz*'" ]
+	done
+	serve_stop "$SERVER"
+	cp "$SHMSEM_IMAGES/dog.png" images/one/
+	serve_start "$NS" images
+	run -66 fetch 'zzz*'
+	[ "$output" = "shmsem fetch: the server has no image that matches 'zzz*'; '*/*' has those one folder down" ]
+	finish
+}
+
 @test "--names lists what the server has" {
 	begin
 	[ "$(fetch --names | xargs)" = "apple.jpg ball.png car.jpg dog.png" ]
