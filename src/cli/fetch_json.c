@@ -34,13 +34,19 @@ static json_t *json_chromaticities(const struct shmsem_info *info)
 		       : json_null();
 }
 
+/* null where the file says nothing of it. */
+static json_t *json_gamma(const struct shmsem_info *info)
+{
+	return info->gamma ? json_real(info->gamma / 1e5) : json_null();
+}
+
 static json_t *json_file(const struct shmsem_info *info)
 {
-	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:o, s:o?, s:i, s:b}",
+	return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o?, s:i, s:b}",
 		"format", fetch_format_text(info->format), "bytes", (json_int_t)info->file_bytes,
 		"width", (int)info->file_width, "height", (int)info->file_height, "channels",
 		info->file_channels, "bits", info->file_bits, "orientation", info->orientation,
-		"icc_bytes", (int)info->icc_bytes, "gamma", info->gamma / 1e5, "chromaticities",
+		"icc_bytes", (int)info->icc_bytes, "gamma", json_gamma(info), "chromaticities",
 		json_chromaticities(info), "srgb", info->srgb ? json_integer(info->srgb - 1) : NULL,
 		"comments", (int)info->comments, "animated", info->animated);
 }
