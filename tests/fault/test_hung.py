@@ -291,15 +291,22 @@ def test_helpers_that_are_killed_are_replaced(scene, mount):
     remote = mount()
     server = scene.serve('-w', '1', '-s', '2')
     worker = scene.worker()
+
+    def is_fetched():
+        fetched = worker.call('fetch', 'mounted/image')[0] == 0
+        if fetched:
+            worker.call('release', 0)
+        return fetched
+
     for _ in range(3):
         worker.call('release', worker.fetch(remote.image))
         for pid in helpers(server):
             os.kill(pid, signal.SIGKILL)
-        until(lambda: worker.call('fetch', 'mounted/image')[0] == 0, what='new helpers')
-        worker.call('release', 0)
-        os.kill(*makers(server), signal.SIGKILL)
-        until(lambda: worker.call('fetch', 'mounted/image')[0] == 0, what='another maker of helpers')
-        worker.call('release', 0)
+        until(is_fetched, what='new helpers')
+        [maker] = until(lambda: makers(server), what='a maker of helpers')
+        os.kill(maker, signal.SIGKILL)
+        # As long as it is ending, its helpers are there.
+        until(lambda: is_fetched() and set(makers(server)) - {maker}, what='another maker of helpers')
 
 
 def test_a_helper_that_is_killed_while_it_makes_an_index_is_replaced(scene):
