@@ -7,7 +7,7 @@ static PyTypeObject *type;
 static PyStructSequence_Field fields[] = {
 	{"width", "pixels, as delivered"},
 	{"height", "rows, as delivered"},
-	{"channels", "1 grey, 2 grey and alpha, 3 RGB, 4 RGBA"},
+	{"channels", "1 grey, 2 grey and alpha, 3 RGB, 4 RGBA or, with cmyk, CMYK"},
 	{"bits", "a sample, 8 or 16"},
 	{"stride", "bytes from row to row"},
 	{"bytes", "of all pixels"},
@@ -30,6 +30,8 @@ static PyStructSequence_Field fields[] = {
 	{"age", "seconds since it was decoded"},
 	{"warning", "what the codec complained about, or None"},
 	{"segment", "the number of the data segment that it lies in"},
+	{"offset", "the byte where it begins there"},
+	{"cmyk", "whether the channels are C, M, Y and K, of which 255 is no ink"},
 	{NULL, NULL},
 };
 #define FIELDS ((Py_ssize_t)(sizeof fields / sizeof *fields) - 1)
@@ -105,6 +107,8 @@ PyObject *info_new(const struct shmsem_info *info)
 		PyFloat_FromDouble((double)info->age_ns / 1e9),
 		text_or_none(info->warning[0] ? info->warning : NULL),
 		PyLong_FromUnsignedLong(info->segment),
+		PyLong_FromUnsignedLongLong(info->offset),
+		PyBool_FromLong(info->cmyk),
 	};
 	PyObject *made = PyStructSequence_New(type);
 	_Static_assert(sizeof values / sizeof *values == FIELDS, "one value for each field");

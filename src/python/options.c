@@ -2,6 +2,7 @@
 
 #include "python/errors.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -174,7 +175,11 @@ int seconds_parse(PyObject *given, const char *name, uint64_t *ret_ns)
 	seconds = PyFloat_AsDouble(given);
 	if (seconds == -1 && PyErr_Occurred())
 		return -1;
-	if (!(seconds >= 0)) {
+	if (isnan(seconds)) {
+		error_usage("%s: nan is not a number of seconds", name);
+		return -1;
+	}
+	if (seconds < 0) {
 		error_usage("%s is negative", name);
 		return -1;
 	}

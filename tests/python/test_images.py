@@ -86,6 +86,11 @@ def test_sizes_and_crops_are_those_of_pillow(client, folder):
         (TypeError, {"crop": (1, 2.5)}, "crop: 2.5 is not a whole number"),
         (TypeError, {"timeout": "x"}, "timeout: 'x' is not a number of seconds"),
         (shmsem.UsageError, {"timeout": -1}, "timeout is negative"),
+        (
+            shmsem.UsageError,
+            {"timeout": float("nan")},
+            "timeout: nan is not a number of seconds",
+        ),
         (shmsem.UsageError, {"size": (1, 2, 3)}, "size is a width and a height"),
         (shmsem.UsageError, {"longer": 1 << 32}, "longer is out of range"),
         (shmsem.UsageError, {"crop": (0, 0, 0, 0)}, "a crop has a width and a height"),
@@ -128,6 +133,30 @@ def test_info_has_gamma_and_chromaticities_where_the_file_does(client, folder):
     assert image.info.chromaticities == points
     assert (numpy.asarray(image) == 200).all()
     os.unlink(os.path.join(folder, "said.png"))
+
+
+def test_info_says_which_four_channels_are_cmyk(client, folder):
+    path = os.path.join(folder, "inks.jpg")
+    profile = struct.pack(">I", 128) + bytes(12) + b"CMYKLab " + bytes(12) + b"acsp" + bytes(88)
+    inks = Pillow.new("CMYK", (16, 8), (0, 255, 0, 0))
+    inks.save(path, "JPEG", quality=100, icc_profile=profile)
+    plain = client.fetch("inks")
+    assert (plain.info.channels, plain.info.file_channels, plain.info.cmyk) == (3, 4, False)
+    kept = client.fetch("inks", keep_cmyk=True)
+    assert (kept.info.channels, kept.info.cmyk) == (4, True)
+    assert kept.icc == profile
+    # 255 is no ink; Pillow has it the other way around.
+    assert (numpy.asarray(kept) == 255 - numpy.asarray(Pillow.open(path))).all()
+    assert numpy.asarray(kept)[0, 0, 0] > 250 > 5 > numpy.asarray(kept)[0, 0, 1]
+    assert client.fetch("apple", channels=4, keep_cmyk=True).info.cmyk is False
+    os.unlink(path)
+
+
+def test_info_says_where_an_image_lies(client):
+    images = client.fetch_many(["apple", "dog"])
+    assert len({(image.info.segment, image.info.offset) for image in images}) == 2
+    again = client.fetch("apple").info
+    assert (again.segment, again.offset) == (images[0].info.segment, images[0].info.offset)
 
 
 def test_info_says_srgb_and_that_a_png_is_animated(client, folder):

@@ -34,6 +34,17 @@ def test_import_star_hides_no_builtin():
     assert taken == set(shmsem.__all__)
 
 
+@pytest.mark.parametrize("program, where", [("no-such-program", " in PATH"), ("/no/such", "")])
+def test_a_program_that_is_not_found_is_named(monkeypatch, program, where):
+    monkeypatch.setenv("SHMSEM_PROGRAM", program)
+    for call in (shmsem.objects, shmsem.cleanup):
+        with pytest.raises(shmsem.UnavailableError) as missing:
+            call()
+        assert str(missing.value) == (
+            f"there is no program '{program}'{where}; SHMSEM_PROGRAM says which one to run"
+        )
+
+
 def test_versions_agree():
     assert shmsem.__version__ == shmsem.version()
     assert run(os.environ["SHMSEM"], "--version").split()[1] == shmsem.__version__
@@ -82,6 +93,7 @@ def all_of_it(client: shmsem.Connection) -> None:
     images = client.fetch_many([pathlib.Path("a"), b"b"], on_error="return")
     shown = [image.info.width for image in images if isinstance(image, shmsem.Image)]
     shown.append(client.info("a").height)
+    shown.append(client.info("a").offset if client.info("a").cmyk else 0)
     client.fetch_many(["a"])[0].copy_into(bytearray(5))
     client.fetch_batch(["a"], out=bytearray(5), timeout=3)
     shmsem.fetch_batch(["a"], namespace="other")

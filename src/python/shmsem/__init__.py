@@ -98,7 +98,10 @@ def _run(arguments: "Sequence[str]", accept: "Sequence[int]") -> "Dict[str, Any]
     try:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise UnavailableError(f"the program '{program}' is not installed") from None
+        where = "" if "/" in program else " in PATH"
+        raise UnavailableError(
+            f"there is no program '{program}'{where}; SHMSEM_PROGRAM says which one to run"
+        ) from None
     if done.returncode not in accept:
         raise BY_STATUS.get(done.returncode, InternalError)(done.stderr.strip())
     report: "Dict[str, Any]" = json.loads(done.stdout)
