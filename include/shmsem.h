@@ -58,10 +58,10 @@ enum shmsem_status {
 	 * successor that appears within 100 ms, or within wait_ns of the connection's options if
 	 * that is longer, and waits until its deadline for that to be ready. */
 	SHMSEM_UNAVAILABLE = 69,
-	SHMSEM_INTERNAL = 70,      /* a bug, or a kernel without what is needed */
-	SHMSEM_IO = 74,            /* could not write */
-	SHMSEM_TRY_AGAIN = 75,     /* timed out, cancelled, busy, or out of shared memory */
-	SHMSEM_NOT_PERMITTED = 77, /* the system refuses */
+	SHMSEM_INTERNAL = 70,     /* a bug, or a kernel without what is needed */
+	SHMSEM_IO = 74,           /* could not write */
+	SHMSEM_TRY_AGAIN = 75,    /* timed out, cancelled, busy, or out of shared memory */
+	SHMSEM_NOT_PERMITTED = 77 /* the system refuses */
 };
 
 #define SHMSEM_MESSAGE_SIZE 512
@@ -71,7 +71,7 @@ enum shmsem_event {
 	SHMSEM_CONNECTED = 1, /* a connection was made */
 	SHMSEM_LOST = 2,      /* a connection was lost: the server is gone */
 	SHMSEM_QUEUED = 3,    /* all seats are taken, and the call waits for one */
-	SHMSEM_AWAITING = 4,  /* there is no server, and the call waits for one to appear */
+	SHMSEM_AWAITING = 4   /* there is no server, and the call waits for one to appear */
 };
 
 /*
@@ -115,7 +115,7 @@ enum shmsem_connect_flags {
 	 */
 	SHMSEM_GUARD_SIGBUS = 1 << 0,
 	SHMSEM_SERVER_USER = 1 << 1, /* the server must run as server_user */
-	SHMSEM_ANY_SERVER = 1 << 2,  /* the server may run as any user */
+	SHMSEM_ANY_SERVER = 1 << 2   /* the server may run as any user */
 };
 
 /* All zero is a good choice. */
@@ -170,7 +170,7 @@ enum shmsem_request_flags {
 	SHMSEM_DRAFT = 1 << 5,            /* a JPEG that is resized is first reduced by its codec:
 					     faster, and not the same pixels */
 	SHMSEM_CROP_CENTRED = 1 << 6,     /* the crop lies in the middle */
-	SHMSEM_KEEP_CMYK = 1 << 7,        /* CMYK that has a colour profile for it stays CMYK, where
+	SHMSEM_KEEP_CMYK = 1 << 7         /* CMYK that has a colour profile for it stays CMYK, where
 					     neither grey nor alpha is asked for */
 };
 
@@ -179,12 +179,12 @@ enum shmsem_resample {
 	SHMSEM_BICUBIC,
 	SHMSEM_BOX,
 	SHMSEM_BILINEAR,
-	SHMSEM_LANCZOS,
+	SHMSEM_LANCZOS
 };
 
 enum shmsem_layout {
 	SHMSEM_RGB, /* R, G, B(, A) in memory order */
-	SHMSEM_BGR, /* B, G, R(, A) */
+	SHMSEM_BGR  /* B, G, R(, A) */
 };
 
 /* What is asked for. All zero but the name: 8 bits a sample, channels as the file has them, turned
@@ -215,7 +215,7 @@ struct shmsem_request {
 enum shmsem_format {
 	SHMSEM_FORMAT_UNKNOWN,
 	SHMSEM_PNG,
-	SHMSEM_JPEG,
+	SHMSEM_JPEG
 };
 
 /* What is known of an image. In C++ its name alone is the function's: write `struct shmsem_info`, or
@@ -225,13 +225,13 @@ struct shmsem_info {
 	uint64_t bytes;         /* of pixels: height x stride */
 	uint32_t width, height; /* as delivered */
 	uint32_t stride;     /* bytes from row to row: width x channels x bits / 8, never padded */
-	uint8_t channels;    /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA */
+	uint8_t channels;    /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA, or CMYK as cmyk says */
 	uint8_t bits;        /* a sample: 8 or 16 (native byte order) */
 	uint8_t format;      /* enum shmsem_format */
 	uint8_t orientation; /* as the file says: EXIF 1 to 8, 0 if it says nothing */
 	uint8_t scale;       /* applied by the codec: 1, 2, 4 or 8 */
 	uint8_t file_bits;   /* a sample in the file */
-	uint8_t file_channels; /* in the file; 4 in a JPEG are CMYK, delivered as RGB */
+	uint8_t file_channels; /* in the file; 4 in a JPEG are CMYK, delivered as RGB unless cmyk */
 	uint8_t from_store;    /* 1: it had been decoded before this request */
 	uint32_t file_width, file_height;
 	uint32_t icc_bytes; /* of its colour profile; 0 for none */
