@@ -395,6 +395,11 @@ assert stats['index'] == {'way': 'asked', 'found': 0, 'bytes': 0, 'entries': 0}"
 	[[ $output != *'/dev/shm: '* ]]
 }
 
+@test "--watch=0 shows it once" {
+	run -0 timeout 20 "$SHMSEM" list --watch=0 -n -o NAME 'no-such-*'
+	[ -z "$output" ]
+}
+
 @test "--watch shows it again and again until nobody reads" {
 	touch /dev/shm/SEG_cam_HEAD
 	run timeout 20 bash -c "'$SHMSEM' list --watch=0.05 -n -o NAME | head -n 3"
