@@ -34,6 +34,17 @@ installed_unit() {
 	[ "$(sed -n 's/^RestartSec=\([0-9]*\)ms$/\1/p' "$BATS_TEST_TMPDIR/units/shmsem@.service")" -le 50 ]
 }
 
+@test "a server whose options or folder are wrong is not started again" {
+	installed_unit shmsem@.service
+	local prevented
+	prevented=" $(sed -n 's/^RestartPreventExitStatus=//p' "$BATS_TEST_TMPDIR/units/shmsem@.service") "
+	[[ "$prevented" == *" 77 "* ]]
+	run "$SHMSEM" serve --no-such-option
+	[[ "$prevented" == *" $status "* ]]
+	run "$SHMSEM" serve "$BATS_TEST_TMPDIR/no-such-folder"
+	[[ "$prevented" == *" $status "* ]]
+}
+
 @test "the services are closed to what they do not need: rated 1 or better" {
 	installed_unit shmsem@.service shmsem-cleanup.service
 	run -0 systemd-analyze security --offline=true --threshold=10 "$BATS_TEST_TMPDIR/units/shmsem@.service"
