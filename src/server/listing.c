@@ -63,8 +63,13 @@ static bool leads_to_file(struct listing *listing)
 	AUTO_CLOSE int fd = files_open_beneath(listing->root, listing->path, RESOLVE_NO_XDEV);
 	struct stat status;
 
-	if (fd < 0 && errno == EXDEV)
-		return files_cached(listing->root, listing->path);
+	/* If the clock has ticked since the link was followed, its time of access may be due again, which
+	 * keeps a link that leads out from being told by what is cached: it is followed once more. */
+	for (int tries = 0; fd < 0 && errno == EXDEV; tries++) {
+		if (tries == 2 || !files_cached(listing->root, listing->path))
+			return tries == 2;
+		fd = files_open_beneath(listing->root, listing->path, RESOLVE_NO_XDEV);
+	}
 	if (fd < 0 && errno == EAGAIN)
 		listing->names.failed = EAGAIN;
 	return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
