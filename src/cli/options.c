@@ -34,7 +34,7 @@ static bool is_choice(const char *choices, const char *text)
 {
 	size_t length = strlen(text);
 
-	for (const char *at = choices + (*choices == '['); *at && *at != ']';) {
+	for (const char *at = choices; *at && *at != ']';) {
 		size_t one = strcspn(at, "|]");
 
 		if (one == length && !strncmp(at, text, length))
@@ -47,6 +47,8 @@ static bool is_choice(const char *choices, const char *text)
 static int option_store(
 	const struct option_row *row, const char *text, void *options, struct error *err)
 {
+	/* Without the bracket of an argument that may be left out. */
+	const char *choices = row->argument ? row->argument + (*row->argument == '[') : "";
 	uint8_t *value = (uint8_t *)options + row->offset;
 	char what[64];
 
@@ -64,11 +66,9 @@ static int option_store(
 		*(const char **)(void *)value = text;
 		return STATUS_OK;
 	case OPTION_CHOICE:
-		if (!is_choice(row->argument, text))
-			/* Without the brackets of one that may be left out. */
+		if (!is_choice(choices, text))
 			return error_set(err, STATUS_USAGE, "%s takes %.*s, not '%s'", what,
-				(int)strcspn(row->argument + (*row->argument == '['), "]"),
-				row->argument + (*row->argument == '['), text);
+				(int)strcspn(choices, "]"), choices, text);
 		*(const char **)(void *)value = text;
 		return STATUS_OK;
 	case OPTION_NUMBER:
