@@ -13,6 +13,21 @@
 
 struct served served;
 
+int serve_stored(void **state)
+{
+	struct server_options options = served_options();
+
+	(void)state;
+	served_start(&served, &options);
+	return 0;
+}
+
+int stop_stored(void **state)
+{
+	(void)state;
+	return served_stop(&served) ? 0 : -1;
+}
+
 void write_image(const char *name, uint32_t width)
 {
 	struct bytes file = make_png(&(struct png_sample){

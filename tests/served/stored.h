@@ -8,6 +8,10 @@
 /* The server of the test. */
 extern struct served served;
 
+/* Starts the server with the options of all tests, and stops it, for cmocka. */
+int serve_stored(void **state);
+int stop_stored(void **state);
+
 /* Whether the kernel can note changes where requesters see them; a test that needs that is skipped
  * otherwise. */
 bool has_flag(void);

@@ -39,12 +39,6 @@ static void restore_guard(void)
 	sigaction(SIGBUS, &guard, NULL);
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	return served_stop(&served) ? 0 : -1;
-}
-
 /* ---- damages ---- */
 
 static const struct index *server_index(void)
@@ -392,13 +386,13 @@ static void one_that_cannot_be_armed_is_made_ever_less_often(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_damaged_index_is_made_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_index_is_made_anew, set_up, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			it_is_tried_again_until_it_can_be_made, set_up, tear_down),
+			it_is_tried_again_until_it_can_be_made, set_up, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			a_renewed_index_takes_what_the_first_one_took, set_up, tear_down),
+			a_renewed_index_takes_what_the_first_one_took, set_up, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			one_that_cannot_be_armed_is_made_ever_less_often, set_up, tear_down),
+			one_that_cannot_be_armed_is_made_ever_less_often, set_up, stop_stored),
 	};
 
 	served_main(argc, argv);

@@ -19,21 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int tear_down(void **state)
-{
-	(void)state;
-	return served_stop(&served) ? 0 : -1;
-}
-
-static int set_up(void **state)
-{
-	struct server_options options = served_options();
-
-	(void)state;
-	served_start(&served, &options);
-	return 0;
-}
-
 static int set_up_large(void **state)
 {
 	struct server_options options = served_options();
@@ -361,8 +346,8 @@ static void a_killed_server_is_not_believed(void **state)
 	unlink(served_path(&served, "a.png"));
 	rmdir(served.folder);
 	/* Another one removes what the last has left. */
-	set_up(state);
-	assert_int_equal(tear_down(state), 0);
+	serve_stored(state);
+	assert_int_equal(stop_stored(state), 0);
 }
 
 /* A child has neither the seat nor the index of its parent. */
@@ -389,28 +374,28 @@ static void a_child_is_refused(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, tear_down),
+		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			one_file_under_many_names_and_options, set_up, tear_down),
+			one_file_under_many_names_and_options, serve_stored, stop_stored),
+		cmocka_unit_test_setup_teardown(what_happens_to_one_file_leaves_the_others_there,
+			serve_stored, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			what_happens_to_one_file_leaves_the_others_there, set_up, tear_down),
+			a_file_that_grows_disturbs_nobody, serve_stored, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			a_file_that_grows_disturbs_nobody, set_up, tear_down),
+			a_change_by_any_means_is_seen_at_once, serve_stored, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			a_change_by_any_means_is_seen_at_once, set_up, tear_down),
+			what_has_several_names_or_is_a_link_is_asked_for_each_time, serve_stored,
+			stop_stored),
 		cmocka_unit_test_setup_teardown(
-			what_has_several_names_or_is_a_link_is_asked_for_each_time, set_up,
-			tear_down),
+			another_candidate_for_a_name_is_seen_at_once, serve_stored, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			another_candidate_for_a_name_is_seen_at_once, set_up, tear_down),
+			a_folder_that_moves_takes_its_images_along, serve_stored, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			a_folder_that_moves_takes_its_images_along, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_mount_elsewhere_changes_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			a_mount_over_a_file_or_its_folder_is_seen_at_once, set_up, tear_down),
+			a_mount_elsewhere_changes_nothing, serve_stored, stop_stored),
+		cmocka_unit_test_setup_teardown(a_mount_over_a_file_or_its_folder_is_seen_at_once,
+			serve_stored, stop_stored),
 		cmocka_unit_test(a_killed_server_is_not_believed),
-		cmocka_unit_test_setup_teardown(a_child_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_child_is_refused, serve_stored, stop_stored),
 	};
 
 	served_main(argc, argv);

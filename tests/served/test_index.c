@@ -53,12 +53,6 @@ static int set_up_large(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	return served_stop(&served) ? 0 : -1;
-}
-
 static void a_stored_image_is_found_until_it_expires(void **state)
 {
 	uint64_t begun = clock_now();
@@ -214,20 +208,20 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			a_stored_image_is_found_until_it_expires, set_up, tear_down),
+			a_stored_image_is_found_until_it_expires, set_up, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			a_changed_file_is_seen_once_its_entry_has_expired, set_up, tear_down),
+			a_changed_file_is_seen_once_its_entry_has_expired, set_up, stop_stored),
 		cmocka_unit_test_setup_teardown(
 			what_changed_is_taken_out_when_the_server_learns_of_it, set_up_large,
-			tear_down),
+			stop_stored),
 		cmocka_unit_test_setup_teardown(
 			what_makes_way_is_found_no_more_and_what_is_held_stays, set_up_small,
-			tear_down),
+			stop_stored),
 		cmocka_unit_test_setup_teardown(
-			one_file_under_many_names_and_options, set_up_large, tear_down),
+			one_file_under_many_names_and_options, set_up_large, stop_stored),
 		cmocka_unit_test_setup_teardown(
-			what_is_found_counts_as_used, set_up_small, tear_down),
-		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, tear_down),
+			what_is_found_counts_as_used, set_up_small, stop_stored),
+		cmocka_unit_test_setup_teardown(the_table_grows, set_up_large, stop_stored),
 	};
 
 	served_main(argc, argv);

@@ -161,10 +161,7 @@ static void what_a_helper_lacks_fails_the_list(void **state)
 
 static int set_up(void **state)
 {
-	struct server_options options = served_options();
-
-	(void)state;
-	served_start(&served, &options);
+	serve_stored(state);
 	for (char name[] = "0.tar"; name[0] < '0' + SHARDS; name[0]++) {
 		struct tar_sample tar = {0};
 
@@ -176,16 +173,10 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	return served_stop(&served) ? 0 : -1;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, stop_stored)
 		TEST(what_passes_is_asked_for_again),
 		TEST(each_shard_is_asked_for_once_more),
 		TEST(more_often_than_that_all_have_one_time),

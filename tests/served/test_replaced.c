@@ -204,25 +204,10 @@ static void a_file_that_is_replaced_twice_is_told(void **state)
 	assert_int_equal(fetch(2, &error), STATUS_OK);
 }
 
-static int set_up(void **state)
-{
-	struct server_options options = served_options();
-
-	(void)state;
-	served_start(&served, &options);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	return served_stop(&served) ? 0 : -1;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, serve_stored, stop_stored)
 		TEST(the_new_file_is_decoded),
 		TEST(what_was_wrong_with_the_old_file_is_not_told),
 		TEST(the_new_shard_is_read),

@@ -435,25 +435,10 @@ static void lists_go_on_behind_the_last_name_of_a_page(void **state)
 	assert_int_equal(served.server->names.done.indexes, 1);
 }
 
-static int set_up(void **state)
-{
-	struct server_options options = served_options();
-
-	(void)state;
-	served_start(&served, &options);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	return served_stop(&served) ? 0 : -1;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, serve_stored, stop_stored)
 		TEST(members_are_served_as_files_are),
 		TEST(a_folder_may_have_the_name_of_a_shard),
 		TEST(a_shard_that_was_changed_is_seen_at_once),
