@@ -68,8 +68,7 @@ static void mean_rest(const struct box *box, const uint8_t *const *rows, unsigne
 static uint32_t mean_whole(const struct box *box, const uint8_t *const *rows, uint8_t *means)
 {
 	if (box_has_avx2(box))
-		return box->bits == 8 ? box_avx2(box, rows, means)
-				      : box_avx2_deep(box, rows, means);
+		return box_avx2_any(box, rows, means);
 	return has_alpha(box) ? box_alpha(box, rows, means) : box_plain(box, rows, means);
 }
 

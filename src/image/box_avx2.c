@@ -2,7 +2,7 @@
 
 #if defined(__x86_64__)
 
-#include "image/box_avx2.h"
+#include "image/avx2.h"
 
 #include <string.h>
 
@@ -184,8 +184,7 @@ INLINE uint32_t mean(const struct box *box, const uint8_t *const *rows, uint32_t
 
 AVX2 uint32_t box_avx2(const struct box *box, const uint8_t *const *rows, uint8_t *means)
 {
-	return box->channels == 4 ? box_avx2_rgba8(box, rows, means)
-				  : BOX_BY_SCALE(mean, box, rows, means);
+	return BOX_BY_SCALE(mean, box, rows, means);
 }
 
 #else

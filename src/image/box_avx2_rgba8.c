@@ -2,7 +2,7 @@
 
 #if defined(__x86_64__)
 
-#include "image/box_avx2.h"
+#include "image/avx2.h"
 
 #define INLINE AVX2_INLINE
 

@@ -22,10 +22,17 @@ uint32_t box_alpha(const struct box *box, const uint8_t *const *rows, uint8_t *m
 /* Whether such pixels gain by AVX2, and the processor has it. */
 bool box_has_avx2(const struct box *box);
 
-/* With it: 8 bits. */
+/* With it: 8 bits but RGBA, 8 bits of RGBA, */
 uint32_t box_avx2(const struct box *box, const uint8_t *const *rows, uint8_t *means);
-
 uint32_t box_avx2_rgba8(const struct box *box, const uint8_t *const *rows, uint8_t *means);
-
-/* The same of 16 bits with alpha. */
+/* and 16 bits with alpha. */
 uint32_t box_avx2_deep(const struct box *box, const uint8_t *const *rows, uint8_t *means);
+
+/* The one of these for such pixels. */
+static inline uint32_t box_avx2_any(
+	const struct box *box, const uint8_t *const *rows, uint8_t *means)
+{
+	if (box->bits == 16)
+		return box_avx2_deep(box, rows, means);
+	return box->channels == 4 ? box_avx2_rgba8(box, rows, means) : box_avx2(box, rows, means);
+}

@@ -126,7 +126,7 @@ static void try_all(const struct box *box)
 			try(box, height, NULL);
 		try(box, box->scale, alpha ? box_alpha : box_plain);
 		if (box_has_avx2(box))
-			try(box, box->scale, box->bits == 8 ? box_avx2 : box_avx2_deep);
+			try(box, box->scale, box_avx2_any);
 	}
 }
 
