@@ -44,9 +44,8 @@ static const char *server_user_text(const struct server_options *options, char t
 static void say_mode(mode_t mode)
 {
 	if ((mode & 0066) && !admits_others(mode))
-		tell("warning: --mode %04o admits no other user: a class of users needs to read "
-		     "and "
-		     "write",
+		tell("warning: --mode %04o admits no other user: "
+		     "a class of users needs to read and write",
 			(unsigned)mode);
 }
 
